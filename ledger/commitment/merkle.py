@@ -207,6 +207,8 @@ def verify_consistency(
     """
     if not 0 <= old_size <= new_size <= _MAX_SIZE:
         raise ConsistencyError("the tree has shrunk", expected=f"at least {old_size} entries", got=new_size)
+    if old_size != new_size:  # one size: nothing is hashed, the roots are equal or they are not
+        _check_hashes((old_root, new_root, *path), "a hash of the consistency proof", ConsistencyError)
     if old_size == 0 and old_root != EMPTY_ROOT:
         raise ConsistencyError("the old root is not that of an empty tree", expected=EMPTY_ROOT, got=old_root)
     if old_size in (0, new_size):
@@ -215,8 +217,6 @@ def verify_consistency(
         if old_size == new_size and old_root != new_root:
             raise ConsistencyError("two roots for one size", expected=old_root, got=new_root)
         return
-
-    _check_hashes((old_root, new_root, *path), "a hash of the consistency proof", ConsistencyError)
     # A full old tree is itself the first node of the proof, which then omits it.
     nodes = list(path) if old_size & (old_size - 1) else [old_root, *path]
     if not nodes:
