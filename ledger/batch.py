@@ -1,0 +1,138 @@
+"""The batch header: 162 bytes that the contract itself assembles, so that no header can lie about its place.
+
+Layout, big-endian, no padding: version (1), suite (1), chain id (8), contract (20), member (20),
+sequence (8), previous batch hash (32), epoch (4), policy hash (32), row count (4), rows root (32).
+Its SHA-256 is the batch hash, which the next batch names as its previous one.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from ledger.errors import VerificationError
+
+__all__ = ["GENESIS_HASH", "HEADER_SIZE", "MAX_PAYLOAD", "ROWS_PER_BATCH", "BatchHeader"]
+
+_LAYOUT: Final = struct.Struct(">BBQ20s20sQ32sI32sI32s")
+HEADER_SIZE: Final = _LAYOUT.size
+
+VERSION: Final = 1
+#: Suite 1: SHA-256 trees, AES-256-GCM, HPKE over X25519, VOPRF over ristretto255.
+SUITE: Final = 1
+
+#: Previous hash of a member's first batch.
+GENESIS_HASH: Final = bytes(32)
+
+#: Rows per transaction; 800 rows of 136 bytes and their seal stay below `MAX_PAYLOAD`.
+ROWS_PER_BATCH: Final = 800
+
+#: Largest sealed payload; some networks cap a transaction at 128 KiB.
+MAX_PAYLOAD: Final = 120 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHeader:
+    """The header of one batch.
+
+    Parameters
+    ----------
+    chain_id : int
+    contract, member : bytes
+        Addresses, 20 bytes.
+    sequence : int
+        Counts a member's batches from 0.
+    previous_hash : bytes
+        Hash of the member's previous batch, `GENESIS_HASH` for the first.
+    epoch : int
+        Epoch of the pseudonym key.
+    policy_hash : bytes
+        SHA-256 of the policy document.
+    row_count : int
+    rows_root : bytes
+        RFC 6962 root over the packed rows.
+    """
+
+    chain_id: int
+    contract: bytes
+    member: bytes
+    sequence: int
+    previous_hash: bytes
+    epoch: int
+    policy_hash: bytes
+    row_count: int
+    rows_root: bytes
+
+    def pack(self) -> bytes:
+        """Return the 162 bytes that are hashed, and that the seal is bound to."""
+        return _LAYOUT.pack(
+            VERSION,
+            SUITE,
+            self.chain_id,
+            self.contract,
+            self.member,
+            self.sequence,
+            self.previous_hash,
+            self.epoch,
+            self.policy_hash,
+            self.row_count,
+            self.rows_root,
+        )
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of the packed header."""
+        return sha256(self.pack()).digest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the header as JSON values, byte strings in lower-case hex."""
+        return {
+            "version": VERSION,
+            "suite": SUITE,
+            "chain_id": self.chain_id,
+            "contract": self.contract.hex(),
+            "member": self.member.hex(),
+            "sequence": self.sequence,
+            "previous_hash": self.previous_hash.hex(),
+            "epoch": self.epoch,
+            "policy_hash": self.policy_hash.hex(),
+            "row_count": self.row_count,
+            "rows_root": self.rows_root.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> BatchHeader:
+        """Read a header from JSON values.
+
+        Raises
+        ------
+        VerificationError
+            When a field is missing, superfluous, of the wrong type or size.
+        """
+        try:
+            if (value["version"], value["suite"]) != (VERSION, SUITE):
+                raise VerificationError(
+                    "unknown batch version and suite",
+                    expected=(VERSION, SUITE),
+                    got=(value["version"], value["suite"]),
+                )
+            header = cls(
+                chain_id=value["chain_id"],
+                contract=bytes.fromhex(value["contract"]),
+                member=bytes.fromhex(value["member"]),
+                sequence=value["sequence"],
+                previous_hash=bytes.fromhex(value["previous_hash"]),
+                epoch=value["epoch"],
+                policy_hash=bytes.fromhex(value["policy_hash"]),
+                row_count=value["row_count"],
+                rows_root=bytes.fromhex(value["rows_root"]),
+            )
+            header.pack()
+            again = header.to_json()
+        except (KeyError, TypeError, ValueError, struct.error) as error:
+            raise VerificationError(f"the batch header is malformed: {error}") from error
+        if again != value:
+            raise VerificationError("the batch header is not in its one form", expected=again, got=value)
+        return header

@@ -1,0 +1,88 @@
+"""Amount bands: intervals cut by a logarithmic grid and by the thresholds of the active rules.
+
+A band is told instead of an amount. Because every threshold is itself an edge, on the side that its
+comparison needs, a band decides the comparison exactly as the amount does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ledger.errors import InputError
+
+__all__ = ["MAX_AMOUNT", "Bands", "logarithmic_grid"]
+
+#: Largest amount a row can carry, in minor units: ten trillion of a currency with two decimals.
+MAX_AMOUNT: Final = 10**15 - 1
+
+
+def logarithmic_grid(per_decade: int = 10) -> list[int]:
+    """Return edges at 10**(k / per_decade) minor units, rounded up, from 1 to `MAX_AMOUNT`.
+
+    Parameters
+    ----------
+    per_decade : int
+        Bands per factor of ten.
+    """
+    if not 1 <= per_decade <= 100:
+        raise InputError(f"a grid of {per_decade} bands per decade is not supported; use 1 to 100")
+    with localcontext() as context:
+        context.prec = 40
+        powers = (Decimal(10) ** (Decimal(k) / per_decade) for k in range(15 * per_decade))
+        return sorted({int(power.to_integral_value(rounding="ROUND_CEILING")) for power in powers})
+
+
+class Bands:
+    """The bands of one currency under one policy.
+
+    Band ``i`` holds the amounts ``edges[i-1] <= amount < edges[i]``; band 0 starts at zero and the last
+    band ends at `MAX_AMOUNT`.
+
+    Parameters
+    ----------
+    edges : iterable of int
+        Minor units, in any order, without zero.
+
+    Raises
+    ------
+    InputError
+        When an edge lies outside 1 to `MAX_AMOUNT`, or there are more bands than two bytes can name.
+    """
+
+    def __init__(self, edges: Iterable[int]) -> None:
+        unique = sorted(set(edges))
+        if unique and not (unique[0] >= 1 and unique[-1] <= MAX_AMOUNT):
+            raise InputError(f"band edges must lie between 1 and {MAX_AMOUNT} minor units")
+        if len(unique) > 65_535:
+            raise InputError(f"{len(unique)} edges are more than a band code can name (65,535)")
+        self.edges: npt.NDArray[np.int64] = np.array(unique, dtype=np.int64)
+        self._low = np.concatenate([np.zeros(1, np.int64), self.edges])
+        self._high = np.concatenate([self.edges - 1, np.full(1, MAX_AMOUNT, np.int64)])
+
+    def __len__(self) -> int:
+        return len(self._low)
+
+    def encode(self, amounts: npt.ArrayLike) -> npt.NDArray[np.uint16]:
+        """Return the band of each amount (int64 minor units, shape (n,)) as uint16, shape (n,)."""
+        values = np.asarray(amounts, dtype=np.int64)
+        if values.size and (values.min() < 0 or values.max() > MAX_AMOUNT):
+            raise InputError(f"amounts must lie between 0 and {MAX_AMOUNT} minor units")
+        return np.searchsorted(self.edges, values, side="right").astype(np.uint16)
+
+    def decode(self, bands: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the lowest and the highest amount of each band, both included, in minor units.
+
+        Raises
+        ------
+        InputError
+            When a code names no band of this policy.
+        """
+        codes = np.asarray(bands, dtype=np.int64)
+        if codes.size and codes.max() >= len(self):
+            raise InputError(f"band {int(codes.max())} does not exist; the policy has {len(self)} bands")
+        return self._low[codes], self._high[codes]

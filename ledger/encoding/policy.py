@@ -1,0 +1,141 @@
+"""The encoding policy: what a row tells of an amount and a time, as one document on the chain.
+
+A policy is emitted whole, not as a hash only: who reads a batch in ten years can decode it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+from ledger import canonical
+from ledger.encoding.bands import Bands, logarithmic_grid
+from ledger.encoding.codes import CURRENCY_NUMERIC
+from ledger.errors import ConfigurationError, VerificationError
+
+__all__ = ["FORMAT", "TIME_UNITS", "Policy", "TimeUnit"]
+
+FORMAT: Final = "counterfoil/policy/1"
+
+TimeUnit = Literal["exact", "minute", "hour", "day"]
+
+#: Length of a time bucket, in seconds.
+TIME_UNITS: Final[Mapping[TimeUnit, int]] = {"exact": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+
+_PRODUCTION_UNITS = ("hour", "day")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How exact transactions become encoded rows.
+
+    Parameters
+    ----------
+    time_unit : {"hour", "day", "minute", "exact"}
+        Length of the time bucket. ``minute`` and ``exact`` exist to measure what the encoding costs.
+    cuts : mapping of currency code to minor units
+        Thresholds of the active rules, on the side their comparison needs.
+    grid : sequence of int
+        Edges shared by every currency, in minor units.
+    rule_set : str, optional
+        SHA-256 (hex) of the rule set the cuts come from.
+    tolerance : int
+        Seconds by which the two halves of a transfer may differ in time and still match.
+    deadline : int
+        Seconds after which a half without its counterpart counts as unmatched.
+    development : bool
+        Whether this consortium holds test data only.
+
+    Raises
+    ------
+    ConfigurationError
+        When a unit is refused outside a development consortium, or a currency is unknown.
+    """
+
+    time_unit: TimeUnit = "hour"
+    cuts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    grid: Sequence[int] = field(default_factory=logarithmic_grid)
+    rule_set: str | None = None
+    tolerance: int = 2 * 3_600
+    deadline: int = 3 * 86_400
+    development: bool = False
+
+    def __post_init__(self) -> None:
+        if self.time_unit not in TIME_UNITS:
+            raise ConfigurationError(
+                f"unknown time unit {self.time_unit!r}; use one of {', '.join(TIME_UNITS)}"
+            )
+        if self.time_unit not in _PRODUCTION_UNITS and not self.development:
+            raise ConfigurationError(
+                f"the time unit {self.time_unit!r} is refused outside a development consortium",
+                next_step="Use hour or day; finer units exist only to measure what the encoding costs.",
+            )
+        unknown = sorted(set(self.cuts) - set(CURRENCY_NUMERIC))
+        if unknown:
+            raise ConfigurationError(f"the policy cuts unknown currencies: {', '.join(unknown)}")
+
+    @property
+    def bucket_seconds(self) -> int:
+        """Length of a time bucket in seconds."""
+        return TIME_UNITS[self.time_unit]
+
+    @cached_property
+    def _bands(self) -> dict[str, Bands]:
+        return {}
+
+    def bands(self, currency: str) -> Bands:
+        """Return the bands of a currency (ISO 4217 alphabetic code)."""
+        if currency not in self._bands:
+            self._bands[currency] = Bands([*self.grid, *self.cuts.get(currency, ())])
+        return self._bands[currency]
+
+    @cached_property
+    def document(self) -> bytes:
+        """The policy as canonical JSON, as it stands on the chain."""
+        return canonical.dumps(
+            {
+                "format": FORMAT,
+                "time": {"unit": self.time_unit, "seconds": self.bucket_seconds},
+                "grid": list(self.grid),
+                "cuts": {currency: sorted(set(self.cuts[currency])) for currency in sorted(self.cuts)},
+                "rule_set": self.rule_set,
+                "match": {"tolerance": self.tolerance, "deadline": self.deadline},
+                "development": self.development,
+            }
+        )
+
+    @cached_property
+    def hash(self) -> bytes:
+        """SHA-256 of the document: what a batch header names."""
+        return sha256(self.document).digest()
+
+    @classmethod
+    def from_document(cls, document: bytes) -> Policy:
+        """Read a policy from the chain.
+
+        Raises
+        ------
+        VerificationError
+            When the document is not a policy of a known format in canonical form.
+        """
+        value: Any = canonical.loads(document, what="policy")
+        try:
+            if value["format"] != FORMAT:
+                raise VerificationError("unknown policy format", expected=FORMAT, got=value["format"])
+            policy = cls(
+                time_unit=value["time"]["unit"],
+                cuts={c: tuple(int(e) for e in edges) for c, edges in value["cuts"].items()},
+                grid=tuple(int(edge) for edge in value["grid"]),
+                rule_set=value["rule_set"],
+                tolerance=int(value["match"]["tolerance"]),
+                deadline=int(value["match"]["deadline"]),
+                development=bool(value["development"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
+            raise VerificationError(f"the policy is malformed: {error}") from error
+        if policy.document != document:
+            raise VerificationError("the policy says more or other than its format allows")
+        return policy

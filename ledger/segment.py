@@ -1,0 +1,149 @@
+"""The mirror's files: immutable Parquet, each named with its SHA-256 in a manifest that every reader checks.
+
+A scan never opens a file that the manifest does not name, and never believes one whose bytes changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ledger import canonical
+from ledger.errors import ConfigurationError, VerificationError
+from ledger.flag import Position
+
+__all__ = ["FileEntry", "Manifest", "SegmentError", "load", "write_atomically", "write_table"]
+
+MANIFEST = "manifest.json"
+MANIFEST_FORMAT = "counterfoil/mirror/1"
+
+
+class SegmentError(VerificationError):
+    """Raised when a file of the mirror is missing or is not what the manifest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One Parquet file of the mirror: name, SHA-256 (hex), rows, and the log range it covers."""
+
+    name: str
+    sha256: str
+    rows: int
+    log_from: int
+    log_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the mirror holds at one ledger position: its segments of rows and its table of transfers."""
+
+    position: Position
+    segments: tuple[FileEntry, ...]
+    transfers: FileEntry | None
+
+    @classmethod
+    def read(cls, mirror: Path) -> Manifest:
+        """Read the manifest of a mirror folder.
+
+        Raises
+        ------
+        ConfigurationError
+            When there is no mirror there yet.
+        SegmentError
+            When the manifest itself is damaged.
+        """
+        path = mirror / MANIFEST
+        if not path.exists():
+            raise ConfigurationError(
+                "there is no mirror yet", where=str(path), next_step="Run `counterfoil desk sync` first."
+            )
+        try:
+            value: Mapping[str, Any] = canonical.loads(path.read_bytes(), what="mirror's manifest")
+            digest = value["digest"]
+            body = {key: item for key, item in value.items() if key != "digest"}
+            if sha256(canonical.dumps(body)).hexdigest() != digest:
+                raise SegmentError("the mirror's manifest does not match its own digest", where=str(path))
+            return cls(
+                position=Position(**value["position"]),
+                segments=tuple(FileEntry(**entry) for entry in value["segments"]),
+                transfers=None if value["transfers"] is None else FileEntry(**value["transfers"]),
+            )
+        except (KeyError, TypeError, VerificationError) as error:
+            raise SegmentError(
+                f"the mirror's manifest is damaged: {error}",
+                where=str(path),
+                next_step="Run `counterfoil fsck` to compare with the chain, "
+                "or remove the mirror folder and sync again: the chain holds everything.",
+            ) from error
+
+    def write(self, mirror: Path) -> None:
+        """Replace the manifest durably and at once: a reader sees the old one or the new one."""
+        body: dict[str, Any] = {
+            "format": MANIFEST_FORMAT,
+            "position": _plain(self.position),
+            "segments": [_plain(entry) for entry in self.segments],
+            "transfers": None if self.transfers is None else _plain(self.transfers),
+        }
+        body["digest"] = sha256(canonical.dumps(body)).hexdigest()
+        write_atomically(mirror / MANIFEST, canonical.dumps(body))
+
+
+def write_table(path: Path, table: pa.Table, *, log_from: int, log_to: int) -> FileEntry:
+    """Write a Parquet file durably under its final name and describe it for the manifest."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_statistics=True)
+    data = sink.getvalue().to_pybytes()
+    write_atomically(path, data)
+    return FileEntry(path.name, sha256(data).hexdigest(), table.num_rows, log_from, log_to)
+
+
+def load(mirror: Path, entry: FileEntry, *, columns: list[str] | None = None) -> pa.Table:
+    """Read one file of the mirror after checking its bytes.
+
+    Raises
+    ------
+    SegmentError
+        When the file is missing or one byte of it differs from what was written.
+    """
+    path = mirror / entry.name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SegmentError(f"a segment cannot be read: {error.strerror}", where=str(path)) from error
+    digest = sha256(data).hexdigest()
+    if digest != entry.sha256:
+        raise SegmentError(
+            "a segment's bytes changed after it was written",
+            expected=entry.sha256,
+            got=digest,
+            where=str(path),
+            next_step="Run `counterfoil fsck`; remove the mirror folder and sync again to restore it.",
+        )
+    return pq.read_table(pa.BufferReader(data), columns=columns)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write, flush to disk and rename, so that a crash leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _plain(value: Position | FileEntry) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
