@@ -1,0 +1,265 @@
+"""The rule, as it is written down and exchanged: frozen models, strict parsing, deterministic bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from ledger.errors import InputError
+
+__all__ = [
+    "Aggregation",
+    "Deadline",
+    "Exemption",
+    "Rejected",
+    "Retention",
+    "Rule",
+    "RuleDocument",
+    "RuleFormatError",
+    "Span",
+    "Trigger",
+    "dumps",
+    "loads",
+    "parse_rule",
+]
+
+Kind = Literal[
+    "report",
+    "record",
+    "retain",
+    "cdd",
+    "travel_info",
+    "prohibit",
+    "limit",
+    "aggregate",
+    "deadline",
+    "exempt",
+    "parameter",
+]
+Modality = Literal["must", "must_not", "may", "should", "not_required", "deem"]
+Op = Literal["gt", "ge", "lt", "le", "eq", "range_incl"]
+WindowUnit = Literal[
+    "single_transaction",
+    "linked_transactions",
+    "one_time",
+    "contemporaneous",
+    "request",
+    "consecutive_hour",
+    "business_day",
+    "calendar_day",
+    "gaming_day",
+    "calendar_month",
+    "calendar_year",
+]
+DeadlineUnit = Literal[
+    "hour",
+    "day",
+    "calendar_day",
+    "business_day",
+    "working_day",
+    "month",
+    "calendar_date",
+    "before",
+    "at_time_of",
+    "external",
+]
+Status = Literal["executable", "needs_review", "informational"]
+
+DecimalText = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$")]
+CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class RuleFormatError(InputError):
+    """Raised when a rule document is not in the interchange format; names document, rule and field."""
+
+
+def _ordered(span: Any) -> Any:
+    if isinstance(span, list | tuple) and len(span) == 2 and all(type(x) is int for x in span):
+        if 0 <= span[0] <= span[1]:
+            return (span[0], span[1])
+    raise ValueError("a span is two character offsets, [start, end], start not after end")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+#: A half-open pair of character offsets into the decoded file, header lines included.
+Span = Annotated[tuple[int, int], BeforeValidator(_ordered)]
+
+
+class Trigger(_Model):
+    """The comparison that sets a rule off; `span` covers comparison and amount.
+
+    `amount` is null where the text refers to an amount that stands elsewhere ("above the limit").
+    """
+
+    op: Op
+    amount: DecimalText | None
+    amount_max: DecimalText | None = None
+    currency: CurrencyCode | None
+    equivalent_currency: bool = False
+    span: Span
+
+
+class Aggregation(_Model):
+    """Which transactions are counted together, over what window."""
+
+    scope: str | None
+    window_value: int | None
+    window_unit: WindowUnit | None
+    condition: str | None
+    span: Span
+
+
+class Deadline(_Model):
+    """By when the duty is to be done; `anchor` is the event the time runs from, in the text's words."""
+
+    value: int | None
+    unit: DeadlineUnit
+    anchor: str | None
+    span: Span
+
+
+class Retention(_Model):
+    """How long records are to be kept; `minimum` where the text says "at least"."""
+
+    value: int
+    unit: Literal["year", "month", "day"]
+    minimum: bool
+    anchor: str | None
+    span: Span
+
+
+class Exemption(_Model):
+    """An exception that stands in the rule's own sentence."""
+
+    text: str
+    span: Span
+
+
+class Rejected(_Model):
+    """An amount or a period that was read and is no rule, with the reason."""
+
+    span: Span
+    text: str
+    reason: str
+
+
+class Rule(_Model):
+    """One rule. `spans` holds where subject, modality, action and transaction type were read."""
+
+    rule_id: str
+    citation: str | None
+    kind: Kind | None
+    span: Span
+    subject: str | None
+    modality: Modality | None
+    action: str | None
+    transaction_type: str | None
+    trigger: Trigger | None
+    aggregation: Aggregation | None
+    deadline: Deadline | None
+    retention: Retention | None
+    exemptions: Annotated[tuple[Exemption, ...], Field(strict=False)] = ()
+    references: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    inherits: Annotated[tuple[Span, ...], Field(strict=False)] = ()
+    spans: dict[str, Span] = Field(default_factory=dict)
+    status: Status
+    reasons: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Rule:
+        trigger = self.trigger
+        if trigger is not None and (trigger.op == "range_incl") != (trigger.amount_max is not None):
+            raise ValueError("trigger: amount_max goes with op range_incl and with no other")
+        if self.status == "needs_review" and not self.reasons:
+            raise ValueError("reasons: a rule that needs review says why")
+        if self.status == "executable" and (self.kind is None or self.modality is None):
+            raise ValueError("status: a rule without kind or modality is not executable")
+        return self
+
+
+class RuleDocument(_Model):
+    """The rules of one file, and what was rejected in it."""
+
+    document: str
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    jurisdiction: str | None
+    rules: Annotated[tuple[Rule, ...], Field(strict=False)]
+    rejected: Annotated[tuple[Rejected, ...], Field(strict=False)]
+    notes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the interchange object: JSON values, keys in the order of the format."""
+        value: dict[str, Any] = self.model_dump(mode="json")
+        return value
+
+    @classmethod
+    def from_json(cls, value: Any) -> RuleDocument:
+        """Parse an interchange object strictly.
+
+        Raises
+        ------
+        RuleFormatError
+            On a missing, unknown or ill-typed field; `where` names document, rule_id and field.
+        """
+        return _parse(cls, value)
+
+
+def parse_rule(value: Any, *, document: str = "?") -> Rule:
+    """Parse one rule object strictly; `document` only serves the error message."""
+    return _parse(Rule, value, document=document)
+
+
+def _parse(model: Any, value: Any, *, document: str | None = None) -> Any:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = list(first["loc"])
+        name = document
+        if name is None:
+            name = value.get("document") if isinstance(value, dict) else None
+        where = [f"document {name}" if isinstance(name, str) else "document without a name"]
+        holder = value
+        if len(path) > 1 and path[0] in ("rules", "rejected") and isinstance(path[1], int):
+            group, index = path[0], path[1]
+            holder = value[group][index]
+            label = holder.get("rule_id") if isinstance(holder, dict) else None
+            where.append(f"rule {label}" if isinstance(label, str) else f"{group}[{index}]")
+            path = path[2:]
+        elif model is Rule and isinstance(value, dict) and isinstance(value.get("rule_id"), str):
+            where.append(f"rule {value['rule_id']}")
+        if path:
+            where.append("field " + ".".join(map(str, path)))
+        raise RuleFormatError(
+            f"not a rule document: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            where=", ".join(where),
+            next_step="Correct the field, or extract the rules again.",
+        ) from error
+
+
+def dumps(documents: RuleDocument | Sequence[RuleDocument]) -> str:
+    """Serialise one document as an object, several as a list; the same rules give the same bytes."""
+    value = documents.to_json() if isinstance(documents, RuleDocument) else [d.to_json() for d in documents]
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+
+
+def loads(text: str | bytes) -> list[RuleDocument]:
+    """Parse what `dumps` wrote: a document or a list of them.
+
+    Raises
+    ------
+    RuleFormatError
+        When the text is not JSON or not the interchange format.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RuleFormatError(f"not JSON: {error}") from error
+    items: Iterable[Any] = value if isinstance(value, list) else [value]
+    return [RuleDocument.from_json(item) for item in items]
