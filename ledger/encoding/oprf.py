@@ -1,0 +1,375 @@
+"""The verifiable oblivious pseudorandom function of RFC 9497: VOPRF mode, ristretto255-SHA512.
+
+A client blinds its input, the holder of the key evaluates the blinded point and proves with one DLEQ proof
+per batch that it used the key behind its public key, and the client removes the blind. The holder never
+learns the input, and the client cannot evaluate alone.
+
+The group is libsodium's ristretto255, through `rbcl`. Two things libsodium leaves to its caller are done
+here: the identity, which its check of a point accepts, is refused, and so are scalars that are zero or not
+below the group order. Secret scalars are only ever touched by libsodium's constant-time arithmetic.
+
+References
+----------
+.. [1] RFC 9497, Oblivious Pseudorandom Functions Using Prime-Order Groups.
+.. [2] RFC 9496, The ristretto255 and decaf448 Groups.
+.. [3] RFC 9380, section 5.3.1, expand_message_xmd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha512
+from hmac import compare_digest
+
+import rbcl
+
+from ledger.errors import VerificationError
+
+__all__ = [
+    "ELEMENT_SIZE",
+    "MAX_BATCH",
+    "MAX_INPUT",
+    "ORDER",
+    "OUTPUT_SIZE",
+    "PROOF_SIZE",
+    "SCALAR_SIZE",
+    "Blinded",
+    "ElementError",
+    "ProofError",
+    "blind",
+    "check_element",
+    "check_scalar",
+    "derive_key_pair",
+    "evaluate",
+    "expand_message_xmd",
+    "finalize",
+    "generate_key",
+    "hash_to_group",
+    "hash_to_scalar",
+    "prf",
+    "public_key",
+    "verify_proof",
+]
+
+#: Order of the group.
+ORDER = 2**252 + 27742317777372353535851937790883648493
+ELEMENT_SIZE = 32
+SCALAR_SIZE = 32
+PROOF_SIZE = 64
+OUTPUT_SIZE = 64
+#: Inputs and batches are counted in two bytes.
+MAX_INPUT = 2**16 - 1
+MAX_BATCH = 2**16 - 1
+
+_CONTEXT = b"OPRFV1-\x01-ristretto255-SHA512"
+_GROUP_DST = b"HashToGroup-" + _CONTEXT
+_SCALAR_DST = b"HashToScalar-" + _CONTEXT
+_DERIVE_DST = b"DeriveKeyPair" + _CONTEXT
+_SEED_DST = b"Seed-" + _CONTEXT
+_IDENTITY = bytes(ELEMENT_SIZE)
+_HASH_BLOCK = 128
+
+_multiply = rbcl.crypto_scalarmult_ristretto255
+_multiply_base = rbcl.crypto_scalarmult_ristretto255_base
+_add = rbcl.crypto_core_ristretto255_add
+_scalar_multiply = rbcl.crypto_core_ristretto255_scalar_mul
+
+
+class ProofError(VerificationError):
+    """Raised when a holder's answer is not shown to come from the key behind its public key."""
+
+
+class ElementError(VerificationError):
+    """Raised when bytes are not a group element, or are the identity, or not a scalar of the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blinded:
+    """What a client keeps and sends for one input.
+
+    Parameters
+    ----------
+    input : bytes
+        The input; never leaves the client.
+    scalar : bytes
+        The blind; never leaves the client and is never used twice.
+    element : bytes
+        The blinded point, 32 bytes: the only part that a holder sees.
+    """
+
+    input: bytes = field(repr=False)
+    scalar: bytes = field(repr=False)
+    element: bytes
+
+
+def check_element(element: bytes, what: str = "the element") -> None:
+    """Raise `ElementError` unless `element` is the canonical encoding of a point other than the identity."""
+    if len(element) != ELEMENT_SIZE:
+        raise ElementError(f"{what} has the wrong size", expected=ELEMENT_SIZE, got=len(element))
+    if element == _IDENTITY:
+        raise ElementError(f"{what} is the identity of the group")
+    if not rbcl.crypto_core_ristretto255_is_valid_point(element):
+        raise ElementError(f"{what} is not the canonical encoding of a group element", got=element)
+
+
+def check_scalar(scalar: bytes, what: str = "the scalar") -> None:
+    """Raise `ElementError` unless `scalar` is 32 bytes, little-endian, above zero and below the order."""
+    if len(scalar) != SCALAR_SIZE or not 0 < int.from_bytes(scalar, "little") < ORDER:
+        raise ElementError(f"{what} is not between 1 and the group order, 32 bytes little-endian")
+
+
+def expand_message_xmd(message: bytes, dst: bytes, size: int) -> bytes:
+    """Stretch a message to `size` uniform bytes with SHA-512 (RFC 9380, section 5.3.1).
+
+    Raises
+    ------
+    ValueError
+        When more than 255 hash outputs would be needed.
+    """
+    blocks = -(-size // 64)
+    if not 0 < blocks <= 255:
+        raise ValueError(f"expand_message_xmd gives 1 to {255 * 64} bytes, not {size}")
+    if len(dst) > 255:
+        dst = sha512(b"H2C-OVERSIZE-DST-" + dst).digest()
+    dst_prime = dst + bytes([len(dst)])
+    first = sha512(bytes(_HASH_BLOCK) + message + size.to_bytes(2, "big") + b"\x00" + dst_prime).digest()
+    block = sha512(first + b"\x01" + dst_prime).digest()
+    output = block
+    for number in range(2, blocks + 1):
+        mixed = bytes(a ^ b for a, b in zip(first, block, strict=True))
+        block = sha512(mixed + bytes([number]) + dst_prime).digest()
+        output += block
+    return output[:size]
+
+
+def hash_to_group(data: bytes) -> bytes:
+    """Hash to a group element of unknown discrete logarithm (RFC 9497, section 4.1)."""
+    element: bytes = rbcl.crypto_core_ristretto255_from_hash(expand_message_xmd(data, _GROUP_DST, 64))
+    return element
+
+
+def hash_to_scalar(data: bytes, dst: bytes = _SCALAR_DST) -> bytes:
+    """Hash to a scalar (RFC 9497, section 4.1)."""
+    scalar: bytes = rbcl.crypto_core_ristretto255_scalar_reduce(expand_message_xmd(data, dst, 64))
+    return scalar
+
+
+def generate_key() -> bytes:
+    """Make a random private key: a scalar, 32 bytes."""
+    scalar: bytes = rbcl.crypto_core_ristretto255_scalar_random()
+    return scalar
+
+
+def public_key(private_key: bytes) -> bytes:
+    """Give the public key, 32 bytes, of a private key."""
+    check_scalar(private_key, "the private key")
+    element: bytes = _multiply_base(private_key)
+    return element
+
+
+def derive_key_pair(seed: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """Derive private and public key from a secret seed (RFC 9497, section 3.2.1).
+
+    Raises
+    ------
+    ValueError
+        When the seed does not have 32 bytes, or `info` is too long.
+    """
+    if len(seed) != 32 or len(info) > MAX_INPUT:
+        raise ValueError("the seed takes 32 bytes, the info at most 65535")
+    for counter in range(256):
+        scalar = hash_to_scalar(seed + _sized(info) + bytes([counter]), _DERIVE_DST)
+        if any(scalar):
+            return scalar, public_key(scalar)
+    raise ValueError("no key can be derived from this seed")  # pragma: no cover - chance of 2**-64000
+
+
+def blind(input: bytes, blind_scalar: bytes | None = None) -> Blinded:
+    """Blind one input (RFC 9497, section 3.3.2, Blind).
+
+    Parameters
+    ----------
+    input : bytes
+        At most 65535 bytes.
+    blind_scalar : bytes, optional
+        The blind; random unless given. Only the test vectors have a reason to give it.
+
+    Raises
+    ------
+    ValueError
+        When the input is too long.
+    ElementError
+        When the input hashes to the identity, or `blind_scalar` is not a scalar.
+    """
+    if len(input) > MAX_INPUT:
+        raise ValueError(f"an input takes at most {MAX_INPUT} bytes, not {len(input)}")
+    if blind_scalar is None:
+        blind_scalar = generate_key()
+    else:
+        check_scalar(blind_scalar, "the blind")
+    point = hash_to_group(input)
+    if point == _IDENTITY:
+        raise ElementError("the input hashes to the identity")
+    return Blinded(input, blind_scalar, _multiply(blind_scalar, point))
+
+
+def evaluate(
+    private_key: bytes, elements: Sequence[bytes], *, proof_scalar: bytes | None = None
+) -> tuple[list[bytes], bytes]:
+    """Evaluate blinded elements and prove it, one proof for all (RFC 9497, 3.3.2, BlindEvaluate).
+
+    Parameters
+    ----------
+    private_key : bytes
+    elements : sequence of bytes
+        1 to 65535 blinded elements.
+    proof_scalar : bytes, optional
+        Randomness of the proof; random unless given. Two proofs with one randomness give the private key
+        away: only the test vectors have a reason to give it.
+
+    Returns
+    -------
+    tuple of list of bytes and bytes
+        Evaluated elements, 32 bytes each in the same order, and the proof, 64 bytes.
+
+    Raises
+    ------
+    ElementError
+        When an element is not one, or is the identity.
+    ValueError
+        When there are none, or too many.
+    """
+    if not 1 <= len(elements) <= MAX_BATCH:
+        raise ValueError(f"a batch has 1 to {MAX_BATCH} elements, not {len(elements)}")
+    for number, element in enumerate(elements):
+        check_element(element, f"blinded element {number}")
+    public = public_key(private_key)
+    evaluated = [_multiply(private_key, element) for element in elements]
+    if proof_scalar is None:
+        proof_scalar = generate_key()
+    else:
+        check_scalar(proof_scalar, "the randomness of the proof")
+    composite = _weigh(_weights(public, elements, evaluated), elements)
+    challenge = _challenge(
+        public,
+        composite,
+        _multiply(private_key, composite),
+        _multiply_base(proof_scalar),
+        _multiply(proof_scalar, composite),
+    )
+    response = rbcl.crypto_core_ristretto255_scalar_sub(
+        proof_scalar, _scalar_multiply(challenge, private_key)
+    )
+    return evaluated, challenge + response
+
+
+def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
+    """Check that all `evaluated` come from `elements` by the one key behind `public` (RFC 9497, 2.2.2).
+
+    Raises
+    ------
+    ProofError
+        When it is not so.
+    ElementError
+        When something is not an element or scalar at all.
+    """
+    if len(elements) != len(evaluated):
+        raise ProofError("the answer has the wrong length", expected=len(elements), got=len(evaluated))
+    if not 1 <= len(elements) <= MAX_BATCH:
+        raise ProofError("a batch has the wrong length", expected=f"1 to {MAX_BATCH}", got=len(elements))
+    if len(proof) != PROOF_SIZE:
+        raise ProofError("the proof has the wrong size", expected=PROOF_SIZE, got=len(proof))
+    check_element(public, "the public key")
+    for number, element in enumerate(elements):
+        check_element(element, f"blinded element {number}")
+    for number, element in enumerate(evaluated):
+        check_element(element, f"evaluated element {number}")
+    challenge, response = proof[:SCALAR_SIZE], proof[SCALAR_SIZE:]
+    check_scalar(challenge, "the proof's challenge")
+    check_scalar(response, "the proof's response")
+    try:
+        weights = _weights(public, elements, evaluated)
+        before, after = _weigh(weights, elements), _weigh(weights, evaluated)
+        commitment = _add(_multiply_base(response), _multiply(challenge, public))
+        shifted = _add(_multiply(response, before), _multiply(challenge, after))
+    except RuntimeError as error:  # libsodium refuses to return the identity, which no honest proof meets
+        raise ProofError("the proof is degenerate") from error
+    expected = _challenge(public, before, after, commitment, shifted)
+    if not compare_digest(challenge, expected):
+        raise ProofError(
+            "the answer does not come from the key behind this public key",
+            where=f"public key {public.hex()}",
+            next_step="Do not use the answer; ask the holder which consortium and epoch its key is for.",
+        )
+
+
+def finalize(
+    blinded: Sequence[Blinded], evaluated: Sequence[bytes], proof: bytes, public: bytes
+) -> list[bytes]:
+    """Check the proof and remove the blinds (RFC 9497, section 3.3.2, Finalize).
+
+    Returns
+    -------
+    list of bytes
+        One output of 64 bytes per input, in the same order.
+
+    Raises
+    ------
+    ProofError, ElementError
+        As for `verify_proof`.
+    """
+    verify_proof(public, [item.element for item in blinded], evaluated, proof)
+    inverses = _invert([item.scalar for item in blinded])
+    return [
+        _output(item.input, _multiply(inverse, element))
+        for item, inverse, element in zip(blinded, inverses, evaluated, strict=True)
+    ]
+
+
+def prf(private_key: bytes, input: bytes) -> bytes:
+    """Evaluate the function on a known input, with the key in hand (RFC 9497, section 3.3.1, Evaluate)."""
+    check_scalar(private_key, "the private key")
+    return _output(input, _multiply(private_key, hash_to_group(input)))
+
+
+def _output(input: bytes, element: bytes) -> bytes:
+    return sha512(_sized(input) + _sized(element) + b"Finalize").digest()
+
+
+def _sized(data: bytes) -> bytes:
+    return len(data).to_bytes(2, "big") + data
+
+
+def _weights(public: bytes, elements: Sequence[bytes], evaluated: Sequence[bytes]) -> list[bytes]:
+    """Derive the random weights that fold a batch into one statement (RFC 9497, 2.2.1)."""
+    seed = _sized(sha512(_sized(public) + _sized(_SEED_DST)).digest())
+    return [
+        hash_to_scalar(seed + number.to_bytes(2, "big") + _sized(before) + _sized(after) + b"Composite")
+        for number, (before, after) in enumerate(zip(elements, evaluated, strict=True))
+    ]
+
+
+def _weigh(weights: Sequence[bytes], elements: Sequence[bytes]) -> bytes:
+    total: bytes = _multiply(weights[0], elements[0])
+    for weight, element in zip(weights[1:], elements[1:], strict=True):
+        total = _add(total, _multiply(weight, element))
+    return total
+
+
+def _challenge(public: bytes, *elements: bytes) -> bytes:
+    return hash_to_scalar(_sized(public) + b"".join(map(_sized, elements)) + b"Challenge")
+
+
+def _invert(scalars: Sequence[bytes]) -> list[bytes]:
+    """Invert many scalars with one inversion (Montgomery), which is 20 times dearer than a product."""
+    products = [scalars[0]]
+    for scalar in scalars[1:]:
+        products.append(_scalar_multiply(products[-1], scalar))
+    rest = rbcl.crypto_core_ristretto255_scalar_invert(products[-1])
+    inverses = [b""] * len(scalars)
+    for position in range(len(scalars) - 1, 0, -1):
+        inverses[position] = _scalar_multiply(rest, products[position - 1])
+        rest = _scalar_multiply(rest, scalars[position])
+    inverses[0] = rest
+    return inverses
