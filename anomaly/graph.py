@@ -1,0 +1,286 @@
+"""The temporal graph of transfers: accounts are vertices, payments are edges with intervals for time and amount.
+
+Order in time is defined here and nowhere else. A time is an interval [low, high): two payments in one
+bucket have *no* order, whatever stands first in a file. A payment *can* follow another when some pair of
+instants inside the two intervals is in that order (or equal); it *surely* follows when every pair is.
+Along a path the question is asked for all edges together: `can_continue` carries the earliest instant at
+which the path so far can have ended. Windows are measured between the lower ends of intervals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from anomaly.kernels.jit import jit
+from ledger.errors import InputError
+from ledger.schema import PSEUDONYM_BYTES, TRANSFER, Flags
+
+__all__ = ["OPEN_AMOUNT", "GraphError", "TemporalGraph", "as_transfers", "can_continue", "surely_follows"]
+
+Ints = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+#: An open top band ends here, in minor units: large beyond any payment, small enough to add up in 64 bits.
+OPEN_AMOUNT = 1 << 50
+
+#: Stands for an account that neither half tells; a desk, so never part of a path.
+_NOBODY = bytes(PSEUDONYM_BYTES)
+
+_PLACE = ("debit_member", "debit_sequence", "debit_index", "credit_member", "credit_sequence", "credit_index")
+
+
+class GraphError(InputError):
+    """Raised when a table of transfers holds a value that no payment can have."""
+
+
+@jit
+def can_continue(earliest: int, low: int, high: int) -> int:
+    """Return the earliest end of a path prolonged by an edge [low, high), or -1 if it cannot follow.
+
+    `earliest` is the earliest instant at which the path so far can have ended (the first edge's low).
+    """
+    later = max(earliest, low)
+    return later if later < high else -1
+
+
+@jit
+def surely_follows(previous_high: int, low: int) -> bool:
+    """Say whether an edge that starts at `low` is later than one that ended before `previous_high`."""
+    return low >= previous_high
+
+
+@dataclass(frozen=True, eq=False)
+class TemporalGraph:
+    """Edges in time order, with both adjacency lists (CSR) in time order too.
+
+    Edges are sorted by `t_low`; ties are put in an order of their content, which makes results repeatable
+    and means nothing. All columns below have one entry per edge unless said otherwise.
+
+    Attributes
+    ----------
+    pseudonyms : list of bytes
+        Per vertex, ascending; the all-zero one stands for "no account told".
+    agents : (n,) int32
+        Per vertex, the bank that keeps the account (0: not a member).
+    desk : (n,) bool
+        Per vertex, whether it is a cash desk or nobody: mostly the bank's side of cash payments. Desks take
+        part in no path and are nobody's counterparty.
+    src, dst : int32
+    t_low, t_high : int64
+        Unix seconds, [low, high).
+    amount_low, amount_high : int64
+        Minor units, both ends included.
+    currency : int32
+        ISO 4217 numeric.
+    cash_in, cash_out : bool
+    src_party, dst_party : int32
+        Number of the party, or -1.
+    row : int64
+        Row of the table that the edge came from.
+    out_ptr, out_edge, in_ptr, in_edge : int64, int32
+        CSR: edges leaving (reaching) v are `out_edge[out_ptr[v]:out_ptr[v + 1]]`.
+    """
+
+    pseudonyms: list[bytes]
+    agents: Indices
+    desk: Mask
+    parties: list[bytes]
+    src: Indices
+    dst: Indices
+    t_low: Ints
+    t_high: Ints
+    amount_low: Ints
+    amount_high: Ints
+    currency: Indices
+    cash_in: Mask
+    cash_out: Mask
+    src_party: Indices
+    dst_party: Indices
+    row: Ints
+    out_ptr: Ints
+    out_edge: Indices
+    in_ptr: Ints
+    in_edge: Indices
+
+    @property
+    def accounts(self) -> int:
+        """Number of vertices."""
+        return len(self.pseudonyms)
+
+    @property
+    def edges(self) -> int:
+        """Number of edges."""
+        return len(self.src)
+
+    @cached_property
+    def period(self) -> tuple[int, int]:
+        """First lower and last upper end of the edges' times; (0, 0) without edges."""
+        return (int(self.t_low.min()), int(self.t_high.max())) if self.edges else (0, 0)
+
+    @cached_property
+    def usable(self) -> Mask:
+        """Edges that can be part of a path: no self-loop, no desk at either end."""
+        return (self.src != self.dst) & ~self.desk[self.src] & ~self.desk[self.dst]
+
+    @cached_property
+    def amount(self) -> npt.NDArray[np.float64]:
+        """Geometric middle of the amount's interval in minor units (at least 1)."""
+        low, high = np.maximum(self.amount_low, 1), np.maximum(self.amount_high, 1)
+        return np.asarray(np.sqrt(low.astype(np.float64) * high), dtype=np.float64)
+
+    @cached_property
+    def relation(self) -> Ints:
+        """Number of the ordered pair (src, dst) of each edge."""
+        _, inverse = np.unique(self.src.astype(np.int64) * self.accounts + self.dst, return_inverse=True)
+        return np.asarray(inverse, dtype=np.int64)
+
+    @cached_property
+    def relation_span(self) -> Ints:
+        """Seconds between the first and the last payment of the edge's ordered pair of accounts."""
+        if not self.edges:
+            return np.zeros(0, dtype=np.int64)
+        size = int(self.relation.max()) + 1
+        first = np.full(size, np.iinfo(np.int64).max)
+        last = np.full(size, np.iinfo(np.int64).min)
+        np.minimum.at(first, self.relation, self.t_low)
+        np.maximum.at(last, self.relation, self.t_low)
+        return np.asarray((last - first)[self.relation], dtype=np.int64)
+
+    @classmethod
+    def from_transfers(cls, transfers: pa.Table | pd.DataFrame) -> TemporalGraph:
+        """Build the graph: every transfer is one edge, whatever its match state.
+
+        A conflict is one transfer and so one edge; a half that waits for the other, or whose other bank is
+        not a member, happened as far as anyone knows and counts.
+
+        Raises
+        ------
+        GraphError
+            When a column is missing, or a row has no time or amount, an empty or reversed interval, or a
+            negative amount; it names the row.
+        """
+        table = as_transfers(transfers)
+        rows = table.num_rows
+        columns = {name: _numbers(table, name) for name in ("time_low", "time_high", "amount_low", "amount_high")}
+        _check(columns)
+        agents = {name: _filled(table, name, 0) for name in ("debtor_agent", "creditor_agent")}
+        flags = _filled(table, "flags", 0)
+        pseudonyms, ends = _numbered(table, "debtor_account", "creditor_account")
+        parties, party = _numbered(table, "debtor_party", "creditor_party")
+        if parties and parties[0] == _NOBODY:
+            party, parties = party - 1, parties[1:]
+        n = len(pseudonyms)
+        src, dst = ends[:rows], ends[rows:]
+        keeper = np.full(n, np.iinfo(np.int32).max, dtype=np.int64)
+        for end, agent in ((src, agents["debtor_agent"]), (dst, agents["creditor_agent"])):
+            np.minimum.at(keeper, end[agent > 0], agent[agent > 0])
+        keeper[keeper == np.iinfo(np.int32).max] = 0
+
+        cash_in, cash_out = (flags & Flags.CASH_IN) > 0, (flags & Flags.CASH_OUT) > 0
+        at_desk = np.bincount(src[cash_in], minlength=n) + np.bincount(dst[cash_out], minlength=n)
+        desk = 2 * at_desk > np.bincount(src, minlength=n) + np.bincount(dst, minlength=n)
+        if n and pseudonyms[0] == _NOBODY:
+            desk[0] = True
+
+        currency = _filled(table, "currency", 0)
+        high = np.minimum(columns["amount_high"], OPEN_AMOUNT)
+        low = np.minimum(columns["amount_low"], OPEN_AMOUNT)
+        place = [_filled(table, name, -1) for name in reversed(_PLACE)]
+        content = [flags, currency, high, low, dst, src, columns["time_high"], columns["time_low"]]
+        order = np.lexsort((*place, *content)).astype(np.int64)
+        src, dst = src[order].astype(np.int32), dst[order].astype(np.int32)
+        out_ptr, out_edge = _adjacency(src, n)
+        in_ptr, in_edge = _adjacency(dst, n)
+        return cls(
+            pseudonyms=pseudonyms,
+            agents=keeper.astype(np.int32),
+            desk=desk,
+            parties=parties,
+            src=src,
+            dst=dst,
+            t_low=columns["time_low"][order],
+            t_high=columns["time_high"][order],
+            amount_low=low[order],
+            amount_high=high[order],
+            currency=currency[order].astype(np.int32),
+            cash_in=cash_in[order],
+            cash_out=cash_out[order],
+            src_party=party[:rows][order].astype(np.int32),
+            dst_party=party[rows:][order].astype(np.int32),
+            row=order,
+            out_ptr=out_ptr,
+            out_edge=out_edge,
+            in_ptr=in_ptr,
+            in_edge=in_edge,
+        )
+
+
+def as_transfers(transfers: pa.Table | pd.DataFrame) -> pa.Table:
+    """Return a table with exactly `TRANSFER`'s columns and types.
+
+    Raises
+    ------
+    GraphError
+        When a column is missing or holds values of another type.
+    """
+    try:
+        table = (
+            pa.Table.from_pandas(transfers, preserve_index=False)
+            if isinstance(transfers, pd.DataFrame)
+            else transfers
+        )
+        missing = [name for name in TRANSFER.names if name not in table.column_names]
+        if missing:
+            raise GraphError(f"the table of transfers lacks {', '.join(missing)}")
+        return table.select(TRANSFER.names).cast(TRANSFER)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise GraphError(f"the table of transfers has a column of the wrong type: {error}") from error
+
+
+def _numbers(table: pa.Table, name: str) -> Ints:
+    column = table.column(name)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise GraphError("a transfer lacks a value", where=f"row {row}, {name}")
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def _filled(table: pa.Table, name: str, default: int) -> Ints:
+    return np.asarray(table.column(name).fill_null(default).to_numpy(), dtype=np.int64)
+
+
+def _check(columns: dict[str, Ints]) -> None:
+    for wrong, what in (
+        (columns["time_high"] <= columns["time_low"], "a transfer's time interval is empty"),
+        (columns["amount_low"] < 0, "a transfer's amount is negative"),
+        (columns["amount_high"] < columns["amount_low"], "a transfer's amount interval is reversed"),
+    ):
+        if wrong.any():
+            raise GraphError(what, where=f"row {int(np.flatnonzero(wrong)[0])}")
+
+
+def _numbered(table: pa.Table, first: str, second: str) -> tuple[list[bytes], Ints]:
+    """Number the distinct values of two columns, ascending, null as the all-zero pseudonym."""
+    chunks = [c for name in (first, second) for c in table.column(name).chunks]
+    if not chunks:
+        return [], np.zeros(0, dtype=np.int64)
+    coded: Any = pa.concat_arrays([c.cast(pa.binary()) for c in chunks]).fill_null(_NOBODY).dictionary_encode()
+    values = coded.dictionary.to_pylist()
+    ascending = sorted(range(len(values)), key=values.__getitem__)
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[ascending] = np.arange(len(values))
+    return [values[i] for i in ascending], rank[coded.indices.to_numpy()]
+
+
+def _adjacency(ends: Indices, n: int) -> tuple[Ints, Indices]:
+    ptr = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(np.bincount(ends, minlength=n), out=ptr[1:])
+    return ptr, np.argsort(ends, kind="stable").astype(np.int32)

@@ -1,0 +1,135 @@
+"""The hand-over relation: which payment can pass on the money of which other.
+
+Payment f *hands over* e when it leaves the account that e reached, can be later, is not too much later, is in
+the same currency and of about the same amount. Cycles, chains, scatter-gather and pass-through are paths in
+this relation, so its definition is theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.graph import TemporalGraph, can_continue
+from anomaly.kernels.jit import jit
+
+__all__ = ["Handover", "HandoverParameters", "handovers"]
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverParameters:
+    """Parameters of the hand-over relation.
+
+    Attributes
+    ----------
+    window : int
+        Seconds between the lower ends of the two payments.
+    keep_low, keep_high : float
+        The amount passed on lies within these shares of what came in; with bands, possibly lies.
+    hub_degree : int
+        Payments of an account that lies in the middle with more payments out than this inside the window
+        are not followed (hub policy); the payment that reached it counts as cut.
+    """
+
+    window: int = 7 * 86_400
+    keep_low: float = 0.8
+    keep_high: float = 1.05
+    hub_degree: int = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Handover:
+    """The relation as CSR over edges: `next_edge[ptr[e]:ptr[e + 1]]` can pass on what e brought, in time order.
+
+    `cut[e]` says that the hub policy left out what follows e.
+    """
+
+    ptr: npt.NDArray[np.int64]
+    next_edge: npt.NDArray[np.int32]
+    cut: npt.NDArray[np.bool_]
+
+    @property
+    def first_edge(self) -> npt.NDArray[np.int32]:
+        """The edge handed over, aligned with `next_edge`."""
+        return np.repeat(np.arange(len(self.ptr) - 1, dtype=np.int32), np.diff(self.ptr))
+
+
+def handovers(graph: TemporalGraph, parameters: HandoverParameters) -> Handover:
+    """Compute the relation over the usable edges of a graph."""
+    usable = graph.usable
+    keep = usable[graph.out_edge]
+    out_edge = graph.out_edge[keep]
+    out_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)))[graph.out_ptr]
+    width = int((graph.t_high - graph.t_low).max()) if graph.edges else 0
+    arguments = (
+        graph.dst, usable, graph.t_low, graph.t_high, graph.amount_low, graph.amount_high, graph.currency,
+        out_ptr, out_edge, parameters.window, width, parameters.keep_low, parameters.keep_high,
+        parameters.hub_degree,
+    )  # fmt: skip
+    nothing = np.zeros(0, np.int32)
+    count, cut, _ = _pairs(*arguments, np.zeros(0, np.int64), nothing)
+    ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(count)))
+    _, _, next_edge = _pairs(*arguments, ptr, np.empty(int(ptr[-1]), np.int32))
+    return Handover(ptr, next_edge, cut)
+
+
+@jit
+def _pairs(
+    dst: npt.NDArray[np.int32],
+    usable: npt.NDArray[np.bool_],
+    t_low: npt.NDArray[np.int64],
+    t_high: npt.NDArray[np.int64],
+    amount_low: npt.NDArray[np.int64],
+    amount_high: npt.NDArray[np.int64],
+    currency: npt.NDArray[np.int32],
+    out_ptr: npt.NDArray[np.int64],
+    out_edge: npt.NDArray[np.int32],
+    window: int,
+    width: int,
+    keep_low: float,
+    keep_high: float,
+    hub_degree: int,
+    ptr: npt.NDArray[np.int64],
+    target: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
+    """Count the pairs of each edge, and write them where `ptr` says if it is not empty."""
+    edges = len(dst)
+    count = np.zeros(edges, np.int64)
+    cut = np.zeros(edges, np.bool_)
+    write = len(ptr) > 0
+    for e in range(edges):
+        if not usable[e]:
+            continue
+        low, high = out_ptr[dst[e]], out_ptr[dst[e] + 1]
+        # edges that start up to one interval's width earlier can still be later
+        start = low
+        stop = high
+        while start < stop:
+            middle = (start + stop) // 2
+            if t_low[out_edge[middle]] <= t_low[e] - width:
+                start = middle + 1
+            else:
+                stop = middle
+        end = start
+        last = high
+        while end < last:
+            middle = (end + last) // 2
+            if t_low[out_edge[middle]] - t_low[e] <= window:
+                end = middle + 1
+            else:
+                last = middle
+        if end - start > hub_degree:
+            cut[e] = True
+            continue
+        for i in range(start, end):
+            f = out_edge[i]
+            if currency[f] != currency[e] or can_continue(t_low[e], t_low[f], t_high[f]) < 0:
+                continue
+            if amount_high[f] < keep_low * amount_low[e] or amount_low[f] > keep_high * amount_high[e]:
+                continue
+            if write:
+                target[ptr[e] + count[e]] = f
+            count[e] += 1
+    return count, cut, target

@@ -1,0 +1,50 @@
+"""What every kernel returns: instances of a pattern, each with its evidence edges and whether it was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Instances"]
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """Instances of one pattern.
+
+    Attributes
+    ----------
+    anchor : (k,) int32
+        Vertex (or group) the instance belongs to.
+    ptr : (k + 1,) int64
+    edge : int32
+        Evidence of instance i: `edge[ptr[i]:ptr[i + 1]]`, numbers of the graph's edges.
+    truncated : (k,) bool
+        Whether a budget cut the search that found the instance: there may be more of it.
+    cut : int
+        Seeds whose search a budget or the hub policy cut, with or without an instance.
+    """
+
+    anchor: npt.NDArray[np.int32]
+    ptr: npt.NDArray[np.int64]
+    edge: npt.NDArray[np.int32]
+    truncated: npt.NDArray[np.bool_]
+    cut: int = 0
+
+    def __len__(self) -> int:
+        return len(self.anchor)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int32]]:
+        return (self.edges_of(i) for i in range(len(self)))
+
+    def edges_of(self, instance: int) -> npt.NDArray[np.int32]:
+        """Return the evidence edges of one instance, in the order of the search."""
+        return self.edge[self.ptr[instance] : self.ptr[instance + 1]]
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Number of evidence edges of each instance."""
+        return np.diff(self.ptr)

@@ -1,0 +1,24 @@
+"""The one way in which kernels are compiled: cached on disk where that is possible, plain Python on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numba
+
+__all__ = ["jit"]
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def jit(function: Function) -> Function:
+    """Compile with numba at the first call; a read-only installation compiles anew in each process.
+
+    `NUMBA_DISABLE_JIT=1` leaves the function as it is, `NUMBA_BOUNDSCHECK=1` checks every index.
+    """
+    try:
+        compiled: Function = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # no folder to cache in
+        compiled = numba.njit(nogil=True)(function)
+    return compiled

@@ -1,0 +1,46 @@
+"""Scatter-gather: one account sends through several others to one account, each of them handing it over."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomaly.graph import TemporalGraph
+from anomaly.kernels.fan import FanParameters, densest_windows
+from anomaly.kernels.handover import Handover
+from anomaly.kernels.instances import Instances
+
+__all__ = ["scatter_gather"]
+
+
+def scatter_gather(graph: TemporalGraph, handover: Handover, parameters: FanParameters) -> Instances:
+    """Find pairs of accounts between which money takes several two-step ways inside a window.
+
+    The ways are a fan: group = (source, target), label = the account in the middle, time = the first step.
+
+    Returns
+    -------
+    Instances
+        `anchor` is the source. Evidence is first step, second step, first step, ... of each way; a payment
+        that two ways share stands there twice.
+    """
+    first, second = handover.first_edge, handover.next_edge
+    open_way = graph.src[first] != graph.dst[second]
+    first, second = first[open_way], second[open_way]
+    group_key = graph.src[first].astype(np.int64) * graph.accounts + graph.dst[second]
+    order = np.lexsort((second, first, graph.t_low[first], group_key))
+    first, second, group_key = first[order], second[order], group_key[order]
+    starts = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), group_key[1:] != group_key[:-1])))
+    ptr = np.append(starts, len(group_key)).astype(np.int64) if len(group_key) else np.zeros(1, np.int64)
+    found = densest_windows(
+        ptr,
+        np.arange(len(first), dtype=np.int32),
+        graph.t_low[first],
+        graph.dst[first],
+        graph.accounts,
+        parameters,
+    )
+    edge = np.empty(2 * len(found.edge), np.int32)
+    edge[0::2], edge[1::2] = first[found.edge], second[found.edge]
+    anchor = edge[2 * found.ptr[:-1]] if len(found) else np.zeros(0, np.int32)
+    cut = found.cut + int(handover.cut.sum())
+    return Instances(graph.src[anchor], 2 * found.ptr, edge, found.truncated, cut)

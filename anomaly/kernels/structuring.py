@@ -1,0 +1,82 @@
+"""Structuring: amounts that each stay below a threshold and together exceed it, inside a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.graph import TemporalGraph
+from anomaly.kernels.fan import FanParameters, densest_windows
+from anomaly.kernels.instances import Instances
+
+__all__ = ["StructuringParameters", "structuring"]
+
+
+@dataclass(frozen=True, slots=True)
+class StructuringParameters:
+    """Parameters of the structuring kernel.
+
+    Attributes
+    ----------
+    window : int
+        Seconds.
+    min_payments : int
+        Least number of payments.
+    floor : float
+        Payments below this share of the threshold do not count: they would be needed in dozens.
+    max_per_group : int
+        Most windows reported for one group.
+    """
+
+    window: int = 7 * 86_400
+    min_payments: int = 3
+    floor: float = 0.3
+    max_per_group: int = 6
+
+
+def structuring(
+    graph: TemporalGraph,
+    group: npt.NDArray[np.int64],
+    threshold: npt.NDArray[np.int64],
+    parameters: StructuringParameters,
+) -> Instances:
+    """Find windows with the most payments of a group, each possibly at or under the threshold, sum possibly over.
+
+    Parameters
+    ----------
+    group : (edges,) int64
+        What is added up (a party's deposits at any bank, say); negative: does not count. Only one currency
+        is added up, so it has to be part of the group.
+    threshold : (edges,) int64
+        Minor units; an amount that equals it stays under it ("more than"). With bands, an amount whose
+        interval begins at or under it counts.
+
+    Returns
+    -------
+    Instances
+        `anchor` is the group.
+    """
+    counts = (
+        (group >= 0)
+        & (graph.amount_low <= threshold)
+        & (graph.amount_high >= (parameters.floor * threshold).astype(np.int64))
+    )
+    edge = np.flatnonzero(counts).astype(np.int32)
+    edge = edge[np.argsort(group[edge], kind="stable")]
+    starts = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), np.diff(group[edge]) != 0)))
+    ptr = np.append(starts, len(edge)).astype(np.int64) if len(edge) else np.zeros(1, np.int64)
+    fan = FanParameters(parameters.window, parameters.min_payments, parameters.max_per_group)
+    each_its_own = np.arange(len(edge), dtype=np.int32)
+    found = densest_windows(ptr, edge, graph.t_low[edge], each_its_own, len(edge), fan)
+    over = np.zeros(len(found), np.bool_)
+    for i, edges in enumerate(found):
+        over[i] = graph.amount_high[edges].sum() > threshold[edges[0]]
+    keep = np.flatnonzero(over)
+    length = found.sizes[keep]
+    new_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(length)))
+    places = np.repeat(found.ptr[keep] - new_ptr[:-1], length) + np.arange(int(new_ptr[-1]))
+    kept = found.edge[places]
+    anchor = group[kept[new_ptr[:-1]]].astype(np.int32) if len(keep) else np.zeros(0, np.int32)
+    return Instances(anchor, new_ptr, kept, found.truncated[keep], found.cut)
