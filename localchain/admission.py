@@ -1,0 +1,135 @@
+"""What must hold of a raw transaction before it is executed, with errors that say what to change.
+
+A node with a pool keeps what cannot be mined yet. This chain mines at once, so whatever cannot be mined now
+is refused here, before it could block its sender's nonce.
+"""
+
+from __future__ import annotations
+
+from eth.abc import SignedTransactionAPI, StateAPI
+from eth.vm.forks.prague import PragueVM
+from eth_hash.auto import keccak
+
+from localchain.errors import InvalidParamsError, TransactionRefusedError
+
+__all__ = ["calldata_floor", "check", "decode"]
+
+_GAS_TRANSACTION = 21_000
+_GAS_PER_TOKEN = 10
+_TOKENS_PER_NONZERO_BYTE = 4
+
+#: Legacy, access list, dynamic fee. Blobs and delegations have no use on this chain.
+_TYPES = {None, 1, 2}
+
+
+def calldata_floor(data: bytes) -> int:
+    """Compute the least gas that a transaction with this calldata must bring.
+
+    Parameters
+    ----------
+    data : bytes
+        Calldata, or creation code.
+
+    Returns
+    -------
+    int
+        Gas.
+
+    References
+    ----------
+    EIP-7623, "Increase calldata cost".
+    """
+    zeros = data.count(0)
+    tokens = zeros + _TOKENS_PER_NONZERO_BYTE * (len(data) - zeros)
+    return _GAS_TRANSACTION + _GAS_PER_TOKEN * tokens
+
+
+def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI:
+    """Decode a signed transaction and check what does not depend on the state.
+
+    Parameters
+    ----------
+    raw : bytes
+        The transaction as `eth_sendRawTransaction` takes it.
+    chain_id : int
+        Identifier of this chain.
+    gas_limit : int
+        Gas limit of a block.
+
+    Returns
+    -------
+    SignedTransactionAPI
+        The transaction.
+
+    Raises
+    ------
+    InvalidParamsError
+        If the bytes are no transaction, or are not in their only valid encoding.
+    TransactionRefusedError
+        If it is of a kind, for a chain, or with a gas limit that this chain cannot mine.
+    """
+    try:
+        transaction = PragueVM.get_transaction_builder().decode(raw)
+        canonical = transaction.hash == keccak(raw)
+        type_id = transaction.type_id
+        own_chain_id = transaction.chain_id
+    except Exception as problem:  # py-evm raises a dozen unrelated kinds for bytes that are no transaction
+        raise InvalidParamsError(f"not a signed transaction: {problem}") from problem
+    if not canonical:
+        raise InvalidParamsError("not a signed transaction: the encoding is not canonical")
+    if type_id not in _TYPES:
+        raise TransactionRefusedError(f"transaction type {type_id} is not supported; use type 2, 1 or legacy")
+    if own_chain_id != chain_id:
+        named = "no chain" if own_chain_id is None else f"chain {own_chain_id}"
+        raise TransactionRefusedError(f"invalid chain id: signed for {named}, this is chain {chain_id}")
+    needed = max(transaction.intrinsic_gas, calldata_floor(transaction.data))
+    if transaction.gas < needed:
+        raise TransactionRefusedError(
+            f"intrinsic gas too low: have {transaction.gas}, want at least {needed} "
+            "(21,000 + 40 for each nonzero and 10 for each zero byte of data, EIP-7623)"
+        )
+    if transaction.gas > gas_limit:
+        raise TransactionRefusedError(f"exceeds block gas limit: have {transaction.gas}, limit {gas_limit}")
+    return transaction
+
+
+def check(transaction: SignedTransactionAPI, state: StateAPI) -> None:
+    """Check sender, nonce, fee and funds against the state the transaction would run on.
+
+    Parameters
+    ----------
+    transaction : SignedTransactionAPI
+        A decoded transaction.
+    state : StateAPI
+        State before it, inside the block being built.
+
+    Raises
+    ------
+    TransactionRefusedError
+        If it cannot be mined now.
+    """
+    try:
+        transaction.validate()
+        sender = transaction.sender
+    except Exception as problem:  # see decode
+        raise TransactionRefusedError(f"invalid signature or fields: {problem}") from problem
+    nonce = state.get_nonce(sender)
+    if transaction.nonce != nonce:
+        word = "low" if transaction.nonce < nonce else "high"
+        raise TransactionRefusedError(
+            f"nonce too {word}: next nonce {nonce}, tx nonce {transaction.nonce} (0x{sender.hex()})"
+        )
+    base_fee = state.base_fee
+    if transaction.max_fee_per_gas < base_fee:
+        raise TransactionRefusedError(
+            f"max fee per gas less than block base fee: {transaction.max_fee_per_gas} < {base_fee}"
+        )
+    balance = state.get_balance(sender)
+    cost = transaction.value + transaction.gas * transaction.max_fee_per_gas
+    if balance < cost:
+        raise TransactionRefusedError(
+            f"insufficient funds for gas * price + value: 0x{sender.hex()} has {balance}, wants {cost}",
+            next_step="Fund the account from the faucet",
+        )
+    if state.get_code(sender):
+        raise TransactionRefusedError(f"sender 0x{sender.hex()} is a contract")

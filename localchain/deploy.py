@@ -1,0 +1,89 @@
+"""Deploys the four contracts of a consortium to any chain that answers JSON-RPC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_typing import BlockNumber, ChecksumAddress
+from web3 import Web3
+from web3.exceptions import TimeExhausted, Web3Exception
+
+from contracts.artifacts import CONTRACTS, load
+from localchain.errors import LocalChainError
+
+__all__ = ["FORMAT", "deploy"]
+
+FORMAT = "counterfoil/deployment/1"
+_WAIT_SECONDS = 120
+
+
+def deploy(url: str, *, deployer_key: bytes, operator: str) -> dict[str, Any]:
+    """Deploy a consortium.
+
+    Parameters
+    ----------
+    url : str
+        JSON-RPC endpoint.
+    deployer_key : bytes
+        Private key that pays for the deployment, 32 bytes; it gets no role.
+    operator : str
+        Address that becomes admin and operator of the consortium.
+
+    Returns
+    -------
+    dict
+        `format`, `chain_id`, `genesis_hash`, `block` (the first with anything of the consortium in it) and
+        `contracts` (address by name).
+
+    Raises
+    ------
+    LocalChainError
+        If the chain refuses a transaction or does not mine it in time.
+    """
+    web3 = Web3(Web3.HTTPProvider(url))
+    account: LocalAccount = Account.from_key(deployer_key)
+    addresses: dict[str, str] = {}
+    blocks = []
+    for name in CONTRACTS:
+        argument = addresses.get("Consortium", operator)
+        addresses[name], block = _deploy_one(web3, account, name, Web3.to_checksum_address(argument))
+        blocks.append(block)
+    genesis = web3.eth.get_block(BlockNumber(0))
+    return {
+        "format": FORMAT,
+        "chain_id": web3.eth.chain_id,
+        "genesis_hash": "0x" + bytes(genesis["hash"]).hex(),
+        "block": min(blocks),
+        "contracts": addresses,
+    }
+
+
+def _deploy_one(
+    web3: Web3, account: LocalAccount, name: str, argument: ChecksumAddress
+) -> tuple[ChecksumAddress, int]:
+    artifact = load(name)
+    constructor = web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(argument)
+    try:
+        unsigned = constructor.build_transaction(
+            {
+                "from": account.address,
+                "nonce": web3.eth.get_transaction_count(account.address),
+                "chainId": web3.eth.chain_id,
+            }
+        )
+        signed = account.sign_transaction(unsigned)
+        sent = web3.eth.send_raw_transaction(signed.raw_transaction)
+        receipt = web3.eth.wait_for_transaction_receipt(sent, timeout=_WAIT_SECONDS, poll_latency=0.05)
+    except TimeExhausted as problem:
+        raise LocalChainError(f"{name} was not mined within {_WAIT_SECONDS} s") from problem
+    except Web3Exception as problem:
+        raise LocalChainError(
+            f"{name} could not be deployed: {problem}",
+            next_step="Check that the deployer's account is funded and the endpoint is the right one.",
+        ) from problem
+    address = receipt["contractAddress"]
+    if receipt["status"] != 1 or address is None:
+        raise LocalChainError(f"the deployment of {name} was reverted")
+    return Web3.to_checksum_address(address), int(receipt["blockNumber"])

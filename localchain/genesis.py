@@ -1,0 +1,162 @@
+"""The first block and its parameters: made once per chain, stored, and never computed again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from eth.chains.base import Chain
+from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE
+from eth.typing import AccountDetails, HeaderParams
+from eth.vm.forks.prague import PragueVM
+from eth_account import Account
+from eth_typing import Address
+
+from localchain.database import Database
+from localchain.errors import WrongGenesisError
+
+__all__ = ["DEFAULT_CHAIN_ID", "GAS_LIMIT", "Genesis", "chain_class", "faucet_key", "open_genesis"]
+
+#: Not the identifier of a public network. Two consortia on one machine should take different ones.
+DEFAULT_CHAIN_ID = 20261
+
+#: A block holds a dozen full batches (about 5 M gas each) below half of its limit, from where the base fee
+#: would rise.
+GAS_LIMIT = 150_000_000
+
+#: Enough to fund everybody for ever: fees are a formality on a chain without a market.
+_FAUCET_WEI = 10**9 * 10**18
+
+_FORMAT = "counterfoil/localchain/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """What the chain started from, as stored.
+
+    Attributes
+    ----------
+    chain_id : int
+        EIP-155 chain identifier.
+    timestamp : int
+        Unix time of the first block, in seconds.
+    gas_limit : int
+        Gas limit of every block.
+    faucet : str
+        Address of the prefunded account, in hexadecimal.
+    """
+
+    chain_id: int
+    timestamp: int
+    gas_limit: int
+    faucet: str
+
+
+def chain_class(genesis: Genesis) -> type[Chain]:
+    """Make the py-evm chain with this chain identifier, at the Prague rules from the first block on.
+
+    Parameters
+    ----------
+    genesis : Genesis
+        Parameters of the chain.
+
+    Returns
+    -------
+    type of Chain
+        The class to build the chain from.
+    """
+    settings = {"chain_id": genesis.chain_id, "vm_configuration": ((0, PragueVM),)}
+    return type("EmbeddedChain", (Chain,), settings)
+
+
+def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis:
+    """Read the stored genesis, or make it if the database is new.
+
+    Parameters
+    ----------
+    database : Database
+        The chain's database.
+    chain_id : int
+        The chain identifier asked for.
+    faucet : bytes
+        Address of the account to prefund, 20 bytes.
+
+    Returns
+    -------
+    Genesis
+        The parameters in force.
+
+    Raises
+    ------
+    WrongGenesisError
+        If the database holds another chain.
+    """
+    stored = dict(database.query("SELECT key, value FROM meta"))
+    if not stored:
+        genesis = Genesis(chain_id, int(time.time()), GAS_LIMIT, faucet.hex())
+        _create(database, genesis)
+        return genesis
+    if stored.get("format") != _FORMAT:
+        raise WrongGenesisError(
+            f"the stored chain has format {stored.get('format')!r}, this version reads {_FORMAT!r}"
+        )
+    genesis = Genesis(**json.loads(stored["genesis"]))
+    if genesis.chain_id != chain_id:
+        raise WrongGenesisError(
+            f"the stored chain has chain id {genesis.chain_id}, not {chain_id}",
+            next_step="Start it with its own chain id, or start a new chain in another folder.",
+        )
+    return genesis
+
+
+def faucet_key(home: Path) -> bytes:
+    """Read the faucet's private key, or make one at random the first time.
+
+    Parameters
+    ----------
+    home : Path
+        The chain's folder.
+
+    Returns
+    -------
+    bytes
+        Private key, 32 bytes. It is never a published test key: whoever can reach the port could spend it.
+    """
+    path = home / "faucet.key"
+    if path.exists():
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    key = secrets.token_bytes(32)
+    Account.from_key(key)  # raises for the one in 2**128 that is no key
+    waiting = path.with_suffix(".new")
+    waiting.unlink(missing_ok=True)
+    descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(key.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    waiting.replace(path)
+    return key
+
+
+def _create(database: Database, genesis: Genesis) -> None:
+    parameters: dict[str, HeaderParams] = {
+        "difficulty": POST_MERGE_DIFFICULTY,
+        "nonce": POST_MERGE_NONCE,
+        "mix_hash": POST_MERGE_MIX_HASH,
+        "gas_limit": genesis.gas_limit,
+        "timestamp": genesis.timestamp,
+    }
+    account: AccountDetails = {"balance": _FAUCET_WEI, "nonce": 0, "code": b"", "storage": {}}
+    faucet = Address(bytes.fromhex(genesis.faucet))
+    first = chain_class(genesis).from_genesis(database, parameters, {faucet: account}).get_canonical_head()
+    meta = (("format", _FORMAT), ("genesis", json.dumps(asdict(genesis), sort_keys=True)))
+    database.commit(
+        [
+            ("INSERT INTO meta VALUES (?, ?)", meta),
+            ("INSERT INTO blocks VALUES (?, ?)", [(0, first.hash)]),
+        ]
+    )

@@ -1,0 +1,139 @@
+"""The chain's folder: its lock, its endpoint file, and what can be said of it from outside.
+
+```
+home/chain.sqlite3    blocks, state, index (with -wal and -shm while it is open)
+home/faucet.key       private key of the prefunded account, readable by its owner only
+home/lock             held by the process that serves the chain
+home/endpoint.json    where it answers; there while it runs
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from localchain.errors import ChainInUseError
+
+__all__ = ["DATABASE", "exclusive", "remove_endpoint", "status", "write_endpoint"]
+
+DATABASE = "chain.sqlite3"
+_ENDPOINT = "endpoint.json"
+_LOCK = "lock"
+#: `status` holds the lock for an instant; a server that starts in that instant tries again.
+_PATIENCE_SECONDS = 1.0
+
+
+@contextmanager
+def exclusive(home: Path) -> Iterator[None]:
+    """Hold the chain's lock, so that no second process writes to its database.
+
+    Parameters
+    ----------
+    home : Path
+        The chain's folder, which exists.
+
+    Yields
+    ------
+    None
+        While the lock is held. The system releases it if the process is killed.
+
+    Raises
+    ------
+    ChainInUseError
+        If another process holds it.
+    """
+    with (home / _LOCK).open("a+", encoding="ascii") as file:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not _try_lock(file.fileno()):
+            if time.monotonic() > deadline:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise ChainInUseError(
+                    f"the chain in {home} is already served by process {holder}",
+                    next_step="Use the URL in its endpoint.json, or stop that process first.",
+                )
+            time.sleep(0.05)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def write_endpoint(home: Path, url: str, chain_id: int) -> None:
+    """Say where the chain answers: written whole or not at all."""
+    waiting = home / (_ENDPOINT + ".new")
+    waiting.write_text(json.dumps({"url": url, "pid": os.getpid(), "chain_id": chain_id}) + "\n", "utf-8")
+    waiting.replace(home / _ENDPOINT)
+
+
+def remove_endpoint(home: Path) -> None:
+    """Say that the chain answers no more."""
+    (home / _ENDPOINT).unlink(missing_ok=True)
+
+
+def status(home: Path) -> dict[str, Any]:
+    """Describe a chain from outside, running or not.
+
+    Parameters
+    ----------
+    home : Path
+        The chain's folder.
+
+    Returns
+    -------
+    dict
+        `running` (bool), `url` and `pid` (None unless running), `chain_id` and `height` (None if there is no
+        chain yet), `disk_bytes`.
+    """
+    running = _is_served(home)
+    endpoint: dict[str, Any] = {}
+    if running:
+        try:
+            endpoint = json.loads((home / _ENDPOINT).read_text("utf-8"))
+        except (OSError, ValueError):
+            endpoint = {}  # it is starting
+    chain_id, height = _stored(home / DATABASE)
+    return {
+        "running": running,
+        "url": endpoint.get("url"),
+        "pid": endpoint.get("pid"),
+        "chain_id": chain_id,
+        "height": height,
+        "disk_bytes": sum(path.stat().st_size for path in home.glob(DATABASE + "*")),
+    }
+
+
+def _stored(database: Path) -> tuple[int | None, int | None]:
+    if not database.exists():
+        return None, None
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
+            height = connection.execute("SELECT max(number) FROM blocks").fetchone()[0]
+    except sqlite3.Error:
+        return None, None
+    return (None if row is None else int(json.loads(row[0])["chain_id"])), height
+
+
+def _is_served(home: Path) -> bool:
+    try:
+        with (home / _LOCK).open("r", encoding="ascii") as file:
+            return not _try_lock(file.fileno())
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

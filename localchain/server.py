@@ -1,0 +1,201 @@
+"""Serves a durable chain as JSON-RPC over HTTP on loopback: `python -m localchain.server --home DIR`.
+
+Killed at any moment and started again with the same command, it goes on from the last stored block.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import FrameType
+
+from eth_account import Account
+
+from localchain import home as folder
+from localchain.chain import LocalChain
+from localchain.database import Database
+from localchain.errors import LocalChainError
+from localchain.genesis import DEFAULT_CHAIN_ID, faucet_key, open_genesis
+from localchain.rpc import Dispatcher
+
+__all__ = ["MAX_BODY", "main", "serve"]
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8545
+
+#: Largest request in bytes: some sixty full batches in one array.
+MAX_BODY = 16 * 2**20
+
+#: A connection on which nothing is said for so long is closed.
+_IDLE_SECONDS = 300
+
+#: Names under which a browser or client may call us. Anything else is a foreign page that found our port.
+_LOCAL_NAMES = {"127.0.0.1", "localhost"}
+
+_log = logging.getLogger(__name__)
+
+
+def serve(home: Path, *, port: int, chain_id: int, ready: Callable[[str], None] | None = None) -> None:
+    """Serve the chain in a folder until SIGTERM or SIGINT; make the chain if the folder holds none.
+
+    Parameters
+    ----------
+    home : Path
+        The chain's folder; made if it is not there.
+    port : int
+        TCP port on loopback; 0 picks a free one.
+    chain_id : int
+        EIP-155 chain identifier. A stored chain must have the same.
+    ready : callable, optional
+        Called with the URL once it answers.
+
+    Raises
+    ------
+    ChainInUseError
+        If another process serves this chain.
+    WrongGenesisError
+        If the folder holds another chain.
+    LocalChainError
+        If the port is taken.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with folder.exclusive(home):
+        database = Database(home / folder.DATABASE)
+        try:
+            faucet = bytes.fromhex(Account.from_key(faucet_key(home)).address.removeprefix("0x"))
+            genesis = open_genesis(database, chain_id=chain_id, faucet=faucet)
+        except BaseException:
+            database.close()
+            raise
+        chain = LocalChain(database, genesis)
+        try:
+            _serve_chain(chain, home, port, ready)
+        finally:
+            chain.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server from the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Command line without the program's name.
+
+    Returns
+    -------
+    int
+        Exit code: 0 stopped, 2 it could not start.
+    """
+    parser = argparse.ArgumentParser(prog="python -m localchain.server", description=__doc__.splitlines()[0])
+    parser.add_argument("--home", type=Path, required=True, help="folder of the chain")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
+    parser.add_argument("--chain-id", type=int, default=DEFAULT_CHAIN_ID)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        serve(options.home, port=options.port, chain_id=options.chain_id)
+    except LocalChainError as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _serve_chain(chain: LocalChain, home: Path, port: int, ready: Callable[[str], None] | None) -> None:
+    try:
+        server = _Server((HOST, port), _handler(Dispatcher(chain)))
+    except OSError as problem:
+        raise LocalChainError(
+            f"cannot listen on {HOST}:{port} ({problem.strerror})", next_step="Choose another port, or 0."
+        ) from problem
+    url = f"http://{HOST}:{server.server_port}"
+    with server:
+        _stop_on_signals(server)
+        folder.write_endpoint(home, url, chain.genesis.chain_id)
+        try:
+            _log.info("chain %d answers at %s, block %d", chain.genesis.chain_id, url, chain.index.height())
+            if ready is not None:
+                ready(url)
+            server.serve_forever()
+        finally:
+            folder.remove_endpoint(home)
+    _log.info("stopped at block %d", chain.index.height())
+
+
+def _stop_on_signals(server: ThreadingHTTPServer) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return  # Python delivers signals to the main thread only; who runs us elsewhere stops the process
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # shutdown waits for the loop that this handler interrupts
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def _handler(dispatcher: Dispatcher) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # keep-alive: a connection per request halves the rate of small ones
+        timeout = _IDLE_SECONDS
+        disable_nagle_algorithm = True
+        wbufsize = -1  # headers and body in one segment
+
+        def do_POST(self) -> None:
+            refusal = self._refusal()
+            if refusal is not None:
+                status, message = refusal
+                # The body is not read, so the connection cannot be used again.
+                self.close_connection = True
+                self._reply(status, message.encode(), "text/plain; charset=utf-8")
+                return
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = dispatcher.answer(body)
+            if answer is None:
+                self._reply(HTTPStatus.NO_CONTENT, b"", "application/json")
+            else:
+                self._reply(HTTPStatus.OK, answer, "application/json")
+
+        def _refusal(self) -> tuple[HTTPStatus, str] | None:
+            if self.headers.get("Host", "").rsplit(":", 1)[0].lower() not in _LOCAL_NAMES:
+                return HTTPStatus.FORBIDDEN, "this chain answers to its loopback address only"
+            kind = self.headers.get_content_type() if "Content-Type" in self.headers else ""
+            if kind != "application/json":
+                return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json"
+            length = self.headers.get("Content-Length", "")
+            if not (length.isascii() and length.isdigit()):
+                return HTTPStatus.LENGTH_REQUIRED, "expected Content-Length"
+            if int(length) > MAX_BODY:
+                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY} bytes in one request"
+            return None
+
+        def _reply(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            if self.close_connection:
+                self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+        def log_message(self, format: str, *args: object) -> None:
+            _log.debug(format, *args)
+
+    return Handler
+
+
+if __name__ == "__main__":
+    sys.exit(main())
