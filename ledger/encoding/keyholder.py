@@ -1,0 +1,278 @@
+"""A holder of the pseudonym key: one secret per epoch on disk, and a count of every evaluation.
+
+State is a folder: ``epoch-<number>.json`` holds the key of an epoch (mode 0600, written once, never
+overwritten), ``usage.sqlite`` the evaluations used per member, epoch and day (UTC). A guess at an identifier
+costs one evaluation, so the quota bounds how many guesses anybody gets. Evaluations are counted, durably,
+before they are answered: after a crash a member may have paid for an answer it did not get, never the
+reverse.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ledger import canonical
+from ledger.encoding import oprf
+from ledger.encoding.pseudonym import Evaluation
+from ledger.errors import (
+    ConfigurationError,
+    InputError,
+    KeyHolderError,
+    QuotaExceededError,
+    VerificationError,
+)
+
+__all__ = [
+    "MAX_ELEMENTS",
+    "LocalKeyHolder",
+    "UnknownEpochError",
+    "create_epoch",
+    "epochs",
+]
+
+#: Elements that one request may carry.
+MAX_ELEMENTS = 1024
+
+_FORMAT = "counterfoil/keyholder-epoch/1"
+_FILE = re.compile(r"epoch-(0|[1-9][0-9]{0,8})\.json", re.ASCII)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS usage (
+    member TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    day TEXT NOT NULL,
+    used INTEGER NOT NULL CHECK (used >= 0),
+    PRIMARY KEY (member, epoch, day)
+) STRICT, WITHOUT ROWID
+"""
+
+
+class UnknownEpochError(KeyHolderError):
+    """Raised when a holder has no key for an epoch."""
+
+
+def create_epoch(home: Path, epoch: int) -> bytes:
+    """Make and keep the key of a new epoch.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of the holder; made, readable by its owner only, when it does not exist.
+    epoch : int
+        Number of the epoch.
+
+    Returns
+    -------
+    bytes
+        The public key, for the chain to commit to.
+
+    Raises
+    ------
+    ConfigurationError
+        When the epoch has a key already: a new one would orphan every pseudonym of that epoch.
+    """
+    if not 0 <= epoch < 10**9:
+        raise ConfigurationError(f"{epoch} is not the number of an epoch")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private = oprf.generate_key()
+    public = oprf.public_key(private)
+    document = {
+        "format": _FORMAT,
+        "epoch": epoch,
+        "private_key": private.hex(),
+        "public_key": public.hex(),
+    }
+    target = _path(home, epoch)
+    try:
+        _write_once(target, canonical.dumps(document))
+    except FileExistsError as error:
+        raise ConfigurationError(
+            f"epoch {epoch} has a key already, and keys are never overwritten", where=str(target)
+        ) from error
+    return public
+
+
+def epochs(home: Path) -> list[int]:
+    """List the epochs that `home` has a key for, in order."""
+    names = (_FILE.fullmatch(path.name) for path in home.glob("epoch-*.json"))
+    return sorted(int(name[1]) for name in names if name)
+
+
+class LocalKeyHolder:
+    """A holder whose keys are in a folder of this machine.
+
+    Parameters
+    ----------
+    home : Path
+        Folder that `create_epoch` filled.
+    quota : int
+        Evaluations that one member may have per epoch and day (UTC).
+    clock : callable
+        Gives the Unix time in seconds.
+
+    Notes
+    -----
+    Any number of threads and processes may share one folder: usage is counted in one SQLite transaction.
+    """
+
+    def __init__(self, home: Path, *, quota: int, clock: Callable[[], float] = time.time) -> None:
+        if quota < 1:
+            raise ConfigurationError(f"a quota of {quota} evaluations a day answers nobody")
+        if not home.is_dir():
+            raise ConfigurationError(
+                "there is no key holder", where=str(home), next_step="Create its first epoch."
+            )
+        self._home = home
+        self._quota = quota
+        self._clock = clock
+        self._keys: dict[int, tuple[bytes, bytes]] = {}
+        with self._usage() as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(_SCHEMA)
+
+    def public_key(self, epoch: int) -> bytes:
+        """Give the public key of an epoch.
+
+        Raises
+        ------
+        UnknownEpochError
+            When the holder has no key for it.
+        VerificationError
+            When the key on disk is damaged.
+        """
+        return self._key(epoch)[1]
+
+    def evaluate(self, epoch: int, blinded: Sequence[bytes], member: str = "local") -> Evaluation:
+        """Evaluate blinded elements, after counting them.
+
+        Parameters
+        ----------
+        epoch : int
+        blinded : sequence of bytes
+            1 to `MAX_ELEMENTS` elements of 32 bytes.
+        member : str
+            Whose quota pays.
+
+        Raises
+        ------
+        InputError
+            When there are no elements, or too many.
+        ElementError
+            When something is not a blinded element; nothing has been counted then.
+        QuotaExceededError
+            When the member's quota does not cover the whole batch; nothing has been counted then.
+        UnknownEpochError
+            When the holder has no key for the epoch.
+        """
+        if not 1 <= len(blinded) <= MAX_ELEMENTS:
+            raise InputError(f"a request has 1 to {MAX_ELEMENTS} elements, not {len(blinded)}")
+        private, _ = self._key(epoch)
+        for number, element in enumerate(blinded):
+            oprf.check_element(element, f"blinded element {number}")
+        self._count(member, epoch, len(blinded))
+        elements, proof = oprf.evaluate(private, blinded)
+        return Evaluation(elements, proof)
+
+    def used(self, member: str, epoch: int) -> int:
+        """Tell how many evaluations a member has had today under the key of an epoch."""
+        with self._usage() as database:
+            return _used(database, member, epoch, self._now().date().isoformat())
+
+    def resets_at(self) -> datetime:
+        """Tell when the quotas start anew: the next midnight, UTC."""
+        midnight = self._now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight + timedelta(days=1)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _count(self, member: str, epoch: int, wanted: int) -> None:
+        day = self._now().date().isoformat()
+        with self._usage() as database:
+            database.execute("BEGIN IMMEDIATE")
+            used = _used(database, member, epoch, day)
+            if used + wanted > self._quota:
+                database.execute("ROLLBACK")
+                raise QuotaExceededError(
+                    f"{wanted} evaluations asked, {used} of {self._quota} used today under epoch {epoch}",
+                    where=f"member {member}",
+                    next_step=f"The quota resets at {self.resets_at():%Y-%m-%d %H:%M} UTC; run again then.",
+                )
+            database.execute(
+                "INSERT INTO usage (member, epoch, day, used) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (member, epoch, day) DO UPDATE SET used = used + excluded.used",
+                (member, epoch, day, wanted),
+            )
+            database.execute("COMMIT")
+
+    @contextmanager
+    def _usage(self) -> Iterator[sqlite3.Connection]:
+        # One connection per request: it costs far less than an evaluation and belongs to no thread.
+        path = self._home / "usage.sqlite"
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
+            database.execute("PRAGMA synchronous = FULL")
+            yield database
+
+    def _key(self, epoch: int) -> tuple[bytes, bytes]:
+        known = self._keys.get(epoch)
+        if known is None:
+            known = self._keys[epoch] = _load(self._home, epoch)
+        return known
+
+
+def _used(database: sqlite3.Connection, member: str, epoch: int, day: str) -> int:
+    row = database.execute(
+        "SELECT used FROM usage WHERE member = ? AND epoch = ? AND day = ?", (member, epoch, day)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _path(home: Path, epoch: int) -> Path:
+    return home / f"epoch-{epoch}.json"
+
+
+def _load(home: Path, epoch: int) -> tuple[bytes, bytes]:
+    path = _path(home, epoch)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        known = ", ".join(map(str, epochs(home))) or "none"
+        raise UnknownEpochError(
+            f"the key holder has no key for epoch {epoch}", next_step=f"Epochs it has: {known}."
+        ) from error
+    document = canonical.loads(data, what="key file")
+    try:
+        if document["format"] != _FORMAT or document["epoch"] != epoch:
+            raise ValueError("format or epoch")
+        private, public = bytes.fromhex(document["private_key"]), bytes.fromhex(document["public_key"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise VerificationError(f"not the key file of epoch {epoch}", where=str(path)) from error
+    derived = oprf.public_key(private)
+    if derived != public:
+        raise VerificationError("the key file is damaged", expected=public, got=derived, where=str(path))
+    return private, public
+
+
+def _write_once(target: Path, data: bytes) -> None:
+    """Write a private file whole or not at all; raise FileExistsError rather than replace one."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, target)  # unlike a rename, this fails where the target exists
+    finally:
+        temporary.unlink()
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

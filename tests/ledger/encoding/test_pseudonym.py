@@ -1,0 +1,162 @@
+"""Pseudonyms: one per identifier and epoch, however it is spelt, and only from the key on chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.encoding import oprf
+from ledger.encoding.oprf import ElementError, ProofError
+from ledger.encoding.pseudonym import BATCH, Evaluation, Pseudonymiser, normalise_identifier
+from ledger.errors import InputError
+
+SECRET, PUBLIC = oprf.derive_key_pair(bytes(32), b"pseudonym tests")
+IDENTIFIERS = [
+    "iban:DE89370400440532013000",
+    "acct:EXAMPLEXXX:0012 34-5",
+    "lei:529900T8BM49AURSDO55",
+    "person:nino:QQ123456C",
+]
+
+
+class Holder:
+    """A key holder in memory; `secret` is what it computes with, `claimed` what it says its key is."""
+
+    def __init__(self, secret: bytes = SECRET, claimed: bytes = PUBLIC) -> None:
+        self.secret, self.claimed = secret, claimed
+        self.batches: list[int] = []
+
+    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
+        self.batches.append(len(blinded))
+        return Evaluation(*oprf.evaluate(self.secret, blinded))
+
+    def public_key(self, epoch: int) -> bytes:
+        return self.claimed
+
+
+def test_a_pseudonym_is_the_truncated_prf_of_the_identifier() -> None:
+    result = Pseudonymiser(Holder(), 1, PUBLIC).pseudonyms(IDENTIFIERS)
+    assert result == [oprf.prf(SECRET, identifier.encode())[:16] for identifier in IDENTIFIERS]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from(IDENTIFIERS), max_size=12))
+def test_repeats_are_asked_for_once_and_order_is_kept(identifiers: list[str]) -> None:
+    holder = Holder()
+    result = Pseudonymiser(holder, 1, PUBLIC).pseudonyms(identifiers)
+    assert result == [oprf.prf(SECRET, identifier.encode())[:16] for identifier in identifiers]
+    assert sum(holder.batches) == len(set(identifiers))
+
+
+def test_large_inputs_travel_in_batches_and_processes_change_nothing() -> None:
+    identifiers = [f"acct:BANK:{number}" for number in range(2 * BATCH + 7)]
+    alone, shared = Holder(), Holder()
+    result = Pseudonymiser(alone, 1, PUBLIC).pseudonyms(identifiers)
+    assert alone.batches == [BATCH, BATCH, 7]
+    assert len(set(result)) == len(identifiers)
+    assert Pseudonymiser(shared, 1, PUBLIC).pseudonyms(identifiers, processes=2) == result
+    assert shared.batches == [BATCH, BATCH, 7]
+
+
+def test_a_holder_of_another_key_is_refused_before_it_is_asked() -> None:
+    secret = oprf.generate_key()
+    holder = Holder(secret, oprf.public_key(secret))
+    with pytest.raises(ProofError, match="another key for epoch 7"):
+        Pseudonymiser(holder, 7, PUBLIC).pseudonyms(IDENTIFIERS)
+    assert holder.batches == []
+
+
+def test_a_holder_that_lies_about_its_key_is_caught_by_the_proof() -> None:
+    liar = Holder(oprf.generate_key(), PUBLIC)
+    with pytest.raises(ProofError, match="does not come from the key"):
+        Pseudonymiser(liar, 1, PUBLIC).pseudonyms(IDENTIFIERS)
+
+
+def test_a_short_answer_is_refused() -> None:
+    class Short(Holder):
+        def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
+            return super().evaluate(epoch, blinded[:-1])
+
+    with pytest.raises(ProofError, match="wrong length"):
+        Pseudonymiser(Short(), 1, PUBLIC).pseudonyms(IDENTIFIERS)
+
+
+def test_no_identifiers_need_no_holder() -> None:
+    holder = Holder(claimed=bytes(32))
+    assert Pseudonymiser(holder, 1, PUBLIC).pseudonyms([]) == []
+
+
+def test_the_epoch_key_must_be_a_key() -> None:
+    with pytest.raises(ElementError):
+        Pseudonymiser(Holder(), 1, bytes(32))
+
+
+def test_one_malformed_identifier_costs_no_evaluation() -> None:
+    holder = Holder()
+    with pytest.raises(InputError):
+        Pseudonymiser(holder, 1, PUBLIC).pseudonyms([*IDENTIFIERS, "DE89370400440532013000"])
+    assert holder.batches == []
+
+
+@pytest.mark.parametrize("identifier", IDENTIFIERS)
+def test_the_normal_form_is_a_fixed_point(identifier: str) -> None:
+    assert normalise_identifier(identifier) == identifier
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("IBAN: de89 3704 0044 0532 0130 00 ", "iban:DE89370400440532013000"),
+        ("iban:GB82\u00a0WEST 1234 5698 7654 32", "iban:GB82WEST12345698765432"),
+        ("lei:529900t8bm49aursdo55", "lei:529900T8BM49AURSDO55"),
+        ("acct:examplexxx: 0012 34-5", "acct:EXAMPLEXXX:0012 34-5"),
+        ("acct:B:a:b", "acct:B:a:b"),
+        ("Person:NINO:QQ123456C", "person:nino:QQ123456C"),
+        ("person:x:Jose\u0301", "person:x:Jos\u00e9"),
+    ],
+)
+def test_spellings_of_one_identifier_meet(text: str, normal: str) -> None:
+    assert normalise_identifier(text) == normal
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "DE89370400440532013000",
+        "iban:",
+        "iban:DE88370400440532013000",
+        "iban:DE8937040044053201300Ä",
+        "iban:DE٨٩370400440532013000",
+        "lei:529900T8BM49AURSDO56",
+        "lei:529900T8BM49AURSDO5",
+        "acct:BANK",
+        "acct:BANK:",
+        "acct::123",
+        "acct:BA NK:123",
+        "acct:BANK:1\n2",
+        "person:x",
+        "person::x",
+        "person:x: ",
+        "phone:123",
+        "acct:BANK:\ud800",
+        "acct:BANK:" + "9" * 1100,
+    ],
+)
+def test_malformed_identifiers_are_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        normalise_identifier(text)
+    number = text.rpartition(":")[2].strip()
+    assert len(number) < 6 or number not in str(caught.value)
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "iban:", "acct:B:", "lei:", "person:x:"]))
+def test_normalising_twice_changes_nothing(text: str, prefix: str) -> None:
+    try:
+        once = normalise_identifier(prefix + text)
+    except InputError:
+        return
+    assert normalise_identifier(once) == once
