@@ -65,6 +65,12 @@ class BatchHeader:
     row_count: int
     rows_root: bytes
 
+    def __post_init__(self) -> None:
+        sizes = {"contract": 20, "member": 20, "previous_hash": 32, "policy_hash": 32, "rows_root": 32}
+        for name, size in sizes.items():
+            if len(getattr(self, name)) != size:
+                raise ValueError(f"{name} takes {size} bytes, not {len(getattr(self, name))}")
+
     def pack(self) -> bytes:
         """Return the 162 bytes that are hashed, and that the seal is bound to."""
         return _LAYOUT.pack(

@@ -153,7 +153,9 @@ class Flag:
                 "block": self.position.block,
                 "log_size": self.position.log_size,
             },
+            "entity_count": len(self.entities),
             "entities": [{"pseudonym": e.pseudonym, "agent": e.agent} for e in self.entities],
+            "row_count": len(self.rows),
             "rows": [{"member": r.member, "sequence": r.sequence, "index": r.index} for r in self.rows],
             "window": list(self.window),
             "score": self.score,
@@ -228,7 +230,6 @@ class Flag:
         return {
             "format": VIEW_FORMAT,
             "flag_id": self.flag_id(seed).hex(),
-            "leaves": leaves,
             "fields": [
                 {
                     "name": o.name,
@@ -270,6 +271,8 @@ _COMMON = (
     "explanation",
     "truncated",
     "details",
+    "entity_count",
+    "row_count",
 )
 
 
@@ -290,6 +293,8 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
     try:
         if view["format"] != VIEW_FORMAT:
             raise VerificationError("unknown flag view format", expected=VIEW_FORMAT, got=view["format"])
+        names = _names(view["fields"])
+        leaves = _leaves(len(names))
         for item in view["fields"]:
             opened = OpenedField(
                 name=item["name"],
@@ -298,7 +303,7 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
                 index=item["index"],
                 path=tuple(bytes.fromhex(node) for node in item["path"]),
             )
-            verify_field(opened, flag_id, leaves=view["leaves"])
+            verify_field(opened, flag_id, names=names, leaves=leaves)
             value = None if opened.value is None else canonical.loads(opened.value.encode(), what=opened.name)
             group, _, index = opened.name.partition("/")
             if index:
@@ -311,6 +316,15 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
     if missing:
         raise VerificationError(f"the flag view lacks {', '.join(missing)}")
     return shown
+
+
+def _names(fields: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of all the flag's leaves, from the counts that the view itself opens."""
+    counts = {f["name"]: int(f["value"]) for f in fields if f["name"] in ("entity_count", "row_count")}
+    if len(counts) != 2 or not all(0 <= count <= MAX_EVIDENCE for count in counts.values()):
+        raise VerificationError("the flag view does not tell how many entities and rows the flag has")
+    entities = [f"entities/{i}" for i in range(counts["entity_count"])]
+    return [*_COMMON, *entities, *(f"rows/{i}" for i in range(counts["row_count"]))]
 
 
 def _leaves(fields: int) -> int:

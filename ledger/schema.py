@@ -24,6 +24,7 @@ __all__ = [
     "SEGMENT",
     "TRANSFER",
     "Channel",
+    "Conflict",
     "Flags",
     "LagClass",
     "MatchState",
@@ -152,6 +153,17 @@ class MatchState(IntEnum):
     COUNTERPARTY_NOT_MEMBER = 6
 
 
+class Conflict(IntFlag):
+    """In which fields two halves under one match token disagree."""
+
+    AGENTS = 1
+    DEBTOR_ACCOUNT = 2
+    CREDITOR_ACCOUNT = 4
+    CURRENCY = 8
+    AMOUNT = 16
+    TIME = 32
+
+
 #: The encoded row as it is sealed, hashed and posted: 136 bytes, little-endian, no padding.
 ROW: Final = np.dtype(
     [
@@ -214,6 +226,7 @@ SEGMENT: Final = pa.schema(
 TRANSFER: Final = pa.schema(
     [
         ("state", pa.uint8()),
+        ("conflict", pa.uint8()),
         ("debtor_account", pa.binary(16)),
         ("creditor_account", pa.binary(16)),
         ("debtor_party", pa.binary(16)),

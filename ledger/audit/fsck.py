@@ -1,0 +1,173 @@
+"""fsck: re-derive everything from the chain, compare it with the mirror, and say what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from ledger.audit.trust import origin_of
+from ledger.commitment.merkle import Frontier, leaf_hash
+from ledger.errors import VerificationError
+from ledger.gateway import Gateway
+from ledger.log import open_checkpoint
+from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
+from ledger.segment import FileEntry, Manifest, SegmentError, load
+
+__all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
+
+BLOCKS_PER_REQUEST: Final = 64
+
+
+class FsckError(VerificationError):
+    """Raised when the mirror differs from what the chain says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference: where, and what."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class FsckReport:
+    """What was compared, and every difference found."""
+
+    batches: int
+    rows: int
+    rejected: int
+    differences: tuple[Difference, ...]
+
+    def raise_if_different(self) -> None:
+        """Raise unless the mirror is what the chain says.
+
+        Raises
+        ------
+        FsckError
+            Naming the first difference and counting the others.
+        """
+        if self.differences:
+            first, more = self.differences[0], len(self.differences) - 1
+            raise FsckError(
+                f"the mirror differs from the chain: {first.what}" + (f" (and {more} more)" if more else ""),
+                where=first.where,
+                next_step="Remove the mirror folder and run `counterfoil desk sync`: the chain has it all.",
+            )
+
+
+def fsck(
+    gateway: Gateway,
+    mirror: Path,
+    private_keys: Iterable[bytes],
+    *,
+    log: Path,
+    checkpoint: Path,
+    checkpoint_keys: dict[str, bytes],
+    progress: Callable[[str, int, int], None] | None = None,
+) -> FsckReport:
+    """Compare a mirror, the published log and its checkpoint with the chain.
+
+    Parameters
+    ----------
+    gateway : Gateway
+    mirror : Path
+        Folder with the manifest and the segments.
+    private_keys : iterable of bytes
+        The reader's HPKE keys.
+    log, checkpoint : Path
+        The published batch hashes and the signed note.
+    checkpoint_keys : dict of key name to Ed25519 public key
+    progress : callable, optional
+
+    Returns
+    -------
+    FsckReport
+    """
+    manifest = Manifest.read(mirror)
+    opener = BatchOpener(gateway.members(), gateway.policies(), private_keys)
+    differences: list[Difference] = []
+    heads: dict[bytes, Head] = {}
+    frontier = Frontier()
+    hashes = bytearray()
+    batches = rows = rejected = 0
+    waiting: list[OpenedBatch] = []
+    segments = list(manifest.segments)
+    first, last = gateway.deployment.block, manifest.position.block
+    start = first
+    while first <= last:
+        until = min(first + BLOCKS_PER_REQUEST - 1, last)
+        for posted in gateway.batches(first, until):
+            if posted.log_index != batches:
+                differences.append(Difference(f"block {posted.block}", "a batch of the log is missing"))
+            batches += 1
+            frontier.append(leaf_hash(posted.batch_hash))
+            hashes += posted.batch_hash
+            head = heads.get(posted.header.member, Head())
+            try:
+                opened = opener.open(posted, opener.check_place(posted, head))
+                waiting.append(opened)
+                rows += len(opened.rows)
+            except BatchError:
+                rejected += 1
+            heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
+            while segments and segments[0].log_to <= batches:
+                waiting = _compare(mirror, segments.pop(0), waiting, differences)
+        first = until + 1
+        if progress:
+            progress("fsck", until - start + 1, last - start + 1)
+    differences += [Difference(entry.name, "the chain has no rows for this segment") for entry in segments]
+    differences += [
+        Difference(f"log index {b.posted.log_index}", "the chain has a batch the mirror lacks")
+        for b in waiting
+    ]
+    if manifest.transfers is not None:
+        _load(mirror, manifest.transfers, differences)
+    if batches != manifest.position.log_size:
+        what = f"the manifest says {manifest.position.log_size} batches, the chain has {batches}"
+        differences.append(Difference("manifest.json", what))
+    _compare_log(log, bytes(hashes), differences)
+    _compare_checkpoint(gateway, checkpoint, checkpoint_keys, frontier, differences)
+    return FsckReport(batches, rows, rejected, tuple(differences))
+
+
+def _load(mirror: Path, entry: FileEntry, differences: list[Difference]) -> pa.Table | None:
+    try:
+        return load(mirror, entry)
+    except SegmentError as error:
+        differences.append(Difference(entry.name, error.what))
+        return None
+
+
+def _compare(
+    mirror: Path, entry: FileEntry, opened: list[OpenedBatch], differences: list[Difference]
+) -> list[OpenedBatch]:
+    covered = [batch for batch in opened if entry.log_from <= batch.posted.log_index < entry.log_to]
+    held = _load(mirror, entry, differences)
+    if held is not None and not to_table(covered).equals(held):
+        differences.append(Difference(entry.name, "the rows are not those that the chain seals"))
+    return [batch for batch in opened if batch.posted.log_index >= entry.log_to]
+
+
+def _compare_log(path: Path, hashes: bytes, differences: list[Difference]) -> None:
+    held = path.read_bytes() if path.exists() else b""
+    if held != hashes:
+        what = f"the published log ({len(held) // 32} hashes) is not the chain's ({len(hashes) // 32})"
+        differences.append(Difference(str(path), what))
+
+
+def _compare_checkpoint(
+    gateway: Gateway, path: Path, keys: dict[str, bytes], frontier: Frontier, differences: list[Difference]
+) -> None:
+    try:
+        note = open_checkpoint(path.read_bytes(), keys)
+        expected = (origin_of(gateway.deployment), frontier.size, frontier.root().hex())
+        got = (note.origin, note.size, note.root.hex())
+        if got != expected:
+            differences.append(Difference(str(path), f"the checkpoint says {got}, the chain {expected}"))
+    except (OSError, VerificationError) as error:
+        differences.append(Difference(str(path), f"the checkpoint does not open: {error}"))

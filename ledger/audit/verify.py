@@ -1,0 +1,134 @@
+"""Verification, offline, of a receipt or a disclosure against a trust file: it raises, or all of it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ledger.audit.trust import Trust, origin_of
+from ledger.commitment import merkle
+from ledger.commitment.record import verify_field
+from ledger.encoding.consistency import check_consistent
+from ledger.encoding.policy import Policy
+from ledger.encoding.rows import rows_from_bytes
+from ledger.errors import VerificationError
+from ledger.log import Checkpoint, open_checkpoint
+from ledger.receipt import DISCLOSURE_FORMAT, Disclosure, Receipt
+from ledger.schema import FIELDS, ROW
+
+__all__ = ["Verified", "verify", "verify_disclosure", "verify_receipt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What is proven: who posted the row, where it stands, and the fields that were opened.
+
+    Parameters
+    ----------
+    agent : str
+        The bank that posted it.
+    receipt : Receipt
+    checkpoint : Checkpoint
+        The signed state of the log that holds it.
+    row : numpy.void
+        The packed row, dtype `ledger.schema.ROW`.
+    fields : mapping of field name to value
+        Opened fields; empty for a bare receipt.
+    purpose : str or None
+        What a disclosure was given for.
+    """
+
+    agent: str
+    receipt: Receipt
+    checkpoint: Checkpoint
+    row: np.void
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+    purpose: str | None = None
+
+
+def verify(data: bytes, trust: Trust) -> Verified:
+    """Verify a receipt or a disclosure, whichever the bytes are.
+
+    Raises
+    ------
+    VerificationError
+        When anything does not hold: which part, what was expected and what was found.
+    """
+    if f'"format":"{DISCLOSURE_FORMAT}"'.encode() in data[: 1 << 20] and b'"signature":' in data:
+        return verify_disclosure(data, trust)
+    return verify_receipt(data, trust)
+
+
+def verify_receipt(data: bytes, trust: Trust) -> Verified:
+    """Verify a receipt's bytes.
+
+    Raises
+    ------
+    VerificationError
+        As for `verify`.
+    """
+    return _verify(Receipt.from_bytes(data), trust)
+
+
+def verify_disclosure(data: bytes, trust: Trust) -> Verified:
+    """Verify a disclosure: receipt, signature, each opened field, and that the row says the same.
+
+    Raises
+    ------
+    VerificationError
+        As for `verify`.
+    """
+    disclosure = Disclosure.from_bytes(data)
+    proven = _verify(disclosure.receipt, trust)
+    header = disclosure.receipt.header
+    if disclosure.signer() != header.member:
+        raise VerificationError(
+            "the disclosure is not signed by the bank that posted the row",
+            expected=header.member,
+            got=disclosure.signer(),
+        )
+    policy = Policy.from_document(disclosure.policy.encode())
+    if policy.hash != header.policy_hash:
+        raise VerificationError(
+            "the disclosure names another policy than the batch", expected=header.policy_hash, got=policy.hash
+        )
+    record_root = bytes(proven.row["record_root"])
+    fields: dict[str, str | None] = {}
+    for opened in disclosure.fields:
+        if opened.name in fields:
+            raise VerificationError(f"the field {opened.name!r} is opened twice")
+        verify_field(opened, record_root, names=FIELDS)
+        fields[opened.name] = opened.value
+    check_consistent(fields, proven.row, policy)
+    return Verified(
+        proven.agent, disclosure.receipt, proven.checkpoint, proven.row, fields, disclosure.purpose
+    )
+
+
+def _verify(receipt: Receipt, trust: Trust) -> Verified:
+    deployment, header = trust.deployment, receipt.header
+    checkpoint = open_checkpoint(receipt.checkpoint, trust.checkpoint_keys)
+    _equal("log origin", origin_of(deployment), checkpoint.origin)
+    _equal("chain id", deployment.chain_id, header.chain_id)
+    _equal("contract", deployment.address("BatchLedger"), header.contract)
+    agent = trust.members.get(header.member.hex())
+    if agent is None:
+        raise VerificationError(
+            f"the batch was posted by 0x{header.member.hex()}, which is no member in the trust file",
+            next_step="If the member is new, get a newer trust file from the consortium.",
+        )
+    _equal("row size", ROW.itemsize, len(receipt.row))
+    merkle.verify_inclusion(
+        merkle.leaf_hash(receipt.row), receipt.index, header.row_count, receipt.rows_path, header.rows_root
+    )
+    merkle.verify_inclusion(
+        merkle.leaf_hash(header.hash), receipt.log_index, checkpoint.size, receipt.log_path, checkpoint.root
+    )
+    return Verified(agent, receipt, checkpoint, rows_from_bytes(receipt.row)[0])
+
+
+def _equal(what: str, expected: object, got: object) -> None:
+    if expected != got:
+        raise VerificationError(f"wrong {what}", expected=expected, got=got)

@@ -1,0 +1,87 @@
+"""Whether exact fields and an encoded row tell the same story.
+
+A bank commits to its exact record and posts the row; nothing but this check rules out that the two differ.
+It runs whenever fields are opened. Pseudonyms and the match token need keys and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
+
+from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_ALPHA, CURRENCY_EXPONENT, CURRENCY_NUMERIC
+from ledger.encoding.policy import Policy
+from ledger.errors import VerificationError
+from ledger.schema import Channel, Flags, PartyType
+
+__all__ = ["InconsistentRecordError", "check_consistent"]
+
+
+class InconsistentRecordError(VerificationError):
+    """Raised when an opened field says something else than the row that was posted for it."""
+
+
+def check_consistent(fields: Mapping[str, str | None], row: np.void, policy: Policy) -> None:
+    """Compare opened fields with the posted row.
+
+    Parameters
+    ----------
+    fields : mapping of field name to exact value
+        Any of `ledger.schema.FIELDS`; None where the record has none.
+    row : numpy.void
+        The packed row.
+    policy : Policy
+        The policy the row was encoded under.
+
+    Raises
+    ------
+    InconsistentRecordError
+        Naming the field, what the row says and what the field says.
+    """
+    for name, value in fields.items():
+        try:
+            expected = _encoded(name, value, row, policy)
+        except (KeyError, ValueError, ArithmeticError) as error:
+            raise InconsistentRecordError(
+                f"the field {name} has a value no bank could have encoded: {value!r}"
+            ) from error
+        if expected is None:
+            continue
+        column, code = expected
+        posted = int(row[column]) & code[1] if isinstance(code, tuple) else int(row[column])
+        wanted = code[0] if isinstance(code, tuple) else code
+        if posted != wanted:
+            raise InconsistentRecordError(
+                f"the opened field {name} and the posted row disagree", expected=posted, got=wanted
+            )
+
+
+def _encoded(
+    name: str, value: str | None, row: np.void, policy: Policy
+) -> tuple[str, int | tuple[int, int]] | None:
+    """Return (column, code) that a field encodes to, with (bits, mask) for a flag; None where it has none."""
+    if name.upper() in Flags.__members__:
+        bit = int(Flags[name.upper()])
+        return "flags", (bit if value == "true" else 0, bit)
+    if name == "channel":
+        return name, int(Channel[value.upper()]) if value else 0
+    if name == "party_type":
+        return name, int(PartyType[value.upper()]) if value else 0
+    if name in ("debtor_country", "creditor_country"):
+        return name, COUNTRY_NUMERIC[value] if value else 0
+    if value is None:
+        return None
+    if name == "currency":
+        return name, CURRENCY_NUMERIC[value]
+    if name == "business_date":
+        return name, date.fromisoformat(value).toordinal() - date(1970, 1, 1).toordinal()
+    if name == "timestamp":
+        return "time_bucket", int(datetime.fromisoformat(value).timestamp()) // policy.bucket_seconds
+    if name == "amount":
+        currency = CURRENCY_ALPHA[int(row["currency"])]
+        minor = int(Decimal(value).scaleb(CURRENCY_EXPONENT[currency]))
+        return "amount_band", int(policy.bands(currency).encode([minor])[0])
+    return None

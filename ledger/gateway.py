@@ -1,0 +1,542 @@
+"""The one module that speaks web3: everything the ledger reads from a chain and writes to it.
+
+The seam to any chain is a JSON-RPC URL, so the same code runs on the embedded chain, anvil, geth or Besu.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import requests
+from eth_account import Account
+from hexbytes import HexBytes
+from web3 import HTTPProvider, Web3
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    ContractCustomError,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3Exception,
+    Web3RPCError,
+)
+from web3.middleware import ExtraDataToPOAMiddleware
+
+from contracts.artifacts import load
+from ledger.batch import BatchHeader
+from ledger.deployment import CONTRACTS, Deployment
+from ledger.errors import ChainError, ChainUnreachableError, TransactionRejectedError, WrongChainError
+
+__all__ = [
+    "CaseEntry",
+    "Epoch",
+    "Gateway",
+    "Member",
+    "PostedBatch",
+    "Reader",
+    "RuleSetDocument",
+    "SignedTransaction",
+]
+
+T = TypeVar("T")
+
+_STATUS: Final = ("none", "active", "suspended", "revoked")
+
+#: What a contract's refusal means for a person, and what to do about it.
+_REFUSALS: Final = {
+    "ConsortiumNotMember": ("this account is not a member", "Ask the operator to admit it."),
+    "ConsortiumMemberSuspended": ("this member is suspended", "Ask the operator why; nothing is lost."),
+    "ConsortiumMemberRevoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
+    "BatchLedgerPaused": ("the consortium is paused", "Run the same command again once it is resumed."),
+    "EnforcedPause": ("the consortium is paused", "Run the same command again once it is resumed."),
+    "BatchLedgerUnexpectedSequence": (
+        "the chain expects another batch of this member",
+        "Another copy of this vault may be posting; use one vault per member.",
+    ),
+    "BatchLedgerUnexpectedPreviousHash": (
+        "this batch does not follow the member's last one on the chain",
+        "Another copy of this vault may be posting; use one vault per member.",
+    ),
+    "BatchLedgerUnknownEpoch": ("the pseudonym key's epoch is not open", "Ask the operator to open it."),
+    "BatchLedgerUnknownPolicy": ("the encoding policy is not on this chain", "Sync and post again."),
+    "AccessControlUnauthorizedAccount": (
+        "this account lacks the role for that",
+        "Ask the operator to grant it.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as the chain knows it."""
+
+    code: int
+    account: str
+    agent: str
+    status: str
+    x25519_key: bytes
+    hpke_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A reader that rows are sealed to; `epoch` is a month (years * 12 + month)."""
+
+    key_id: bytes
+    hpke_key: bytes
+    epoch: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch of the pseudonym key: the public key that every evaluation is proven against."""
+
+    number: int
+    starts_at: int
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PostedBatch:
+    """A batch as the chain holds it: its header, its place, and the sealed rows."""
+
+    header: BatchHeader
+    batch_hash: bytes
+    log_index: int
+    block: int
+    block_hash: bytes
+    transaction: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSetDocument:
+    """A rule set as proposed on the chain, and where it stands."""
+
+    hash: bytes
+    document: bytes
+    author: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEntry:
+    """One entry of the case log."""
+
+    index: int
+    kind: int
+    case_id: bytes
+    author: str
+    content_hash: bytes
+    head: bytes
+    block: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """A transaction ready to send; kept before it is sent, and never signed again."""
+
+    raw: bytes
+    hash: bytes
+    nonce: int
+
+
+class Gateway:
+    """A connection to one consortium on one chain.
+
+    Parameters
+    ----------
+    url : str
+        JSON-RPC endpoint.
+    deployment : Deployment
+        What must be found there.
+    timeout : float
+        Seconds to wait for an answer.
+
+    Raises
+    ------
+    ChainUnreachableError
+        When nothing answers.
+    WrongChainError
+        When another chain answers, or the contracts are not the ones of this consortium.
+    """
+
+    def __init__(self, url: str, deployment: Deployment, *, timeout: float = 60.0) -> None:
+        self.url = url
+        self.deployment = deployment
+        self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": timeout}))
+        self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self._contracts = {
+            name: self._web3.eth.contract(
+                address=Web3.to_checksum_address(deployment.contracts[name]), abi=load(name).abi
+            )
+            for name in CONTRACTS
+        }
+        self._check_place()
+
+    def _check_place(self) -> None:
+        expected = self.deployment
+        with self._speaking():
+            chain_id = self._web3.eth.chain_id
+            if chain_id != expected.chain_id:
+                raise WrongChainError(
+                    f"the endpoint serves chain {chain_id}, this consortium lives on {expected.chain_id}",
+                    where=self.url,
+                    next_step="Check --chain, or --home if you meant another consortium.",
+                )
+            genesis = self.block_hash(0).hex()
+            if genesis != expected.genesis_hash.removeprefix("0x"):
+                raise WrongChainError(
+                    "the endpoint serves another chain with the same chain id: its genesis block differs",
+                    where=self.url,
+                    next_step="Check --chain, or --home if you meant another consortium.",
+                )
+            for name, contract in self._contracts.items():
+                if not self._web3.eth.get_code(contract.address):
+                    raise WrongChainError(
+                        f"no {name} contract stands at {contract.address}: another consortium's chain",
+                        where=self.url,
+                        next_step="Check --chain, or --home if you meant another consortium.",
+                    )
+
+    # -- blocks -----------------------------------------------------------------------------------------
+
+    def height(self) -> int:
+        """Return the number of the newest block."""
+        with self._speaking():
+            return int(self._web3.eth.block_number)
+
+    def block_hash(self, number: int) -> bytes:
+        """Return the hash of a block."""
+        with self._speaking():
+            block = self._web3.eth.get_block(number)
+            return bytes(block["hash"])
+
+    def block_time(self, number: int) -> int:
+        """Return a block's Unix time."""
+        with self._speaking():
+            return int(self._web3.eth.get_block(number)["timestamp"])
+
+    # -- the consortium ---------------------------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        """Return every member ever admitted, in the order of its code."""
+        consortium = self._contracts["Consortium"].functions
+        with self._speaking():
+            count = consortium.memberCount().call()
+            return [self._member(consortium.memberAt(code).call()) for code in range(1, count + 1)]
+
+    def member(self, account: str) -> Member:
+        """Return one account's membership; its status is ``none`` when it was never admitted."""
+        with self._speaking():
+            return self._member(account)
+
+    def _member(self, account: str) -> Member:
+        address = Web3.to_checksum_address(account)
+        code, status, agent, x25519, hpke = self._contracts["Consortium"].functions.memberOf(address).call()
+        return Member(code, address, agent, _STATUS[status], bytes(x25519), bytes(hpke))
+
+    def readers(self) -> list[Reader]:
+        """Return the current readers."""
+        current: dict[bytes, Reader] = {}
+        for name, args, _ in self._events("Consortium", ("ReaderAdded", "ReaderRemoved")):
+            key_id = bytes(args["keyId"])
+            if name == "ReaderAdded":
+                current[key_id] = Reader(key_id, bytes(args["hpkeKey"]), args["epoch"], args["label"])
+            else:
+                current.pop(key_id, None)
+        return list(current.values())
+
+    def epoch(self) -> Epoch:
+        """Return the newest epoch of the pseudonym key.
+
+        Raises
+        ------
+        ChainError
+            When none is open yet.
+        """
+        epochs = [args for _, args, _ in self._events("Consortium", ("EpochOpened",))]
+        if not epochs:
+            raise ChainError(
+                "no epoch of the pseudonym key is open yet", next_step="Ask the operator to open one."
+            )
+        newest = epochs[-1]
+        return Epoch(newest["epoch"], newest["startsAt"], bytes(newest["publicKey"]))
+
+    def policies(self) -> dict[bytes, bytes]:
+        """Return every policy document ever published, by hash, oldest first."""
+        found = {}
+        for _, args, _ in self._events("Consortium", ("PolicyPublished",)):
+            found[bytes(args["policyHash"])] = bytes(args["document"])
+        return found
+
+    def active_policy(self) -> bytes:
+        """Return the document of the policy in force.
+
+        Raises
+        ------
+        ChainError
+            When none was published yet.
+        """
+        documents = list(self.policies().values())
+        if not documents:
+            raise ChainError(
+                "no encoding policy is published yet", next_step="Ask the operator to publish one."
+            )
+        return documents[-1]
+
+    def rule_sets(self) -> list[RuleSetDocument]:
+        """Return every rule set proposed, with the version that activation gave it."""
+        found: dict[bytes, RuleSetDocument] = {}
+        for name, args, _ in self._events("RuleBook", ("RuleSetProposed", "RuleSetActivated")):
+            key = bytes(args["ruleSetHash"])
+            if name == "RuleSetProposed":
+                found[key] = RuleSetDocument(key, bytes(args["document"]), args["author"], None)
+            else:
+                known = found[key]
+                found[key] = RuleSetDocument(key, known.document, known.author, args["version"])
+        return list(found.values())
+
+    def active_rule_set(self) -> RuleSetDocument | None:
+        """Return the rule set in force, or None before the first activation."""
+        active = [entry for entry in self.rule_sets() if entry.version is not None]
+        return max(active, key=lambda entry: entry.version or 0) if active else None
+
+    # -- the log ----------------------------------------------------------------------------------------
+
+    def log_size(self, block: int | None = None) -> int:
+        """Return the number of batches in the log, at a block or now."""
+        with self._speaking():
+            identifier: Any = "latest" if block is None else block
+            call = self._contracts["BatchLedger"].functions.logSize()
+            return int(call.call(block_identifier=identifier))
+
+    def head_of(self, account: str) -> tuple[int, bytes]:
+        """Return a member's next sequence and the hash of its last batch."""
+        with self._speaking():
+            address = Web3.to_checksum_address(account)
+            sequence, head = self._contracts["BatchLedger"].functions.headOf(address).call()
+            return int(sequence), bytes(head)
+
+    def batches(self, first: int, last: int) -> Iterator[PostedBatch]:
+        """Yield the batches posted in blocks `first` to `last`, in log order."""
+        for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
+            header = BatchHeader(
+                chain_id=self.deployment.chain_id,
+                contract=self.deployment.address("BatchLedger"),
+                member=bytes.fromhex(args["member"][2:]),
+                sequence=args["sequence"],
+                previous_hash=bytes(args["previousHash"]),
+                epoch=args["epoch"],
+                policy_hash=bytes(args["policyHash"]),
+                row_count=args["rowCount"],
+                rows_root=bytes(args["rowsRoot"]),
+            )
+            yield PostedBatch(
+                header=header,
+                batch_hash=bytes(args["batchHash"]),
+                log_index=args["logIndex"],
+                block=entry["blockNumber"],
+                block_hash=bytes(entry["blockHash"]),
+                transaction=bytes(entry["transactionHash"]),
+                payload=bytes(args["payload"]),
+            )
+
+    def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
+        """Yield the entries of the case log in blocks `first` to `last`."""
+        for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
+            yield CaseEntry(
+                index=args["index"],
+                kind=args["kind"],
+                case_id=bytes(args["caseId"]),
+                author=args["author"],
+                content_hash=bytes(args["contentHash"]),
+                head=bytes(args["head"]),
+                block=entry["blockNumber"],
+                payload=bytes(args["payload"]),
+            )
+
+    def _events(
+        self, contract: str, names: Sequence[str], first: int | None = None, last: int | None = None
+    ) -> Iterator[tuple[str, dict[str, Any], Any]]:
+        source = self._contracts[contract]
+        decoders = {
+            bytes(HexBytes(source.events[name]().topic)): (name, source.events[name]()) for name in names
+        }
+        with self._speaking():
+            entries = self._web3.eth.get_logs(
+                {
+                    "address": source.address,
+                    "fromBlock": self.deployment.block if first is None else first,
+                    "toBlock": "latest" if last is None else last,
+                    "topics": [["0x" + topic.hex() for topic in decoders]],
+                }
+            )
+        for entry in entries:
+            name, decoder = decoders[bytes(entry["topics"][0])]
+            try:
+                args = decoder.process_log(entry)["args"]
+            except (Web3Exception, ValueError, KeyError, TypeError) as error:
+                raise ChainError(
+                    f"an event {name} of {contract} cannot be decoded: {error}",
+                    where=f"block {entry.get('blockNumber')}",
+                    next_step="The node may be answering wrongly; try another endpoint.",
+                ) from error
+            yield name, dict(args), entry
+
+    # -- writing ----------------------------------------------------------------------------------------
+
+    def next_nonce(self, account: str) -> int:
+        """Return the nonce of the account's next transaction, pending ones included."""
+        with self._speaking():
+            return int(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), "pending"))
+
+    def sign(self, key: bytes, contract: str, function: str, *args: Any, nonce: int) -> SignedTransaction:
+        """Build and sign a call without sending it.
+
+        The gas limit follows from the size: since Prague, calldata costs at least 40 gas for a byte that is
+        not zero and 10 for one that is (EIP-7623); less is accepted by some nodes but never mined.
+        """
+        source = self._contracts[contract]
+        data = bytes.fromhex(source.encode_abi(function, args=list(args)).removeprefix("0x"))
+        zeros = data.count(0)
+        with self._speaking():
+            base_fee = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+        signed = Account.sign_transaction(
+            {
+                "to": source.address,
+                "data": data,
+                "value": 0,
+                "nonce": nonce,
+                "chainId": self.deployment.chain_id,
+                "gas": 21_000 + 40 * (len(data) - zeros) + 10 * zeros + 400_000,
+                "maxFeePerGas": 10 * base_fee + 10,
+                "maxPriorityFeePerGas": 1,
+            },
+            key,
+        )
+        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+
+    def send(self, transactions: Sequence[bytes]) -> list[str | None]:
+        """Send raw transactions as one JSON array; return each one's refusal, or None where it was taken.
+
+        web3 refuses to batch eth_sendRawTransaction, so the array goes through its provider directly.
+        """
+        provider = cast(HTTPProvider, self._web3.provider)
+        with self._speaking():
+            answers: Any = provider.make_batch_request(
+                [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in transactions]  # type: ignore[misc]
+            )
+        if not isinstance(answers, list) or len(answers) != len(transactions):
+            raise ChainError("the node answered a batch request with something else", where=self.url)
+        return [None if "result" in a else str(a.get("error", {}).get("message", a)) for a in answers]
+
+    def mined(self, transaction: bytes) -> tuple[int, bool] | None:
+        """Return (block, succeeded) of a transaction, or None while no block holds it."""
+        try:
+            with self._speaking():
+                receipt = self._web3.eth.get_transaction_receipt(HexBytes(transaction))
+        except TransactionNotFound:
+            return None
+        return int(receipt["blockNumber"]), bool(receipt["status"])
+
+    def transact(self, key: bytes, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
+        """Sign, send and wait for one call; return its block.
+
+        Raises
+        ------
+        TransactionRejectedError
+            When the contract refuses, with its reason.
+        """
+        account = Account.from_key(key).address
+        self.rehearse(account, contract, function, *args)
+        signed = self.sign(key, contract, function, *args, nonce=self.next_nonce(account))
+        (refusal,) = self.send([signed.raw])
+        if refusal is not None:
+            raise TransactionRejectedError(f"the node refused the transaction: {refusal}", where=self.url)
+        found = self.wait_for(lambda: self.mined(signed.hash), wait)
+        if found is None:
+            raise ChainError(f"the transaction was not mined within {wait:.0f} s", where=self.url)
+        block, succeeded = found
+        if not succeeded:
+            raise TransactionRejectedError(f"{contract}.{function} failed in block {block}", where=self.url)
+        return block
+
+    def rehearse(self, account: str, contract: str, function: str, *args: Any) -> None:
+        """Ask the chain whether a call would succeed.
+
+        Raises
+        ------
+        TransactionRejectedError
+            When the contract would refuse, with its reason in words.
+        """
+        call = self._contracts[contract].functions[function](*args)
+        try:
+            with self._speaking():
+                call.call({"from": Web3.to_checksum_address(account)})
+        except ContractLogicError as error:
+            raise self._refusal(error, f"{contract}.{function}") from error
+
+    def _refusal(self, error: ContractLogicError, where: str) -> TransactionRejectedError:
+        name, args = "", ()
+        data = error.data if isinstance(error.data, str) else None
+        if data is not None or isinstance(error, ContractCustomError):
+            name, args = self._decode_error(data or str(error.message))
+        if name in _REFUSALS:
+            what, next_step = _REFUSALS[name]
+            shown = f" ({', '.join(_shown(a) for a in args)})" if args else ""
+            return TransactionRejectedError(what + shown, where=f"{where}: {name}", next_step=next_step)
+        return TransactionRejectedError(f"the contract refused: {name or error.message}", where=where)
+
+    def _decode_error(self, data: str) -> tuple[str, tuple[Any, ...]]:
+        raw = bytes.fromhex(data.removeprefix("0x")) if data.startswith("0x") else b""
+        for artifact in (load(name) for name in CONTRACTS):
+            for entry in artifact.abi:
+                if entry.get("type") != "error":
+                    continue
+                types = [item["type"] for item in entry.get("inputs", [])]
+                selector = Web3.keccak(text=f"{entry['name']}({','.join(types)})")[:4]
+                if raw[:4] == bytes(selector):
+                    return str(entry["name"]), tuple(self._web3.codec.decode(types, raw[4:]))
+        return "", ()
+
+    @staticmethod
+    def wait_for(probe: Callable[[], T | None], seconds: float) -> T | None:
+        """Call `probe` until it answers something else than None or the time is up."""
+        deadline = time.monotonic() + seconds
+        pause = 0.01
+        while (answer := probe()) is None and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+        return answer
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Turn every way a node can fail to answer into our own errors."""
+        try:
+            yield
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+            raise ChainUnreachableError(
+                "nothing answers JSON-RPC",
+                where=self.url,
+                next_step="Start the embedded chain with `counterfoil chain start`, or check --chain.",
+            ) from error
+        except (ContractLogicError, TransactionNotFound):
+            raise
+        except BadFunctionCallOutput as error:
+            raise WrongChainError(
+                "the contracts of this consortium are not on that chain, or the node is not in sync",
+                where=self.url,
+                next_step="Check --chain, or --home if you meant another consortium.",
+            ) from error
+        except (Web3RPCError, Web3Exception, requests.exceptions.RequestException, ValueError) as error:
+            raise ChainError(f"the node answered with an error: {error}", where=self.url) from error
+
+
+def _shown(value: Any) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

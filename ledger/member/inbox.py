@@ -1,0 +1,42 @@
+"""The inbox: flags on the chain's case log that are addressed to this member, opened and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.caselog import CaseKind, open_flag
+from ledger.errors import VerificationError
+from ledger.gateway import Gateway
+from ledger.member.keys import MemberKeys
+
+__all__ = ["Received", "received_flags"]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A flag addressed to this member: its identifier, its block, and the fields the member may see.
+
+    `problem` says why it could not be opened, where it could not; the others are not held up by it.
+    """
+
+    flag_id: bytes
+    block: int
+    shown: dict[str, Any] | None
+    problem: str | None = None
+
+
+def received_flags(gateway: Gateway, keys: MemberKeys) -> Iterator[Received]:
+    """Yield the flags and findings addressed to a member, oldest first."""
+    code = gateway.member(keys.address).code
+    for entry in gateway.case_entries():
+        if entry.kind not in (CaseKind.FLAG, CaseKind.FINDING):
+            continue
+        try:
+            shown = open_flag(entry.payload, entry.content_hash, code, keys.hpke)
+        except VerificationError as error:
+            yield Received(entry.content_hash, entry.block, None, str(error))
+            continue
+        if shown is not None:
+            yield Received(entry.content_hash, entry.block, shown)

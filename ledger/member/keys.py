@@ -1,0 +1,108 @@
+"""A member's private keys: the account that posts, X25519 for match tokens, HPKE for what is sealed to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from eth_account import Account
+
+from ledger import canonical
+from ledger.envelope import generate_keypair
+from ledger.errors import ConfigurationError, VerificationError
+from ledger.segment import write_atomically
+
+__all__ = ["MemberKeys"]
+
+FORMAT = "counterfoil/member-keys/1"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MemberKeys:
+    """A member's secrets; 32 bytes each.
+
+    Parameters
+    ----------
+    agent : str
+        The bank's agent identifier.
+    account : bytes
+        secp256k1 key of the account that posts; it signs disclosures too. Use it for nothing else.
+    x25519 : bytes
+        Key agreement for match tokens.
+    hpke : bytes
+        Opens flags and requests that are sealed to this member.
+    """
+
+    agent: str
+    account: bytes
+    x25519: bytes
+    hpke: bytes
+
+    @classmethod
+    def generate(cls, agent: str) -> Self:
+        """Make fresh keys."""
+        hpke, _ = generate_keypair()
+        return cls(agent, bytes(Account.create().key), X25519PrivateKey.generate().private_bytes_raw(), hpke)
+
+    @property
+    def address(self) -> str:
+        """The account's address, with checksum."""
+        return str(Account.from_key(self.account).address)
+
+    @property
+    def x25519_public(self) -> bytes:
+        """The public key other members compute match tokens with."""
+        return X25519PrivateKey.from_private_bytes(self.x25519).public_key().public_bytes_raw()
+
+    @property
+    def hpke_public(self) -> bytes:
+        """The public key that flags are sealed to."""
+        return X25519PrivateKey.from_private_bytes(self.hpke).public_key().public_bytes_raw()
+
+    def save(self, path: Path) -> None:
+        """Write the keys, readable by their owner only.
+
+        Raises
+        ------
+        ConfigurationError
+            When keys stand there already: overwriting them would orphan everything posted under them.
+        """
+        if path.exists():
+            raise ConfigurationError("keys exist already and are never overwritten", where=str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(
+            path,
+            canonical.dumps(
+                {
+                    "format": FORMAT,
+                    "agent": self.agent,
+                    "account": self.account.hex(),
+                    "x25519": self.x25519.hex(),
+                    "hpke": self.hpke.hex(),
+                }
+            ),
+            mode=0o600,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the keys.
+
+        Raises
+        ------
+        ConfigurationError
+            When the file is missing or damaged.
+        """
+        try:
+            value: Any = canonical.loads(path.read_bytes(), what="key file")
+            return cls(value["agent"], *(bytes.fromhex(value[n]) for n in ("account", "x25519", "hpke")))
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                "this member has no keys here",
+                where=str(path),
+                next_step="Run `counterfoil member init` first, or check --home and the member's name.",
+            ) from error
+        except (VerificationError, KeyError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"the key file is damaged: {error}", where=str(path)) from error

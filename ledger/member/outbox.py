@@ -1,0 +1,323 @@
+"""The outbox: waiting records become sealed, signed batches, durable before anything is sent.
+
+A batch and its signed transaction are written together with the mark on its records, in one transaction of
+the vault; they are never sealed or signed again. So a crash anywhere is healed by running the same command:
+nothing is lost, nothing is posted twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from eth_account import Account
+
+from ledger import canonical
+from ledger.batch import GENESIS_HASH, MAX_PAYLOAD, ROWS_PER_BATCH, BatchHeader
+from ledger.commitment import merkle
+from ledger.encoding.policy import Policy
+from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.rows import EncodingInput, RowEncoder
+from ledger.envelope import seal
+from ledger.errors import ChainError, ConfigurationError, TransactionRejectedError
+from ledger.gateway import Gateway, Member
+from ledger.member.keys import MemberKeys
+from ledger.member.vault import Vault
+from ledger.schema import FIELDS, ROW
+
+__all__ = ["Outbox", "Progress", "SealCounts"]
+
+#: Raw transactions handed to the node in one request.
+SEND_WINDOW: Final = 16
+
+#: Pseudonyms asked for and stored at a time: what a crash can cost in quota.
+PSEUDONYM_CHUNK: Final = 2_048
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SealCounts:
+    """What sealing did."""
+
+    rows: int
+    batches: int
+
+
+class Outbox:
+    """Seals and posts what waits in one member's vault.
+
+    Parameters
+    ----------
+    vault : Vault
+    keys : MemberKeys
+    gateway : Gateway
+
+    Raises
+    ------
+    TransactionRejectedError
+        When the account is not an active member.
+    """
+
+    def __init__(self, vault: Vault, keys: MemberKeys, gateway: Gateway) -> None:
+        self._vault = vault
+        self._keys = keys
+        self._gateway = gateway
+        self.account = Account.from_key(keys.account).address
+        self.member = _require_active(gateway.member(self.account))
+
+    # -- pseudonyms -------------------------------------------------------------------------------------
+
+    def pseudonymise(
+        self,
+        pseudonymiser: Pseudonymiser,
+        epoch: int,
+        *,
+        processes: int = 1,
+        progress: Progress | None = None,
+    ) -> int:
+        """Fetch and keep the pseudonyms that waiting records still lack; return how many."""
+        missing = self._vault.identifiers_without_pseudonym(epoch)
+        for start in range(0, len(missing), PSEUDONYM_CHUNK):
+            part = missing[start : start + PSEUDONYM_CHUNK]
+            values = pseudonymiser.pseudonyms(part, processes=processes)
+            self._vault.store_pseudonyms(epoch, zip(part, values, strict=True))
+            if progress:
+                progress("pseudonyms", min(start + len(part), len(missing)), len(missing))
+        return len(missing)
+
+    # -- sealing ----------------------------------------------------------------------------------------
+
+    def seal(
+        self,
+        *,
+        closed_before: datetime,
+        rows_per_batch: int = ROWS_PER_BATCH,
+        progress: Progress | None = None,
+    ) -> SealCounts:
+        """Seal every record whose time bucket has closed, in shuffled order within each bucket.
+
+        Parameters
+        ----------
+        closed_before : datetime
+            Buckets that end at or before this moment are closed.
+        rows_per_batch : int
+            At most; a batch may span buckets, its rows stand in bucket order.
+        progress : callable, optional
+            Called with (stage, done, total).
+        """
+        gateway, vault = self._gateway, self._vault
+        policy = Policy.from_document(gateway.active_policy())
+        epoch = gateway.epoch().number
+        members = [m for m in gateway.members() if m.status != "revoked"]
+        recipients = [(reader.key_id, reader.hpke_key) for reader in gateway.readers()]
+        if not recipients:
+            raise ConfigurationError(
+                "no reader is registered on the chain, so rows can be sealed to nobody",
+                next_step="Ask the operator to register the desk's key.",
+            )
+        encoder = RowEncoder(
+            agent=self.member.agent,
+            codes={m.agent: m.code for m in members},
+            policy=policy,
+            epoch=epoch,
+            pseudonyms=vault.pseudonyms(epoch),
+            x25519_private=self._keys.x25519,
+            x25519_keys={m.agent: m.x25519_key for m in members},
+        )
+        bucket_us = policy.bucket_seconds * 1_000_000
+        now_us = int(closed_before.timestamp() * 1_000_000)
+        ids, times = vault.waiting(now_us // bucket_us * bucket_us)
+        ids = _shuffled_within(ids, times // bucket_us)
+        batches = 0
+        for start in range(0, len(ids), rows_per_batch):
+            part = ids[start : start + rows_per_batch].tolist()
+            rows = encoder.pack(
+                [
+                    EncodingInput(
+                        values=held.values,
+                        side=held.side,
+                        time_us=held.time_us,
+                        amount_minor=held.amount_minor,
+                        last_incoming_us=incoming,
+                        seed=vault.seed(held.values[_TRANSACTION_ID] or ""),
+                    )
+                    for held, incoming in vault.records(part)
+                ]
+            )
+            self._seal_batch(part, rows, epoch, policy, recipients)
+            batches += 1
+            if progress:
+                progress("seal", start + len(part), len(ids))
+        return SealCounts(len(ids), batches)
+
+    def _seal_batch(
+        self,
+        ids: Sequence[int],
+        rows: npt.NDArray[np.void],
+        epoch: int,
+        policy: Policy,
+        recipients: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        packed = rows.tobytes()
+        size = ROW.itemsize
+        leaves = [merkle.leaf_hash(packed[i : i + size]) for i in range(0, len(packed), size)]
+        sequence, previous, nonce = self._next_place()
+        deployment = self._gateway.deployment
+        header = BatchHeader(
+            chain_id=deployment.chain_id,
+            contract=deployment.address("BatchLedger"),
+            member=bytes.fromhex(self.account[2:]),
+            sequence=sequence,
+            previous_hash=previous,
+            epoch=epoch,
+            policy_hash=policy.hash,
+            row_count=len(rows),
+            rows_root=merkle.root(leaves),
+        )
+        payload = seal(packed, header.pack(), recipients)
+        if len(payload) > MAX_PAYLOAD:
+            raise ConfigurationError(
+                f"a batch of {len(rows)} rows takes {len(payload)} bytes, {MAX_PAYLOAD} are allowed",
+                next_step="Use fewer rows per batch.",
+            )
+        signed = self._gateway.sign(
+            self._keys.account,
+            "BatchLedger",
+            "post",
+            sequence,
+            previous,
+            epoch,
+            policy.hash,
+            len(rows),
+            header.rows_root,
+            payload,
+            nonce=nonce,
+        )
+        with self._vault.writing() as connection:
+            connection.execute(
+                "INSERT INTO batch (sequence, header, hash, rows, raw, transaction_hash, nonce) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    sequence,
+                    canonical.dumps(header.to_json()).decode(),
+                    header.hash,
+                    packed,
+                    signed.raw,
+                    signed.hash,
+                    nonce,
+                ),
+            )
+            connection.executemany(
+                "UPDATE record SET batch = ?, row_index = ? WHERE id = ?",
+                ((sequence, index, record) for index, record in enumerate(ids)),
+            )
+
+    def _next_place(self) -> tuple[int, bytes, int]:
+        """Return (sequence, previous hash, nonce) of the next batch, counting what is sealed and not sent."""
+        last = self._vault.connection.execute(
+            "SELECT sequence, hash, nonce, block FROM batch ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        if last is not None and last[3] is None:
+            return last[0] + 1, last[1], last[2] + 1
+        nonce = self._gateway.next_nonce(self.account)
+        return (0, GENESIS_HASH, nonce) if last is None else (last[0] + 1, last[1], nonce)
+
+    # -- posting ----------------------------------------------------------------------------------------
+
+    def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
+        """Send every sealed batch and wait until the chain holds it; return how many were posted.
+
+        Raises
+        ------
+        TransactionRejectedError
+            When the chain refuses a batch; it stays in the outbox.
+        ChainError
+            When a batch is not mined in time; run the same command again.
+        """
+        posted = 0
+        (total,) = self._vault.connection.execute("SELECT count(*) FROM batch WHERE block IS NULL").fetchone()
+        while window := self._unposted():
+            pending = [(s, raw, tx) for s, raw, tx in window if self._gateway.mined(tx) is None]
+            if pending:
+                refusals = self._gateway.send([raw for _, raw, _ in pending])
+                self._raise_refusal(pending, refusals)
+            for sequence, _, transaction in window:
+                self._confirm(sequence, transaction, wait)
+                posted += 1
+                if progress:
+                    progress("post", posted, total)
+        return posted
+
+    def _unposted(self) -> list[tuple[int, bytes, bytes]]:
+        return self._vault.connection.execute(
+            "SELECT sequence, raw, transaction_hash FROM batch WHERE block IS NULL ORDER BY sequence LIMIT ?",
+            (SEND_WINDOW,),
+        ).fetchall()
+
+    def _raise_refusal(
+        self, sent: Sequence[tuple[int, bytes, bytes]], refusals: Sequence[str | None]
+    ) -> None:
+        for (sequence, _, transaction), refusal in zip(sent, refusals, strict=True):
+            if refusal is None or self._gateway.mined(transaction) is not None:
+                continue
+            if "known" in refusal.lower():
+                continue
+            _require_active(self._gateway.member(self.account))
+            raise TransactionRejectedError(
+                f"the node refused the batch: {refusal}",
+                where=f"batch {sequence} of {self.member.agent}",
+                next_step="The batch stays sealed in the outbox; run the same command again.",
+            )
+
+    def _confirm(self, sequence: int, transaction: bytes, wait: float) -> None:
+        where = f"batch {sequence} of {self.member.agent}"
+        found = self._gateway.wait_for(lambda: self._gateway.mined(transaction), wait)
+        if found is None:
+            raise ChainError(
+                f"the batch was not mined within {wait:.0f} s",
+                where=where,
+                next_step="It stays in the outbox; run the same command again.",
+            )
+        block, succeeded = found
+        if not succeeded:
+            _require_active(self._gateway.member(self.account))
+            expected, head = self._gateway.head_of(self.account)
+            raise TransactionRejectedError(
+                f"the contract refused the batch; it expects sequence {expected} after {head.hex()[:16]}",
+                where=f"{where}, block {block}",
+                next_step="Another copy of this vault may be posting; use one vault per member.",
+            )
+        (posted,) = [
+            batch for batch in self._gateway.batches(block, block) if batch.transaction == transaction
+        ]
+        with self._vault.writing() as connection:
+            connection.execute(
+                "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?",
+                (posted.log_index, block, sequence),
+            )
+
+
+_TRANSACTION_ID: Final = FIELDS.index("transaction_id")
+
+
+def _shuffled_within(ids: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Order by bucket, within a bucket by fresh random keys: order tells nothing finer than the policy."""
+    keys = np.frombuffer(os.urandom(8 * len(ids)), np.uint64)
+    return ids[np.lexsort((keys, buckets))]
+
+
+def _require_active(member: Member) -> Member:
+    if member.status == "active":
+        return member
+    what = {
+        "none": ("this account is not a member of the consortium", "Ask the operator to admit it."),
+        "suspended": ("this member is suspended", "Nothing is lost; ask the operator, then run it again."),
+        "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
+    }[member.status]
+    raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])

@@ -1,0 +1,98 @@
+"""Making receipts and disclosures from the vault, the published log and its checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from ledger.batch import BatchHeader
+from ledger.commitment import merkle
+from ledger.commitment.record import open_field
+from ledger.errors import InputError
+from ledger.log import open_checkpoint
+from ledger.member.keys import MemberKeys
+from ledger.member.vault import HeldRecord, Vault
+from ledger.receipt import Disclosure, Receipt
+from ledger.schema import FIELDS, ROW
+
+__all__ = ["disclose", "make_receipt"]
+
+
+def make_receipt(
+    vault: Vault, record: HeldRecord, *, log: bytes, checkpoint: str, checkpoint_keys: Mapping[str, bytes]
+) -> Receipt:
+    """Prove that a record's row stands in the log.
+
+    Parameters
+    ----------
+    vault : Vault
+    record : HeldRecord
+    log : bytes
+        The published batch hashes, 32 bytes each, in log order.
+    checkpoint : str
+        A signed checkpoint.
+    checkpoint_keys : mapping of key name to Ed25519 public key
+
+    Raises
+    ------
+    InputError
+        When the record is not posted yet, or the checkpoint does not cover its batch yet.
+    """
+    if record.batch is None or record.row_index is None:
+        raise InputError(
+            "the record is not posted yet",
+            where=str(record.values[FIELDS.index("transaction_id")]),
+            next_step="Run `counterfoil member post`; a time bucket is posted after it has closed.",
+        )
+    header_text, rows, log_index = vault.connection.execute(
+        "SELECT header, rows, log_index FROM batch WHERE sequence = ?", (record.batch,)
+    ).fetchone()
+    size = open_checkpoint(checkpoint, checkpoint_keys).size
+    if log_index is None or log_index >= size:
+        raise InputError(
+            "no signed checkpoint covers the record's batch yet",
+            where=f"batch {record.batch}",
+            next_step="Ask the desk to run `counterfoil desk sync`, then try again.",
+        )
+    leaves = [merkle.leaf_hash(rows[i : i + ROW.itemsize]) for i in range(0, len(rows), ROW.itemsize)]
+    entries = [merkle.leaf_hash(log[i : i + 32]) for i in range(0, size * 32, 32)]
+    start = record.row_index * ROW.itemsize
+    return Receipt(
+        row=rows[start : start + ROW.itemsize],
+        index=record.row_index,
+        rows_path=tuple(merkle.inclusion_path(leaves, record.row_index)),
+        header=BatchHeader.from_json(json.loads(header_text)),
+        log_index=log_index,
+        log_path=tuple(merkle.inclusion_path(entries, log_index)),
+        checkpoint=checkpoint,
+    )
+
+
+def disclose(
+    vault: Vault,
+    keys: MemberKeys,
+    record: HeldRecord,
+    receipt: Receipt,
+    *,
+    policy: bytes,
+    names: Sequence[str],
+    purpose: str,
+) -> Disclosure:
+    """Open chosen fields of a record for a stated purpose.
+
+    Raises
+    ------
+    InputError
+        When a field does not exist, or no purpose is stated.
+    """
+    unknown = [name for name in names if name not in FIELDS]
+    if unknown:
+        raise InputError(
+            f"there is no field {', '.join(unknown)}", next_step=f"The fields are: {', '.join(FIELDS)}."
+        )
+    if not purpose.strip():
+        raise InputError("a disclosure states its purpose", next_step="Give one with --purpose.")
+    fields = list(zip(FIELDS, record.values, strict=True))
+    seed = vault.seed(record.values[FIELDS.index("transaction_id")] or "")
+    opened = tuple(open_field(fields, seed, name) for name in dict.fromkeys(names))
+    return Disclosure(receipt, policy.decode(), opened, purpose.strip()).sign(keys.account)

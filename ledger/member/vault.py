@@ -1,0 +1,284 @@
+"""The vault: a member's plaintext half, its pseudonym cache and its outbox, in one SQLite file.
+
+Everything the bank must not lose is here, and everything that must happen together happens in one of this
+file's transactions (WAL, synchronous=FULL).
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ledger.errors import ConfigurationError
+from ledger.member.intake import Chunk, Quarantined
+from ledger.member.transaction import Transaction
+from ledger.schema import FIELDS, Side
+
+__all__ = ["HeldRecord", "IntakeCounts", "Vault"]
+
+_FORMAT: Final = 1
+
+_TABLES: Final = f"""
+CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), vault_key BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, source TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS record (
+  id INTEGER PRIMARY KEY,
+  {", ".join(f"{name} TEXT" for name in FIELDS)},
+  side INTEGER NOT NULL, time_us INTEGER NOT NULL, amount_minor INTEGER NOT NULL,
+  run INTEGER NOT NULL, line INTEGER NOT NULL,
+  batch INTEGER, row_index INTEGER
+);
+CREATE UNIQUE INDEX IF NOT EXISTS record_uetr ON record (uetr) WHERE uetr IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS record_transaction ON record (transaction_id);
+CREATE INDEX IF NOT EXISTS record_waiting ON record (time_us) WHERE batch IS NULL;
+CREATE INDEX IF NOT EXISTS record_batch ON record (batch, row_index) WHERE batch IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_incoming ON record (creditor_account, time_us) WHERE side IN (2, 3);
+CREATE TABLE IF NOT EXISTS pseudonym (
+  epoch INTEGER NOT NULL, identifier TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (epoch, identifier)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch (
+  sequence INTEGER PRIMARY KEY, header TEXT NOT NULL, hash BLOB NOT NULL, rows BLOB NOT NULL,
+  raw BLOB NOT NULL, transaction_hash BLOB NOT NULL, nonce INTEGER NOT NULL,
+  log_index INTEGER, block INTEGER
+);
+"""
+
+_INSERT: Final = (
+    f"INSERT INTO record ({', '.join(FIELDS)}, side, time_us, amount_minor, run, line) "
+    f"VALUES ({', '.join('?' * (len(FIELDS) + 5))})"
+)
+
+
+@dataclass(slots=True)
+class IntakeCounts:
+    """What became of the rows of a source; `read` is the sum of the others."""
+
+    read: int = 0
+    accepted: int = 0
+    already_held: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """A record of the vault: its exact fields and where it was posted, if it was."""
+
+    id: int
+    values: tuple[str | None, ...]
+    side: int
+    time_us: int
+    amount_minor: int
+    batch: int | None
+    row_index: int | None
+
+
+class Vault:
+    """A member's vault.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file; made if it is missing, readable by its owner only.
+
+    Raises
+    ------
+    ConfigurationError
+        When the file is not a vault of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+        self.path = path
+        self.connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+        try:
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=FULL")
+            version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"the vault is not readable: {error}",
+                where=str(path),
+                next_step="Restore it from a backup; what is posted stands on the chain.",
+            ) from error
+        if version not in (0, _FORMAT):
+            raise ConfigurationError(
+                f"the vault has format {version}, this version reads {_FORMAT}", where=str(path)
+            )
+        with self.writing():
+            for statement in _TABLES.split(";"):
+                self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA user_version={_FORMAT}")
+            self.connection.execute(
+                "INSERT INTO secret (id, vault_key) VALUES (1, ?) ON CONFLICT DO NOTHING", (os.urandom(32),)
+            )
+        (self._key,) = self.connection.execute("SELECT vault_key FROM secret").fetchone()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One durable transaction: all of it or nothing."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.connection
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    # -- records ----------------------------------------------------------------------------------------
+
+    def start_run(self, source: str) -> int:
+        """Begin one reading of a source; a row met again in the same run is a duplicate."""
+        with self.writing() as connection:
+            cursor = connection.execute("INSERT INTO run (source) VALUES (?)", (source,))
+        return int(cursor.lastrowid or 0)
+
+    def add(self, run: int, chunk: Chunk) -> tuple[IntakeCounts, list[Quarantined]]:
+        """Store a chunk's good rows; return the counts and everything kept apart, duplicates included."""
+        counts = IntakeCounts(read=len(chunk), quarantined=len(chunk.quarantined))
+        apart = list(chunk.quarantined)
+        rows = [
+            (*t.values, t.side, t.time_us, t.amount_minor, run, line)
+            for line, t in zip(chunk.lines, chunk.transactions, strict=True)
+        ]
+        try:
+            with self.writing() as connection:
+                connection.executemany(_INSERT, rows)
+            counts.accepted = len(rows)
+        except sqlite3.IntegrityError:
+            with self.writing() as connection:
+                for row, line, transaction in zip(rows, chunk.lines, chunk.transactions, strict=True):
+                    duplicate = self._find_duplicate(connection, run, transaction)
+                    if duplicate is None:
+                        connection.execute(_INSERT, row)
+                        counts.accepted += 1
+                    elif duplicate == "":
+                        counts.already_held += 1
+                    else:
+                        counts.quarantined += 1
+                        field, _, reason = duplicate.partition(": ")
+                        apart.append(
+                            Quarantined(line, field, reason, ",".join(v or "" for v in transaction.values))
+                        )
+        return counts, apart
+
+    def _find_duplicate(
+        self, connection: sqlite3.Connection, run: int, transaction: Transaction
+    ) -> str | None:
+        """Return None for a new row, "" for one an earlier run stored as it is, else field and reason."""
+        for field in ("transaction_id", "uetr"):
+            value = transaction.values[FIELDS.index(field)]
+            if value is None:
+                continue
+            held = connection.execute(
+                f"SELECT run, line, {', '.join(FIELDS)} FROM record WHERE {field} = ?", (value,)
+            ).fetchone()
+            if held is None:
+                continue
+            if held[0] != run and tuple(held[2:]) == transaction.values:
+                return ""
+            place = f"line {held[1]}" if held[0] == run else f"line {held[1]} of an earlier file"
+            return f"{field}: {value} stands already in {place}"
+        return None
+
+    def waiting(self, closed_before_us: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return (ids, microseconds) of the records in no batch yet whose time is before a moment."""
+        cursor = self.connection.execute(
+            "SELECT id, time_us FROM record WHERE batch IS NULL AND time_us < ?", (closed_before_us,)
+        )
+        found = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def identifiers_without_pseudonym(self, epoch: int) -> list[str]:
+        """Return the identifiers of waiting records that the epoch has no pseudonym for, sorted."""
+        union = " UNION ".join(
+            f"SELECT {name} AS identifier FROM record WHERE batch IS NULL AND {name} IS NOT NULL"
+            for name in ("debtor_account", "creditor_account", "party_id", "on_behalf_of")
+        )
+        cursor = self.connection.execute(
+            f"SELECT identifier FROM ({union}) WHERE NOT EXISTS "
+            "(SELECT 1 FROM pseudonym p WHERE p.epoch = ? AND p.identifier = identifier) ORDER BY identifier",
+            (epoch,),
+        )
+        return [row[0] for row in cursor]
+
+    def store_pseudonyms(self, epoch: int, pairs: Iterable[tuple[str, bytes]]) -> None:
+        """Keep pseudonyms; the key holder counts every evaluation, so none is asked for twice."""
+        with self.writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO pseudonym (epoch, identifier, value) VALUES (?, ?, ?)",
+                ((epoch, identifier, value) for identifier, value in pairs),
+            )
+
+    def pseudonyms(self, epoch: int) -> dict[str, bytes]:
+        """Return the epoch's pseudonyms by identifier."""
+        cursor = self.connection.execute("SELECT identifier, value FROM pseudonym WHERE epoch = ?", (epoch,))
+        return dict(cursor.fetchall())
+
+    def records(self, ids: Sequence[int]) -> list[tuple[HeldRecord, int | None]]:
+        """Return records in the order of `ids`, each with its debtor account's last incoming payment.
+
+        That is the time, in microseconds, of the newest credit to the account before the record, or None.
+        """
+        marks = ", ".join("?" * len(ids))
+        cursor = self.connection.execute(
+            f"SELECT id, {', '.join(FIELDS)}, side, time_us, amount_minor, batch, row_index, "
+            "CASE WHEN side = 2 THEN NULL ELSE (SELECT max(i.time_us) FROM record i WHERE i.side IN (2, 3) "
+            "AND i.creditor_account = record.debtor_account AND i.time_us < record.time_us) END "
+            f"FROM record WHERE id IN ({marks})",
+            list(ids),
+        )
+        found = {row[0]: (_held(row[:-1]), row[-1]) for row in cursor}
+        return [found[int(i)] for i in ids]
+
+    def record_at(self, batch: int, row_index: int) -> HeldRecord | None:
+        """Return the record posted at a place, or None."""
+        return self._one("batch = ? AND row_index = ?", (batch, row_index))
+
+    def find(self, key: str) -> HeldRecord | None:
+        """Return the record with a UETR or transaction identifier, or None."""
+        return self._one("uetr = ?", (key,)) or self._one("transaction_id = ?", (key,))
+
+    def _one(self, condition: str, values: tuple[Any, ...]) -> HeldRecord | None:
+        row = self.connection.execute(
+            f"SELECT id, {', '.join(FIELDS)}, side, time_us, amount_minor, batch, row_index "
+            f"FROM record WHERE {condition}",
+            values,
+        ).fetchone()
+        return None if row is None else _held(row)
+
+    def seed(self, transaction_id: str) -> bytes:
+        """Return the 32 secret bytes that salt a record's leaves."""
+        return hmac.digest(self._key, b"record seed\x00" + transaction_id.encode(), "sha256")
+
+    def count(self, condition: str = "1") -> int:
+        """Return the number of records that meet one of our own conditions."""
+        return int(self.connection.execute(f"SELECT count(*) FROM record WHERE {condition}").fetchone()[0])
+
+
+def _held(row: Sequence[Any]) -> HeldRecord:
+    n = len(FIELDS)
+    return HeldRecord(row[0], tuple(row[1 : n + 1]), Side(row[n + 1]), *row[n + 2 : n + 6])

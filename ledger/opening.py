@@ -1,0 +1,185 @@
+"""Checking and opening one posted batch: place, hash chain, seal, root, and who may say what in its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ledger.batch import GENESIS_HASH
+from ledger.commitment import merkle
+from ledger.encoding.policy import Policy
+from ledger.encoding.rows import decode_intervals, rows_from_bytes
+from ledger.envelope import NotAddresseeError, open_envelope
+from ledger.errors import CounterfoilError, VerificationError
+from ledger.gateway import Member, PostedBatch
+from ledger.schema import ROW, ROW_VERSION, SEGMENT, Channel, Flags, LagClass, PartyType, Side
+
+__all__ = ["BatchError", "BatchOpener", "Head", "OpenedBatch", "to_table"]
+
+
+class BatchError(VerificationError):
+    """Raised when a posted batch does not check; it is named and kept apart, the rest goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a member's chain of batches stands: next sequence, and hash of the last batch."""
+
+    sequence: int = 0
+    hash: bytes = GENESIS_HASH
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBatch:
+    """A batch that checked: its place and its packed rows."""
+
+    posted: PostedBatch
+    member: Member
+    policy: Policy
+    rows: npt.NDArray[np.void]
+
+
+_LIMITS: Final = {
+    "channel": max(Channel),
+    "party_type": max(PartyType),
+    "lag_class": max(LagClass),
+    "flags": int(sum(Flags)),
+}
+
+
+class BatchOpener:
+    """Opens batches for one reader.
+
+    Parameters
+    ----------
+    members : iterable of Member
+    policies : mapping of policy hash to document
+    private_keys : iterable of bytes
+        The reader's HPKE keys, newest first is quickest.
+    """
+
+    def __init__(
+        self, members: Iterable[Member], policies: Mapping[bytes, bytes], private_keys: Iterable[bytes]
+    ) -> None:
+        self._members = {bytes.fromhex(m.account[2:]): m for m in members}
+        self._codes = {m.code for m in self._members.values()} | {0}
+        self._documents = policies
+        self._policies: dict[bytes, Policy] = {}
+        self._private_keys = tuple(private_keys)
+
+    def check_place(self, posted: PostedBatch, head: Head) -> Member:
+        """Check membership, header hash, sequence and hash chain.
+
+        Raises
+        ------
+        BatchError
+            Naming what was expected and what was found.
+        """
+        where = _where(posted)
+        member = self._members.get(posted.header.member)
+        if member is None:
+            raise BatchError("the batch is posted by an account that was never a member", where=where)
+        _equal("batch hash", posted.header.hash, posted.batch_hash, where)
+        _equal("sequence", head.sequence, posted.header.sequence, where)
+        _equal("previous batch hash", head.hash, posted.header.previous_hash, where)
+        return member
+
+    def open(self, posted: PostedBatch, member: Member) -> OpenedBatch:
+        """Open the seal and check the rows against the header and the member.
+
+        Raises
+        ------
+        BatchError
+            When the seal, the root or a row does not check.
+        """
+        where = _where(posted)
+        try:
+            policy = self._policy(posted.header.policy_hash)
+            rows = rows_from_bytes(self._unseal(posted))
+            _equal("row count", posted.header.row_count, len(rows), where)
+            packed, size = rows.tobytes(), ROW.itemsize
+            leaves = [merkle.leaf_hash(packed[i : i + size]) for i in range(0, len(packed), size)]
+            _equal("rows root", posted.header.rows_root, merkle.root(leaves), where)
+            self._check_rows(rows, member, where)
+            decode_intervals(rows, policy)
+        except BatchError:
+            raise
+        except CounterfoilError as error:
+            raise BatchError(str(error), where=where) from error
+        return OpenedBatch(posted, member, policy, rows)
+
+    def _policy(self, policy_hash: bytes) -> Policy:
+        if policy_hash not in self._policies:
+            document = self._documents.get(policy_hash)
+            if document is None:
+                raise BatchError(f"the policy {policy_hash.hex()} is not on the chain")
+            self._policies[policy_hash] = Policy.from_document(document)
+        return self._policies[policy_hash]
+
+    def _unseal(self, posted: PostedBatch) -> bytes:
+        for key in self._private_keys:
+            try:
+                return open_envelope(posted.payload, posted.header.pack(), key)
+            except NotAddresseeError:
+                continue
+        raise BatchError("the batch is sealed to none of this reader's keys")
+
+    def _check_rows(self, rows: npt.NDArray[np.void], member: Member, where: str) -> None:
+        own_debit, own_credit = rows["debtor_agent"] == member.code, rows["creditor_agent"] == member.code
+        side = np.select(
+            [own_debit & own_credit, own_debit, own_credit], [Side.ON_US, Side.DEBIT, Side.CREDIT], 0
+        )
+        known = np.array(sorted(self._codes), np.uint16)
+        problems = {
+            "version": rows["version"] != ROW_VERSION,
+            "side (a bank may only speak for its own side)": (side == 0) | (rows["side"] != side),
+            "agent code": ~(np.isin(rows["debtor_agent"], known) & np.isin(rows["creditor_agent"], known)),
+            **{name: rows[name] > limit for name, limit in _LIMITS.items()},
+        }
+        for name, wrong in problems.items():
+            if wrong.any():
+                raise BatchError(f"row {int(np.argmax(wrong))} has a wrong {name}", where=where)
+
+
+def to_table(batches: Iterable[OpenedBatch]) -> pa.Table:
+    """Return the rows of opened batches as one table of schema `SEGMENT`."""
+    tables = []
+    for batch in batches:
+        rows, n = batch.rows, len(batch.rows)
+        place = {
+            "member": np.full(n, batch.member.code, np.uint16),
+            "sequence": np.full(n, batch.posted.header.sequence, np.uint32),
+            "row_index": np.arange(n, dtype=np.uint32),
+            "log_index": np.full(n, batch.posted.log_index, np.uint32),
+            "block": np.full(n, batch.posted.block, np.uint64),
+        }
+        columns = (
+            place | {name: rows[name] for name in ROW.names or ()} | decode_intervals(rows, batch.policy)
+        )
+        tables.append(
+            pa.Table.from_arrays([_arrow(columns[f.name], f.type) for f in SEGMENT], schema=SEGMENT)
+        )
+    return pa.concat_tables(tables) if tables else SEGMENT.empty_table()
+
+
+def _arrow(column: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    values = np.ascontiguousarray(column)
+    if pa.types.is_fixed_size_binary(kind):
+        return pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, pa.py_buffer(values.tobytes())])
+    return pa.array(values, kind)
+
+
+def _where(posted: PostedBatch) -> str:
+    header = posted.header
+    place = f"log index {posted.log_index}, block {posted.block}"
+    return f"batch {header.sequence} of 0x{header.member.hex()}, {place}"
+
+
+def _equal(what: str, expected: object, got: object, where: str) -> None:
+    if expected != got:
+        raise BatchError(f"wrong {what}", expected=expected, got=got, where=where)

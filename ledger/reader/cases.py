@@ -1,0 +1,174 @@
+"""The desk's flags: kept with their salts in a file of its own, and anchored on the chain's case log."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from ledger import canonical
+from ledger.caselog import CaseKind, seal_flag
+from ledger.errors import InputError
+from ledger.flag import Flag
+from ledger.gateway import Gateway
+
+__all__ = ["CaseBook", "KeptFlag"]
+
+#: Entries in one transaction: well below the size and gas that networks cap.
+ENTRIES_PER_TRANSACTION: Final = 16
+_BYTES_PER_TRANSACTION: Final = 96 * 1024
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS flag (
+  flag_id BLOB PRIMARY KEY, content BLOB NOT NULL UNIQUE, document BLOB NOT NULL, seed BLOB NOT NULL,
+  payload BLOB NOT NULL, block INTEGER
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFlag:
+    """A flag the desk raised, its identifier, and the block that anchors it (None: not yet)."""
+
+    flag_id: bytes
+    flag: Flag
+    seed: bytes
+    block: int | None
+
+
+class CaseBook:
+    """The flags of one desk.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._state.execute("PRAGMA journal_mode=WAL")
+        self._state.execute("PRAGMA synchronous=FULL")
+        self._state.execute(_TABLE)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._state.close()
+
+    def keep(self, flags: Iterable[Flag], hpke_keys: dict[int, bytes]) -> int:
+        """Keep flags, each once; return how many are new.
+
+        What a flag says, apart from its position, is what makes it the same one: a later scan that finds the
+        same again adds nothing.
+        """
+        new = 0
+        self._state.execute("BEGIN IMMEDIATE")
+        try:
+            for flag in flags:
+                bounded = flag.bounded()
+                content = _content(bounded)
+                if self._state.execute("SELECT 1 FROM flag WHERE content = ?", (content,)).fetchone():
+                    continue
+                seed = os.urandom(32)
+                self._state.execute(
+                    "INSERT INTO flag (flag_id, content, document, seed, payload) VALUES (?, ?, ?, ?, ?)",
+                    (
+                        bounded.flag_id(seed),
+                        content,
+                        canonical.dumps(bounded.to_json()),
+                        seed,
+                        seal_flag(bounded, seed, hpke_keys),
+                    ),
+                )
+                new += 1
+        except BaseException:
+            self._state.execute("ROLLBACK")
+            raise
+        self._state.execute("COMMIT")
+        return new
+
+    def anchor(self, gateway: Gateway, key: bytes) -> int:
+        """Write every flag that is not on the case log yet; return how many were written.
+
+        Entries are idempotent: the contract takes an identifier once, so a crash between the transaction and
+        our note of it is healed by looking at the chain first.
+        """
+        on_chain = {entry.content_hash: entry.block for entry in gateway.case_entries()}
+        written = 0
+        for chunk in self._chunks(on_chain):
+            entries = [
+                (
+                    CaseKind.FLAG if kept.flag.source.kind == "detector" else CaseKind.FINDING,
+                    kept.flag_id,
+                    kept.flag_id,
+                    payload,
+                )
+                for kept, payload in chunk
+            ]
+            block = gateway.transact(key, "CaseLog", "append", entries)
+            self._note([(block, kept.flag_id) for kept, _ in chunk])
+            written += len(chunk)
+        return written
+
+    def _chunks(self, on_chain: dict[bytes, int]) -> Iterator[list[tuple[KeptFlag, bytes]]]:
+        rows = self._state.execute(
+            "SELECT flag_id, document, seed, block, payload FROM flag WHERE block IS NULL ORDER BY rowid"
+        ).fetchall()
+        self._note([(on_chain[row[0]], row[0]) for row in rows if row[0] in on_chain])
+        chunk: list[tuple[KeptFlag, bytes]] = []
+        size = 0
+        for row in (row for row in rows if row[0] not in on_chain):
+            if chunk and (
+                len(chunk) == ENTRIES_PER_TRANSACTION or size + len(row[4]) > _BYTES_PER_TRANSACTION
+            ):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append((_kept(row[:4]), row[4]))
+            size += len(row[4])
+        if chunk:
+            yield chunk
+
+    def _note(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        self._state.execute("BEGIN IMMEDIATE")
+        self._state.executemany("UPDATE flag SET block = ? WHERE flag_id = ?", blocks)
+        self._state.execute("COMMIT")
+
+    def flags(self) -> list[KeptFlag]:
+        """Return every flag, in the order it was raised."""
+        rows = self._state.execute("SELECT flag_id, document, seed, block FROM flag ORDER BY rowid")
+        return [_kept(row) for row in rows]
+
+    def find(self, prefix: str) -> KeptFlag:
+        """Return the flag whose identifier (hex) starts with `prefix`.
+
+        Raises
+        ------
+        InputError
+            When none or several do.
+        """
+        found = [kept for kept in self.flags() if kept.flag_id.hex().startswith(prefix.lower())]
+        if len(found) != 1:
+            raise InputError(
+                f"{'no flag starts' if not found else f'{len(found)} flags start'} with {prefix!r}",
+                next_step="See `counterfoil flag list`.",
+            )
+        return found[0]
+
+
+def _kept(row: Sequence[bytes | int | None]) -> KeptFlag:
+    flag_id, document, seed, block = row
+    assert isinstance(flag_id, bytes) and isinstance(document, bytes) and isinstance(seed, bytes)  # noqa: S101, PT018
+    return KeptFlag(
+        flag_id, Flag.from_json(canonical.loads(document)), seed, block if isinstance(block, int) else None
+    )
+
+
+def _content(flag: Flag) -> bytes:
+    value = flag.to_json()
+    del value["position"]
+    return sha256(canonical.dumps(value)).digest()

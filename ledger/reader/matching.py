@@ -1,0 +1,168 @@
+"""Matching: the two halves of an interbank transfer meet on their match token and become one transfer.
+
+Compared are agents, account pseudonyms, settlement currency, amount (as intervals, where policies differ)
+and time within the policy's tolerance. Lag class and party fields belong to the owner alone. Where both
+accounts are one bank's, its one party is the debtor's, of a cash deposit the creditor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from ledger.schema import NOT_A_MEMBER, SEGMENT, TRANSFER, Conflict, Flags, MatchState, Side
+from ledger.segment import FileEntry, load, write_table
+
+__all__ = ["MatchRules", "match", "match_segments", "states"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRules:
+    """How far halves may differ, and how long one may wait.
+
+    Parameters
+    ----------
+    tolerance : int
+        Seconds between the halves' time intervals that still match.
+    deadline : int
+        Seconds after which a half without its counterpart is unmatched; it blames nobody.
+    as_of : int
+        Unix time of the block the mirror stands at: the ledger's own clock.
+    """
+
+    tolerance: int
+    deadline: int
+    as_of: int
+
+
+_ROWS: Final = """
+  SELECT *, row_number() OVER (
+    PARTITION BY match_token, side ORDER BY time_low, amount_low, member, sequence, row_index
+  ) AS nth
+  FROM source
+"""
+
+_PAIRS: Final = f"""
+WITH rows AS ({_ROWS}),
+d AS (SELECT * FROM rows WHERE side IN ({int(Side.DEBIT)}, {int(Side.ON_US)})),
+c AS (SELECT * FROM rows WHERE side = {int(Side.CREDIT)}),
+pairs AS (
+  SELECT d, c,
+    coalesce(d.side = {int(Side.ON_US)}, false) AS on_us,
+    coalesce(d.side = {int(Side.ON_US)} AND d.flags & {int(Flags.CASH_IN)} > 0, false) AS deposit,
+    d.member IS NOT NULL AND c.member IS NOT NULL AS paired,
+    coalesce(d, c) AS any_half,
+    greatest(d.amount_low, c.amount_low) AS low, least(d.amount_high, c.amount_high) AS high,
+    greatest(d.time_low, c.time_low) AS since, least(d.time_high, c.time_high) AS until
+  FROM d FULL OUTER JOIN c ON d.match_token = c.match_token AND d.nth = c.nth
+    AND d.side = {int(Side.DEBIT)}
+),
+judged AS (
+  SELECT *, CASE WHEN NOT paired THEN 0 ELSE
+      (CASE WHEN d.debtor_agent <> c.debtor_agent OR d.creditor_agent <> c.creditor_agent
+        THEN {int(Conflict.AGENTS)} ELSE 0 END)
+    + (CASE WHEN d.debtor_account <> c.debtor_account THEN {int(Conflict.DEBTOR_ACCOUNT)} ELSE 0 END)
+    + (CASE WHEN d.creditor_account <> c.creditor_account THEN {int(Conflict.CREDITOR_ACCOUNT)} ELSE 0 END)
+    + (CASE WHEN d.currency <> c.currency THEN {int(Conflict.CURRENCY)} ELSE 0 END)
+    + (CASE WHEN low > high THEN {int(Conflict.AMOUNT)} ELSE 0 END)
+    + (CASE WHEN since - until > $tolerance THEN {int(Conflict.TIME)} ELSE 0 END)
+    END AS conflict
+  FROM pairs
+)
+SELECT
+  CASE
+    WHEN on_us THEN {int(MatchState.ON_US)}
+    WHEN paired AND conflict = 0 THEN {int(MatchState.MATCHED)}
+    WHEN paired THEN {int(MatchState.CONFLICT)}
+    WHEN any_half.debtor_agent = {NOT_A_MEMBER} OR any_half.creditor_agent = {NOT_A_MEMBER}
+      THEN {int(MatchState.COUNTERPARTY_NOT_MEMBER)}
+    WHEN $as_of - any_half.time_high > $deadline THEN {int(MatchState.UNMATCHED)}
+    ELSE {int(MatchState.WAITING)}
+  END AS state,
+  conflict,
+  any_half.debtor_account AS debtor_account, any_half.creditor_account AS creditor_account,
+  nullif(CASE WHEN deposit THEN NULL ELSE d.party END, $nobody) AS debtor_party,
+  nullif(CASE WHEN deposit THEN d.party ELSE c.party END, $nobody) AS creditor_party,
+  nullif(CASE WHEN deposit THEN NULL ELSE d.on_behalf_of END, $nobody) AS debtor_on_behalf,
+  nullif(CASE WHEN deposit THEN d.on_behalf_of ELSE c.on_behalf_of END, $nobody) AS creditor_on_behalf,
+  any_half.debtor_agent AS debtor_agent, any_half.creditor_agent AS creditor_agent,
+  any_half.channel AS channel, any_half.currency AS currency,
+  CASE WHEN paired AND low <= high AND d.currency = c.currency THEN low ELSE any_half.amount_low END
+    AS amount_low,
+  CASE WHEN paired AND low <= high AND d.currency = c.currency THEN high ELSE any_half.amount_high END
+    AS amount_high,
+  CASE WHEN paired AND since < until THEN since ELSE any_half.time_low END AS time_low,
+  CASE WHEN paired AND since < until THEN until ELSE any_half.time_high END AS time_high,
+  any_half.business_date AS business_date,
+  any_half.debtor_country AS debtor_country, any_half.creditor_country AS creditor_country,
+  coalesce(CASE WHEN deposit THEN 0 ELSE d.party_type END, 0) AS debtor_party_type,
+  coalesce(CASE WHEN deposit THEN d.party_type ELSE c.party_type END, 0) AS creditor_party_type,
+  coalesce(d.flags, 0) | coalesce(c.flags, 0) AS flags,
+  coalesce(d.lag_class, 0) AS lag_class,
+  coalesce(d.member, -1) AS debit_member, coalesce(d.sequence, -1) AS debit_sequence,
+  coalesce(d.row_index, -1) AS debit_index,
+  coalesce(c.member, -1) AS credit_member, coalesce(c.sequence, -1) AS credit_sequence,
+  coalesce(c.row_index, -1) AS credit_index
+FROM judged
+ORDER BY time_low, debit_member, debit_sequence, debit_index, credit_member, credit_sequence, credit_index
+"""
+
+_NOBODY: Final = bytes(16)
+_COLUMNS: Final = [
+    "member", "sequence", "row_index", "side", "channel", "flags", "party_type", "lag_class",
+    "debtor_agent", "creditor_agent", "currency", "debtor_country", "creditor_country", "business_date",
+    "debtor_account", "creditor_account", "party", "on_behalf_of", "match_token",
+    "amount_low", "amount_high", "time_low", "time_high",
+]  # fmt: skip
+
+
+def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
+    """Join rows into transfers.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Rows of schema `ledger.schema.SEGMENT`.
+    rules : MatchRules
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema `ledger.schema.TRANSFER`, ordered by time, then by place on the ledger. Every row stands in
+        exactly one transfer. Two payments under one token (banks without UETR) pair in order of time.
+    """
+    values: Mapping[str, object] = {
+        "tolerance": rules.tolerance,
+        "deadline": rules.deadline,
+        "as_of": rules.as_of,
+        "nobody": _NOBODY,
+    }
+    with duckdb.connect() as connection:
+        connection.register("source", rows)
+        table = connection.sql(_PAIRS, params=dict(values)).to_arrow_table()
+    return table.select(TRANSFER.names).cast(TRANSFER)
+
+
+def match_segments(mirror: Path, segments: tuple[FileEntry, ...], rules: MatchRules) -> FileEntry:
+    """Match every mirrored row and write the table of transfers beside the segments."""
+    tables = [load(mirror, entry, columns=_COLUMNS) for entry in segments]
+    rows = pa.concat_tables(tables) if tables else SEGMENT.empty_table().select(_COLUMNS)
+    log_to = segments[-1].log_to if segments else 0
+    path = mirror / f"transfers-{log_to:09d}-{rules.as_of}.parquet"
+    entry = write_table(path, match(rows, rules), log_from=0, log_to=log_to)
+    for old in mirror.glob("transfers-*.parquet"):
+        if old.name != entry.name:
+            old.unlink()
+    return entry
+
+
+def states(transfers: pa.Table) -> dict[str, int]:
+    """Count the transfers by state."""
+    counts = transfers.column("state").value_counts().to_pylist()
+    found = {MatchState(item["values"]).name.lower(): int(item["counts"]) for item in counts}
+    return {state.name.lower(): found.get(state.name.lower(), 0) for state in MatchState}

@@ -1,0 +1,306 @@
+"""The mirror: follows final blocks, checks and opens every batch, and keeps the rows as Parquet segments.
+
+Cursor, heads, log leaves and segment entries change together in one SQLite transaction after the segment's
+file is durable; a file that no transaction names is debris of a crash and is removed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ledger.commitment.merkle import leaf_hash
+from ledger.errors import ConfigurationError, VerificationError
+from ledger.flag import Position
+from ledger.gateway import Gateway, PostedBatch
+from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
+from ledger.reader.keys import DeskKeys
+from ledger.segment import FileEntry, Manifest, write_table
+
+__all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
+
+#: Blocks fetched in one request; a full block carries a few batches of at most 120 KiB.
+BLOCKS_PER_REQUEST: Final = 64
+
+#: Rows gathered before a segment is written, unless the sync ends sooner.
+ROWS_PER_SEGMENT: Final = 100_000
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS cursor (
+  id INTEGER PRIMARY KEY CHECK (id = 1), block INTEGER NOT NULL, block_hash BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS head (member BLOB PRIMARY KEY, sequence INTEGER NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS leaf (log_index INTEGER PRIMARY KEY, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS segment (
+  name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, rows INTEGER NOT NULL,
+  log_from INTEGER NOT NULL, log_to INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS rejected (
+  log_index INTEGER PRIMARY KEY, member TEXT NOT NULL, sequence INTEGER NOT NULL, block INTEGER NOT NULL,
+  row_count INTEGER NOT NULL, reason TEXT NOT NULL
+);
+"""
+
+
+class ReorganisedError(VerificationError):
+    """Raised when the chain replaced a block that counted as final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A batch that did not check, and why; it is counted and kept apart."""
+
+    log_index: int
+    member: str
+    sequence: int
+    block: int
+    row_count: int
+    reason: str
+
+
+@dataclass(slots=True)
+class SyncCounts:
+    """What one sync did."""
+
+    blocks: int = 0
+    batches: int = 0
+    rows: int = 0
+    rejected: int = 0
+
+
+class Mirror:
+    """The desk's copy of the ledger's rows.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the manifest, the segments and the mirror's state.
+    depth : int
+        Blocks on top of a block before it counts as final; 0 on the embedded chain, which never reorganises.
+    """
+
+    def __init__(self, folder: Path, *, depth: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._depth = depth
+        self._state = sqlite3.connect(folder / "state.sqlite", isolation_level=None, timeout=30)
+        try:
+            self._state.execute("PRAGMA journal_mode=WAL")
+            self._state.execute("PRAGMA synchronous=FULL")
+            self._state.executescript(_TABLES)
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"the mirror's state is not readable: {error}",
+                where=str(folder / "state.sqlite"),
+                next_step="Remove the mirror folder and sync again; the chain holds everything.",
+            ) from error
+
+    def close(self) -> None:
+        """Close the state."""
+        self._state.close()
+
+    # -- reading ----------------------------------------------------------------------------------------
+
+    def segments(self) -> tuple[FileEntry, ...]:
+        """Return the segments in log order."""
+        cursor = self._state.execute(
+            "SELECT name, sha256, rows, log_from, log_to FROM segment ORDER BY log_from"
+        )
+        return tuple(FileEntry(*row) for row in cursor)
+
+    def rejected(self) -> list[Rejected]:
+        """Return every batch that did not check."""
+        cursor = self._state.execute(
+            "SELECT log_index, member, sequence, block, row_count, reason FROM rejected ORDER BY log_index"
+        )
+        return [Rejected(*row) for row in cursor]
+
+    def leaves(self) -> list[bytes]:
+        """Return the log's leaf hashes (RFC 6962, over the batch hashes) in order."""
+        return [leaf_hash(row[0]) for row in self._state.execute("SELECT hash FROM leaf ORDER BY log_index")]
+
+    def batch_hashes(self) -> list[bytes]:
+        """Return the batch hashes in log order."""
+        return [row[0] for row in self._state.execute("SELECT hash FROM leaf ORDER BY log_index")]
+
+    def next_block(self, first: int) -> int:
+        """Return the next block to read, `first` at the beginning."""
+        row = self._state.execute("SELECT block FROM cursor").fetchone()
+        return first if row is None else int(row[0]) + 1
+
+    def position(self, gateway: Gateway) -> Position:
+        """Return the ledger position the mirror stands at."""
+        (size,) = self._state.execute("SELECT count(*) FROM leaf").fetchone()
+        return Position(
+            chain_id=gateway.deployment.chain_id,
+            contract="0x" + gateway.deployment.address("BatchLedger").hex(),
+            block=self.next_block(gateway.deployment.block) - 1,
+            log_size=size,
+        )
+
+    # -- following --------------------------------------------------------------------------------------
+
+    def sync(
+        self, gateway: Gateway, keys: DeskKeys, *, progress: Callable[[str, int, int], None] | None = None
+    ) -> SyncCounts:
+        """Read every final block that is new.
+
+        Raises
+        ------
+        ReorganisedError
+            When a block that was read has been replaced.
+        ChainError
+            When the node fails; what was read stays, run it again.
+        """
+        self._remove_debris()
+        self._check_not_reorganised(gateway)
+        counts = SyncCounts()
+        last = gateway.height() - self._depth
+        opener = BatchOpener(gateway.members(), gateway.policies(), list(keys.readers.values())[::-1])
+        start = first = self.next_block(gateway.deployment.block)
+        opened: list[OpenedBatch] = []
+        seen: list[PostedBatch] = []
+        rejected: list[Rejected] = []
+        heads = self._heads()
+        expected_index = self._state.execute("SELECT count(*) FROM leaf").fetchone()[0]
+        while first <= last:
+            until = min(first + BLOCKS_PER_REQUEST - 1, last)
+            for posted in gateway.batches(first, until):
+                if posted.log_index != expected_index:
+                    raise VerificationError(
+                        "the node left out a batch of the log",
+                        expected=expected_index,
+                        got=posted.log_index,
+                        where=f"block {posted.block}",
+                        next_step="Try another endpoint; nothing after this batch was taken.",
+                    )
+                expected_index += 1
+                seen.append(_without_payload(posted))
+                try:
+                    member = opener.check_place(posted, heads.get(posted.header.member, Head()))
+                    opened.append(_opened_light(opener.open(posted, member)))
+                except BatchError as problem:
+                    rejected.append(_rejected(posted, problem))
+                heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
+            first = until + 1
+            if sum(len(batch.rows) for batch in opened) >= ROWS_PER_SEGMENT or first > last:
+                self._commit(gateway, until, opened, seen, rejected, heads)
+                counts.batches += len(seen)
+                counts.rows += sum(len(batch.rows) for batch in opened)
+                counts.rejected += len(rejected)
+                opened, seen, rejected = [], [], []
+            if progress:
+                progress("mirror", until - start + 1, last - start + 1)
+        counts.blocks = max(0, last - start + 1)
+        return counts
+
+    def publish(self, position: Position, transfers: FileEntry | None) -> Manifest:
+        """Write the manifest that scans start from."""
+        manifest = Manifest(position, self.segments(), transfers)
+        manifest.write(self.folder)
+        return manifest
+
+    def _commit(
+        self,
+        gateway: Gateway,
+        block: int,
+        opened: list[OpenedBatch],
+        seen: list[PostedBatch],
+        rejected: list[Rejected],
+        heads: dict[bytes, Head],
+    ) -> None:
+        entry = None
+        if opened:
+            log_from, log_to = opened[0].posted.log_index, opened[-1].posted.log_index + 1
+            path = self.folder / f"rows-{log_from:09d}-{log_to:09d}.parquet"
+            entry = write_table(path, to_table(opened), log_from=log_from, log_to=log_to)
+        block_hash = gateway.block_hash(block)
+        with self._writing() as state:
+            if entry is not None:
+                state.execute(
+                    "INSERT INTO segment (name, sha256, rows, log_from, log_to) VALUES (?, ?, ?, ?, ?)",
+                    (entry.name, entry.sha256, entry.rows, entry.log_from, entry.log_to),
+                )
+            state.executemany(
+                "INSERT INTO leaf (log_index, hash) VALUES (?, ?)",
+                ((p.log_index, p.batch_hash) for p in seen),
+            )
+            state.executemany(
+                "INSERT INTO rejected (log_index, member, sequence, block, row_count, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                ((r.log_index, r.member, r.sequence, r.block, r.row_count, r.reason) for r in rejected),
+            )
+            state.executemany(
+                "INSERT INTO head (member, sequence, hash) VALUES (?, ?, ?) "
+                "ON CONFLICT (member) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash",
+                ((member, head.sequence, head.hash) for member, head in heads.items()),
+            )
+            state.execute(
+                "INSERT INTO cursor (id, block, block_hash) VALUES (1, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET block = excluded.block, block_hash = excluded.block_hash",
+                (block, block_hash),
+            )
+
+    def _heads(self) -> dict[bytes, Head]:
+        cursor = self._state.execute("SELECT member, sequence, hash FROM head")
+        return {member: Head(sequence, last) for member, sequence, last in cursor}
+
+    def _check_not_reorganised(self, gateway: Gateway) -> None:
+        row = self._state.execute("SELECT block, block_hash FROM cursor").fetchone()
+        if row is not None and gateway.block_hash(row[0]) != row[1]:
+            raise ReorganisedError(
+                "the chain replaced a block that counted as final",
+                expected=row[1],
+                got=gateway.block_hash(row[0]),
+                where=f"block {row[0]}",
+                next_step="Remove the mirror folder, sync again with a greater --depth.",
+            )
+
+    def _remove_debris(self) -> None:
+        named = {entry.name for entry in self.segments()}
+        for path in self.folder.glob("rows-*.parquet"):
+            if path.name not in named:
+                path.unlink()
+        for path in self.folder.glob(".*.tmp"):
+            path.unlink()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._state.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._state
+        except BaseException:
+            self._state.execute("ROLLBACK")
+            raise
+        self._state.execute("COMMIT")
+
+
+def _without_payload(posted: PostedBatch) -> PostedBatch:
+    return PostedBatch(
+        posted.header,
+        posted.batch_hash,
+        posted.log_index,
+        posted.block,
+        posted.block_hash,
+        posted.transaction,
+        b"",
+    )
+
+
+def _opened_light(batch: OpenedBatch) -> OpenedBatch:
+    return OpenedBatch(_without_payload(batch.posted), batch.member, batch.policy, batch.rows)
+
+
+def _rejected(posted: PostedBatch, problem: BatchError) -> Rejected:
+    return Rejected(
+        log_index=posted.log_index,
+        member="0x" + posted.header.member.hex(),
+        sequence=posted.header.sequence,
+        block=posted.block,
+        row_count=posted.header.row_count,
+        reason=str(problem),
+    )

@@ -1,0 +1,225 @@
+"""Receipts and disclosures: what a member hands out so that anyone can check a record offline.
+
+A *receipt* proves that a packed row stands in the log: row, path to the rows root, batch header, path to the
+checkpoint, the checkpoint. A *disclosure* adds opened fields and the purpose they were given for, signed by
+the account that posted the row. Both are canonical JSON; each has one spelling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from eth_account import Account
+from eth_account.messages import encode_defunct
+
+from ledger import canonical
+from ledger.batch import BatchHeader
+from ledger.commitment.record import OpenedField
+from ledger.errors import VerificationError
+
+__all__ = ["DISCLOSURE_FORMAT", "RECEIPT_FORMAT", "Disclosure", "Receipt"]
+
+RECEIPT_FORMAT: Final = "counterfoil/receipt/1"
+DISCLOSURE_FORMAT: Final = "counterfoil/disclosure/1"
+
+_MAX_SIZE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that one packed row stands in the log.
+
+    Parameters
+    ----------
+    row : bytes
+        The packed row, 136 bytes; it ends with the record root.
+    index : int
+        Its place in the batch.
+    rows_path : tuple of bytes
+        Inclusion path to the header's rows root.
+    header : BatchHeader
+    log_index : int
+        The batch's place in the log.
+    log_path : tuple of bytes
+        Inclusion path to the checkpoint's root.
+    checkpoint : str
+        The signed note.
+    """
+
+    row: bytes
+    index: int
+    rows_path: tuple[bytes, ...]
+    header: BatchHeader
+    log_index: int
+    log_path: tuple[bytes, ...]
+    checkpoint: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the receipt as JSON values."""
+        return {
+            "format": RECEIPT_FORMAT,
+            "row": self.row.hex(),
+            "index": self.index,
+            "rows_path": [node.hex() for node in self.rows_path],
+            "header": self.header.to_json(),
+            "log_index": self.log_index,
+            "log_path": [node.hex() for node in self.log_path],
+            "checkpoint": self.checkpoint,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Return the receipt as it is handed out."""
+        return canonical.dumps(self.to_json())
+
+    @classmethod
+    def from_json(cls, value: Any) -> Receipt:
+        """Read a receipt from JSON values.
+
+        Raises
+        ------
+        VerificationError
+            When it is malformed or says more than its format allows.
+        """
+        try:
+            if value["format"] != RECEIPT_FORMAT:
+                raise VerificationError("this is no receipt", expected=RECEIPT_FORMAT, got=value["format"])
+            receipt = cls(
+                row=bytes.fromhex(value["row"]),
+                index=_count(value["index"]),
+                rows_path=tuple(bytes.fromhex(node) for node in value["rows_path"]),
+                header=BatchHeader.from_json(value["header"]),
+                log_index=_count(value["log_index"]),
+                log_path=tuple(bytes.fromhex(node) for node in value["log_path"]),
+                checkpoint=str(value["checkpoint"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise VerificationError(f"the receipt is malformed: {error!r}") from error
+        if receipt.to_json() != value:
+            raise VerificationError("the receipt says more or other than its format allows")
+        return receipt
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Receipt:
+        """Read a receipt; see `from_json`."""
+        return cls.from_json(_parse(data, "receipt"))
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """A receipt, opened fields, the policy that encoded them, and the purpose they were given for.
+
+    Parameters
+    ----------
+    receipt : Receipt
+    policy : str
+        The policy document the row was encoded under; it shows that the row tells the same as the fields.
+    fields : tuple of OpenedField
+    purpose : str
+        Why, and for whom, the fields are opened.
+    signature : bytes
+        EIP-191 signature of the posting account over everything above.
+    """
+
+    receipt: Receipt
+    policy: str
+    fields: tuple[OpenedField, ...]
+    purpose: str
+    signature: bytes = b""
+
+    def _unsigned(self) -> dict[str, Any]:
+        return {
+            "format": DISCLOSURE_FORMAT,
+            "receipt": self.receipt.to_json(),
+            "policy": self.policy,
+            "fields": [
+                {
+                    "name": opened.name,
+                    "value": opened.value,
+                    "salt": opened.salt.hex(),
+                    "index": opened.index,
+                    "path": [node.hex() for node in opened.path],
+                }
+                for opened in self.fields
+            ],
+            "purpose": self.purpose,
+        }
+
+    def _message(self) -> Any:
+        digest = sha256(canonical.dumps(self._unsigned())).hexdigest()
+        return encode_defunct(text=f"{DISCLOSURE_FORMAT}\n{digest}")
+
+    def sign(self, key: bytes) -> Disclosure:
+        """Return the disclosure signed with the posting account's key."""
+        signature = bytes(Account.sign_message(self._message(), key).signature)
+        return Disclosure(self.receipt, self.policy, self.fields, self.purpose, signature)
+
+    def signer(self) -> bytes:
+        """Return the address that signed, 20 bytes.
+
+        Raises
+        ------
+        VerificationError
+            When the signature is none.
+        """
+        if len(self.signature) != 65 or self.signature[64] not in (27, 28):
+            raise VerificationError("the disclosure's signature is not in its one form")
+        try:
+            address = Account.recover_message(self._message(), signature=self.signature)
+        except Exception as error:  # the library raises several unrelated kinds
+            raise VerificationError(f"the disclosure's signature is none: {error}") from error
+        return bytes.fromhex(str(address)[2:])
+
+    def to_bytes(self) -> bytes:
+        """Return the disclosure as it is handed out."""
+        return canonical.dumps({**self._unsigned(), "signature": self.signature.hex()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Disclosure:
+        """Read a disclosure.
+
+        Raises
+        ------
+        VerificationError
+            When it is malformed or says more than its format allows.
+        """
+        value = _parse(data, "disclosure")
+        try:
+            if value["format"] != DISCLOSURE_FORMAT:
+                raise VerificationError(
+                    "this is no disclosure", expected=DISCLOSURE_FORMAT, got=value["format"]
+                )
+            disclosure = cls(
+                receipt=Receipt.from_json(value["receipt"]),
+                policy=str(value["policy"]),
+                fields=tuple(
+                    OpenedField(
+                        name=str(item["name"]),
+                        value=None if item["value"] is None else str(item["value"]),
+                        salt=bytes.fromhex(item["salt"]),
+                        index=_count(item["index"]),
+                        path=tuple(bytes.fromhex(node) for node in item["path"]),
+                    )
+                    for item in value["fields"]
+                ),
+                purpose=str(value["purpose"]),
+                signature=bytes.fromhex(value["signature"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise VerificationError(f"the disclosure is malformed: {error!r}") from error
+        if disclosure.to_bytes() != data:
+            raise VerificationError("the disclosure says more or other than its format allows")
+        return disclosure
+
+
+def _parse(data: bytes, what: str) -> Any:
+    if len(data) > _MAX_SIZE:
+        raise VerificationError(f"the {what} is larger than {_MAX_SIZE} bytes")
+    return canonical.loads(data, what=what)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
