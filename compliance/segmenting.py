@@ -71,6 +71,8 @@ class Node:
     heading : bool
     section : str or None
         The section or article it belongs to, as printed ("§ 1010.311", "Article 19").
+    section_title : str or None
+        The words of the section's heading.
     path : tuple of str
         All labels from the section down.
     """
@@ -81,6 +83,7 @@ class Node:
     parent: Node | None = None
     heading: bool = False
     section: str | None = None
+    section_title: str | None = None
     children: list[Node] = field(default_factory=list)
     sentences: list[Sentence] = field(default_factory=list)
     path: tuple[str, ...] = ()
@@ -124,6 +127,7 @@ class _Builder:
         # kind of label, label, indent, and the node whose words stand right after it
         self.stack: list[tuple[str, str, int, Node | None]] = []
         self.section: str | None = None
+        self.title: str | None = None
         self.titled = False
 
     def opens_section(self, block: Block) -> bool:
@@ -138,6 +142,7 @@ class _Builder:
             self.stack.clear()
             number = section["section"] or section["number"]
             self.section = f"§ {number}" if section["section"] else f"{section['word']} {number}"
+            self.title = block.text[section.end() :].strip() or None
             self._append(Node(block, (), section.end(), heading=True, section=self.section))
             self.titled = True
             return
@@ -150,13 +155,15 @@ class _Builder:
             body = section.end()
         if labels and labels[0][0] == "section" and block.indent == 0:
             self.stack.clear()
-            self.section = labels[0][1]
+            self.section, self.title = labels[0][1], None
         heading = not labels and not section and self._is_heading(block)
         node = Node(block, tuple(f"({x})" if k != "bullet" else x for k, x in labels), body, heading=heading)
         node.section = self.section
         if labels and labels[0][0] == "section" and block.indent == 0:
             node.labels = node.labels[1:]
         if heading:
+            if self.titled and self.title is None:
+                self.title = block.text
             if block.text.startswith("#"):
                 self.stack.clear()
         elif labels:
@@ -167,6 +174,7 @@ class _Builder:
         self.titled = False
 
     def _append(self, node: Node) -> None:
+        node.section_title = self.title
         text = node.block.text
         node.sentences = [Sentence(node, a, b) for a, b in _split(text, node.body)]
         self.nodes.append(node)

@@ -1,0 +1,142 @@
+"""Atoms: the smallest pieces of meaning in a passage (money, durations, phrases), each with its tokens.
+
+The spaCy component `regulatory_atoms` puts them on `doc.spans["atoms"]`; the label of a span is the kind of
+atom. Everything after works on `Atom` objects, which also carry what was read (an amount, a period).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from spacy.language import Language
+from spacy.matcher import Matcher, PhraseMatcher
+from spacy.tokens import Doc, Span
+
+from compliance import durations, money
+from compliance.lexicon import ACTIONS, COMPARATORS, CUES, MODALS, PHRASES, WINDOWS
+from compliance.tokens import blank
+
+__all__ = ["Atom", "Passage", "passages"]
+
+_FAMILY = {
+    **dict.fromkeys(COMPARATORS, "comparator"),
+    **dict.fromkeys(MODALS, "modal"),
+    **dict.fromkeys(ACTIONS, "action"),
+    **dict.fromkeys(WINDOWS, "window"),
+    **{label: label for label in CUES},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """Tokens `start:end` of a passage, characters `first:last`, and what they say."""
+
+    label: str
+    start: int
+    end: int
+    first: int
+    last: int
+    money: money.Money | None = None
+    duration: durations.Duration | None = None
+    number: Decimal | None = None
+
+
+class Passage:
+    """The tokens and atoms of a text, in order; character positions are those of the text."""
+
+    def __init__(self, doc: Doc) -> None:
+        self.text = doc.text
+        self.words = [token.lower_ for token in doc]
+        self.starts = [token.idx for token in doc]
+        self.ends = [token.idx + len(token) for token in doc]
+        self.depth = _depths(self.words)
+        self.atoms = list(_atoms(doc))
+
+    def of(self, *labels: str, within: tuple[int, int] | None = None) -> Iterator[Atom]:
+        """Yield the atoms with one of the labels that lie in a character range."""
+        first, last = within or (0, len(self.text))
+        for atom in self.atoms:
+            if atom.label in labels and atom.first >= first and atom.last <= last:
+                yield atom
+
+
+def _depths(words: list[str]) -> list[int]:
+    """Return how many round brackets are open at each token."""
+    depth, depths = 0, []
+    for word in words:
+        if word == ")":
+            depth = max(0, depth - 1)
+        depths.append(depth)
+        if word == "(":
+            depth += 1
+    return depths
+
+
+def passages(texts: list[str]) -> list[Passage]:
+    """Read several texts."""
+    return [Passage(doc) for doc in _pipeline().pipe(texts, batch_size=256)]
+
+
+@cache
+def _pipeline() -> Any:
+    nlp = blank()
+    nlp.max_length = 30_000_000
+    nlp.add_pipe("regulatory_atoms")
+    return nlp
+
+
+@Language.factory("regulatory_atoms")
+class AtomFinder:
+    """spaCy component: marks numbers and phrases on `doc.spans["atoms"]`."""
+
+    def __init__(self, nlp: Any, name: str) -> None:
+        self.name = name
+        self.phrases = PhraseMatcher(nlp.vocab, attr="LOWER")
+        for label, phrases in PHRASES.items():
+            self.phrases.add(label, [nlp.make_doc(phrase) for phrase in phrases])
+        self.numbers = Matcher(nlp.vocab)
+        more = {"LIKE_NUM": True, "OP": "+"}
+        self.numbers.add(
+            "NUMBER",
+            [[more], [more, {"LOWER": {"IN": ["-", "and"]}}, more], [more, {"ORTH": "-"}, more, more]],
+            greedy="LONGEST",
+        )
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Find the atoms of one document."""
+        strings = doc.vocab.strings
+        best: dict[tuple[str, int], tuple[int, int, str]] = {}
+        for key, start, end in self.phrases(doc):
+            label = strings[key]
+            place = (_FAMILY[label], start)
+            if place not in best or end > best[place][1]:
+                best[place] = (start, end, label)
+        reach: dict[str, int] = {}
+        spans = []
+        for (family, start), (_, end, label) in sorted(best.items(), key=lambda item: (item[0][1], item[0][0])):
+            if start >= reach.get(family, 0):
+                reach[family] = end
+                spans.append(Span(doc, start, end, label=label))
+        spans += [Span(doc, start, end, label="NUMBER") for _, start, end in self.numbers(doc)]
+        doc.spans["atoms"] = sorted(spans, key=lambda s: (s.start, s.end, s.label_))
+        return doc
+
+
+def _atoms(doc: Doc) -> Iterator[Atom]:
+    spans = [(s.label_, s.start, s.end) for s in doc.spans["atoms"]]
+    runs = sorted({(start, end) for label, start, end in spans if label == "NUMBER"})
+    amounts = list(money.find(doc, runs))
+    taken = {i for m in amounts for i in range(m.start, m.end)}
+    periods = [d for d in durations.find(doc, runs) if not taken.intersection(range(d.start, d.end))]
+    found = [_atom(doc, label, start, end) for label, start, end in spans if label != "NUMBER"]
+    found += [_atom(doc, "MONEY", m.start, m.end, money=m) for m in amounts]
+    found += [_atom(doc, "DURATION", d.start, d.end, duration=d) for d in periods]
+    yield from sorted(found, key=lambda a: (a.start, a.end, a.label))
+
+
+def _atom(doc: Doc, label: str, start: int, end: int, **what: Any) -> Atom:
+    return Atom(label, start, end, doc[start].idx, doc[end - 1].idx + len(doc[end - 1]), **what)

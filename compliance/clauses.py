@@ -1,0 +1,227 @@
+"""Clauses: a sentence with its main modal, its subject, and the sentences above it that it inherits from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from compliance.atoms import Atom, Passage
+from compliance.segmenting import Node, Sentence
+
+__all__ = ["Clause", "Read", "read"]
+
+_RELATIVE: Final = frozenset("that which who whom whose as if when where whether unless".split())
+_DETERMINER: Final = frozenset("the a an such that this it they he she his its any each".split())
+_CONDITIONAL: Final = frozenset("if where when once whenever".split())
+_ENSURE = re.compile(r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b")
+#: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
+_ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
+
+_MODALITY: Final = {
+    "MUST": "must",
+    "MUST_NOT": "must_not",
+    "MAY": "may",
+    "SHOULD": "should",
+    "NOT_REQUIRED": "not_required",
+    "DEEM": "deem",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clause:
+    """One sentence, read.
+
+    Parameters
+    ----------
+    sentence : Sentence
+    passage : Passage
+        Of the sentence's whole block; character positions are the block's.
+    within : (int, int)
+        The sentence's characters in the block.
+    modal : Atom or None
+        The modal of the main clause.
+    modality : str or None
+    above : list of Clause
+        The sentences that introduce it, nearest first.
+    """
+
+    sentence: Sentence
+    passage: Passage
+    within: tuple[int, int]
+    modal: Atom | None
+    modality: str | None
+    above: list[Clause] = field(default_factory=list)
+    previous: Clause | None = None
+
+    def of(self, *labels: str) -> Iterator[Atom]:
+        """Yield the atoms of this sentence with one of the labels."""
+        return self.passage.of(*labels, within=self.within)
+
+    def words(self, first: int, last: int) -> str:
+        """Return normalised words between two characters of the block."""
+        return self.passage.text[first:last]
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """Return the file's span of characters of the block."""
+        return self.sentence.node.block.span(first, last)
+
+    @property
+    def text(self) -> str:
+        """The sentence, normalised."""
+        return self.passage.text[slice(*self.within)]
+
+    @property
+    def chain(self) -> list[Clause]:
+        """This clause and those above it, nearest first."""
+        return [self, *self.above]
+
+    def governing(self) -> Clause | None:
+        """Return the nearest clause with a main modal: where subject and modality come from."""
+        return next((clause for clause in self.chain if clause.modal is not None), None)
+
+    def subject(self) -> tuple[int, int] | None:
+        """Return the characters of the main clause's subject, without the clauses that lead to it."""
+        if self.modal is None:
+            return None
+        first, last = self.within[0], self.modal.first
+        lead = _LEAD.match(self.passage.text, first, last)
+        if lead:
+            comma = _comma_before_subject(self.passage, lead.end(), last)
+            if comma is not None:
+                first = comma
+        text = self.passage.text
+        while first < last and text[first] in " ,(":
+            first += 1
+        while last > first and text[last - 1] in " ,":
+            last -= 1
+        return (first, last) if first < last else None
+
+    def authority(self) -> Atom | None:
+        """Return the authority that is the subject of the main clause, if one is."""
+        subject = self.subject()
+        if subject is None:
+            return None
+        head = subject[0] + 40
+        for atom in self.passage.of("C_AUTHORITY", within=subject):
+            if atom.first <= head and not _names_other(self.passage, atom):
+                if _ENSURE.search(self.passage.text, self.modal.last if self.modal else 0, self.within[1]):
+                    return None
+                return atom
+        if self.previous is not None and _ANAPHOR.match(self.passage.text, subject[0]):
+            return self.previous.authority()
+        return None
+
+
+_LEAD = re.compile(
+    r"(?:If|Where|When|Once|In addition|By way|Subject to|Except|For|Unless|Notwithstanding|In the case|In respect|With respect|"
+    r"Without prejudice|In relation|Before|After|Upon|On|In|As|Other|Consistent|Pursuant|Under|At|By|During|To the extent)\b"
+)
+
+
+def _comma_before_subject(passage: Passage, first: int, last: int) -> int | None:
+    """Return where the last comma-separated piece before a modal begins (outside brackets)."""
+    found: int | None = None
+    for place, word in enumerate(passage.words):
+        if word == "," and first <= passage.starts[place] < last and passage.depth[place] == 0:
+            rest = passage.text[passage.ends[place] : last].strip(" ,")
+            if len(rest) > 3 and not rest.startswith(("and ", "or ", "with ", "other than ", "including ", "except ")):
+                found = passage.ends[place]
+    return found
+
+
+def _names_other(passage: Passage, atom: Atom) -> bool:
+    """Say whether an authority is only named after another noun ("reports to the Minister shall")."""
+    before = passage.words[max(0, atom.start - 1) : atom.start]
+    return bool(before) and before[0] in ("to", "by", "of", "with", "from", "under", "for")
+
+
+@dataclass(slots=True)
+class Read:
+    """All clauses of a provision in order, and those of each node."""
+
+    clauses: list[Clause]
+    of_node: dict[int, list[Clause]]
+
+    def below(self, node: Node) -> Iterator[Clause]:
+        """Yield the clauses of a node's descendants, in order."""
+        for child in node.children:
+            yield from self.of_node.get(id(child), [])
+            yield from self.below(child)
+
+
+def read(nodes: list[Node], passages: list[Passage]) -> Read:
+    """Read the sentences of a provision's nodes (a passage for each node)."""
+    of_node: dict[int, list[Clause]] = {}
+    ordered: list[Clause] = []
+    for node, passage in zip(nodes, passages, strict=True):
+        above: list[Clause] = []
+        for ancestor in node.ancestors():
+            clauses = of_node.get(id(ancestor))
+            if clauses and not ancestor.heading:
+                above.append(clauses[-1])
+        mine: list[Clause] = []
+        for sentence in node.sentences:
+            within = (sentence.start, sentence.end)
+            modal = _main_modal(passage, within)
+            modality = _modality(passage, within, modal)
+            previous = mine[-1] if mine else None
+            mine.append(Clause(sentence, passage, within, modal, modality, above, previous))
+        of_node[id(node)] = mine
+        ordered += mine
+    return Read(ordered, of_node)
+
+
+def _main_modal(passage: Passage, within: tuple[int, int]) -> Atom | None:
+    candidates = [
+        atom
+        for atom in passage.of(*_MODALITY, within=within)
+        if passage.depth[atom.start] == 0 and not _subordinate(passage, atom)
+    ]
+    if not candidates:
+        return None
+    first_word = next((w for w, s in zip(passage.words, passage.starts, strict=True) if s >= within[0]), "")
+    if first_word in _CONDITIONAL:
+        comma = passage.text.find(",", within[0], within[1])
+        later = [atom for atom in candidates if atom.first > comma >= 0]
+        if later:
+            return later[0]
+        return None if comma >= 0 else candidates[-1]
+    return candidates[0]
+
+
+def _subordinate(passage: Passage, modal: Atom) -> bool:
+    """Say whether a modal stands in a relative clause ("that is required to", "as the Secretary may")."""
+    words = passage.words
+    if modal.start and words[modal.start - 1] in _RELATIVE:
+        return True
+    for place in range(modal.start - 2, max(-1, modal.start - 7), -1):
+        if words[place] in (",", ";", ".", "—"):
+            return False
+        if words[place] in _RELATIVE and words[place + 1] in _DETERMINER:
+            opens = place == 0 or words[place - 1] in (".", "(", ")", "—")
+            ensured = words[place] == "that" and words[place - 1] in ("ensure", "require", "requires", "provided")
+            return not (opens or ensured)
+    return False
+
+
+def _modality(passage: Passage, within: tuple[int, int], modal: Atom | None) -> str | None:
+    if modal is None:
+        return None
+    found = _MODALITY[modal.label]
+    negated = any(
+        atom.first < modal.first and _leads(passage, within, atom) for atom in passage.of("C_NO_SUBJECT", within=within)
+    )
+    if negated:
+        words = passage.text[modal.first : modal.last].lower()
+        return "not_required" if "required" in words or "need" in words or "obliged" in words else "must_not"
+    return found
+
+
+def _leads(passage: Passage, within: tuple[int, int], atom: Atom) -> bool:
+    """Say whether "no person" opens the sentence or its main clause."""
+    if passage.words[atom.start] == "neither":
+        return False
+    before = passage.text[within[0] : atom.first].strip()
+    return before == "" or before.endswith((",", ")", "—", "."))

@@ -1,0 +1,239 @@
+"""Grammar: which comparison governs which amount, and which window counts transactions together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from compliance.atoms import Atom, Passage
+
+__all__ = ["Comparison", "Window", "comparisons", "equivalent", "window"]
+
+_BEFORE: Final = ("GT", "GE", "LT", "LE", "ONLY_LE")
+_AFTER: Final = ("AFTER_GE", "AFTER_LE", "AFTER_GT")
+#: Words that may stand between a comparison and its amount: "only up to an amount of".
+_FILLER: Final = frozenset(
+    "a an the amount amounts sum sums value values total totals aggregate limit threshold thresholds of to ( applicable "
+    "designated prescribed equivalent in currency cash local monetary combined gross single aggregated , reporting "
+    "approximately or is are maximum minimum combined transaction deposit payment either about equal worth its "
+    "counter-value countervalue cumulative overall monetary face nominal".split()
+)
+#: Words that may stand between an amount and a comparison after it: "or its equivalent, or more".
+_FILLER_AFTER: Final = frozenset(
+    "or its the equivalent in any other foreign national local currency currencies , ( ) thereof value of cash to an amount".split()
+) | {"hong", "kong", "dollars", "legal", "tender", "money", "total", "aggregate", "single", "transaction", "a"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A comparison with its amounts; `first:last` are the characters of both.
+
+    `op` is None where the amount stands without a comparison. `limit` marks "only up to".
+    `partners` are amounts in other currencies that the same comparison governs.
+    """
+
+    op: str | None
+    amount: Atom
+    upper: Atom | None
+    first: int
+    last: int
+    limit: bool = False
+    open_question: str | None = None
+
+
+def comparisons(passage: Passage, within: tuple[int, int]) -> list[Comparison]:
+    """Return every amount in a character range with the comparison that governs it."""
+    amounts = list(passage.of("MONEY", within=within))
+    found: list[Comparison] = []
+    skip = False
+    for place, amount in enumerate(amounts):
+        if skip:
+            skip = False
+            continue
+        following = amounts[place + 1] if place + 1 < len(amounts) else None
+        spread = _range(passage, amount, following)
+        if spread is not None:
+            found.append(spread)
+            skip = True
+            continue
+        found.append(_single(passage, amount, within))
+    return _share(passage, found)
+
+
+def _single(passage: Passage, amount: Atom, within: tuple[int, int]) -> Comparison:
+    before = _governing(passage, amount, within)
+    after = _trailing(passage, amount, within)
+    if after is not None:
+        op = {"AFTER_GE": "ge", "AFTER_LE": "le", "AFTER_GT": "gt"}[after.label]
+        return Comparison(op, amount, None, amount.first, after.last)
+    if before is not None:
+        op = {"GT": "gt", "GE": "ge", "LT": "lt", "LE": "le", "ONLY_LE": "le"}[before.label]
+        return Comparison(op, amount, None, before.first, amount.last, limit=before.label == "ONLY_LE")
+    return Comparison(None, amount, None, amount.first, amount.last)
+
+
+def _governing(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom | None:
+    """Return the nearest comparison before an amount with nothing but filler between."""
+    candidates = [a for a in passage.of(*_BEFORE, within=within) if a.end <= amount.start]
+    for atom in reversed(candidates):
+        between = passage.words[atom.end : amount.start]
+        if len(between) > 9:
+            return None
+        if all(word in _FILLER for word in between):
+            return atom
+    return None
+
+
+def _trailing(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom | None:
+    for atom in passage.of(*_AFTER, within=within):
+        if atom.start < amount.end:
+            continue
+        between = passage.words[amount.end : atom.start]
+        if len(between) > 14:
+            return None
+        if any(amount.end <= m.start < atom.start for m in passage.of("MONEY")) and "(" not in between:
+            return None
+        inner = [w for i, w in enumerate(between, amount.end) if passage.depth[i] <= passage.depth[amount.end - 1]]
+        return atom if all(word in _FILLER_AFTER for word in inner) else None
+    return None
+
+
+def _range(passage: Passage, low: Atom, high: Atom | None) -> Comparison | None:
+    """Read "$3,000-$10,000, inclusive", "between X and Y", "from X to Y", "at least X but not more than Y"."""
+    if high is None or low.money is None or high.money is None or low.money.amount >= high.money.amount:
+        return None
+    between = passage.words[low.end : high.start]
+    before = passage.words[low.start - 1] if low.start else ""
+    ends = [a for a in passage.of("INCLUSIVE") if 0 <= a.start - high.end <= 2]
+    dash = between in (["-"], ["—"], ["to"])
+    opened = (before == "between" and between == ["and"]) or (before in ("from", "of") and between == ["to"])
+    if dash or opened or (before == "from" and between in (["up", "to"], ["through"])):
+        question = None
+        if before == "between" and not ends:
+            question = "Does “between” include its two ends?"
+        first = passage.starts[low.start - 1] if before in ("between", "from") else low.first
+        return Comparison("range_incl", low, high, first, ends[0].last if ends else high.last, open_question=question)
+    if 2 <= len(between) <= 8 and not set(between) & {".", ";"}:
+        one = _single(passage, low, (0, high.first))
+        two = _single(passage, high, (low.last, len(passage.text)))
+        if one.op == "ge" and two.op == "le":
+            return Comparison("range_incl", low, high, one.first, two.last)
+        if one.op in ("gt", "ge") and two.op in ("lt", "le"):
+            question = "The range leaves out one of its ends; which amounts does it cover?"
+            return Comparison("range_incl", low, high, one.first, two.last, open_question=question)
+    return None
+
+
+def _share(passage: Passage, found: list[Comparison]) -> list[Comparison]:
+    """Let "more than $10,000 or €9,000" and "$10,000 (US$7,500) or more" share one comparison."""
+    shared = list(found)
+    for i, one in enumerate(shared[:-1]):
+        two = shared[i + 1]
+        if (one.op is None) == (two.op is None) or "range_incl" in (one.op, two.op):
+            continue
+        between = passage.words[one.amount.end : two.amount.start]
+        if between and set(between) <= {"or", "/", "(", ",", "and", "equivalent", "its", "the", "of", "to", "approximately"}:
+            known = one if one.op is not None else two
+            for at, this in ((i, one), (i + 1, two)):
+                if this.op is None:
+                    shared[at] = Comparison(known.op, this.amount, None, this.first, this.last, limit=known.limit)
+    return shared
+
+
+_ROUND: Final = 16
+
+
+def equivalent(passage: Passage, comparison: Comparison, within: tuple[int, int]) -> bool:
+    """Say whether the text extends an amount to its equivalent in another currency."""
+    amount = comparison.upper or comparison.amount
+    limit = next((m.start for m in passage.of("MONEY", within=within) if m.start >= amount.end), amount.end + _ROUND)
+    for atom in passage.of("C_EQUIVALENT", within=within):
+        if amount.end <= atom.start < min(amount.end + _ROUND, limit):
+            words = passage.words[amount.end : atom.start]
+            return not {".", ";"} & set(words) and bool({"or", "(", "its", "an", "the"} & set(words))
+        lead = passage.words[atom.end : comparison.amount.start]
+        if atom.end <= comparison.amount.start and lead in (["of"], ["to"], ["in", "value", "to"], ["value", "of"]):
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which transactions are counted together: a unit of the interchange format, and where it is said."""
+
+    unit: str
+    value: int | None
+    first: int
+    last: int
+
+
+_DAY: Final = {"": "calendar_day", "calendar": "calendar_day", "business": "business_day", "working": "business_day", "gaming": "gaming_day"}
+
+
+def window(passage: Passage, within: tuple[int, int]) -> Window | None:
+    """Return the window of a threshold: what its own sentence says about counting together."""
+    found = list(_windows(passage, within))
+    if not found:
+        return None
+    aggregated = any(passage.of("C_AGGREGATED", "A_AGGREGATE", within=within))
+    ranked = [w for w in found if w.unit != "request"] or (found if aggregated else [])
+    order = {
+        "consecutive_hour": 0, "gaming_day": 1, "business_day": 2, "linked_transactions": 3, "contemporaneous": 4,
+        "one_time": 5, "calendar_day": 6, "calendar_month": 7, "calendar_year": 8, "single_transaction": 9,
+    }  # fmt: skip
+    return min(ranked, key=lambda w: (order.get(w.unit, 10), w.first), default=None)
+
+
+def _windows(passage: Passage, within: tuple[int, int]) -> Iterator[Window]:
+    first, last = within
+    for atom in passage.atoms:
+        if atom.first < first or atom.last > last:
+            continue
+        if atom.label.startswith("W_"):
+            unit = atom.label.removeprefix("W_")
+            timed = unit.endswith(("_day", "_month", "_year"))
+            if timed and not _counts(passage, atom, within):
+                continue
+            yield Window(unit, 1 if timed else None, atom.first, atom.last)
+        elif atom.duration is not None and _counts(passage, atom, within):
+            d = atom.duration
+            if d.unit == "hour":
+                yield Window("consecutive_hour", d.value, atom.first, atom.last)
+            elif d.unit == "day" and d.calendar == "consecutive":
+                yield Window("consecutive_hour", 24 * d.value, atom.first, atom.last)
+            elif d.unit in ("day", "week"):
+                yield Window(_DAY.get(d.calendar, "calendar_day"), d.value * (7 if d.unit == "week" else 1), atom.first, atom.last)
+            elif d.unit in ("month", "year"):
+                yield Window(f"calendar_{d.unit}", d.value, atom.first, atom.last)
+
+
+_COUNTING: Final = frozenset(
+    "transactions transaction series totaling totalling total totals aggregate aggregating aggregates conducted carried purchased "
+    "received deposited deposits withdrawals payments purchases maintained effected undertaken executed occur occurring accounts "
+    "cash currency operations aggregated combined amounts amount received sent paid wagered exchanged".split()
+)
+_DUTY: Final = frozenset(
+    "report reported file filed filing submit submitted notify notified send sent furnish furnished lodge lodged inform "
+    "retain retained keep kept maintain preserve preserved give declared retention designation transmit".split()
+)
+
+
+def _counts(passage: Passage, atom: Atom, within: tuple[int, int]) -> bool:
+    """Say whether a period counts transactions ("made within 24 hours") and is not a time limit for a duty."""
+    if atom.duration is not None and atom.duration.calendar == "consecutive":
+        return True
+    words = passage.words
+    lead = words[max(0, atom.start - 4) : atom.start]
+    if not {"during", "within", "in", "over", "on", "per", "any", "each", "same", "a", "every", "throughout"} & (
+        set(lead) | set(words[atom.start : atom.end])
+    ):
+        return False
+    for place in range(atom.start - 1, -1, -1):
+        if passage.starts[place] < within[0]:
+            break
+        if words[place] in _DUTY:
+            return False
+        if words[place] in _COUNTING or any(m.start <= place < m.end for m in passage.of("MONEY")):
+            return True
+    return False

@@ -1,0 +1,121 @@
+"""Tokens: spaCy's blank English with this project's rules for money, hyphens and numbers."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, Final
+
+import spacy
+from spacy.attrs import LIKE_NUM
+from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix_regex
+
+__all__ = ["blank", "like_number", "parse_number"]
+
+_UNITS: Final[dict[str, int]] = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen".split()
+    )
+} | {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_SCALES: Final[dict[str, int]] = {
+    "hundred": 100, "thousand": 1_000, "lakh": 100_000, "lakhs": 100_000, "lac": 100_000, "lacs": 100_000, "million": 10**6,
+    "millions": 10**6, "crore": 10**7, "crores": 10**7, "billion": 10**9, "bn": 10**9, "mn": 10**6,
+}  # fmt: skip
+_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
+_COMMAS = re.compile(r"[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]+)?\Z")
+_POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]{1,2})?\Z")
+_APOSTROPHES = re.compile(r"[0-9]{1,3}(?:'[0-9]{3})+(?:\.[0-9]+)?\Z")
+_DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]{1,2}\Z")
+_GROUP = re.compile(r"[0-9]{3}(?:[.,][0-9]{1,2})?\Z")
+
+
+def like_number(text: str) -> bool:
+    """Say whether a token is a number or part of one; this is the vocabulary's LIKE_NUM."""
+    return (text[:1].isdigit() and _single(text) is not None) or text.lower() in _UNITS or text.lower() in _SCALES
+
+
+def _single(text: str) -> Decimal | None:
+    """Read one token of digits in any common notation: 10,000 / 10.000,50 / 10'000 / 1,00,000 / 1.5."""
+    if _COMMAS.match(text):
+        return Decimal(text.replace(",", ""))
+    if _POINTS.match(text):
+        return Decimal(text.replace(".", "").replace(",", "."))
+    if _APOSTROPHES.match(text):
+        return Decimal(text.replace("'", ""))
+    if _PLAIN.match(text):
+        return Decimal(text)
+    if _DECIMAL_COMMA.match(text):
+        return Decimal(text.replace(",", "."))
+    return None
+
+
+def parse_number(words: list[str]) -> Decimal | None:
+    """Read a run of tokens as one number: "10 000", "1.5 million", "two hundred and fifty thousand".
+
+    Returns
+    -------
+    Decimal or None
+        None where the run is not one number in any notation.
+    """
+    words = [w.lower() for w in words if w not in ("-", "and")]
+    digits = [w for w in words if w[:1].isdigit()]
+    rest = words[len(digits) :]
+    if words[: len(digits)] != digits:
+        return None
+    if digits:
+        grouped = all(_GROUP.match(d) for d in digits[1:]) and len(digits[0]) <= 3 and digits[0].isdigit()
+        if len(digits) > 1 and not (grouped and all(d.isdigit() for d in digits[1:-1])):
+            return None
+        value = Decimal("".join(digits).replace(",", ".")) if len(digits) > 1 else _single(digits[0])
+        for word in rest:
+            if value is None or word not in _SCALES:
+                return None
+            value *= _SCALES[word]
+        return value
+    return _spelled(rest)
+
+
+def _spelled(words: list[str]) -> Decimal | None:
+    total, current = 0, 0
+    for word in words:
+        if word in _UNITS:
+            current += _UNITS[word]
+        elif word in _SCALES:
+            scale = _SCALES[word]
+            current = max(current, 1) * scale
+            if scale > 100:
+                total, current = total + current, 0
+        else:
+            return None
+    return Decimal(total + current) if words else None
+
+
+def blank() -> Any:
+    """Return a new `spacy.blank("en")` with the tokenizer rules and the LIKE_NUM of this project."""
+    nlp = spacy.blank("en")
+    defaults = nlp.Defaults
+    prefixes = [
+        r"[A-Za-z.]{1,5}\$",
+        r"(?:RM|[Rr]s\.?|Kshs?\.?|Tshs?|Php|[A-Z]{3}|GH₵|Tk\.?|Fr\.|[RNPK])(?=[0-9])",
+        "—",
+        *defaults.prefixes,
+    ]
+    suffixes = [r"(?<=[0-9])(?:€|£|\$|/-|%)", "—", *defaults.suffixes]
+    infixes = [
+        r"(?<=[0-9])-(?=[A-Za-z$€£¥0-9])",
+        r"(?<=[A-Za-z])-(?=[0-9])",
+        r"—",
+        r"(?<=[0-9\-/])[$€£¥](?=[0-9])",
+        r"(?<=[A-Za-z$€£0-9])/(?=[A-Za-z$€£0-9])",
+        r"(?<=[a-z])\((?=[A-Za-z$€£0-9])",
+        *defaults.infixes,
+    ]
+    nlp.tokenizer.prefix_search = compile_prefix_regex(prefixes).search
+    nlp.tokenizer.suffix_search = compile_suffix_regex(suffixes).search
+    nlp.tokenizer.infix_finditer = compile_infix_regex(infixes).finditer
+    for short in ("Rs.", "rs.", "Re.", "Kshs.", "Ksh.", "Tk.", "Fr.", "SFr."):
+        nlp.tokenizer.add_special_case(short, [{"ORTH": short}])
+    nlp.vocab.lex_attr_getters[LIKE_NUM] = like_number
+    return nlp
