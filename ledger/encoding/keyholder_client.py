@@ -1,0 +1,139 @@
+"""The client of a key holder that runs elsewhere: signed requests over HTTP.
+
+A request is signed by the member's Ethereum key (EIP-191 ``personal_sign``) over its method, path, time and
+body, so the holder knows whose quota pays without keeping passwords. What is sent are blinded points; the
+answer is proven, so a wrong holder can waste time but not deceive (`Pseudonymiser` checks).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import httpx
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_defunct
+
+from ledger.encoding.pseudonym import Evaluation
+from ledger.errors import KeyHolderError, QuotaExceededError
+
+__all__ = ["ACCOUNT_HEADER", "SIGNATURE_HEADER", "TIME_HEADER", "HttpKeyHolder", "request_message"]
+
+ACCOUNT_HEADER = "Counterfoil-Account"
+TIME_HEADER = "Counterfoil-Time"
+SIGNATURE_HEADER = "Counterfoil-Signature"
+
+
+def request_message(method: str, path: str, unix_time: str, body: bytes) -> SignableMessage:
+    """Write what a member signs for one request.
+
+    Parameters
+    ----------
+    method, path : str
+        As in ``POST`` and ``/v1/evaluate``.
+    unix_time : str
+        Seconds since 1970, in decimal.
+    body : bytes
+    """
+    return encode_defunct(
+        text=f"counterfoil keyholder v1\n{method} {path}\n{unix_time}\n{sha256(body).hexdigest()}"
+    )
+
+
+class HttpKeyHolder:
+    """A key holder behind a URL.
+
+    Parameters
+    ----------
+    url : str
+        Where it serves, such as ``http://127.0.0.1:8601``.
+    account_key : bytes
+        The member's Ethereum key, 32 bytes; it signs each request.
+    timeout : float
+        Seconds to wait for an answer.
+    """
+
+    def __init__(self, url: str, account_key: bytes, *, timeout: float = 60.0) -> None:
+        self._url = url.rstrip("/")
+        self._account = Account.from_key(account_key)
+        self._client = httpx.Client(base_url=self._url, timeout=timeout)
+
+    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
+        """Have a batch evaluated.
+
+        Raises
+        ------
+        QuotaExceededError
+            When the quota of this member does not cover the batch.
+        KeyHolderError
+            When the holder cannot be reached, refuses, or answers with nonsense.
+        """
+        path = "/v1/evaluate"
+        request = httpx.Request(
+            "POST", self._url + path, json={"epoch": epoch, "blinded": [item.hex() for item in blinded]}
+        )
+        body, now = request.read(), str(int(time.time()))
+        signature = self._account.sign_message(request_message("POST", path, now, body)).signature
+        headers = {
+            "Content-Type": "application/json",
+            ACCOUNT_HEADER: self._account.address,
+            TIME_HEADER: now,
+            SIGNATURE_HEADER: "0x" + bytes(signature).hex(),
+        }
+        answer = self._send("POST", path, body, headers)
+        try:
+            elements = [bytes.fromhex(text) for text in answer["elements"]]
+            return Evaluation(elements, bytes.fromhex(answer["proof"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._nonsense() from error
+
+    def public_key(self, epoch: int) -> bytes:
+        """Ask for the public key of an epoch.
+
+        Raises
+        ------
+        KeyHolderError
+            When the holder cannot be reached, has no such epoch, or answers with nonsense.
+        """
+        answer = self._send("GET", f"/v1/epochs/{epoch}", b"", {})
+        try:
+            return bytes.fromhex(answer["public_key"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._nonsense() from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        try:
+            response = self._client.request(method, path, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise KeyHolderError(
+                f"the key holder does not answer: {error or type(error).__name__}",
+                where=self._url,
+                next_step="Start one with `counterfoil keyholder serve`, or correct its address.",
+            ) from error
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise self._nonsense() from error
+        if not isinstance(answer, dict):
+            raise self._nonsense()
+        if response.is_success:
+            return answer
+        what = f"the key holder refuses: {answer.get('detail') or response.reason_phrase}"
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise QuotaExceededError(
+                what, where=self._url, next_step="What was pseudonymised is kept; run again then."
+            )
+        raise KeyHolderError(what, where=self._url)
+
+    def _nonsense(self) -> KeyHolderError:
+        return KeyHolderError(
+            "what answers there is not a key holder",
+            where=self._url,
+            next_step="Correct its address; `counterfoil keyholder serve` prints it.",
+        )
