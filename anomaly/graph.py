@@ -169,7 +169,9 @@ class TemporalGraph:
         """
         table = as_transfers(transfers)
         rows = table.num_rows
-        columns = {name: _numbers(table, name) for name in ("time_low", "time_high", "amount_low", "amount_high")}
+        columns = {
+            name: _numbers(table, name) for name in ("time_low", "time_high", "amount_low", "amount_high")
+        }
         _check(columns)
         agents = {name: _filled(table, name, 0) for name in ("debtor_agent", "creditor_agent")}
         flags = _filled(table, "flags", 0)
@@ -272,7 +274,9 @@ def _numbered(table: pa.Table, first: str, second: str) -> tuple[list[bytes], In
     chunks = [c for name in (first, second) for c in table.column(name).chunks]
     if not chunks:
         return [], np.zeros(0, dtype=np.int64)
-    coded: Any = pa.concat_arrays([c.cast(pa.binary()) for c in chunks]).fill_null(_NOBODY).dictionary_encode()
+    coded: Any = (
+        pa.concat_arrays([c.cast(pa.binary()) for c in chunks]).fill_null(_NOBODY).dictionary_encode()
+    )
     values = coded.dictionary.to_pylist()
     ascending = sorted(range(len(values)), key=values.__getitem__)
     rank = np.empty(len(values), dtype=np.int64)

@@ -137,10 +137,13 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
     creditor, creditor_names = _pseudonyms(to_bank, to_account)
     n = len(frame)
     flags, channel = _flags(frame)
+    debtor_party, creditor_party = _parties(frame, flags)
     columns: dict[str, pa.Array] = {
         "state": pa.array(np.full(n, int(MatchState.ON_US))),
         "debtor_account": debtor,
         "creditor_account": creditor,
+        "debtor_party": debtor_party,
+        "creditor_party": creditor_party,
         "debtor_agent": pa.array(from_bank.fillna("").astype(str).map(number).to_numpy()),
         "creditor_agent": pa.array(to_bank.fillna("").astype(str).map(number).to_numpy()),
         "channel": pa.array(channel),
@@ -174,13 +177,32 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
     )
 
 
-def _pseudonyms(bank: "pd.Series[str]", account: "pd.Series[str]") -> tuple[pa.Array, dict[str, tuple[str, str]]]:
+def _pseudonyms(
+    bank: pd.Series[str], account: pd.Series[str]
+) -> tuple[pa.Array, dict[str, tuple[str, str]]]:
     """Number the accounts of a file without a key: nothing is hidden, and the names are kept beside."""
     keys = pd.Series(list(zip(bank.fillna("").astype(str), account.astype(str), strict=True)), dtype=object)
     codes, distinct = pd.factorize(keys)
     digests = [sha256(f"acct:{b}:{a}".encode()).digest()[:PSEUDONYM_BYTES] for b, a in distinct]
     values = pa.array(digests, pa.binary(PSEUDONYM_BYTES)).take(pa.array(codes))
     return values, {digest.hex(): name for digest, name in zip(digests, distinct, strict=True)}
+
+
+def _parties(frame: pd.DataFrame, flags: npt.NDArray[np.int64]) -> tuple[pa.Array, pa.Array]:
+    """Read the parties of both sides; a single `party_id` is the customer at the till of a cash payment."""
+    none = pd.Series([None] * len(frame), index=frame.index, dtype=object)
+    if "party_id" in frame:
+        till = pd.Series(flags & int(Flags.CASH_IN | Flags.CASH_OUT), index=frame.index)
+        sides = [frame["party_id"].where(till == bit) for bit in (Flags.CASH_OUT, Flags.CASH_IN)]
+    else:
+        sides = [frame.get("debtor_party_id", none), frame.get("creditor_party_id", none)]
+    arrays = []
+    for side in sides:
+        codes, distinct = pd.factorize(side)
+        digests = [sha256(f"party:{name}".encode()).digest()[:PSEUDONYM_BYTES] for name in distinct]
+        values = pa.array(digests, pa.binary(PSEUDONYM_BYTES))
+        arrays.append(values.take(pa.array(codes, mask=codes < 0)))
+    return arrays[0], arrays[1]
 
 
 def _flags(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -195,6 +217,8 @@ def _flags(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.i
             flags |= np.where(frame[name].astype(str).str.lower().isin(("true", "1")), int(bit), 0)
     if "channel" in frame:
         names = {member.name.lower(): int(member) for member in Channel}
-        channel = frame["channel"].astype(str).str.lower().map(names).fillna(0).astype("int64").to_numpy()
+        channel = (
+            frame["channel"].astype(str).str.lower().map(names).fillna(0).astype("int64").to_numpy(copy=True)
+        )
     channel[flags > 0] = int(Channel.CASH)
     return flags, channel

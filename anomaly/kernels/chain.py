@@ -1,4 +1,4 @@
-"""Chains: money handed from account to account without coming back (the literature's "random" typology)."""
+"""Chains: money handed from account to account without coming back (the "random" typology of the literature)."""
 
 from __future__ import annotations
 

@@ -81,9 +81,7 @@ def _cycles(
     min_length: int,
     max_length: int,
     budget: int,
-) -> tuple[
-    npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.bool_], int
-]:
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.bool_], int]:
     room, found, used, cut = 1024, 0, 0, 0
     anchor = np.empty(room, np.int32)
     out_ptr = np.zeros(room + 1, np.int64)

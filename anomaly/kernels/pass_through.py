@@ -81,9 +81,7 @@ def _pass_through(
     hub_degree: int,
     most: int,
     width: int,
-) -> tuple[
-    npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.bool_], int
-]:
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.bool_], int]:
     edges = len(src)
     anchor = np.empty(edges + 1, np.int32)
     out_begin = np.zeros(edges + 2, np.int64)
@@ -168,9 +166,7 @@ def _pass_through(
 
 
 @jit
-def _first(
-    order: npt.NDArray[np.int32], t_low: npt.NDArray[np.int64], time: int, low: int, high: int
-) -> int:
+def _first(order: npt.NDArray[np.int32], t_low: npt.NDArray[np.int64], time: int, low: int, high: int) -> int:
     """Return the first place in [low, high) whose edge starts at `time` or later."""
     start, stop = low, high
     while start < stop:

@@ -1,0 +1,30 @@
+"""The registry of detectors: name to detector. A new one is a file here and a line below."""
+
+from __future__ import annotations
+
+from anomaly.detectors.detector import Candidate, Context, Detector, Found
+from anomaly.detectors.fans import FAN_IN, FAN_OUT
+from anomaly.detectors.gather_scatter import GATHER_SCATTER
+from anomaly.detectors.layers import BIPARTITE, STACK
+from anomaly.detectors.pass_through import PASS_THROUGH
+from anomaly.detectors.paths import CHAIN, CYCLE, SCATTER_GATHER
+from anomaly.detectors.structuring import STRUCTURING, STRUCTURING_ACROSS_BANKS
+
+__all__ = ["REGISTRY", "Candidate", "Context", "Detector", "Found"]
+
+REGISTRY: dict[str, Detector] = {
+    detector.id: detector
+    for detector in (
+        FAN_IN,
+        FAN_OUT,
+        CYCLE,
+        SCATTER_GATHER,
+        GATHER_SCATTER,
+        BIPARTITE,
+        STACK,
+        CHAIN,
+        PASS_THROUGH,
+        STRUCTURING,
+        STRUCTURING_ACROSS_BANKS,
+    )
+}

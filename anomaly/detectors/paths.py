@@ -1,0 +1,174 @@
+"""Cycle, chain and scatter-gather: money that is handed over, ranked by how little accident explains it.
+
+Criteria: each hop leaves the account that the last one reached, can be later, and passes on about the same
+amount; hops to standing counterparties weigh nothing; the sum of the hops' weights must beat the number of
+places in which one looked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
+from anomaly.detectors.surprise import MOST
+from anomaly.graph import TemporalGraph, surely_follows
+from anomaly.kernels.chain import ChainParameters, chains
+from anomaly.kernels.cycle import CycleParameters, cycles
+from anomaly.kernels.fan import FanParameters
+from anomaly.kernels.handover import Handover, HandoverParameters
+from anomaly.kernels.scatter_gather import scatter_gather
+
+__all__ = ["CHAIN", "CYCLE", "SCATTER_GATHER"]
+
+Edges = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class CycleDetectorParameters:
+    """The hand-over relation and the cycle kernel; a laundered round may take weeks."""
+
+    handover: HandoverParameters = field(default_factory=HandoverParameters)
+    cycle: CycleParameters = field(default_factory=CycleParameters)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainDetectorParameters:
+    """The hand-over relation and the chain kernel."""
+
+    handover: HandoverParameters = field(default_factory=HandoverParameters)
+    chain: ChainParameters = field(default_factory=ChainParameters)
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterGatherParameters:
+    """The hand-over relation, and the fan of two-step ways between two accounts."""
+
+    handover: HandoverParameters = field(default_factory=HandoverParameters)
+    fan: FanParameters = field(default_factory=lambda: FanParameters(window=10 * 86_400, min_size=3))
+
+
+def _certain(graph: TemporalGraph, edges: Edges, parameters: HandoverParameters) -> bool:
+    """Say whether every hop of a path is a hand-over whatever the intervals hide."""
+    for e, f in zip(edges[:-1], edges[1:], strict=True):
+        if not surely_follows(graph.t_high[e], graph.t_low[f]):
+            return False
+        if graph.amount_low[f] < parameters.keep_low * graph.amount_high[e]:
+            return False
+        if graph.amount_high[f] > parameters.keep_high * graph.amount_low[e]:
+            return False
+    return True
+
+
+def _pair_weights(handover: Handover, weight: Floats) -> dict[tuple[int, int], float]:
+    pairs = zip(handover.first_edge.tolist(), handover.next_edge.tolist(), strict=True)
+    return dict(zip(pairs, weight.tolist(), strict=True))
+
+
+def _reached_by_chance(context: Context, account: int) -> float:
+    """Return -log10 of the share of all payments that go to this account."""
+    graph = context.graph
+    received = int(graph.in_ptr[account + 1] - graph.in_ptr[account])
+    return min(float(np.log10(max(graph.edges, 1) / max(received, 1))), MOST)
+
+
+def _find_cycles(context: Context, parameters: CycleDetectorParameters) -> Found:
+    graph = context.graph
+    relation, weight = context.handovers(parameters.handover)
+    instances = cycles(graph, relation, parameters.cycle)
+    weights = _pair_weights(relation, weight) if len(instances) else {}
+    places = np.log10(max(graph.edges, 1))
+    found = []
+    for i, edges in enumerate(instances):
+        hops = sum(weights[e, f] for e, f in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        closing = _reached_by_chance(context, int(instances.anchor[i]))
+        found.append(
+            Candidate(
+                edges=edges,
+                strength=float(hops + closing - places),
+                certain=_certain(graph, edges, parameters.handover),
+                truncated=bool(instances.truncated[i]),
+                anchor=int(instances.anchor[i]),
+                details={"hops": len(edges)},
+            )
+        )
+    return Found(found, instances.cut)
+
+
+def _find_chains(context: Context, parameters: ChainDetectorParameters) -> Found:
+    graph = context.graph
+    relation, weight = context.handovers(parameters.handover)
+    # a hop that ordinary business explains at even odds does not speak for the chain
+    instances, total = chains(graph, relation, weight, parameters.chain)
+    places = np.log10(max(graph.edges, 1))
+    found = [
+        Candidate(
+            edges=edges,
+            strength=float(total[i] - places),
+            certain=_certain(graph, edges, parameters.handover),
+            truncated=bool(instances.truncated[i]),
+            details={"hops": len(edges)},
+        )
+        for i, edges in enumerate(instances)
+        if total[i] > places
+    ]
+    return Found(found, instances.cut)
+
+
+def _find_scatter_gather(context: Context, parameters: ScatterGatherParameters) -> Found:
+    graph = context.graph
+    relation, weight = context.handovers(parameters.handover)
+    instances = scatter_gather(graph, relation, parameters.fan)
+    weights = _pair_weights(relation, weight) if len(instances) else {}
+    places = np.log10(max(graph.edges, 1)) + np.log10(max(graph.accounts, 1))
+    found = []
+    for i, edges in enumerate(instances):
+        first, second = edges[0::2], edges[1::2]
+        target = int(graph.dst[second[0]])
+        best: dict[int, float] = {}  # by the account in the middle: parallel ways are one way
+        for e, f in zip(first.tolist(), second.tolist(), strict=True):
+            middle = int(graph.dst[e])
+            best[middle] = max(best.get(middle, 0.0), weights[e, f])
+        strength = sum(best.values()) + len(best) * _reached_by_chance(context, target) - places
+        found.append(
+            Candidate(
+                edges=np.unique(edges),
+                strength=float(strength),
+                certain=all(
+                    _certain(graph, np.array([e, f], np.int32), parameters.handover)
+                    for e, f in zip(first, second, strict=True)
+                ),
+                truncated=bool(instances.truncated[i]),
+                anchor=int(instances.anchor[i]),
+                details={"intermediaries": len(best)},
+            )
+        )
+    return Found(found, instances.cut)
+
+
+def _lead_cycle(graph: TemporalGraph, candidate: Candidate) -> str:
+    return f"Money returned to the account it left after {plural(candidate.details['hops'], 'hop')}"
+
+
+def _lead_chain(graph: TemporalGraph, candidate: Candidate) -> str:
+    return f"Money was handed on {plural(candidate.details['hops'], 'time')} in a row, little of it kept"
+
+
+def _lead_scatter(graph: TemporalGraph, candidate: Candidate) -> str:
+    middle = plural(candidate.details["intermediaries"], "intermediary", "intermediaries")
+    return f"One account sent through {middle} to one other account"
+
+
+CYCLE = Detector("cycle", "1", "cycle", CycleDetectorParameters(), _find_cycles, _lead_cycle)
+CHAIN = Detector("chain", "1", "random_chain", ChainDetectorParameters(), _find_chains, _lead_chain)
+SCATTER_GATHER = Detector(
+    "scatter_gather",
+    "1",
+    "scatter_gather",
+    ScatterGatherParameters(),
+    _find_scatter_gather,
+    _lead_scatter,
+)

@@ -1,0 +1,215 @@
+"""The evidence of a flag as a graph one can look at: networkx, GraphML, and a small SVG of its own.
+
+Accounts are drawn from left to right in the order in which money can have reached them, coloured by bank,
+labelled by the first eight digits of their pseudonym; payments carry their amount as far as it is known. The
+same flag gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pyarrow as pa
+
+from anomaly.graph import as_transfers
+from anomaly.money import ALPHA, amount_range
+from ledger.errors import VerificationError
+from ledger.flag import Flag, RowRef
+from ledger.schema import Channel, MatchState
+
+__all__ = ["evidence_graph", "evidence_rows", "to_graphml", "to_svg"]
+
+#: Okabe and Ito's colours, which people with any colour vision tell apart; grey for who is no member.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999933")
+_OUTSIDE = "#B0B0B0"
+
+_SIDES = (
+    ("debit_member", "debit_sequence", "debit_index"),
+    ("credit_member", "credit_sequence", "credit_index"),
+)
+_RADIUS, _COLUMN, _ROW, _MARGIN = 22, 190, 84, 70
+
+
+def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
+    """Return the transfers of which the flag names a half, in time order.
+
+    Raises
+    ------
+    VerificationError
+        When the flag names a row that the table does not hold.
+    """
+    table = as_transfers(transfers)
+    wanted = set(flag.rows)
+    seen: set[RowRef] = set()
+    rows: set[int] = set()
+    for names in _SIDES:
+        columns = [table.column(name).fill_null(-1).to_numpy() for name in names]
+        near = np.ones(table.num_rows, np.bool_)
+        for column, values in zip(
+            columns, zip(*((r.member, r.sequence, r.index) for r in wanted)), strict=False
+        ):
+            near &= np.isin(column, values)
+        for row in np.flatnonzero(near).tolist():
+            place = RowRef(*(int(column[row]) for column in columns))
+            if place in wanted:
+                seen.add(place)
+                rows.add(row)
+    if seen != wanted:
+        missing = min(wanted - seen)
+        raise VerificationError(
+            "the flag names rows that these transfers do not hold",
+            expected=f"{len(wanted)} rows",
+            got=f"{len(seen)}",
+            where=f"member {missing.member}, batch {missing.sequence}, row {missing.index}",
+            next_step="Sync the mirror at least to the position that the flag names.",
+        )
+    found = table.take(pa.array(sorted(rows), pa.int64()))
+    keys = ("time_low", "time_high", "debtor_account", "creditor_account", "amount_low", "amount_high")
+    places = [name for side in _SIDES for name in side]
+    return found.sort_by([(name, "ascending") for name in (*keys, *places)])
+
+
+def evidence_graph(
+    flag: Flag, transfers: pa.Table, *, banks: Mapping[int, str] | None = None
+) -> nx.MultiDiGraph[str]:
+    """Return the flag's accounts and payments.
+
+    Parameters
+    ----------
+    flag : Flag
+    transfers : pyarrow.Table
+        `ledger.schema.TRANSFER`, at least the rows that the flag names.
+    banks : mapping, optional
+        Agent code to the name to show.
+
+    Returns
+    -------
+    networkx.MultiDiGraph
+        Nodes are pseudonyms (hex; "unknown" where none is told) with label, agent, bank. Edges carry amount
+        (text), amount_low, amount_high (minor units), currency, time_low, time_high (Unix seconds, [low,
+        high)), channel and state.
+    """
+    names = banks or {}
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
+        title=flag.title, detector=flag.source.id, certainty=flag.certainty, explanation=flag.explanation
+    )
+    for row in evidence_rows(flag, transfers).to_pylist():
+        ends = []
+        for side in ("debtor", "creditor"):
+            raw = row[f"{side}_account"]
+            name = raw.hex() if raw is not None and any(raw) else "unknown"
+            agent = int(row[f"{side}_agent"] or 0)
+            if name not in graph or (agent and not graph.nodes[name]["agent"]):
+                bank = names.get(agent, f"bank {agent}" if agent else "not a member")
+                graph.add_node(name, label=name[:8], agent=agent, bank=bank)
+            ends.append(name)
+        graph.add_edge(
+            ends[0],
+            ends[1],
+            amount=amount_range(row["amount_low"], row["amount_high"], row["currency"]),
+            amount_low=row["amount_low"],
+            amount_high=row["amount_high"],
+            currency=ALPHA.get(row["currency"], str(row["currency"])),
+            time_low=row["time_low"],
+            time_high=row["time_high"],
+            channel=_name(Channel, row["channel"]),
+            state=_name(MatchState, row["state"]),
+        )
+    return graph
+
+
+def to_graphml(graph: nx.MultiDiGraph[str]) -> bytes:
+    """Return the graph as GraphML (UTF-8)."""
+    out = BytesIO()
+    nx.write_graphml(graph, out, infer_numeric_types=False)
+    return out.getvalue()
+
+
+def to_svg(graph: nx.MultiDiGraph[str]) -> str:
+    """Draw the graph as an SVG document; the same graph gives the same text."""
+    places = _layout(graph)
+    width = max((x for x, _ in places.values()), default=0) + 2 * _MARGIN + 60
+    bottom = max((y for _, y in places.values()), default=0) + _MARGIN
+    agents = sorted({(data["agent"], data["bank"]) for _, data in graph.nodes(data=True)})
+    colour = {
+        agent: _OUTSIDE if agent == 0 else _COLOURS[i % len(_COLOURS)] for i, (agent, _) in enumerate(agents)
+    }
+    height = bottom + 22 * (len(agents) + 1)
+    title = escape(f"{graph.graph.get('title', '')}: {graph.graph.get('explanation', '')}")
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" font-family="sans-serif" font-size="11" role="img">',
+        f"<title>{title}</title>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+    ]
+    parallel: dict[tuple[str, str], int] = {}
+    for source, target, data in graph.edges(data=True):
+        number = parallel[source, target] = parallel.get((source, target), 0) + 1
+        parts.append(_arrow(places[source], places[target], number, str(data["amount"])))
+    for node, data in graph.nodes(data=True):
+        x, y = places[node]
+        parts.append(
+            f'<circle cx="{x}" cy="{y}" r="{_RADIUS}" fill="{colour[data["agent"]]}" stroke="#333">'
+            f"<title>{escape(node)}, {escape(data['bank'])}</title></circle>"
+            f'<text x="{x}" y="{y + _RADIUS + 13}" text-anchor="middle">{escape(data["label"])}</text>'
+        )
+    for i, (agent, bank) in enumerate(agents):
+        y = bottom + 22 * i
+        parts.append(
+            f'<rect x="20" y="{y}" width="14" height="14" fill="{colour[agent]}" stroke="#333"/>'
+            f'<text x="42" y="{y + 11}">{escape(bank)}</text>'
+        )
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _layout(graph: nx.MultiDiGraph[str]) -> dict[str, tuple[int, int]]:
+    """Put an account one column right of whoever first paid it; the order of edges is that of time."""
+    column: dict[str, int] = {}
+    for source, target in graph.edges():
+        column.setdefault(source, 0)
+        column.setdefault(target, column[source] + 1)
+    filled: dict[int, int] = {}
+    size = {c: list(column.values()).count(c) for c in column.values()}
+    tallest = max(size.values(), default=1)
+    places = {}
+    for node, c in column.items():
+        row = filled[c] = filled.get(c, -1) + 1
+        offset = (tallest - size[c]) * _ROW // 2
+        places[node] = (_MARGIN + c * _COLUMN, _MARGIN + offset + row * _ROW + (c % 2) * _ROW // 4)
+    return places
+
+
+def _arrow(source: tuple[int, int], target: tuple[int, int], number: int, label: str) -> str:
+    (x1, y1), (x2, y2) = source, target
+    if source == target:
+        top = y1 - 34 - 12 * number
+        path = f"M{x1 - 12} {y1 - 18}C{x1 - 30} {top} {x1 + 30} {top} {x1 + 12} {y1 - 18}"
+        middle_x, middle_y = float(x1), float(top + 8)
+    else:
+        length = float(np.hypot(x2 - x1, y2 - y1))
+        ux, uy = (x2 - x1) / length, (y2 - y1) / length
+        bend = 10.0 + 22.0 * (number - 1) + (30.0 if x2 <= x1 else 0.0)
+        control_x, control_y = (x1 + x2) / 2 - uy * bend * 2, (y1 + y2) / 2 + ux * bend * 2
+        start = f"{x1 + ux * _RADIUS:.1f} {y1 + uy * _RADIUS:.1f}"
+        end = f"{x2 - ux * (_RADIUS + 2):.1f} {y2 - uy * (_RADIUS + 2):.1f}"
+        path = f"M{start}Q{control_x:.1f} {control_y:.1f} {end}"
+        middle_x, middle_y = (x1 + x2) / 2 - uy * bend, (y1 + y2) / 2 + ux * bend
+    return (
+        f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
+        f'<text x="{middle_x:.1f}" y="{middle_y:.1f}" text-anchor="middle" font-size="9" stroke="#fff" '
+        f'stroke-width="3" paint-order="stroke">{escape(label)}</text>'
+    )
+
+
+def _name(kind: Any, value: int | None) -> str:
+    try:
+        return str(kind(value or 0).name).lower()
+    except ValueError:
+        return str(value)

@@ -1,0 +1,330 @@
+"""Scan: every registered detector over a table of transfers, merged and ranked into flags; and its replay.
+
+The same rows give the same flags in the same order, whatever the order of the table. Each detector stands
+alone: what one finds does not depend on which others ran, so a flag can be recomputed from its own source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from anomaly.detectors import REGISTRY, Candidate, Context, Detector
+from anomaly.graph import TemporalGraph, as_transfers
+from anomaly.isolation import ISOLATION
+from anomaly.money import amount_range, major_units
+from ledger.errors import ConfigurationError, VerificationError
+from ledger.flag import Certainty, Entity, Flag, Position, RowRef, Severity, Source
+
+__all__ = ["DETECTORS", "Budget", "ScanParameters", "replay", "scan"]
+
+#: Every detector by its `source.id`.
+DETECTORS: dict[str, Detector] = {**REGISTRY, ISOLATION.id: ISOLATION}
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much of an officer's time one detector may take.
+
+    Attributes
+    ----------
+    per_100k : int
+        Most flags per 100,000 transfers, the strongest first; at least `least` are allowed.
+    least : int
+    min_strength : float
+        Weaker candidates are not told (powers of ten; see `anomaly.detectors.surprise`).
+    overlap : float
+        Two candidates of which the smaller shares this part of its payments with the other are one flag.
+    """
+
+    per_100k: int = 50
+    least: int = 20
+    min_strength: float = 0.0
+    overlap: float = 0.5
+
+
+@dataclass(frozen=True)
+class ScanParameters:
+    """What to run.
+
+    Attributes
+    ----------
+    detectors : tuple of str
+        Names in `DETECTORS`.
+    overrides : mapping
+        Name to the parameters that replace a detector's defaults.
+    budget : Budget
+        For each detector.
+    """
+
+    detectors: tuple[str, ...] = tuple(DETECTORS)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+
+
+def scan(
+    transfers: pa.Table | pd.DataFrame,
+    position: Position,
+    *,
+    parameters: ScanParameters | None = None,
+    progress: Progress | None = None,
+) -> list[Flag]:
+    """Run the detectors and return their flags, strongest first within each detector.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table or DataFrame
+        Columns of `ledger.schema.TRANSFER`.
+    position : Position
+        Where the ledger stood.
+    parameters : ScanParameters, optional
+    progress : callable, optional
+        Called with (detector, done, total) before each detector and once at the end.
+
+    Raises
+    ------
+    GraphError
+        When a row cannot be a payment.
+    ConfigurationError
+        When a detector is not known.
+    """
+    chosen = parameters or ScanParameters()
+    unknown = [name for name in chosen.detectors if name not in DETECTORS]
+    if unknown:
+        raise ConfigurationError(
+            f"there is no detector {', '.join(unknown)}", next_step=f"Known: {', '.join(DETECTORS)}."
+        )
+    table = as_transfers(transfers)
+    context = Context(TemporalGraph.from_transfers(table))
+    places = _Places(table)
+    flags: list[Flag] = []
+    for done, name in enumerate(chosen.detectors):
+        if progress is not None:
+            progress(name, done, len(chosen.detectors))
+        detector = DETECTORS[name]
+        own = chosen.overrides.get(name, detector.parameters)
+        flags += _flags(context, places, detector, own, chosen.budget, position)
+    if progress is not None:
+        progress("done", len(chosen.detectors), len(chosen.detectors))
+    return flags
+
+
+def replay(flag: Flag, transfers_at_position: pa.Table | pd.DataFrame) -> Flag:
+    """Recompute a detector's flag from the transfers at the position it names.
+
+    Returns
+    -------
+    Flag
+        The equal flag that came out.
+
+    Raises
+    ------
+    VerificationError
+        When the detector or its version is not known here, or the flag does not come out again.
+    """
+    detector = DETECTORS.get(flag.source.id)
+    if flag.source.kind != "detector" or detector is None:
+        raise VerificationError("the flag names no detector known here", got=flag.source.id)
+    if detector.version != flag.source.version:
+        raise VerificationError(
+            f"the detector {detector.id} has another version here",
+            expected=flag.source.version,
+            got=detector.version,
+        )
+    try:
+        own = _from_json(type(detector.parameters), flag.source.parameters["detector"])
+        budget = _from_json(Budget, flag.source.parameters["budget"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise VerificationError(f"the flag's parameters are not this detector's: {error!r}") from error
+    chosen = ScanParameters(detectors=(detector.id,), overrides={detector.id: own}, budget=budget)
+    flags = scan(transfers_at_position, flag.position, parameters=chosen)
+    content = flag.to_json()
+    for candidate in flags:
+        if candidate.to_json() == content:
+            return candidate
+    nearest = max(flags, key=lambda f: len(set(f.rows) & set(flag.rows)), default=None)
+    shared = 0 if nearest is None else len(set(nearest.rows) & set(flag.rows))
+    raise VerificationError(
+        "the flag does not come out of these transfers",
+        expected=f"{flag.title} over {len(flag.rows)} rows",
+        got=f"{len(flags)} flags, the nearest of which shares {shared} of them",
+        next_step="Sync the mirror to the position that the flag names, and replay it there.",
+    )
+
+
+def _flags(
+    context: Context, places: _Places, detector: Detector, own: Any, budget: Budget, position: Position
+) -> list[Flag]:
+    found = detector.find(context, own)
+    strong = [c for c in found.candidates if c.strength > budget.min_strength and len(c.edges)]
+    strong.sort(key=lambda c: (-round(c.strength, 9), len(c.edges), c.edges.tolist()))
+    merged = _merge(strong, budget.overlap)
+    most = max(budget.least, budget.per_100k * context.graph.edges // 100_000)
+    source = Source(
+        "detector", detector.id, detector.version, {"detector": _to_json(own), "budget": _to_json(budget)}
+    )
+    counts = {"searches_cut": found.cut, "not_told": max(len(merged) - most, 0)}
+    return [_flag(context.graph, places, detector, source, c, n, counts, position) for c, n in merged[:most]]
+
+
+def _merge(candidates: list[Candidate], overlap: float) -> list[tuple[Candidate, int]]:
+    """Join each candidate, strongest first, to the first kept one that it overlaps; count the instances."""
+    kept: list[tuple[Candidate, int]] = []
+    held: list[set[int]] = []
+    where: dict[int, list[int]] = {}
+    for candidate in candidates:
+        edges = set(candidate.edges.tolist())
+        shared: dict[int, int] = {}
+        for edge in edges:
+            for i in where.get(edge, ()):
+                shared[i] = shared.get(i, 0) + 1
+        into = [i for i, count in shared.items() if count >= overlap * min(len(edges), len(held[i]))]
+        if into:
+            i = min(into)
+            new = edges - held[i]
+            head, number = kept[i]
+            joined = np.array(sorted(held[i] | edges), dtype=np.int32) if new else head.edges
+            truncated = head.truncated or candidate.truncated
+            kept[i] = (replace(head, edges=joined, truncated=truncated), number + 1)
+            held[i] |= edges
+        else:
+            i, new = len(kept), edges
+            kept.append((candidate, 1))
+            held.append(edges)
+        for edge in new:
+            where.setdefault(edge, []).append(i)
+    return kept
+
+
+def _flag(
+    graph: TemporalGraph,
+    places: _Places,
+    detector: Detector,
+    source: Source,
+    candidate: Candidate,
+    instances: int,
+    counts: Mapping[str, int],
+    position: Position,
+) -> Flag:
+    edges = np.sort(candidate.edges)
+    vertices = np.unique(np.append(graph.src[edges], graph.dst[edges]))
+    vertices = vertices[~graph.desk[vertices]]
+    accounts = [Entity(graph.pseudonyms[v].hex(), int(graph.agents[v])) for v in vertices.tolist()]
+    banks = sorted({entity.agent for entity in accounts})
+    begin, end = int(graph.t_low[edges].min()), int(graph.t_high[edges].max())
+    lows, highs = graph.amount_low[edges], graph.amount_high[edges]
+    currencies = np.unique(graph.currency[edges]).tolist()
+    main = max(currencies, key=lambda c: (int((graph.currency[edges] == c).sum()), -c))
+    mine = graph.currency[edges] == main
+    each = amount_range(int(lows[mine].min()), int(highs[mine].max()), main)
+    together = amount_range(int(lows[mine].sum()), int(highs[mine].sum()), main)
+    more = "" if len(currencies) == 1 else f" and {len(currencies) - 1} more currencies"
+    sentence = (
+        f"{detector.lead(graph, candidate)}: {_count(len(accounts), 'account')} at {_count(len(banks), 'bank')}, "
+        f"{_count(len(edges), 'payment')} of {each} each ({together} together{more}) within {_span(end - begin)}."
+    )
+    certainty: Certainty = "certain" if candidate.certain else "possible"
+    total = major_units(float(np.sqrt(float(lows[mine].sum()) * float(highs[mine].sum()))), main)
+    return Flag(
+        source=source,
+        title=detector.typology,
+        position=position,
+        entities=tuple(accounts),
+        rows=places.of(graph.row[edges]),
+        window=(begin, end),
+        score=None,
+        certainty=certainty,
+        severity=_severity(candidate.strength, total, len(banks)),
+        explanation=sentence,
+        truncated=candidate.truncated,
+        details={
+            **candidate.details,
+            "strength": round(candidate.strength, 3),
+            "instances": instances,
+            "accounts": len(accounts),
+            "banks": len(banks),
+            "payments": len(edges),
+            "currency": main,
+            "sum_low": int(lows[mine].sum()),
+            "sum_high": int(highs[mine].sum()),
+            **counts,
+        },
+    ).bounded()
+
+
+def _severity(strength: float, total: float, banks: int) -> Severity:
+    """Points for money (from 50,000 currency units), for banks (from three) and for strength (from 3)."""
+    points = (total >= 50_000) + (banks >= 3) + (strength >= 3.0)
+    return "high" if points >= 2 else "medium" if points == 1 else "low"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _span(seconds: int) -> str:
+    if seconds < 7_200:
+        return _count(max(round(seconds / 60), 1), "minute")
+    return (
+        _count(round(seconds / 3_600), "hour")
+        if seconds < 172_800
+        else _count(round(seconds / 86_400), "day")
+    )
+
+
+class _Places:
+    """The ledger places of a table's rows: both halves where both exist."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._columns = [
+            np.stack(
+                [
+                    table.column(f"{side}_{name}").fill_null(-1).to_numpy()
+                    for name in ("member", "sequence", "index")
+                ],
+                axis=1,
+            )
+            for side in ("debit", "credit")
+        ]
+
+    def of(self, rows: npt.NDArray[np.int64]) -> tuple[RowRef, ...]:
+        """Return the halves of these rows, row by row, each place once (an on-us row is one half)."""
+        places: dict[RowRef, None] = {}
+        for row in rows.tolist():
+            for column in self._columns:
+                member, sequence, index = column[row].tolist()
+                if member >= 0 and sequence >= 0:
+                    places[RowRef(member, sequence, index)] = None
+        return tuple(places)
+
+
+def _to_json(value: Any) -> Any:
+    if is_dataclass(value):
+        return {f.name: _to_json(getattr(value, f.name)) for f in fields(value)}
+    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
+
+
+def _from_json(kind: type, value: Mapping[str, Any]) -> Any:
+    """Rebuild a parameters dataclass; a field too many or too few is an error."""
+    types = get_type_hints(kind)
+    if set(value) != {f.name for f in fields(kind)}:
+        raise ValueError(f"fields {sorted(value)} of {kind.__name__}")
+    arguments = {}
+    for name, item in value.items():
+        inner = types[name]
+        if is_dataclass(inner) and isinstance(inner, type):
+            item = _from_json(inner, item)
+        elif inner is float:
+            item = float(item)
+        elif isinstance(item, list):
+            item = tuple(item)
+        arguments[name] = item
+    return kind(**arguments)
