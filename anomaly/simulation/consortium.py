@@ -12,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomaly.simulation import habits, identifiers
-from anomaly.simulation.background import Scene, ordinary_life
+from anomaly.simulation.background import ordinary_life
 from anomaly.simulation.clock import ZONES, Clock
 from anomaly.simulation.lookalikes import imitate
 from anomaly.simulation.rows import Rows, concatenate
+from anomaly.simulation.scene import Scene
 from anomaly.simulation.staging import Scheme, Stage
 from anomaly.simulation.ties import tie
 from anomaly.simulation.typologies import plant
@@ -87,7 +88,7 @@ def simulate(
     transactions : int
         Transactions in all, each counted once; 3,000 or more.
     accounts : int
-        Accounts at members (tills and accounts at other banks come on top); 30 per bank or more.
+        Accounts at members (tills and accounts at other banks come on top); 40 per bank or more.
     days : int
         Length of the period; 21 or more.
     seed : int

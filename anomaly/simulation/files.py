@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,6 @@ import pyarrow.parquet as pq
 
 from anomaly.simulation.consortium import GENERATOR_VERSION, Simulation
 from anomaly.simulation.members import identifier_pairs, member_rows, slips
-from ledger import canonical
 from ledger.errors import InputError
 from ledger.schema import FIELDS
 
@@ -80,7 +80,7 @@ def write(simulation: Simulation, out: Path) -> dict[str, Any]:
         },
         "matching": {str(name): int(count) for name, count in matching["state"].value_counts().items()},
     }
-    (out / "consortium.json").write_bytes(canonical.dumps(summary) + b"\n")
+    (out / "consortium.json").write_bytes((json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ledger.schema import Channel
 
-__all__ = ["PURPOSES", "amounts", "channels", "purposes", "round_some"]
+__all__ = ["PURPOSES", "amounts", "channels", "purpose_code", "purposes", "round_some"]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -29,6 +29,11 @@ _PURPOSES_BY_PAIR: Final[dict[tuple[bool, bool], dict[str, float]]] = {
     (False, True): {"": 0.25, "SCVE": 0.5, "REFU": 0.15, "LOAN": 0.02, "SALA": 0.08},
     (False, False): {"": 0.12, "SUPP": 0.45, "SCVE": 0.25, "GDDS": 0.18},
 }
+
+
+def purpose_code(purpose: str) -> int:
+    """Return the index of a purpose in `PURPOSES`."""
+    return PURPOSES.index(purpose)
 
 
 def amounts(rng: np.random.Generator, count: int, median: float, sigma: float, *, step: int = 1) -> Ints:

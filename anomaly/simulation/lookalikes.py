@@ -130,8 +130,7 @@ def takings(stage: Stage) -> list[Leg]:
 
 def savings_used(stage: Stage) -> list[Leg]:
     """Old savings buy a car."""
-    world = stage.world
-    sleeper = int(stage.rng.choice(np.flatnonzero(world.dormant)))
+    sleeper = stage.sleeper()
     start, price = stage.begin(sleeper, after=0.6), stage.around(5 * stage.size())
     relative = int(_pool(stage, Kind.PERSON, near=sleeper)[0])
     seller = int(_pool(stage, Kind.COMPANY, Kind.MERCHANT, near=sleeper)[0])

@@ -134,6 +134,7 @@ def _book_differently(
     )
     mine["timestamp"] = mine["timestamp"] + late
     accounts = simulation.accounts
+    accounts = accounts[~accounts["kind"].isin(["cash", "treasury"])]
     for row in np.flatnonzero(wrong == "account"):  # the other side's account, taken for its neighbour
         side = "creditor" if own_is_debtor[row] else "debtor"
         agent, account = mine.at[row, f"{side}_agent"], mine.at[row, f"{side}_account"]

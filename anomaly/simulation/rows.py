@@ -76,6 +76,7 @@ def payments(
         return np.broadcast_to(np.asarray(value, dtype=np.int64), (count,)).copy()
 
     money = column(world.currency[source] if currency is None else currency)
+    american = world.currency[source] == 1
     payer, payee = world.person_like[source], world.person_like[target]
     return Rows(
         src=source,
@@ -83,9 +84,7 @@ def payments(
         time=column(time),
         cents=column(cents),
         currency=money,
-        channel=column(
-            habits.channels(rng, payer, world.currency[source] == 1) if channel is None else channel
-        ),
+        channel=column(habits.channels(rng, payer, american) if channel is None else channel),
         purpose=column(habits.purposes(rng, payer, payee) if purpose is None else purpose),
         actor=column(actor),
         on_behalf=column(on_behalf),

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.simulation.background import Scene
 from anomaly.simulation.clock import DAY, HOUR
 from anomaly.simulation.rows import Rows, payments
+from anomaly.simulation.scene import Scene
 from anomaly.simulation.world import Kind
 from ledger.schema import Channel
 
@@ -67,16 +67,21 @@ class Stage:
         world, rng = self.world, self.rng
         currency = int(rng.choice(world.town_currency))
         towns = np.flatnonzero(world.town_currency == currency)
-        here = rng.permutation(towns)[:2]
+        home = int(rng.choice(towns))
+        if rng.random() < 0.7:  # a neighbour in the same country, not merely with the same money
+            towns = towns[world.town_country[towns] == world.town_country[home]]
+        here = [home, int(rng.choice(towns))]
         pool = np.flatnonzero(self._ordinary & ~self._used & np.isin(world.town, here))
         if len(pool) < 2 * count:
-            pool = np.flatnonzero(self._ordinary & np.isin(world.town, towns))
-        chosen = rng.permutation(pool)[:count]
+            pool = np.flatnonzero(self._ordinary & (world.currency == currency))
+        if len(pool) < count:
+            pool = np.flatnonzero(self._ordinary)
+        chosen = self._mixed(pool, count)
         if rng.random() < 0.1:
             bank = world.agent[chosen[0]]
             mates = np.flatnonzero(self._ordinary & (world.agent == bank) & (world.currency == currency))
             if len(mates) >= count:
-                chosen = rng.permutation(mates)[:count]
+                chosen = self._mixed(mates, count)
         elif len(np.unique(world.agent[chosen])) == 1 or (far and rng.random() < 0.15):
             others = np.flatnonzero(self._ordinary & (world.agent != world.agent[chosen[0]]))
             near = others[world.currency[others] == currency]
@@ -84,6 +89,14 @@ class Stage:
             chosen[rng.integers(count)] = rng.choice(np.setdiff1d(pool, chosen))
         self._used[chosen] = True
         return [int(account) for account in chosen]
+
+    def _mixed(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """Choose `count` of the pool, about three in ten of them businesses, in random order."""
+        person = self.world.kind[pool] == Kind.PERSON
+        firms, people = self.rng.permutation(pool[~person]), self.rng.permutation(pool[person])
+        wanted = min(int(self.rng.binomial(count, 0.3)), len(firms))
+        chosen = np.concatenate([firms[:wanted], people, firms[wanted:]])[:count]
+        return np.asarray(self.rng.permutation(chosen), dtype=np.int64)
 
     @cached_property
     def several_banks(self) -> list[list[int]]:
@@ -102,6 +115,14 @@ class Stage:
         group = fresh[int(self.rng.integers(len(fresh)))]
         self._used[group] = True
         return [int(account) for account in self.rng.permutation(group)]
+
+    def sleeper(self) -> int:
+        """Take a dormant account, one that was not taken before if there is one."""
+        dormant = np.flatnonzero(self.world.dormant)
+        fresh = dormant[~self._used[dormant]]
+        account = int(self.rng.choice(fresh if len(fresh) else dormant))
+        self._used[account] = True
+        return account
 
     def till(self, account: int) -> int:
         """Return a till of the account's bank, in its own town or another."""

@@ -26,7 +26,7 @@ def _first_day(stage: Stage) -> int:
 def within_a_bank(stage: Stage) -> list[Leg]:
     """Cash into one account, or transfers to one payee, each below the threshold, at one bank."""
     rng, world = stage.rng, stage.world
-    account = stage.cast(2, far=False)[0]
+    account = sorted(stage.cast(3, far=False), key=lambda a: world.kind[a] == Kind.PERSON)[0]
     first = _first_day(stage)
     days = int(rng.integers(1, 5))
     count = int(rng.integers(3, 9))
@@ -60,8 +60,9 @@ def across_banks(stage: Stage) -> list[Leg]:
         behind = int(world.party[rng.choice(people[~world.dormant[people]])])
     payee = -1
     if behind < 0 and draw < 0.22:
-        payee = int(rng.choice(world.of(Kind.OUTSIDE))) if rng.random() < 0.5 else stage.cast(2, far=False)[0]
-        accounts = [a for a in accounts if world.party[a] != world.party[payee]]
+        outside, others = world.of(Kind.OUTSIDE), stage.cast(2, far=False)
+        strangers = [a for a in others if world.party[a] != world.party[accounts[0]]]
+        payee = int(rng.choice(outside)) if rng.random() < 0.5 else strangers[0]
     legs: list[Leg] = []
     by_bank_of_all: dict[int, list[int]] = {}
     for account in accounts:
@@ -129,8 +130,8 @@ def round_trip(stage: Stage) -> list[Leg]:
 
 def dormant_woken(stage: Stage) -> list[Leg]:
     """Wake an account silent since the first days: it receives a lot and passes it on."""
-    rng, world = stage.rng, stage.world
-    sleeper = int(rng.choice(np.flatnonzero(world.dormant)))
+    rng = stage.rng
+    sleeper = stage.sleeper()
     count = int(rng.integers(2, 5))
     people = stage.cast(count + int(rng.integers(2, 5)))
     size, start = 2 * stage.size(), stage.begin(sleeper, after=0.6)

@@ -90,6 +90,7 @@ class World:
     dormant: NDArray[np.bool_]
     till: Ints
     town_currency: Ints
+    town_country: NDArray[np.str_]
     party_id: tuple[str, ...]
     party_type: Ints
     party_country: tuple[str, ...]
@@ -194,9 +195,9 @@ def build_world(rng: np.random.Generator, *, banks: int, accounts: int) -> World
     agents = members + [Agent(bic, name, country) for name, bic, country in _OUTSIDERS]
     book = _Ledger(rng, agents)
     towns = max(banks, accounts // 250)
-    if accounts < 30 * towns:
+    if accounts < 40 * towns:
         raise InputError(
-            f"{accounts} accounts are too few for {banks} banks", next_step=f"Ask for {30 * towns} or more."
+            f"{accounts} accounts are too few for {banks} banks", next_step=f"Ask for {40 * towns} or more."
         )
     area = np.array([int(a.country == "US") for a in members])
     home = np.arange(towns) % banks
@@ -233,7 +234,8 @@ def build_world(rng: np.random.Generator, *, banks: int, accounts: int) -> World
     till = _open_tills(book, present, banks, town_currency)
     country = [agents[int(b)].country for b in rng.choice(banks, max(8, accounts // 80))]
     walk_in = np.array([book.new_party(PartyType.PERSON, c) for c in country])
-    return _freeze(rng, book, banks, till, town_currency, walk_in)
+    town_country = np.array([agents[int(bank)].country for bank in home])
+    return _freeze(rng, book, banks, till, town_currency, town_country, walk_in)
 
 
 def _banks_in_town(rng: np.random.Generator, home: int, area: Ints) -> Ints:
@@ -277,7 +279,13 @@ def _open_tills(book: _Ledger, present: list[Ints], banks: int, currency: Ints) 
 
 
 def _freeze(
-    rng: np.random.Generator, book: _Ledger, members: int, till: Ints, town_currency: Ints, walk_in: Ints
+    rng: np.random.Generator,
+    book: _Ledger,
+    members: int,
+    till: Ints,
+    town_currency: Ints,
+    town_country: NDArray[np.str_],
+    walk_in: Ints,
 ) -> World:
     agent, party, kind, town, currency = np.array(book.rows).T
     weight = rng.lognormal(0.0, 0.9, len(kind))
@@ -286,6 +294,7 @@ def _freeze(
     dormant = ((kind == Kind.PERSON) & (rng.random(len(kind)) < 0.03)) | (
         (kind == Kind.SAVINGS) & (rng.random(len(kind)) < 0.12)
     )
+    dormant[np.flatnonzero(kind == Kind.PERSON)[:3]] = True  # at least some, however small the world
     party_type = np.array(book.party_type)
     exempt = np.isin(party_type, (PartyType.PUBLIC_BODY, PartyType.FINANCIAL_INSTITUTION))
     listed = np.flatnonzero(np.isin(kind, (Kind.MERCHANT, Kind.UTILITY)) & (weight > 12))
@@ -303,6 +312,7 @@ def _freeze(
         dormant=dormant,
         till=till,
         town_currency=town_currency,
+        town_country=town_country,
         party_id=tuple(book.party_id),
         party_type=party_type,
         party_country=tuple(book.party_country),
