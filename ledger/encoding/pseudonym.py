@@ -84,6 +84,8 @@ class Pseudonymiser:
         self._epoch = epoch
         self._public_key = public_key
         self._holder_checked = False
+        self._pool: ProcessPoolExecutor | None = None
+        self._workers = 0
 
     def pseudonyms(self, identifiers: Sequence[str], *, processes: int = 1) -> list[bytes]:
         """Compute pseudonyms.
@@ -94,7 +96,8 @@ class Pseudonymiser:
             In any of the four forms; one that occurs twice is asked for once.
         processes : int
             Processes that share the blinding and unblinding, which is most of the work here. They are
-            spawned, so a script that asks for several needs its ``if __name__ == "__main__"``.
+            spawned, so a script that asks for several needs its ``if __name__ == "__main__"``, and kept for
+            the next call until `close`.
 
         Returns
         -------
@@ -119,12 +122,8 @@ class Pseudonymiser:
             [identifier.encode() for identifier in distinct[start : start + BATCH]]
             for start in range(0, len(distinct), BATCH)
         ]
-        if processes > 1 and len(batches) > 1:
-            workers = min(processes, len(batches))
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-                outputs = [output for batch in self._spread(batches, pool, workers) for output in batch]
-        else:
-            outputs = [output for batch in map(self._one_batch, batches) for output in batch]
+        answers = self._spread(batches, processes) if processes > 1 else map(self._one_batch, batches)
+        outputs = [output for batch in answers for output in batch]
         table = dict(zip(distinct, outputs, strict=True))
         return [table[identifier] for identifier in normal]
 
@@ -149,10 +148,9 @@ class Pseudonymiser:
     def _ask(self, blinded: list[oprf.Blinded]) -> Evaluation:
         return self._holder.evaluate(self._epoch, [item.element for item in blinded])
 
-    def _spread(
-        self, batches: list[list[bytes]], pool: ProcessPoolExecutor, workers: int
-    ) -> Iterator[list[bytes]]:
+    def _spread(self, batches: list[list[bytes]], workers: int) -> Iterator[list[bytes]]:
         """Blind ahead and unblind behind while the holder works on the batch between, in bounded memory."""
+        pool = self._processes(workers)
         waiting = iter(batches)
         ahead: deque[Future[list[oprf.Blinded]]] = deque()
         behind: deque[Future[list[bytes]]] = deque()
@@ -166,6 +164,19 @@ class Pseudonymiser:
                 yield behind.popleft().result()
         for future in behind:
             yield future.result()
+
+    def _processes(self, workers: int) -> ProcessPoolExecutor:
+        if self._pool is None or self._workers != workers:
+            self.close()
+            self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+            self._workers = workers
+        return self._pool
+
+    def close(self) -> None:
+        """End the processes that `pseudonyms` started; it starts them again when it needs them."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
 
 def _blind_batch(batch: list[bytes]) -> list[oprf.Blinded]:

@@ -267,7 +267,7 @@ def test_something_else_at_the_address_is_recognised(answer: bytes) -> None:
             self.end_headers()
             self.wfile.write(answer)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the name is BaseHTTPRequestHandler's
 
         def log_message(self, format: str, *args: object) -> None:
             pass

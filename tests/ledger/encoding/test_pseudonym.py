@@ -57,8 +57,16 @@ def test_large_inputs_travel_in_batches_and_processes_change_nothing() -> None:
     result = Pseudonymiser(alone, 1, PUBLIC).pseudonyms(identifiers)
     assert alone.batches == [BATCH, BATCH, 7]
     assert len(set(result)) == len(identifiers)
-    assert Pseudonymiser(shared, 1, PUBLIC).pseudonyms(identifiers, processes=2) == result
+    spread = Pseudonymiser(shared, 1, PUBLIC)
+    assert spread.pseudonyms(identifiers, processes=2) == result
     assert shared.batches == [BATCH, BATCH, 7]
+    liar = Pseudonymiser(Holder(oprf.generate_key()), 1, PUBLIC)
+    with pytest.raises(ProofError):
+        liar.pseudonyms(identifiers, processes=2)
+    for started in (spread, liar):
+        started.close()
+    assert spread.pseudonyms(identifiers[:1], processes=2) == result[:1]
+    spread.close()
 
 
 def test_a_holder_of_another_key_is_refused_before_it_is_asked() -> None:
