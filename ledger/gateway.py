@@ -241,6 +241,11 @@ class Gateway:
         code, status, agent, x25519, hpke = self._contracts["Consortium"].functions.memberOf(address).call()
         return Member(code, address, agent, _STATUS[status], bytes(x25519), bytes(hpke))
 
+    def role(self, name: str) -> bytes:
+        """Return a role's identifier, for `grantRole` and `revokeRole`."""
+        with self._speaking():
+            return bytes(self._contracts["Consortium"].functions[name]().call())
+
     def readers(self) -> list[Reader]:
         """Return the current readers."""
         current: dict[bytes, Reader] = {}

@@ -158,9 +158,8 @@ def to_table(batches: Iterable[OpenedBatch]) -> pa.Table:
             "log_index": np.full(n, batch.posted.log_index, np.uint32),
             "block": np.full(n, batch.posted.block, np.uint64),
         }
-        columns = (
-            place | {name: rows[name] for name in ROW.names or ()} | decode_intervals(rows, batch.policy)
-        )
+        packed = {name: rows[name] for name in ROW.names or ()}
+        columns: dict[str, npt.NDArray[Any]] = {**place, **packed, **decode_intervals(rows, batch.policy)}
         tables.append(
             pa.Table.from_arrays([_arrow(columns[f.name], f.type) for f in SEGMENT], schema=SEGMENT)
         )

@@ -56,7 +56,7 @@ pairs AS (
     coalesce(d.side = {int(Side.ON_US)}, false) AS on_us,
     coalesce(d.side = {int(Side.ON_US)} AND d.flags & {int(Flags.CASH_IN)} > 0, false) AS deposit,
     d.member IS NOT NULL AND c.member IS NOT NULL AS paired,
-    coalesce(d, c) AS any_half,
+    CASE WHEN d.member IS NULL THEN c ELSE d END AS any_half,
     greatest(d.amount_low, c.amount_low) AS low, least(d.amount_high, c.amount_high) AS high,
     greatest(d.time_low, c.time_low) AS since, least(d.time_high, c.time_high) AS until
   FROM d FULL OUTER JOIN c ON d.match_token = c.match_token AND d.nth = c.nth

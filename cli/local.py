@@ -1,0 +1,139 @@
+"""Processes of this machine: the embedded chain and a key holder, started when they are not running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from ledger.errors import ChainUnreachableError, ConfigurationError, KeyHolderError
+from ledger.home import Home
+from localchain import status
+
+__all__ = [
+    "CHAIN_ID",
+    "KEYHOLDER_FILE",
+    "chain_url",
+    "ensure_chain",
+    "ensure_keyholder",
+    "keyholder_url",
+    "stop",
+]
+
+CHAIN_ID: Final = 20_261
+
+#: Written by a serving key holder: where it listens.
+KEYHOLDER_FILE: Final = "endpoint.json"
+
+_START_SECONDS: Final = 60.0
+
+
+def chain_url(home: Home) -> str:
+    """Return the running embedded chain's endpoint.
+
+    Raises
+    ------
+    ChainUnreachableError
+        When it is not running.
+    """
+    state = status(home.chain)
+    if not state["running"] or state["url"] is None:
+        raise ChainUnreachableError(
+            "the embedded chain is not running",
+            where=str(home.chain),
+            next_step="Start it with `counterfoil chain start`, or name an endpoint with --chain.",
+        )
+    return str(state["url"])
+
+
+def ensure_chain(home: Home, *, port: int = 0, chain_id: int = CHAIN_ID) -> tuple[str, int | None]:
+    """Return the chain's endpoint, and the process started for it (None when it was running already)."""
+    state = status(home.chain)
+    if state["running"] and state["url"]:
+        return str(state["url"]), None
+    place = ["--home", str(home.chain), "--port", str(port), "--chain-id", str(chain_id)]
+    pid = _start(["localchain.server", *place], home.root / "chain.log")
+    url = _wait(lambda: status(home.chain)["url"], pid, home.root / "chain.log", "the embedded chain")
+    return url, pid
+
+
+def keyholder_url(folder: Path) -> str:
+    """Return a running key holder's address.
+
+    Raises
+    ------
+    KeyHolderError
+        When none is running.
+    """
+    url = _probe_keyholder(folder)
+    if url is None:
+        raise KeyHolderError(
+            "the key holder is not running",
+            where=str(folder),
+            next_step="Start it with `counterfoil keyholder serve`, or name one with --keyholder.",
+        )
+    return url
+
+
+def ensure_keyholder(home: Home, *, quota: int) -> tuple[str, int | None]:
+    """Return the key holder's address, and the process started for it (None when it was running already)."""
+    folder = home.keyholder()
+    url = _probe_keyholder(folder)
+    if url is not None:
+        return url, None
+    log = home.root / "keyholder.log"
+    pid = _start(["cli.main", "--home", str(home.root), "keyholder", "serve", "--quota", str(quota)], log)
+    return _wait(lambda: _probe_keyholder(folder), pid, log, "the key holder"), pid
+
+
+def _probe_keyholder(folder: Path) -> str | None:
+    try:
+        endpoint: dict[str, Any] = json.loads((folder / KEYHOLDER_FILE).read_text("utf-8"))
+        url = str(endpoint["url"])
+        httpx.get(f"{url}/healthz", timeout=2).raise_for_status()
+    except (OSError, ValueError, KeyError, httpx.HTTPError):
+        return None
+    return url
+
+
+def _start(module: list[str], log: Path) -> int:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", *module],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def _wait(probe: Callable[[], str | None], pid: int, log: Path, what: str) -> str:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        url = probe()
+        if url is not None:
+            return url
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            break
+        time.sleep(0.1)
+    tail = log.read_text("utf-8", errors="replace").strip().splitlines()[-3:]
+    raise ConfigurationError(f"{what} did not start: {' / '.join(tail)}", where=str(log))
+
+
+def stop(pid: int) -> None:
+    """Ask a process we started to stop, and wait until it has."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return

@@ -1,0 +1,112 @@
+"""Where state lives: one folder, with a room for each party."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["DeskHome", "Home", "MemberHome"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberHome:
+    """A member's folder: keys, vault, quarantined rows, flags received."""
+
+    root: Path
+
+    @property
+    def keys(self) -> Path:
+        """The key file."""
+        return self.root / "keys.json"
+
+    @property
+    def vault(self) -> Path:
+        """The SQLite file of records, pseudonyms and outbox."""
+        return self.root / "vault.sqlite"
+
+    @property
+    def quarantine(self) -> Path:
+        """The folder of rows kept apart, one CSV file for each reading."""
+        return self.root / "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class DeskHome:
+    """The desk's folder: keys, mirror, flags, and what it publishes."""
+
+    root: Path
+
+    @property
+    def keys(self) -> Path:
+        """The key file."""
+        return self.root / "keys.json"
+
+    @property
+    def mirror(self) -> Path:
+        """The folder of Parquet segments."""
+        return self.root / "mirror"
+
+    @property
+    def cases(self) -> Path:
+        """The SQLite file of flags."""
+        return self.root / "cases.sqlite"
+
+    @property
+    def log(self) -> Path:
+        """Published: every batch hash, 32 bytes each, in log order."""
+        return self.root / "public" / "log"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Published: the signed checkpoint of the log."""
+        return self.root / "public" / "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The state folder (``--home``)."""
+
+    root: Path
+
+    @property
+    def deployment(self) -> Path:
+        """Which chain and contracts this consortium is."""
+        return self.root / "deployment.json"
+
+    @property
+    def trust(self) -> Path:
+        """What an auditor pins."""
+        return self.root / "trust.json"
+
+    @property
+    def governance(self) -> Path:
+        """Keys of the operator and the officers, where they are kept on this machine."""
+        return self.root / "governance.json"
+
+    @property
+    def tokens(self) -> Path:
+        """Hashed access tokens of the API."""
+        return self.root / "tokens.json"
+
+    @property
+    def chain(self) -> Path:
+        """The embedded chain's folder."""
+        return self.root / "chain"
+
+    @property
+    def desk(self) -> DeskHome:
+        """The desk's folder."""
+        return DeskHome(self.root / "desk")
+
+    def keyholder(self, name: str = "1") -> Path:
+        """Return a key holder's folder."""
+        return self.root / "keyholders" / name
+
+    def member(self, agent: str) -> MemberHome:
+        """Return a member's folder."""
+        return MemberHome(self.root / "members" / agent)
+
+    def members(self) -> list[str]:
+        """Return the agents that have a folder here."""
+        folder = self.root / "members"
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
