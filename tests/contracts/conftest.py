@@ -1,0 +1,130 @@
+"""A deployed consortium on py-evm behind web3's tester provider; every test starts from the same snapshot."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from eth_abi import decode
+from eth_tester import EthereumTester, PyEVMBackend
+from eth_tester.exceptions import TransactionFailed
+from web3 import EthereumTesterProvider, Web3
+from web3.contract import Contract
+from web3.types import TxReceipt
+
+from contracts.artifacts import CONTRACTS, load
+
+GAS = 8_000_000
+X25519_KEY = b"x" * 32
+HPKE_KEY = b"h" * 32
+
+
+@dataclass
+class World:
+    """The four contracts, the accounts that act on them, and how to act."""
+
+    tester: EthereumTester
+    web3: Web3
+    contracts: dict[str, Contract] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        accounts = self.web3.eth.accounts
+        self.operator = accounts[0]
+        self.banks = accounts[1:4]
+        self.officers = accounts[4:7]
+        self.desk, self.auditor, self.stranger = accounts[7:10]
+        for name in CONTRACTS:
+            artifact = load(name)
+            argument = self.contracts["Consortium"].address if self.contracts else self.operator
+            factory = self.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+            receipt = self.do(factory.constructor(argument), self.operator)
+            self.contracts[name] = self.web3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
+        self.consortium = self.contracts["Consortium"]
+        self.ledger = self.contracts["BatchLedger"]
+        self.rules = self.contracts["RuleBook"]
+        self.cases = self.contracts["CaseLog"]
+
+    def do(self, call: Any, sender: str) -> TxReceipt:
+        """Send a transaction that must succeed."""
+        receipt = self.web3.eth.get_transaction_receipt(call.transact({"from": sender, "gas": GAS}))
+        assert receipt["status"] == 1
+        return receipt
+
+    def refuses(self, call: Any, sender: str, error: str, *args: Any) -> None:
+        """Check that a transaction fails with exactly this error and leaves no event."""
+        with pytest.raises(TransactionFailed) as caught:
+            call.call({"from": sender, "gas": GAS})
+        assert self._decoded(str(caught.value)) == (error, args)
+        receipt = self.web3.eth.get_transaction_receipt(call.transact({"from": sender, "gas": GAS}))
+        assert receipt["status"] == 0
+        assert receipt["logs"] == []
+
+    def events(self, contract: Contract, name: str) -> list[dict[str, Any]]:
+        """All events of one name, in chain order."""
+        return [dict(entry["args"]) for entry in contract.events[name]().get_logs(from_block=0)]
+
+    def grant(self, role: str, account: str) -> None:
+        """Let the operator, who is admin, grant a role."""
+        role_id = self.consortium.functions[role]().call()
+        self.do(self.consortium.functions.grantRole(role_id, account), self.operator)
+
+    def admit(self, bank: str, agent: str) -> int:
+        """Admit a bank and return its code."""
+        self.do(self.consortium.functions.admitMember(bank, agent, X25519_KEY, HPKE_KEY), self.operator)
+        return int(self.consortium.functions.requireActive(bank).call())
+
+    def publish(self, document: bytes) -> bytes:
+        """Publish an encoding policy and return its hash."""
+        self.do(self.consortium.functions.publishPolicy(document), self.operator)
+        return hashlib.sha256(document).digest()
+
+    def open_epoch(self, epoch: int, starts_at: int = 0) -> None:
+        """Open an epoch of the pseudonym key."""
+        self.do(self.consortium.functions.openEpoch(epoch, starts_at, b"p" * 32, []), self.operator)
+
+    def _decoded(self, message: str) -> tuple[str, tuple[Any, ...]]:
+        raw = ast.literal_eval(message.removeprefix("execution reverted: "))
+        for contract in self.contracts.values():
+            for entry in contract.abi:
+                if entry["type"] != "error":
+                    continue
+                types = [item["type"] for item in entry["inputs"]]
+                if Web3.keccak(text=f"{entry['name']}({','.join(types)})")[:4] == raw[:4]:
+                    values = zip(types, decode(types, raw[4:]), strict=True)
+                    return entry["name"], tuple(
+                        Web3.to_checksum_address(value) if kind == "address" else value
+                        for kind, value in values
+                    )
+        raise AssertionError(f"no contract has an error {raw[:4].hex()}")
+
+
+@pytest.fixture(scope="session")
+def deployed() -> World:
+    tester = EthereumTester(PyEVMBackend())
+    return World(tester, Web3(EthereumTesterProvider(tester)))
+
+
+@pytest.fixture
+def world(deployed: World) -> Iterator[World]:
+    """The contracts as deployed, with nothing done to them."""
+    snapshot = deployed.tester.take_snapshot()
+    yield deployed
+    deployed.tester.revert_to_snapshot(snapshot)
+
+
+@pytest.fixture
+def staffed(world: World) -> World:
+    """Two banks admitted, roles granted, epoch 1 open, one policy published."""
+    world.admit(world.banks[0], "ALPHDEFF")
+    world.admit(world.banks[1], "BETAFRPP")
+    for officer in world.officers:
+        world.grant("OFFICER_ROLE", officer)
+    world.grant("DESK_ROLE", world.desk)
+    world.grant("AUDITOR_ROLE", world.auditor)
+    world.open_epoch(1)
+    world.publish(b'{"policy":1}')
+    return world

@@ -1,0 +1,163 @@
+"""Posting: the rules of a single batch, the header's bytes, and what a batch costs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from dataclasses import dataclass, replace
+
+import pytest
+
+ROWS_ROOT = b"r" * 32
+
+
+def header_bytes(world, member, sequence, previous, epoch, policy, rows, root):
+    """The packed header, written again from the format's description."""
+    return (
+        struct.pack(">BBQ", 1, 1, world.web3.eth.chain_id)
+        + bytes.fromhex(world.ledger.address[2:])
+        + bytes.fromhex(member[2:])
+        + struct.pack(">Q", sequence)
+        + previous
+        + struct.pack(">I", epoch)
+        + policy
+        + struct.pack(">I", rows)
+        + root
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    sequence: int = 0
+    previous: bytes = bytes(32)
+    epoch: int = 1
+    policy: bytes = hashlib.sha256(b'{"policy":1}').digest()
+    rows: int = 3
+    root: bytes = ROWS_ROOT
+    payload: bytes = b"sealed"
+
+    def call(self, world):
+        return world.ledger.functions.post(
+            self.sequence, self.previous, self.epoch, self.policy, self.rows, self.root, self.payload
+        )
+
+    def hash(self, world, member):
+        header = header_bytes(
+            world, member, self.sequence, self.previous, self.epoch, self.policy, self.rows, self.root
+        )
+        return hashlib.sha256(header).digest()
+
+
+def test_a_batch_is_chained_numbered_and_stands_in_the_event(staffed):
+    bank, other = staffed.banks[:2]
+    first = Batch()
+    staffed.do(first.call(staffed), bank)
+    staffed.do(Batch(payload=b"of another").call(staffed), other)
+    second = Batch(sequence=1, previous=first.hash(staffed, bank), rows=4096, payload=b"more")
+    staffed.do(second.call(staffed), bank)
+
+    events = staffed.events(staffed.ledger, "BatchPosted")
+    assert [(event["member"], event["sequence"], event["logIndex"]) for event in events] == [
+        (bank, 0, 0),
+        (other, 0, 1),
+        (bank, 1, 2),
+    ]
+    assert events[2] == {
+        "member": bank,
+        "sequence": 1,
+        "logIndex": 2,
+        "batchHash": second.hash(staffed, bank),
+        "previousHash": first.hash(staffed, bank),
+        "epoch": 1,
+        "policyHash": second.policy,
+        "rowCount": 4096,
+        "rowsRoot": ROWS_ROOT,
+        "payload": b"more",
+    }
+    functions = staffed.ledger.functions
+    assert functions.headOf(bank).call() == [2, second.hash(staffed, bank)]
+    assert functions.headOf(staffed.stranger).call() == [0, bytes(32)]
+    assert functions.logSize().call() == 3
+    assert functions.consortium().call() == staffed.consortium.address
+
+
+def test_the_chain_computes_the_header_it_was_given_by_nobody(staffed):
+    bank = staffed.banks[0]
+    arguments = (bank, 7, b"\x07" * 32, 1, b"\x08" * 32, 12, b"\x09" * 32)
+    expected = header_bytes(staffed, *arguments)
+    assert len(expected) == 162
+    assert staffed.ledger.functions.headerBytes(*arguments).call() == expected
+    assert Batch().call(staffed).call({"from": bank}) == Batch().hash(staffed, bank)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "args"),
+    [
+        ({"sequence": 1}, "BatchLedgerUnexpectedSequence", (0, 1)),
+        ({"previous": b"\x01" * 32}, "BatchLedgerUnexpectedPreviousHash", (bytes(32), b"\x01" * 32)),
+        ({"epoch": 2}, "BatchLedgerUnknownEpoch", (2,)),
+        ({"policy": b"\x02" * 32}, "BatchLedgerUnknownPolicy", (b"\x02" * 32,)),
+        ({"policy": bytes(32)}, "BatchLedgerUnknownPolicy", (bytes(32),)),
+        ({"rows": 0}, "BatchLedgerInvalidRowCount", (0,)),
+        ({"rows": 4097}, "BatchLedgerInvalidRowCount", (4097,)),
+        ({"payload": b""}, "BatchLedgerEmptyPayload", ()),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(staffed, change, error, args):
+    bank = staffed.banks[0]
+    staffed.refuses(replace(Batch(), **change).call(staffed), bank, error, *args)
+    assert staffed.ledger.functions.headOf(bank).call() == [0, bytes(32)]
+    assert staffed.ledger.functions.logSize().call() == 0
+
+
+def test_a_posted_batch_cannot_be_posted_again(staffed):
+    bank = staffed.banks[0]
+    staffed.do(Batch().call(staffed), bank)
+    staffed.refuses(Batch().call(staffed), bank, "BatchLedgerUnexpectedSequence", 1, 0)
+    resealed = Batch(payload=b"sealed anew")
+    staffed.refuses(resealed.call(staffed), bank, "BatchLedgerUnexpectedSequence", 1, 0)
+    unchained = Batch(sequence=1)
+    head = Batch().hash(staffed, bank)
+    staffed.refuses(unchained.call(staffed), bank, "BatchLedgerUnexpectedPreviousHash", head, bytes(32))
+
+
+def test_one_member_cannot_continue_the_chain_of_another(staffed):
+    bank, other = staffed.banks[:2]
+    staffed.do(Batch().call(staffed), bank)
+    stolen = Batch(sequence=1, previous=Batch().hash(staffed, bank))
+    staffed.refuses(stolen.call(staffed), other, "BatchLedgerUnexpectedSequence", 0, 1)
+
+
+def test_only_active_members_post(staffed):
+    bank = staffed.banks[0]
+    for outsider in (staffed.operator, staffed.desk, staffed.officers[0], staffed.stranger):
+        staffed.refuses(Batch().call(staffed), outsider, "ConsortiumNotMember", outsider)
+    staffed.do(staffed.consortium.functions.suspendMember(bank), staffed.operator)
+    staffed.refuses(Batch().call(staffed), bank, "ConsortiumMemberSuspended", bank)
+    staffed.do(staffed.consortium.functions.revokeMember(bank), staffed.operator)
+    staffed.refuses(Batch().call(staffed), bank, "ConsortiumMemberRevoked", bank)
+
+
+def test_nothing_is_posted_while_paused(staffed):
+    staffed.do(staffed.consortium.functions.pause(), staffed.operator)
+    staffed.refuses(Batch().call(staffed), staffed.banks[0], "BatchLedgerPaused")
+    staffed.do(staffed.consortium.functions.unpause(), staffed.operator)
+    staffed.do(Batch().call(staffed), staffed.banks[0])
+
+
+def test_older_epochs_and_policies_remain_good(staffed):
+    staffed.open_epoch(2)
+    staffed.publish(b'{"policy":2}')
+    staffed.do(Batch().call(staffed), staffed.banks[0])
+
+
+def test_gas_per_row_of_a_full_batch(staffed, record_property):
+    """800 rows of 136 bytes cost little more than the calldata floor of 40 gas per byte."""
+    rows, width = 800, 136
+    receipt = staffed.do(Batch(rows=rows, payload=os.urandom(rows * width)).call(staffed), staffed.banks[0])
+    gas = receipt["gasUsed"]
+    record_property("gas_800_rows", gas)
+    record_property("gas_per_row", gas / rows)
+    floor = 40 * width
+    assert floor * 0.99 < gas / rows < floor * 1.02

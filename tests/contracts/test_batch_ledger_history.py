@@ -1,0 +1,184 @@
+"""A state machine against the ledger: whatever happens, no gap, no duplicate, and history never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+BANK = st.integers(0, 2)
+FAULTS = ["sequence", "previous", "epoch", "policy", "rows", "payload", "stolen"]
+
+
+class History(RuleBasedStateMachine):
+    """A consortium of three banks beside a model of plain Python values."""
+
+    world = None  # set by the test
+
+    def __init__(self):
+        super().__init__()
+        self.snapshot = self.world.tester.take_snapshot()
+        self.status = ["none"] * 3
+        self.paused = False
+        self.heads = [(0, bytes(32))] * 3
+        self.log = []
+
+    def teardown(self):
+        self.world.tester.revert_to_snapshot(self.snapshot)
+
+    @initialize()
+    def start(self):
+        self.world.open_epoch(1)
+        self.policy = self.world.publish(b"{}")
+
+    # ------------------------------------------------------------ the consortium changes
+
+    @precondition(lambda self: "none" in self.status)
+    @rule()
+    def admit(self):
+        bank = self.status.index("none")
+        self.world.admit(self.world.banks[bank], f"BANK{bank}")
+        self.status[bank] = "active"
+
+    @rule(bank=BANK, change=st.sampled_from(["suspend", "reinstate", "revoke"]))
+    def change_status(self, bank, change):
+        before, after = {
+            "suspend": ({"active"}, "suspended"),
+            "reinstate": ({"suspended"}, "active"),
+            "revoke": ({"active", "suspended"}, "revoked"),
+        }[change]
+        if self.status[bank] in before:
+            call = self.world.consortium.functions[f"{change}Member"](self.world.banks[bank])
+            self.world.do(call, self.world.operator)
+            self.status[bank] = after
+
+    @precondition(lambda self: "active" in self.status)
+    @rule()
+    def pause_or_resume(self):
+        functions = self.world.consortium.functions
+        self.world.do(functions.unpause() if self.paused else functions.pause(), self.world.operator)
+        self.paused = not self.paused
+
+    # ------------------------------------------------------------ banks post
+
+    @rule(bank=BANK, rows=st.integers(1, 4096), payload=st.binary(min_size=1, max_size=40))
+    def post(self, bank, rows, payload):
+        self._post(bank, self._next(bank, rows=rows, payload=payload))
+
+    @rule(bank=BANK, fault=st.sampled_from(FAULTS), other=BANK)
+    def post_faulty(self, bank, fault, other):
+        sequence, head = self.heads[bank]
+        changed = {
+            "sequence": {"sequence": sequence + 1},
+            "previous": {"previous": hashlib.sha256(head).digest()},
+            "epoch": {"epoch": 2},
+            "policy": {"policy": bytes(32)},
+            "rows": {"rows": 4097},
+            "payload": {"payload": b""},
+            "stolen": {"sequence": self.heads[other][0] + 1, "previous": self.heads[other][1]},
+        }[fault]
+        self._post(bank, self._next(bank) | changed)
+
+    @precondition(lambda self: self.log)
+    @rule(data=st.data())
+    def replay(self, data):
+        member, batch = data.draw(st.sampled_from(self.log))[:2]
+        self._post(member, batch)
+
+    # ------------------------------------------------------------ what must always hold
+
+    @invariant()
+    def heads_and_size_are_the_models(self):
+        functions = self.world.ledger.functions
+        for bank, expected in zip(self.world.banks, self.heads, strict=True):
+            assert tuple(functions.headOf(bank).call()) == expected
+        assert functions.logSize().call() == len(self.log)
+
+    @invariant()
+    def history_is_what_was_accepted(self):
+        events = self.world.events(self.world.ledger, "BatchPosted")
+        assert [event["logIndex"] for event in events] == list(range(len(self.log)))
+        for event, (bank, batch, batch_hash) in zip(events, self.log, strict=True):
+            assert event["member"] == self.world.banks[bank]
+            assert (event["sequence"], event["previousHash"]) == (batch["sequence"], batch["previous"])
+            assert (event["batchHash"], event["payload"]) == (batch_hash, batch["payload"])
+
+    # ------------------------------------------------------------ the model
+
+    def _next(self, bank, rows=1, payload=b"sealed"):
+        sequence, head = self.heads[bank]
+        return {
+            "sequence": sequence,
+            "previous": head,
+            "epoch": 1,
+            "policy": self.policy,
+            "rows": rows,
+            "root": hashlib.sha256(payload).digest(),
+            "payload": payload,
+        }
+
+    def _post(self, bank, batch):
+        call = self.world.ledger.functions.post(*batch.values())
+        error = self._expected_error(bank, batch)
+        if error is not None:
+            self.world.refuses(call, self.world.banks[bank], *error)
+            return
+        self.world.do(call, self.world.banks[bank])
+        batch_hash = self._hash(bank, batch)
+        self.heads[bank] = (batch["sequence"] + 1, batch_hash)
+        self.log.append((bank, batch, batch_hash))
+
+    def _expected_error(self, bank, batch):
+        account = self.world.banks[bank]
+        sequence, head = self.heads[bank]
+        membership = {
+            "none": "ConsortiumNotMember",
+            "suspended": "ConsortiumMemberSuspended",
+            "revoked": "ConsortiumMemberRevoked",
+        }.get(self.status[bank])
+        checks = [
+            (self.paused, ("BatchLedgerPaused",)),
+            (membership, (membership, account)),
+            (batch["sequence"] != sequence, ("BatchLedgerUnexpectedSequence", sequence, batch["sequence"])),
+            (batch["previous"] != head, ("BatchLedgerUnexpectedPreviousHash", head, batch["previous"])),
+            (batch["epoch"] != 1, ("BatchLedgerUnknownEpoch", batch["epoch"])),
+            (batch["policy"] != self.policy, ("BatchLedgerUnknownPolicy", batch["policy"])),
+            (not 0 < batch["rows"] <= 4096, ("BatchLedgerInvalidRowCount", batch["rows"])),
+            (not batch["payload"], ("BatchLedgerEmptyPayload",)),
+        ]
+        return next((error for failed, error in checks if failed), None)
+
+    def _hash(self, bank, batch):
+        return hashlib.sha256(
+            struct.pack(">BBQ", 1, 1, self.world.web3.eth.chain_id)
+            + bytes.fromhex(self.world.ledger.address[2:] + self.world.banks[bank][2:])
+            + struct.pack(">Q", batch["sequence"])
+            + batch["previous"]
+            + struct.pack(">I", batch["epoch"])
+            + batch["policy"]
+            + struct.pack(">I", batch["rows"])
+            + batch["root"]
+        ).digest()
+
+
+def test_no_gap_no_duplicate_and_history_never_changes(world):
+    History.world = world
+    run_state_machine_as_test(
+        History,
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
