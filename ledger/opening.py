@@ -151,7 +151,7 @@ def to_table(batches: Iterable[OpenedBatch]) -> pa.Table:
     tables = []
     for batch in batches:
         rows, n = batch.rows, len(batch.rows)
-        place = {
+        place: dict[str, npt.NDArray[Any]] = {
             "member": np.full(n, batch.member.code, np.uint16),
             "sequence": np.full(n, batch.posted.header.sequence, np.uint32),
             "row_index": np.arange(n, dtype=np.uint32),
@@ -159,7 +159,7 @@ def to_table(batches: Iterable[OpenedBatch]) -> pa.Table:
             "block": np.full(n, batch.posted.block, np.uint64),
         }
         packed = {name: rows[name] for name in ROW.names or ()}
-        columns: dict[str, npt.NDArray[Any]] = {**place, **packed, **decode_intervals(rows, batch.policy)}
+        columns = {**place, **packed, **decode_intervals(rows, batch.policy)}
         tables.append(
             pa.Table.from_arrays([_arrow(columns[f.name], f.type) for f in SEGMENT], schema=SEGMENT)
         )

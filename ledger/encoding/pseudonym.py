@@ -1,19 +1,10 @@
 """From identifiers to pseudonyms: 16 bytes that a holder of the epoch's key helped to make, unseeing.
 
-An identifier has one of four forms, and one spelling (`normalise_identifier`)::
-
-    iban:DE89370400440532013000      an IBAN, which is unique by itself
-    acct:EXAMPLEXXX:12345            a proprietary account number, which means nothing without its bank
-    lei:529900T8BM49AURSDO55         a legal person
-    person:<scheme>:<id>             a natural person, in a scheme that the banks share
-
 The pseudonym is the VOPRF output (`ledger.encoding.oprf`) under the key of the epoch, truncated to 16 bytes.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,21 +13,14 @@ from multiprocessing import get_context
 from typing import NamedTuple, Protocol
 
 from ledger.encoding import oprf
-from ledger.errors import InputError
+from ledger.encoding.identifiers import normalise_identifier
 
-__all__ = ["BATCH", "PSEUDONYM_SIZE", "Evaluation", "KeyHolder", "Pseudonymiser", "normalise_identifier"]
+__all__ = ["BATCH", "PSEUDONYM_SIZE", "Evaluation", "KeyHolder", "Pseudonymiser"]
 
 #: Bytes of a pseudonym.
 PSEUDONYM_SIZE = 16
 #: Identifiers sent to a holder in one request.
 BATCH = 512
-
-_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
-_LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}", re.ASCII)
-_AGENT = re.compile(r"[A-Z0-9_.-]{1,35}", re.ASCII)
-_SCHEME = re.compile(r"[a-z0-9_.-]{1,35}", re.ASCII)
-_MAX_IDENTIFIER = 1024
-_FORMS = "iban:…, acct:<agent>:<number>, lei:… or person:<scheme>:<id>"
 
 
 class Evaluation(NamedTuple):
@@ -186,72 +170,3 @@ def _blind_batch(batch: list[bytes]) -> list[oprf.Blinded]:
 def _finalize_batch(blinded: list[oprf.Blinded], evaluation: Evaluation, public_key: bytes) -> list[bytes]:
     outputs = oprf.finalize(blinded, evaluation.elements, evaluation.proof, public_key)
     return [output[:PSEUDONYM_SIZE] for output in outputs]
-
-
-def normalise_identifier(text: str) -> str:
-    """Give an identifier its one spelling.
-
-    IBAN and LEI: upper case, without white space, check digits right. Agents in upper case, schemes in lower
-    case. Numbers of accounts and persons are kept as they are, but for outer white space and Unicode
-    normal form (NFC).
-
-    Raises
-    ------
-    InputError
-        When `text` has none of the four forms. The message does not repeat the identifier.
-
-    Examples
-    --------
-    >>> normalise_identifier("IBAN:de89 3704 0044 0532 0130 00")
-    'iban:DE89370400440532013000'
-    """
-    kind, colon, rest = unicodedata.normalize("NFC", text).strip().partition(":")
-    kind = kind.lower()
-    if not colon or kind not in _NORMALISE:
-        raise InputError(f"an identifier has none of the forms {_FORMS}")
-    normal = f"{kind}:{_NORMALISE[kind](rest)}"
-    try:
-        size = len(normal.encode())
-    except UnicodeEncodeError as error:
-        raise InputError("an identifier cannot be written in UTF-8") from error
-    if size > _MAX_IDENTIFIER:
-        raise InputError(f"an identifier takes {size} bytes, more than {_MAX_IDENTIFIER}")
-    return normal
-
-
-def _iban(text: str) -> str:
-    iban = "".join(text.split()).upper()
-    if not _IBAN.fullmatch(iban) or _mod_97(iban[4:] + iban[:4]) != 1:
-        raise InputError("an identifier starts with iban: but is not a valid IBAN")
-    return iban
-
-
-def _lei(text: str) -> str:
-    lei = "".join(text.split()).upper()
-    if not _LEI.fullmatch(lei) or _mod_97(lei) != 1:
-        raise InputError("an identifier starts with lei: but is not a valid LEI")
-    return lei
-
-
-def _account(text: str) -> str:
-    agent, _, number = text.partition(":")
-    agent, number = agent.strip().upper(), number.strip()
-    if not _AGENT.fullmatch(agent) or not number or "\n" in number:
-        raise InputError("an identifier starts with acct: but is not acct:<agent>:<number>")
-    return f"{agent}:{number}"
-
-
-def _person(text: str) -> str:
-    scheme, _, identity = text.partition(":")
-    scheme, identity = scheme.strip().lower(), identity.strip()
-    if not _SCHEME.fullmatch(scheme) or not identity or "\n" in identity:
-        raise InputError("an identifier starts with person: but is not person:<scheme>:<id>")
-    return f"{scheme}:{identity}"
-
-
-def _mod_97(text: str) -> int:
-    """Check digits of ISO 7064 MOD 97-10: letters count from 10, a valid text leaves 1."""
-    return int("".join(str(int(character, 36)) for character in text)) % 97
-
-
-_NORMALISE = {"iban": _iban, "acct": _account, "lei": _lei, "person": _person}

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from ledger.encoding.bands import MAX_AMOUNT
 from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_EXPONENT
+from ledger.encoding.identifiers import account_identifier, party_identifier
+from ledger.errors import InputError
 from ledger.schema import FIELDS, OPTIONAL_FIELDS, Channel, PartyType, Side
 
 __all__ = ["FieldProblem", "Transaction", "TransactionReader"]
@@ -19,10 +21,6 @@ _MAX_TEXT: Final = 140
 _CLOCK_SKEW: Final = 300
 _CACHED: Final = 100_000
 _AGENT: Final = re.compile(r"[A-Z0-9_.-]{1,35}")
-_IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
-_LEI: Final = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
-_PROPRIETARY: Final = re.compile(r"acct:[A-Z0-9_.-]{1,35}:\S.*")
-_PERSON: Final = re.compile(r"person:[A-Za-z0-9_.-]+:\S+")
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 _CHANNELS: Final = {c.name.lower() for c in Channel if c is not Channel.UNKNOWN}
 _PARTY_TYPES: Final = {p.name.lower() for p in PartyType if p is not PartyType.UNKNOWN}
@@ -210,35 +208,20 @@ def _agent(name: str) -> Callable[[str], str]:
 
 
 def _account(name: str, text: str, agent: str) -> str:
-    """Give an account its scheme: a proprietary number means nothing without its bank."""
-    if text.startswith("acct:"):
-        if not _PROPRIETARY.fullmatch(text):
-            raise FieldProblem(name, f"{text!r} is not acct:<agent>:<number>")
-        return text
-    bare = text[5:] if text[:5].lower() == "iban:" else text
-    iban = bare.replace(" ", "").upper()
-    if _IBAN.fullmatch(iban) and _mod97(iban[4:] + iban[:4]) == 1:
-        return f"iban:{iban}"
-    if bare is not text:
-        raise FieldProblem(name, f"{text!r} is not an IBAN: its check digits are wrong")
-    return f"acct:{agent}:{text}"
+    try:
+        return account_identifier(text, agent)
+    except InputError as error:
+        raise FieldProblem(name, f"{text!r}: {error.what}") from None
 
 
 def _party(name: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if _PERSON.fullmatch(text):
-            return text
-        lei = (text[4:] if text[:4].lower() == "lei:" else text).upper()
-        if _LEI.fullmatch(lei) and _mod97(lei) == 1:
-            return f"lei:{lei}"
-        raise FieldProblem(name, f"{text!r} is neither a valid LEI nor person:<scheme>:<id>")
+        try:
+            return party_identifier(text)
+        except InputError:
+            raise FieldProblem(name, f"{text!r} is neither a valid LEI nor person:<scheme>:<id>") from None
 
     return parse
-
-
-def _mod97(text: str) -> int:
-    """ISO 7064 MOD 97-10 over digits, letters counting from 10."""
-    return int("".join(str(int(c, 36)) for c in text)) % 97
 
 
 def _amount(text: str) -> str:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.encoding import oprf
+from ledger.encoding.identifiers import normalise_identifier
 from ledger.encoding.oprf import ElementError, ProofError
-from ledger.encoding.pseudonym import BATCH, Evaluation, Pseudonymiser, normalise_identifier
+from ledger.encoding.pseudonym import BATCH, Evaluation, Pseudonymiser
 from ledger.errors import InputError
 
 SECRET, PUBLIC = oprf.derive_key_pair(bytes(32), b"pseudonym tests")
