@@ -50,10 +50,8 @@ def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
     for names in _SIDES:
         columns = [table.column(name).fill_null(-1).to_numpy() for name in names]
         near = np.ones(table.num_rows, np.bool_)
-        for column, values in zip(
-            columns, zip(*((r.member, r.sequence, r.index) for r in wanted)), strict=False
-        ):
-            near &= np.isin(column, values)
+        for column, name in zip(columns, ("member", "sequence", "index"), strict=True):
+            near &= np.isin(column, [getattr(ref, name) for ref in wanted])
         for row in np.flatnonzero(near).tolist():
             place = RowRef(*(int(column[row]) for column in columns))
             if place in wanted:

@@ -1,7 +1,7 @@
-"""What can be said of an account in numbers: a scikit-learn transformer, each feature with meaning and unit.
+"""What can be said of an account in numbers: a scikit-learn transformer whose features are documented.
 
-Amounts are geometric middles of their intervals, in log10 of minor units of whichever currency; times are lower
-ends. A feature never is an identifier, nor anything that depends on the order of rows or their place.
+Amounts are geometric middles of their intervals, in log10 of minor units of whichever currency; times are
+lower ends. A feature never is an identifier, nor anything that depends on the order of rows or their place.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _ends(graph: TemporalGraph, inward: bool) -> tuple[npt.NDArray[np.int32], np
 def _count(inward: bool) -> Callable[[Context, int], Floats]:
     def compute(context: Context, window: int) -> Floats:
         own, _ = _ends(context.graph, inward)
-        return np.log10(1.0 + np.bincount(own, minlength=context.graph.accounts))
+        return np.asarray(np.log10(1.0 + np.bincount(own, minlength=context.graph.accounts)))
 
     return compute
 

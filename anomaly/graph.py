@@ -1,4 +1,4 @@
-"""The temporal graph of transfers: accounts are vertices, payments are edges with intervals for time and amount.
+"""The temporal graph of transfers: accounts are vertices, payments edges with intervals for time and amount.
 
 Order in time is defined here and nowhere else. A time is an interval [low, high): two payments in one
 bucket have *no* order, whatever stands first in a file. A payment *can* follow another when some pair of
@@ -73,6 +73,8 @@ class TemporalGraph:
     desk : (n,) bool
         Per vertex, whether it is a cash desk or nobody: mostly the bank's side of cash payments. Desks take
         part in no path and are nobody's counterparty.
+    kind : (n,) int32
+        Per vertex, what its owner is (`ledger.schema.PartyType`; 0 where nobody told).
     src, dst : int32
     t_low, t_high : int64
         Unix seconds, [low, high).
@@ -92,6 +94,7 @@ class TemporalGraph:
     pseudonyms: list[bytes]
     agents: Indices
     desk: Mask
+    kind: Indices
     parties: list[bytes]
     src: Indices
     dst: Indices
@@ -128,7 +131,9 @@ class TemporalGraph:
     @cached_property
     def usable(self) -> Mask:
         """Edges that can be part of a path: no self-loop, no desk at either end."""
-        return (self.src != self.dst) & ~self.desk[self.src] & ~self.desk[self.dst]
+        return np.asarray(
+            (self.src != self.dst) & ~self.desk[self.src] & ~self.desk[self.dst], dtype=np.bool_
+        )
 
     @cached_property
     def amount(self) -> npt.NDArray[np.float64]:
@@ -192,22 +197,28 @@ class TemporalGraph:
         if n and pseudonyms[0] == _NOBODY:
             desk[0] = True
 
+        kinds = [_filled(table, f"{side}_party_type", 0) for side in ("debtor", "creditor")]
+        kind = np.zeros(n, dtype=np.int64)
+        np.maximum.at(kind, src, kinds[0])
+        np.maximum.at(kind, dst, kinds[1])
+
         currency = _filled(table, "currency", 0)
         high = np.minimum(columns["amount_high"], OPEN_AMOUNT)
         low = np.minimum(columns["amount_low"], OPEN_AMOUNT)
         place = [_filled(table, name, -1) for name in reversed(_PLACE)]
         content = [flags, currency, high, low, dst, src, columns["time_high"], columns["time_low"]]
         order = np.lexsort((*place, *content)).astype(np.int64)
-        src, dst = src[order].astype(np.int32), dst[order].astype(np.int32)
-        out_ptr, out_edge = _adjacency(src, n)
-        in_ptr, in_edge = _adjacency(dst, n)
+        source, target = src[order].astype(np.int32), dst[order].astype(np.int32)
+        out_ptr, out_edge = _adjacency(source, n)
+        in_ptr, in_edge = _adjacency(target, n)
         return cls(
             pseudonyms=pseudonyms,
             agents=keeper.astype(np.int32),
             desk=desk,
+            kind=kind.astype(np.int32),
             parties=parties,
-            src=src,
-            dst=dst,
+            src=source,
+            dst=target,
             t_low=columns["time_low"][order],
             t_high=columns["time_high"][order],
             amount_low=low[order],
@@ -270,7 +281,7 @@ def _check(columns: dict[str, Ints]) -> None:
 
 
 def _numbered(table: pa.Table, first: str, second: str) -> tuple[list[bytes], Ints]:
-    """Number the distinct values of two columns, ascending, null as the all-zero pseudonym."""
+    """Give numbers to the distinct values of two columns, ascending, null as the all-zero pseudonym."""
     chunks = [c for name in (first, second) for c in table.column(name).chunks]
     if not chunks:
         return [], np.zeros(0, dtype=np.int64)

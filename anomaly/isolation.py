@@ -1,7 +1,7 @@
 """What has no name: accounts that an isolation forest separates from all others in few cuts.
 
-Only a small share of accounts is told, and each flag says which features make it stand out, as robust z-scores
-(distance from the median in units of the scaled median absolute deviation).
+Only a small share of accounts is told, and each flag says which features make it stand out, as robust
+z-scores (distance from the median in units of the scaled median absolute deviation).
 
 References
 ----------

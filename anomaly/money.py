@@ -9,9 +9,9 @@ __all__ = ["ALPHA", "EXPONENT", "NUMERIC", "amount_range", "major_units"]
 _KNOWN = [c for c in iso4217.Currency if c.number is not None and c.exponent is not None]
 
 #: ISO 4217 alphabetic to numeric code, and back; numeric code to the number of decimals.
-NUMERIC: dict[str, int] = {c.code: int(c.number) for c in _KNOWN}
-ALPHA: dict[int, str] = {int(c.number): c.code for c in _KNOWN}
-EXPONENT: dict[int, int] = {int(c.number): int(c.exponent) for c in _KNOWN}
+NUMERIC: dict[str, int] = {c.code: int(c.number or 0) for c in _KNOWN}
+ALPHA: dict[int, str] = {int(c.number or 0): c.code for c in _KNOWN}
+EXPONENT: dict[int, int] = {int(c.number or 0): int(c.exponent or 0) for c in _KNOWN}
 
 
 def major_units(minor: float, currency: int) -> float:

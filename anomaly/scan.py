@@ -227,10 +227,9 @@ def _flag(
     each = amount_range(int(lows[mine].min()), int(highs[mine].max()), main)
     together = amount_range(int(lows[mine].sum()), int(highs[mine].sum()), main)
     more = "" if len(currencies) == 1 else f" and {len(currencies) - 1} more currencies"
-    sentence = (
-        f"{detector.lead(graph, candidate)}: {_count(len(accounts), 'account')} at {_count(len(banks), 'bank')}, "
-        f"{_count(len(edges), 'payment')} of {each} each ({together} together{more}) within {_span(end - begin)}."
-    )
+    who = f"{_count(len(accounts), 'account')} at {_count(len(banks), 'bank')}"
+    what = f"{_count(len(edges), 'payment')} of {each} each ({together} together{more})"
+    sentence = f"{detector.lead(graph, candidate)}: {who}, {what} within {_span(end - begin)}."
     certainty: Certainty = "certain" if candidate.certain else "possible"
     total = major_units(float(np.sqrt(float(lows[mine].sum()) * float(highs[mine].sum()))), main)
     return Flag(

@@ -121,7 +121,7 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
     value = pd.to_numeric(amount, errors="coerce").astype("float64")
     for wrong, what in (
         (seconds.isna(), "a row has no readable time"),
-        (~np.isfinite(value) | (value < 0) | (value > 1e13), "a row has no amount between 0 and 10^13"),
+        (~value.between(0, 1e13), "a row has no amount between 0 and 10^13"),
         (code.isna(), "a row has no ISO 4217 currency"),
         (from_account.isna() | to_account.isna(), "a row lacks an account"),
     ):
@@ -177,10 +177,8 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
     )
 
 
-def _pseudonyms(
-    bank: pd.Series[str], account: pd.Series[str]
-) -> tuple[pa.Array, dict[str, tuple[str, str]]]:
-    """Number the accounts of a file without a key: nothing is hidden, and the names are kept beside."""
+def _pseudonyms(bank: pd.Series[str], account: pd.Series[str]) -> tuple[pa.Array, dict[str, tuple[str, str]]]:
+    """Make pseudonyms without a key: nothing is hidden, and the names are kept beside."""
     keys = pd.Series(list(zip(bank.fillna("").astype(str), account.astype(str), strict=True)), dtype=object)
     codes, distinct = pd.factorize(keys)
     digests = [sha256(f"acct:{b}:{a}".encode()).digest()[:PSEUDONYM_BYTES] for b, a in distinct]
@@ -217,8 +215,7 @@ def _flags(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.i
             flags |= np.where(frame[name].astype(str).str.lower().isin(("true", "1")), int(bit), 0)
     if "channel" in frame:
         names = {member.name.lower(): int(member) for member in Channel}
-        channel = (
-            frame["channel"].astype(str).str.lower().map(names).fillna(0).astype("int64").to_numpy(copy=True)
-        )
+        named = frame["channel"].astype(str).str.lower().map(names)
+        channel |= named.fillna(0).astype("int64").to_numpy()
     channel[flags > 0] = int(Channel.CASH)
     return flags, channel

@@ -1,7 +1,8 @@
 """Fan-in and fan-out: many counterparties at once, by the account's own measure.
 
-Criteria, so that shops and payroll stay out: only relations count that last no longer than the window (new and
-passing ones); the count must be improbable for the account's own rate of such relations outside the window.
+Criteria, so that shops and payroll stay out: only relations count that last no longer than the window (new
+and passing ones); their number must be improbable for the account's own windows and for its kind (person,
+business, ...); the middle payment must be a large one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
-from anomaly.detectors.surprise import at_least, rate_in_window
+from anomaly.detectors.surprise import Baseline, upper_share
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.fan import FanParameters, fan_in, fan_out
 
@@ -25,12 +26,13 @@ class FanDetectorParameters:
     Attributes
     ----------
     fan : FanParameters
-    clumping : float
-        Customers come in clumps: the expected count is multiplied by this before it is compared.
+    material : float
+        The middle payment of the fan lies among this share of the largest payments of its currency: a
+        collection for a birthday present does not.
     """
 
-    fan: FanParameters = field(default_factory=lambda: FanParameters(window=4 * 86_400, min_size=5))
-    clumping: float = 1.5
+    fan: FanParameters = field(default_factory=FanParameters)
+    material: float = 0.25
 
 
 def fans(context: Context, parameters: FanDetectorParameters, *, inward: bool) -> Found:
@@ -39,29 +41,30 @@ def fans(context: Context, parameters: FanDetectorParameters, *, inward: bool) -
     eligible = context.passing(window)
     instances = (fan_in if inward else fan_out)(graph, parameters.fan, eligible)
     hub, other = (graph.dst, graph.src) if inward else (graph.src, graph.dst)
-    # the account's own rate is that of one-time relations of any date
-    relations = np.unique(graph.relation[eligible], return_index=True)[1]
-    total = np.bincount(hub[eligible][relations], minlength=graph.accounts)
-    active = np.maximum((np.bincount(hub[graph.usable], minlength=graph.accounts) > 0).sum(), 1)
-    population = float(total.sum()) / active * window / max(context.period, window)
-    places = np.log10(max(active * context.period / window, 1.0))
+    # what is counted are new relations, each at its first payment
+    edges = np.flatnonzero(eligible)
+    first = edges[np.unique(graph.relation[edges], return_index=True)[1]]
+    active = np.bincount(hub[graph.usable], minlength=graph.accounts) > 0
+    baseline = Baseline.fit(graph, hub[first].astype(np.int64), graph.t_low[first], window, active)
+    places = np.log10(max(active.sum() * baseline.windows, 1.0))
     found = []
-    for i, edges in enumerate(instances):
-        size = len(np.unique(other[edges]))
-        account = int(instances.anchor[i])
-        expected = float(
-            rate_in_window(total[account], size, window=window, period=context.period, population=population)
-        )
-        strength = float(at_least(size, parameters.clumping * expected)) - places
-        span = int(graph.t_high[edges].max() - 1 - graph.t_low[edges].min())
+    for i, evidence in enumerate(instances):
+        currency = int(np.bincount(graph.currency[evidence]).argmax())
+        if upper_share(graph, currency, float(np.median(graph.amount[evidence]))) > parameters.material:
+            continue
+        size, account = len(np.unique(other[evidence])), int(instances.anchor[i])
+        span = int(graph.t_high[evidence].max() - 1 - graph.t_low[evidence].min())
         found.append(
             Candidate(
-                edges=edges,
-                strength=strength,
+                edges=evidence,
+                strength=baseline.surprise(account, size) - float(places),
                 certain=span <= window,
                 truncated=bool(instances.truncated[i]),
                 anchor=account,
-                details={"counterparties": size, "expected_counterparties": round(expected, 3)},
+                details={
+                    "counterparties": size,
+                    "expected_counterparties": round(baseline.expected(account, size), 3),
+                },
             )
         )
     return Found(found, instances.cut)

@@ -29,7 +29,7 @@ class GatherScatterParameters:
     """
 
     fans: FanDetectorParameters = field(
-        default_factory=lambda: FanDetectorParameters(fan=FanParameters(window=5 * 86_400, min_size=3))
+        default_factory=lambda: FanDetectorParameters(fan=FanParameters(min_size=3), material=0.5)
     )
     pause: int = 4 * 86_400
     keep_low: float = 0.6
@@ -86,7 +86,7 @@ def _find(context: Context, parameters: GatherScatterParameters) -> Found:
 
 def _lead(graph: TemporalGraph, candidate: Candidate) -> str:
     senders, receivers = candidate.details["senders"], candidate.details["receivers"]
-    return f"One account gathered from {plural(senders, 'account')} and sent on to {plural(receivers, 'account')}"
+    return f"One account gathered from {plural(senders, 'account')} and sent on to {receivers:,} others"
 
 
 GATHER_SCATTER = Detector("gather_scatter", "1", "gather_scatter", GatherScatterParameters(), _find, _lead)

@@ -1,4 +1,4 @@
-"""Bipartite and stack: groups of accounts that all pay the same other accounts, once or in successive layers."""
+"""Bipartite and stack: groups of accounts that all pay the same others, once or in successive layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rapid pass-through: an account sends on within days nearly all that it received, from new to new counterparties.
+"""Rapid pass-through: an account sends on within days nearly all that it received.
 
 Criteria: only passing relations on both sides; the account's activity and the size of the payments must be
 improbable by its own rate and by the payments of that currency.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
-from anomaly.detectors.surprise import at_least, rate_in_window
+from anomaly.detectors.surprise import Baseline, upper_share
 from anomaly.graph import TemporalGraph, surely_follows
 from anomaly.kernels.pass_through import PassThroughParameters, pass_through
 
@@ -40,27 +40,20 @@ def _find(context: Context, parameters: PassThroughDetectorParameters) -> Found:
     graph, kernel = context.graph, parameters.pass_through
     eligible = context.passing(parameters.new)
     instances = pass_through(graph, kernel, eligible)
-    n = graph.accounts
-    into = np.bincount(graph.dst[graph.usable], minlength=n)
-    out = np.bincount(graph.src[graph.usable], minlength=n)
-    active = max(int(((into > 0) & (out > 0)).sum()), 1)
-    per_window = kernel.window / max(context.period, kernel.window)
-    places = np.log10(max(active / per_window, 1.0))
-    by_currency = {c: np.sort(graph.amount[graph.currency == c]) for c in np.unique(graph.currency).tolist()}
+    usable = np.flatnonzero(graph.usable)
+    active = np.bincount(graph.src[usable], minlength=graph.accounts) > 0
+    active &= np.bincount(graph.dst[usable], minlength=graph.accounts) > 0
+    into, out = (
+        Baseline.fit(graph, end[usable].astype(np.int64), graph.t_low[usable], kernel.window, active)
+        for end in (graph.dst, graph.src)
+    )
+    places = np.log10(max(active.sum() * into.windows, 1.0))
     found = []
     for i, edges in enumerate(instances):
         account = int(instances.anchor[i])
         ins, outs = edges[graph.dst[edges] == account], edges[graph.src[edges] == account]
-        chance = 0.0
-        for count, total in ((len(ins), into), (len(outs), out)):
-            expected = rate_in_window(
-                total[account], count, window=kernel.window, period=context.period,
-                population=float(total.sum()) / active * per_window,
-            )  # fmt: skip
-            chance += float(at_least(count, expected))
-        amounts = by_currency[int(graph.currency[edges[0]])]
-        largest = float(graph.amount[ins].max())
-        rarity = (len(amounts) - np.searchsorted(amounts, largest, "left") + 1.0) / (len(amounts) + 1.0)
+        chance = into.surprise(account, len(ins)) + out.surprise(account, len(outs))
+        rarity = upper_share(graph, int(graph.currency[edges[0]]), float(graph.amount[ins].max()))
         in_low, in_high = int(graph.amount_low[ins].sum()), int(graph.amount_high[ins].sum())
         out_low, out_high = int(graph.amount_low[outs].sum()), int(graph.amount_high[outs].sum())
         certain = (

@@ -8,6 +8,7 @@ places in which one looked.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ class ScatterGatherParameters:
 
 def _certain(graph: TemporalGraph, edges: Edges, parameters: HandoverParameters) -> bool:
     """Say whether every hop of a path is a hand-over whatever the intervals hide."""
-    for e, f in zip(edges[:-1], edges[1:], strict=True):
+    for e, f in pairwise(edges):
         if not surely_follows(graph.t_high[e], graph.t_low[f]):
             return False
         if graph.amount_low[f] < parameters.keep_low * graph.amount_high[e]:

@@ -6,6 +6,8 @@ of a thousand data sets of this size. It is a ranking with a meaning, not a prob
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special
@@ -13,12 +15,15 @@ from scipy import special
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.handover import Handover, HandoverParameters
 
-__all__ = ["MOST", "at_least", "handover_weight", "rate_in_window", "share_between"]
+__all__ = ["FEW_PEERS", "MOST", "Baseline", "at_least", "handover_weight", "share_between", "upper_share"]
 
 Floats = npt.NDArray[np.float64]
 
 #: No single step counts for more than this: one odd payment is not a pattern.
 MOST = 5.0
+
+#: Fewer accounts of a kind than this are no standard: all accounts are.
+FEW_PEERS = 30
 
 
 def at_least(count: npt.ArrayLike, expected: npt.ArrayLike) -> Floats:
@@ -27,30 +32,89 @@ def at_least(count: npt.ArrayLike, expected: npt.ArrayLike) -> Floats:
     return np.asarray(-np.log10(np.maximum(tail, 1e-300)), dtype=np.float64)
 
 
-def rate_in_window(
-    total: npt.ArrayLike, inside: npt.ArrayLike, *, window: int, period: int, population: float
-) -> Floats:
-    """Return how many events a window of an account is expected to hold, from what lies outside it.
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """How many events a window of an account ordinarily holds: its own past, and its peers where it has none.
 
-    Parameters
+    Counts of accounts of one kind (person, business, ...) over all windows are overdispersed; a gamma prior
+    with their mean and variance stands for the kind, the account's own windows update it, and the chance of
+    a count is the negative binomial that follows.
+
+    Attributes
     ----------
-    total, inside : array_like
-        The account's events in the whole period and in the window looked at.
-    window, period : int
-        Seconds.
-    population : float
-        Mean events per account and window; weighs as one window, so that an account without history is
-        taken as an average one.
+    total : (accounts,) float64
+        Events in the whole period.
+    windows : float
+        Windows in the period.
+    shape, rate : (accounts,) float64
+        The prior of the account's kind; `rate` counts in windows.
     """
-    windows = max(period / max(window, 1), 1.0)
-    outside = np.maximum(np.asarray(total, np.float64) - np.asarray(inside, np.float64), 0.0)
-    return np.asarray((outside + population) / (max(windows - 1.0, 0.0) + 1.0), dtype=np.float64)
+
+    total: Floats
+    windows: float
+    shape: Floats
+    rate: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        graph: TemporalGraph,
+        account: npt.NDArray[np.int64],
+        time: npt.NDArray[np.int64],
+        window: int,
+        active: npt.NDArray[np.bool_],
+    ) -> Baseline:
+        """Fit to events, given as the account and the time of each.
+
+        Parameters
+        ----------
+        account, time : (events,) int64
+        window : int
+            Seconds.
+        active : (accounts,) bool
+            Accounts of which such events could be expected at all.
+        """
+        begin, end = graph.period
+        windows = max((end - begin) / window, 1.0)
+        slots = int(np.ceil(windows))
+        slot = np.minimum((time - begin) // window, slots - 1)
+        events, times = np.unique(account * slots + slot, return_counts=True)
+        total = np.bincount(account, minlength=graph.accounts).astype(np.float64)
+        squares = np.bincount(
+            events // slots, weights=times.astype(np.float64) ** 2, minlength=graph.accounts
+        )
+        shape, rate = np.ones(graph.accounts), np.ones(graph.accounts)
+        for kind in np.unique(graph.kind):
+            own = graph.kind == kind
+            peers = active & own
+            if peers.sum() < FEW_PEERS:
+                peers = active
+            cells = max(float(peers.sum()) * slots, 1.0)
+            mean = max(float(total[peers].sum()) / cells, 1e-4)
+            variance = float(squares[peers].sum()) / cells - mean**2
+            shape[own] = np.clip(mean**2 / max(variance - mean, 1e-9), 0.02, 50.0)
+            rate[own] = shape[own] / mean
+        return cls(total, windows, shape, rate)
+
+    def surprise(self, account: int, count: int) -> float:
+        """Return -log10 of the chance that one window of the account holds `count` events or more."""
+        outside = max(float(self.total[account]) - count, 0.0)
+        shape = float(self.shape[account]) + outside
+        rate = float(self.rate[account]) + max(self.windows - 1.0, 0.0)
+        tail = float(special.betainc(max(count, 1), shape, 1.0 / (1.0 + rate)))
+        return -float(np.log10(max(tail, 1e-300)))
+
+    def expected(self, account: int, count: int) -> float:
+        """Return the events expected in a window, judged from the others."""
+        outside = max(float(self.total[account]) - count, 0.0)
+        windows = max(self.windows - 1.0, 0.0)
+        return float((self.shape[account] + outside) / (self.rate[account] + windows))
 
 
 def share_between(
     graph: TemporalGraph, currency: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike
 ) -> Floats:
-    """Return the share of a currency's payments whose (middle) amount lies in [low, high], plus one of them."""
+    """Return the share of a currency's payments whose (middle) amount lies in [low, high], and one more."""
     codes = np.asarray(currency)
     first, last = np.asarray(low, np.float64), np.asarray(high, np.float64)
     share = np.ones(len(codes))
@@ -60,6 +124,11 @@ def share_between(
         inside = np.searchsorted(amounts, last[here], "right") - np.searchsorted(amounts, first[here], "left")
         share[here] = (inside + 1.0) / (len(amounts) + 1.0)
     return share
+
+
+def upper_share(graph: TemporalGraph, currency: int, amount: float) -> float:
+    """Return the share of a currency's payments whose (middle) amount is at least this."""
+    return float(share_between(graph, np.array([currency]), np.array([amount]), np.array([np.inf]))[0])
 
 
 def handover_weight(graph: TemporalGraph, handover: Handover, parameters: HandoverParameters) -> Floats:

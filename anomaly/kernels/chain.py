@@ -1,4 +1,4 @@
-"""Chains: money handed from account to account without coming back (the "random" typology of the literature)."""
+"""Chains: money handed on and on without coming back (the "random" typology of the literature)."""
 
 from __future__ import annotations
 

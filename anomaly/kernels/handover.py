@@ -41,7 +41,7 @@ class HandoverParameters:
 
 @dataclass(frozen=True, eq=False)
 class Handover:
-    """The relation as CSR over edges: `next_edge[ptr[e]:ptr[e + 1]]` can pass on what e brought, in time order.
+    """The relation as CSR over edges: `next_edge[ptr[e]:ptr[e + 1]]` can pass on what e brought, by time.
 
     `cut[e]` says that the hub policy left out what follows e.
     """

@@ -1,9 +1,9 @@
-"""The one way in which kernels are compiled: cached on disk where that is possible, plain Python on request."""
+"""The one way in which kernels are compiled: cached on disk where possible, plain Python on request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numba
 
@@ -18,7 +18,6 @@ def jit(function: Function) -> Function:
     `NUMBA_DISABLE_JIT=1` leaves the function as it is, `NUMBA_BOUNDSCHECK=1` checks every index.
     """
     try:
-        compiled: Function = numba.njit(cache=True, nogil=True)(function)
+        return cast(Function, numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # no folder to cache in
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
+        return cast(Function, numba.njit(nogil=True)(function))

@@ -1,4 +1,4 @@
-"""Rapid pass-through: what an account receives inside a short window leaves it again inside the same window."""
+"""Rapid pass-through: what an account receives leaves it again inside the same short window."""
 
 from __future__ import annotations
 
@@ -152,10 +152,10 @@ def _pass_through(
                 f = out_edge[b]
                 if t_low[f] - t_low[e] > window:
                     break
-                if eligible[f] and currency[f] == currency[e]:
-                    if can_continue(t_low[e], t_low[f], t_high[f]) >= 0:
-                        out[used] = f
-                        used += 1
+                follows = can_continue(t_low[e], t_low[f], t_high[f]) >= 0
+                if follows and eligible[f] and currency[f] == currency[e]:
+                    out[used] = f
+                    used += 1
             found += 1
             out_begin[found] = used
             taken += 1

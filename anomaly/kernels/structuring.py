@@ -42,7 +42,7 @@ def structuring(
     threshold: npt.NDArray[np.int64],
     parameters: StructuringParameters,
 ) -> Instances:
-    """Find windows with the most payments of a group, each possibly at or under the threshold, sum possibly over.
+    """Find windows with the most payments of a group, each possibly under the threshold, sum possibly over.
 
     Parameters
     ----------
