@@ -40,7 +40,8 @@ def _standing(
     keep = scene.rng.permutation(len(payer))[: wanted // months]
     who, when = scene.clock.monthly(day[keep])
     who = keep[who]
-    second = hour[who] * HOUR + scene.rng.integers(0, 90, len(who))
+    run = scene.rng.integers(0, HOUR, len(scene.world.kind))  # when in the hour each payer's batch is run
+    second = hour[who] * HOUR + run[payer[who]] + scene.rng.integers(0, 90, len(who))
     time = scene.clock.at(when, second, scene.world.agent[payer[who]])
     return payments(scene.rng, scene.world, payer[who], payee[who], time, cents[who], **dress)
 
