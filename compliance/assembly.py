@@ -20,15 +20,13 @@ from compliance.transactions import TYPES, find_type
 __all__ = ["Assembler"]
 
 _EXEMPTION = re.compile(
-    r"\b(?:except(?: as| for| where| when| if| in)?|other than|with the exception of|unless|excluding)\b[^;.:]*", re.IGNORECASE
+    r"\b(?:except(?: as| for| where| when| if| in)?|other than|with the exception of|unless|excluding)\b[^;.:]*",
+    re.IGNORECASE,
 )
 _ACTION_END = re.compile(
-    r"[,;.:—(]|\b(?:of each|of every|in respect of|with respect to|when|if|where|within|on or before|as required|that|which|who|of more|of at least|exceeding|in excess)\b"
+    r"[,;.:—(](?![0-9])|\b(?:of each|of every|in respect of|with respect to|when|if|where|within|on or before|as required|that|which|who|of more|of at least|exceeding|in excess)\b"
 )
-_KNOWLEDGE: Final = re.compile(
-    r"(?:if |where |and )?[^,.;]{0,60}\b(?:has knowledge|knows|has reason to suspect|suspects|is aware|reasonable grounds|reason to believe)\b", re.IGNORECASE
-)
-_RESTATED_AFTER: Final = 400
+_CONDITION_OPENS: Final = re.compile(r"\b(?:if|where|when|provided that|and)\b|[,;]", re.IGNORECASE)
 
 
 class Assembler:
@@ -82,11 +80,21 @@ class Assembler:
             made += self._by_reference(clause, limit)
         if limit is not None and not made:
             made += self._deadline(clause, limit)
-        if not made and clause.modal is not None and clause.modality == "not_required" and clause.authority() is None:
+        if (
+            not made
+            and clause.modal is not None
+            and clause.modality == "not_required"
+            and clause.authority() is None
+        ):
             self._emit(clause, clause, kind="exempt", modality="not_required", status="informational")
 
     def _threshold(
-        self, clause: Clause, comparison: Comparison, window: grammar.Window | None, limit: periods.Period | None, provision: Read
+        self,
+        clause: Clause,
+        comparison: Comparison,
+        window: grammar.Window | None,
+        limit: periods.Period | None,
+        provision: Read,
     ) -> int:
         kind, modality, duty = kind_of(clause, comparison, provision)
         money = comparison.amount.money
@@ -129,15 +137,20 @@ class Assembler:
     def _aggregation(self, clause: Clause, window: grammar.Window | None) -> Aggregation | None:
         if window is None:
             return None
-        text = clause.passage.text
-        knows = _KNOWLEDGE.search(text, *clause.within)
-        timed = window.unit not in ("single_transaction", "linked_transactions", "one_time", "contemporaneous", "request")
+        knows = _knowledge(clause)
+        timed = window.unit not in (
+            "single_transaction",
+            "linked_transactions",
+            "one_time",
+            "contemporaneous",
+            "request",
+        )
         first, last = clause.span(window.first, window.last)
         return Aggregation(
             scope=self.text[first:last],
             window_value=window.value if timed else None,
             window_unit=window.unit,  # type: ignore[arg-type]
-            condition=self._words(clause, *knows.span()) if knows and timed else None,
+            condition=self._words(clause, *knows) if knows and timed else None,
             span=(first, last),
         )
 
@@ -156,7 +169,12 @@ class Assembler:
         if governing is None:
             return 0
         self._emit(
-            clause, governing, kind="deadline", modality=governing.modality, deadline=self._deadline_of(clause, limit), status="informational"
+            clause,
+            governing,
+            kind="deadline",
+            modality=governing.modality,
+            deadline=self._deadline_of(clause, limit),
+            status="informational",
         )
         return 1
 
@@ -196,7 +214,13 @@ class Assembler:
         for named in clause.of("C_THRESHOLD"):
             op = next((a for a in clause.of("GT", "GE", "LT", "LE") if a.end == named.start), None)
             kind, modality, duty = kind_of(clause, None, Read([], {}))
-            if op is None or duty is None or kind is None or modality != "must" or clause.authority() is not None:
+            if (
+                op is None
+                or duty is None
+                or kind is None
+                or modality != "must"
+                or clause.authority() is not None
+            ):
                 continue
             trigger = Trigger(
                 op=op.label.lower(),  # type: ignore[arg-type]
@@ -257,9 +281,13 @@ class Assembler:
                 aggregation=aggregation,
                 deadline=deadline,
                 retention=retention,
-                exemptions=tuple(self._exemptions(clause)) if kind not in ("exempt", "deadline", "retain") else (),
+                exemptions=tuple(self._exemptions(clause))
+                if kind not in ("exempt", "deadline", "retain")
+                else (),
                 references=references(clause.text),
-                inherits=tuple(link.span(*link.within) for link in clause.above if link is duty or link.modal is not None),
+                inherits=tuple(
+                    link.span(*link.within) for link in clause.above if link is duty or link.modal is not None
+                ),
                 spans=spans,
                 status=status,  # type: ignore[arg-type]
                 reasons=tuple(reasons or ()),
@@ -285,6 +313,18 @@ class Assembler:
         return self.text[slice(*clause.span(first, last))]
 
 
+def _knowledge(clause: Clause) -> tuple[int, int] | None:
+    """Return the characters of a condition such as "if the bank has knowledge"."""
+    cue = next(clause.of("C_KNOWLEDGE"), None)
+    if cue is None:
+        return None
+    opens = list(_CONDITION_OPENS.finditer(clause.passage.text, clause.within[0], cue.first))
+    first = opens[-1].start() if opens else cue.first
+    while clause.passage.text[first] in " ,;":
+        first += 1
+    return first, cue.last
+
+
 def _action(clause: Clause) -> tuple[int, int] | None:
     """Return the characters of what the main clause demands, up to its object's conditions."""
     if clause.modal is None:
@@ -300,7 +340,9 @@ def _action(clause: Clause) -> tuple[int, int] | None:
     return (first, stop) if first < stop else None
 
 
-_THE_PERIOD = re.compile(r"\b(?:the|that) (?:retention )?period (?:is|shall be|must be|of time is)\b", re.IGNORECASE)
+_THE_PERIOD = re.compile(
+    r"\b(?:the|that) (?:retention )?period (?:is|shall be|must be|of time is)\b", re.IGNORECASE
+)
 _BY_REFERENCE = re.compile(
     r"\bperiod (?:specified|referred to|set out|mentioned|prescribed|described|laid down|provided for) in (?:sub)?(?:paragraph|section|subsection|regulation|article)",
     re.IGNORECASE,

@@ -117,7 +117,9 @@ class AtomFinder:
                 best[place] = (start, end, label)
         reach: dict[str, int] = {}
         spans = []
-        for (family, start), (_, end, label) in sorted(best.items(), key=lambda item: (item[0][1], item[0][0])):
+        for (family, start), (_, end, label) in sorted(
+            best.items(), key=lambda item: (item[0][1], item[0][0])
+        ):
             if start >= reach.get(family, 0):
                 reach[family] = end
                 spans.append(Span(doc, start, end, label=label))

@@ -18,7 +18,13 @@ _INSTRUMENTS: Final = (
     (re.compile(r"(?:\b(Regulation|Directive) \(E[UC]\) (?:No )?([0-9]+/[0-9]+))"), "{0} (EU) {1}"),
     (re.compile(r"eli/(reg|dir)/([0-9]{4})/([0-9]+)"), "{0} (EU) {1}/{2}"),
 )
-_LEVEL: Final = (("CFR", "{instrument} {number}"), ("SOR", "{instrument} s. {number}"), ("SI ", "{instrument} reg. {number}"))
+#: A text without an instrument's number is cited by its title: a short first line, up to its full stop.
+_TITLE = re.compile(r"(?:# )?([A-Z][A-Za-z' ,:()\-]{5,80}[a-z)])(?:\.|$)")
+_LEVEL: Final = (
+    ("CFR", "{instrument} {number}"),
+    ("SOR", "{instrument} s. {number}"),
+    ("SI ", "{instrument} reg. {number}"),
+)
 _NUMBERS = r"[0-9]+[0-9A-Za-z.\-/]*(?:\([0-9A-Za-z.]{1,6}\))*"
 _LIST = rf"{_NUMBERS}(?:(?:, | and | or |, and |, or | to | through )(?:§ )?{_NUMBERS})*"
 _REFERENCE = re.compile(
@@ -40,7 +46,8 @@ def instrument(head: str, document: str) -> str | None:
             if found:
                 words = [w.replace("reg", "Regulation").replace("dir", "Directive") for w in found.groups()]
                 return form.format(*words)
-    return None
+    title = _TITLE.match(head)
+    return title[1] if title else None
 
 
 def cite(node: Node, of: str | None) -> str | None:

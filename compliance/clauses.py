@@ -12,10 +12,12 @@ from compliance.segmenting import Node, Sentence
 
 __all__ = ["Clause", "Read", "read"]
 
-_RELATIVE: Final = frozenset("that which who whom whose as if when where whether unless".split())
-_DETERMINER: Final = frozenset("the a an such that this it they he she his its any each".split())
-_CONDITIONAL: Final = frozenset("if where when once whenever".split())
-_ENSURE = re.compile(r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b")
+_RELATIVE: Final = frozenset(["that", "which", "who", "whom", "whose", "as", "if", "when", "where", "whether", "unless"])
+_DETERMINER: Final = frozenset(["the", "a", "an", "such", "that", "this", "it", "they", "he", "she", "his", "its", "any", "each"])
+_CONDITIONAL: Final = frozenset(["if", "where", "when", "once", "whenever"])
+_ENSURE = re.compile(
+    r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b"
+)
 #: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
 _ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
 
@@ -126,7 +128,9 @@ def _comma_before_subject(passage: Passage, first: int, last: int) -> int | None
     for place, word in enumerate(passage.words):
         if word == "," and first <= passage.starts[place] < last and passage.depth[place] == 0:
             rest = passage.text[passage.ends[place] : last].strip(" ,")
-            if len(rest) > 3 and not rest.startswith(("and ", "or ", "with ", "other than ", "including ", "except ")):
+            if len(rest) > 3 and not rest.startswith(
+                ("and ", "or ", "with ", "other than ", "including ", "except ")
+            ):
                 found = passage.ends[place]
     return found
 
@@ -201,7 +205,12 @@ def _subordinate(passage: Passage, modal: Atom) -> bool:
             return False
         if words[place] in _RELATIVE and words[place + 1] in _DETERMINER:
             opens = place == 0 or words[place - 1] in (".", "(", ")", "—")
-            ensured = words[place] == "that" and words[place - 1] in ("ensure", "require", "requires", "provided")
+            ensured = words[place] == "that" and words[place - 1] in (
+                "ensure",
+                "require",
+                "requires",
+                "provided",
+            )
             return not (opens or ensured)
     return False
 
@@ -211,7 +220,8 @@ def _modality(passage: Passage, within: tuple[int, int], modal: Atom | None) -> 
         return None
     found = _MODALITY[modal.label]
     negated = any(
-        atom.first < modal.first and _leads(passage, within, atom) for atom in passage.of("C_NO_SUBJECT", within=within)
+        atom.first < modal.first and _leads(passage, within, atom)
+        for atom in passage.of("C_NO_SUBJECT", within=within)
     )
     if negated:
         words = passage.text[modal.first : modal.last].lower()

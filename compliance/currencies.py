@@ -10,20 +10,12 @@ import iso4217
 
 from ledger.errors import InputError
 
-__all__ = ["CURRENCY_OF", "NAMES", "SYMBOLS", "codes", "detect_jurisdiction", "exponent", "resolve"]
+__all__ = ["CURRENCY_OF", "NAMES", "SYMBOLS", "codes", "detect_jurisdiction", "exponent", "number", "resolve"]
 
 #: Currency of a jurisdiction, by the two letters that official texts and file names use.
 CURRENCY_OF: Final[dict[str, str]] = dict(
     pair.split(":")
-    for pair in (
-        "US:USD CA:CAD EU:EUR UK:GBP GB:GBP AU:AUD NZ:NZD SG:SGD HK:HKD IN:INR ZA:ZAR JP:JPY CH:CHF LI:CHF IE:EUR DE:EUR "
-        "FR:EUR ES:EUR IT:EUR NL:EUR BE:EUR AT:EUR LU:EUR PT:EUR FI:EUR GR:EUR EE:EUR LV:EUR LT:EUR SK:EUR SI:EUR MT:EUR CY:EUR "
-        "HR:EUR SE:SEK NO:NOK DK:DKK IS:ISK PL:PLN CZ:CZK HU:HUF RO:RON BG:EUR TR:TRY IL:ILS AE:AED SA:SAR QA:QAR KW:KWD BH:BHD "
-        "OM:OMR EG:EGP NG:NGN KE:KES GH:GHS TZ:TZS UG:UGX RW:RWF MU:MUR BW:BWP NA:NAD ZM:ZMW ZW:USD MA:MAD MX:MXN BR:BRL AR:ARS "
-        "CL:CLP CO:COP PE:PEN UY:UYU JM:JMD BS:BSD BB:BBD TT:TTD BZ:BZD BM:BMD KY:KYD GY:GYD FJ:FJD PG:PGK PH:PHP MY:MYR TH:THB "
-        "VN:VND ID:IDR KR:KRW CN:CNY TW:TWD MO:MOP PK:PKR BD:BDT LK:LKR NP:NPR UA:UAH KZ:KZT GE:GEL AM:AMD AZ:AZN RS:RSD MD:MDL "
-        "GI:GIP JE:GBP GG:GBP IM:GBP BN:BND LB:LBP JO:JOD MV:MVR SC:SCR"
-    ).split()
+    for pair in ["US:USD", "CA:CAD", "EU:EUR", "UK:GBP", "GB:GBP", "AU:AUD", "NZ:NZD", "SG:SGD", "HK:HKD", "IN:INR", "ZA:ZAR", "JP:JPY", "CH:CHF", "LI:CHF", "IE:EUR", "DE:EUR", "FR:EUR", "ES:EUR", "IT:EUR", "NL:EUR", "BE:EUR", "AT:EUR", "LU:EUR", "PT:EUR", "FI:EUR", "GR:EUR", "EE:EUR", "LV:EUR", "LT:EUR", "SK:EUR", "SI:EUR", "MT:EUR", "CY:EUR", "HR:EUR", "SE:SEK", "NO:NOK", "DK:DKK", "IS:ISK", "PL:PLN", "CZ:CZK", "HU:HUF", "RO:RON", "BG:EUR", "TR:TRY", "IL:ILS", "AE:AED", "SA:SAR", "QA:QAR", "KW:KWD", "BH:BHD", "OM:OMR", "EG:EGP", "NG:NGN", "KE:KES", "GH:GHS", "TZ:TZS", "UG:UGX", "RW:RWF", "MU:MUR", "BW:BWP", "NA:NAD", "ZM:ZMW", "ZW:USD", "MA:MAD", "MX:MXN", "BR:BRL", "AR:ARS", "CL:CLP", "CO:COP", "PE:PEN", "UY:UYU", "JM:JMD", "BS:BSD", "BB:BBD", "TT:TTD", "BZ:BZD", "BM:BMD", "KY:KYD", "GY:GYD", "FJ:FJD", "PG:PGK", "PH:PHP", "MY:MYR", "TH:THB", "VN:VND", "ID:IDR", "KR:KRW", "CN:CNY", "TW:TWD", "MO:MOP", "PK:PKR", "BD:BDT", "LK:LKR", "NP:NPR", "UA:UAH", "KZ:KZT", "GE:GEL", "AM:AMD", "AZ:AZN", "RS:RSD", "MD:MDL", "GI:GIP", "JE:GBP", "GG:GBP", "IM:GBP", "BN:BND", "LB:LBP", "JO:JOD", "MV:MVR", "SC:SCR"]
 )
 
 #: Written signs and short forms; a value that is not a code is a family resolved by jurisdiction.
@@ -55,25 +47,34 @@ NAMES: Final[dict[str, str]] = {
 }  # fmt: skip
 
 _FAMILIES: Final[dict[str, frozenset[str]]] = {
-    "dollar": frozenset("USD CAD AUD NZD SGD HKD JMD TTD BBD BSD BZD BMD KYD GYD FJD TWD NAD XCD BND".split()),
-    "pound": frozenset("GBP EGP LBP GIP".split()),
-    "rupee": frozenset("INR PKR LKR NPR MUR SCR".split()),
-    "franc": frozenset("CHF RWF XOF XAF".split()),
-    "peso": frozenset("MXN PHP ARS CLP COP UYU".split()),
-    "dirham": frozenset("AED MAD".split()),
-    "riyal": frozenset("SAR QAR OMR".split()),
-    "dinar": frozenset("KWD BHD JOD RSD".split()),
-    "leu": frozenset("RON MDL".split()),
-    "krona": frozenset("SEK ISK".split()),
-    "krone": frozenset("NOK DKK".split()),
-    "shilling": frozenset("KES TZS UGX".split()),
+    "dollar": frozenset(
+        ["USD", "CAD", "AUD", "NZD", "SGD", "HKD", "JMD", "TTD", "BBD", "BSD", "BZD", "BMD", "KYD", "GYD", "FJD", "TWD", "NAD", "XCD", "BND"]
+    ),
+    "pound": frozenset(["GBP", "EGP", "LBP", "GIP"]),
+    "rupee": frozenset(["INR", "PKR", "LKR", "NPR", "MUR", "SCR"]),
+    "franc": frozenset(["CHF", "RWF", "XOF", "XAF"]),
+    "peso": frozenset(["MXN", "PHP", "ARS", "CLP", "COP", "UYU"]),
+    "dirham": frozenset(["AED", "MAD"]),
+    "riyal": frozenset(["SAR", "QAR", "OMR"]),
+    "dinar": frozenset(["KWD", "BHD", "JOD", "RSD"]),
+    "leu": frozenset(["RON", "MDL"]),
+    "krona": frozenset(["SEK", "ISK"]),
+    "krone": frozenset(["NOK", "DKK"]),
+    "shilling": frozenset(["KES", "TZS", "UGX"]),
     "kwacha": frozenset(["ZMW"]),
     "rand": frozenset(["ZAR"]),
     "naira": frozenset(["NGN"]),
-    "yen": frozenset("JPY CNY".split()),
+    "yen": frozenset(["JPY", "CNY"]),
 }
 #: Families that one currency owns wherever nothing else is said; "$" is not among them.
-_DEFAULT: Final[dict[str, str]] = {"pound": "GBP", "yen": "JPY", "rand": "ZAR", "naira": "NGN", "kwacha": "ZMW", "leu": "RON"}
+_DEFAULT: Final[dict[str, str]] = {
+    "pound": "GBP",
+    "yen": "JPY",
+    "rand": "ZAR",
+    "naira": "NGN",
+    "kwacha": "ZMW",
+    "leu": "RON",
+}
 
 #: Codes that are also English words in capitals.
 _WORDS: Final = frozenset({"ALL", "TOP", "TRY", "MOP", "XXX", "XTS"})
@@ -103,7 +104,9 @@ _SELF: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
 
 def resolve(written: str, jurisdiction: str | None) -> str | None:
     """Return the ISO 4217 code of a sign, code or name in lower case; None where it stays open."""
-    value = SYMBOLS.get(written) or NAMES.get(written) or NAMES.get(written.removesuffix("s")) or written.upper()
+    value = (
+        SYMBOLS.get(written) or NAMES.get(written) or NAMES.get(written.removesuffix("s")) or written.upper()
+    )
     if value not in _FAMILIES:
         return value
     local = CURRENCY_OF.get(jurisdiction or "")
@@ -143,3 +146,20 @@ def exponent(currency: str) -> int:
     except ValueError as error:
         raise InputError(f"{currency} is not an ISO 4217 currency code") from error
     return 0 if places is None else int(places)
+
+
+def number(currency: str) -> int:
+    """Return the ISO 4217 numeric code that rows carry.
+
+    Raises
+    ------
+    InputError
+        For what is not a currency code with a number.
+    """
+    try:
+        found = iso4217.Currency(currency).number
+    except ValueError as error:
+        raise InputError(f"{currency} is not an ISO 4217 currency code") from error
+    if found is None:
+        raise InputError(f"{currency} has no ISO 4217 number")
+    return int(found)

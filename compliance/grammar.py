@@ -14,15 +14,24 @@ _BEFORE: Final = ("GT", "GE", "LT", "LE", "ONLY_LE")
 _AFTER: Final = ("AFTER_GE", "AFTER_LE", "AFTER_GT")
 #: Words that may stand between a comparison and its amount: "only up to an amount of".
 _FILLER: Final = frozenset(
-    "a an the amount amounts sum sums value values total totals aggregate limit threshold thresholds of to ( applicable "
-    "designated prescribed equivalent in currency cash local monetary combined gross single aggregated , reporting "
-    "approximately or is are maximum minimum combined transaction deposit payment either about equal worth its "
-    "counter-value countervalue cumulative overall monetary face nominal".split()
+    ["a", "an", "the", "amount", "amounts", "sum", "sums", "value", "values", "total", "totals", "aggregate", "limit", "threshold", "thresholds", "of", "to", "(", "applicable", "designated", "prescribed", "equivalent", "in", "currency", "cash", "local", "monetary", "combined", "gross", "single", "aggregated", ",", "reporting", "approximately", "or", "is", "are", "maximum", "minimum", "combined", "transaction", "deposit", "payment", "either", "about", "equal", "worth", "its", "counter-value", "countervalue", "cumulative", "overall", "monetary", "face", "nominal"]
 )
 #: Words that may stand between an amount and a comparison after it: "or its equivalent, or more".
 _FILLER_AFTER: Final = frozenset(
-    "or its the equivalent in any other foreign national local currency currencies , ( ) thereof value of cash to an amount".split()
-) | {"hong", "kong", "dollars", "legal", "tender", "money", "total", "aggregate", "single", "transaction", "a"}
+    ["or", "its", "the", "equivalent", "in", "any", "other", "foreign", "national", "local", "currency", "currencies", ",", "(", ")", "thereof", "value", "of", "cash", "to", "an", "amount"]
+) | {
+    "hong",
+    "kong",
+    "dollars",
+    "legal",
+    "tender",
+    "money",
+    "total",
+    "aggregate",
+    "single",
+    "transaction",
+    "a",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,9 @@ def _trailing(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom |
             return None
         if any(amount.end <= m.start < atom.start for m in passage.of("MONEY")) and "(" not in between:
             return None
-        inner = [w for i, w in enumerate(between, amount.end) if passage.depth[i] <= passage.depth[amount.end - 1]]
+        inner = [
+            w for i, w in enumerate(between, amount.end) if passage.depth[i] <= passage.depth[amount.end - 1]
+        ]
         return atom if all(word in _FILLER_AFTER for word in inner) else None
     return None
 
@@ -113,7 +124,9 @@ def _range(passage: Passage, low: Atom, high: Atom | None) -> Comparison | None:
         if before == "between" and not ends:
             question = "Does “between” include its two ends?"
         first = passage.starts[low.start - 1] if before in ("between", "from") else low.first
-        return Comparison("range_incl", low, high, first, ends[0].last if ends else high.last, open_question=question)
+        return Comparison(
+            "range_incl", low, high, first, ends[0].last if ends else high.last, open_question=question
+        )
     if 2 <= len(between) <= 8 and not set(between) & {".", ";"}:
         one = _single(passage, low, (0, high.first))
         two = _single(passage, high, (low.last, len(passage.text)))
@@ -133,11 +146,25 @@ def _share(passage: Passage, found: list[Comparison]) -> list[Comparison]:
         if (one.op is None) == (two.op is None) or "range_incl" in (one.op, two.op):
             continue
         between = passage.words[one.amount.end : two.amount.start]
-        if between and set(between) <= {"or", "/", "(", ",", "and", "equivalent", "its", "the", "of", "to", "approximately"}:
+        if between and set(between) <= {
+            "or",
+            "/",
+            "(",
+            ",",
+            "and",
+            "equivalent",
+            "its",
+            "the",
+            "of",
+            "to",
+            "approximately",
+        }:
             known = one if one.op is not None else two
             for at, this in ((i, one), (i + 1, two)):
                 if this.op is None:
-                    shared[at] = Comparison(known.op, this.amount, None, this.first, this.last, limit=known.limit)
+                    shared[at] = Comparison(
+                        known.op, this.amount, None, this.first, this.last, limit=known.limit
+                    )
     return shared
 
 
@@ -147,13 +174,20 @@ _ROUND: Final = 16
 def equivalent(passage: Passage, comparison: Comparison, within: tuple[int, int]) -> bool:
     """Say whether the text extends an amount to its equivalent in another currency."""
     amount = comparison.upper or comparison.amount
-    limit = next((m.start for m in passage.of("MONEY", within=within) if m.start >= amount.end), amount.end + _ROUND)
+    limit = next(
+        (m.start for m in passage.of("MONEY", within=within) if m.start >= amount.end), amount.end + _ROUND
+    )
     for atom in passage.of("C_EQUIVALENT", within=within):
         if amount.end <= atom.start < min(amount.end + _ROUND, limit):
             words = passage.words[amount.end : atom.start]
             return not {".", ";"} & set(words) and bool({"or", "(", "its", "an", "the"} & set(words))
         lead = passage.words[atom.end : comparison.amount.start]
-        if atom.end <= comparison.amount.start and lead in (["of"], ["to"], ["in", "value", "to"], ["value", "of"]):
+        if atom.end <= comparison.amount.start and lead in (
+            ["of"],
+            ["to"],
+            ["in", "value", "to"],
+            ["value", "of"],
+        ):
             return True
     return False
 
@@ -168,7 +202,13 @@ class Window:
     last: int
 
 
-_DAY: Final = {"": "calendar_day", "calendar": "calendar_day", "business": "business_day", "working": "business_day", "gaming": "gaming_day"}
+_DAY: Final = {
+    "": "calendar_day",
+    "calendar": "calendar_day",
+    "business": "business_day",
+    "working": "business_day",
+    "gaming": "gaming_day",
+}
 
 
 def window(passage: Passage, within: tuple[int, int]) -> Window | None:
@@ -203,19 +243,21 @@ def _windows(passage: Passage, within: tuple[int, int]) -> Iterator[Window]:
             elif d.unit == "day" and d.calendar == "consecutive":
                 yield Window("consecutive_hour", 24 * d.value, atom.first, atom.last)
             elif d.unit in ("day", "week"):
-                yield Window(_DAY.get(d.calendar, "calendar_day"), d.value * (7 if d.unit == "week" else 1), atom.first, atom.last)
+                yield Window(
+                    _DAY.get(d.calendar, "calendar_day"),
+                    d.value * (7 if d.unit == "week" else 1),
+                    atom.first,
+                    atom.last,
+                )
             elif d.unit in ("month", "year"):
                 yield Window(f"calendar_{d.unit}", d.value, atom.first, atom.last)
 
 
 _COUNTING: Final = frozenset(
-    "transactions transaction series totaling totalling total totals aggregate aggregating aggregates conducted carried purchased "
-    "received deposited deposits withdrawals payments purchases maintained effected undertaken executed occur occurring accounts "
-    "cash currency operations aggregated combined amounts amount received sent paid wagered exchanged".split()
+    ["transactions", "transaction", "series", "totaling", "totalling", "total", "totals", "aggregate", "aggregating", "aggregates", "conducted", "carried", "purchased", "received", "deposited", "deposits", "withdrawals", "payments", "purchases", "maintained", "effected", "undertaken", "executed", "occur", "occurring", "accounts", "cash", "currency", "operations", "aggregated", "combined", "amounts", "amount", "received", "sent", "paid", "wagered", "exchanged"]
 )
 _DUTY: Final = frozenset(
-    "report reported file filed filing submit submitted notify notified send sent furnish furnished lodge lodged inform "
-    "retain retained keep kept maintain preserve preserved give declared retention designation transmit".split()
+    ["report", "reported", "file", "filed", "filing", "submit", "submitted", "notify", "notified", "send", "sent", "furnish", "furnished", "lodge", "lodged", "inform", "retain", "retained", "keep", "kept", "maintain", "preserve", "preserved", "give", "declared", "retention", "designation", "transmit"]
 )
 
 
@@ -225,9 +267,20 @@ def _counts(passage: Passage, atom: Atom, within: tuple[int, int]) -> bool:
         return True
     words = passage.words
     lead = words[max(0, atom.start - 4) : atom.start]
-    if not {"during", "within", "in", "over", "on", "per", "any", "each", "same", "a", "every", "throughout"} & (
-        set(lead) | set(words[atom.start : atom.end])
-    ):
+    if not {
+        "during",
+        "within",
+        "in",
+        "over",
+        "on",
+        "per",
+        "any",
+        "each",
+        "same",
+        "a",
+        "every",
+        "throughout",
+    } & (set(lead) | set(words[atom.start : atom.end])):
         return False
     for place in range(atom.start - 1, -1, -1):
         if passage.starts[place] < within[0]:

@@ -11,10 +11,14 @@ from compliance.grammar import Comparison
 
 __all__ = ["kind_of", "reason_against", "sentence_reason"]
 
-_CHAPEAU_IS = re.compile(r"\b(?:is|are|be)(?: as follows| either| any of the following| one of the following)?\s*[:—]?\s*$")
-_DEFINED: Final = frozenset("of to for".split())
-_NOT_DEFINING: Final = frozenset("by the any other such these all what alternative some payment".split())
-_LIMITING: Final = re.compile(r"(?:shall|must|may) (?:not|never) exceed|cannot exceed|limited to|up to|capped|not beyond", re.IGNORECASE)
+_CHAPEAU_IS = re.compile(
+    r"\b(?:is|are|be)(?: as follows| either| any of the following| one of the following)?\s*[:—]?\s*$"
+)
+_DEFINED: Final = frozenset(["of", "to", "for"])
+_NOT_DEFINING: Final = frozenset(["by", "the", "any", "other", "such", "these", "all", "what", "alternative", "some", "payment"])
+_LIMITING: Final = re.compile(
+    r"(?:shall|must|may) (?:not|never) exceed|cannot exceed|limited to|up to|capped|not beyond", re.IGNORECASE
+)
 _WITHOUT_CDD: Final = re.compile(r"\b(?:unless|without|until|before|prior to)\b", re.IGNORECASE)
 
 
@@ -23,7 +27,9 @@ def sentence_reason(clause: Clause) -> str | None:
     node = clause.sentence.node
     if node.heading:
         return "heading"
-    if node.section_title and re.search(r"\bpenalt(?:y|ies)\b|\boffences?\b", node.section_title, re.IGNORECASE):
+    if node.section_title and re.search(
+        r"\bpenalt(?:y|ies)\b|\boffences?\b", node.section_title, re.IGNORECASE
+    ):
         return "penalty"
     for place, link in enumerate(clause.chain):
         if _example(link):
@@ -42,7 +48,10 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
     at = comparison.first
     for place, link in enumerate(clause.chain):
         limit = at if place == 0 else link.within[1]
-        if any(_top(link, a, clause, comparison) and a.last <= limit and _defines(link, a) for a in link.of("C_DEFINITION")):
+        if any(
+            _top(link, a, clause, comparison) and a.last <= limit and _defines(link, a)
+            for a in link.of("C_DEFINITION")
+        ):
             return "definition"
     wealth = _near(clause, comparison, "C_WEALTH", 14, 8)
     if wealth:
@@ -68,7 +77,9 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
 
 def _example(clause: Clause) -> bool:
     head = clause.passage.text[clause.within[0] : clause.within[0] + 60].lower()
-    return any(a.first < clause.within[0] + 60 for a in clause.of("C_EXAMPLE")) and not head.startswith("examples include")
+    return any(a.first < clause.within[0] + 60 for a in clause.of("C_EXAMPLE")) and not head.startswith(
+        "examples include"
+    )
 
 
 def _penal(clause: Clause, *, inherited: bool) -> bool:
@@ -85,7 +96,10 @@ def _penal(clause: Clause, *, inherited: bool) -> bool:
 
 def _list_of_what_is(clause: Clause, *, inherited: bool) -> bool:
     """Say whether a sentence introduces a list of what something is ("an exempt person is:")."""
-    if any(_top(clause, a) and _defines(clause, a) and a.first - clause.within[0] < 120 for a in clause.of("C_DEFINITION")):
+    if any(
+        _top(clause, a) and _defines(clause, a) and a.first - clause.within[0] < 120
+        for a in clause.of("C_DEFINITION")
+    ):
         return clause.modal is None or inherited
     return inherited and clause.modal is None and bool(_CHAPEAU_IS.search(clause.text))
 
@@ -99,7 +113,9 @@ def _defines(clause: Clause, atom: Atom) -> bool:
     return before not in _NOT_DEFINING and after not in _DEFINED
 
 
-def _top(clause: Clause, atom: Atom, other: Clause | None = None, comparison: Comparison | None = None) -> bool:
+def _top(
+    clause: Clause, atom: Atom, other: Clause | None = None, comparison: Comparison | None = None
+) -> bool:
     """Say whether a cue stands outside brackets, or in the same brackets as the amount."""
     depth = clause.passage.depth[atom.start]
     if other is clause and comparison is not None:
@@ -114,7 +130,10 @@ def _obliges(clause: Clause) -> bool:
 def _near(clause: Clause, comparison: Comparison, label: str, before: int, after: int) -> bool:
     low, high = comparison.amount.start, (comparison.upper or comparison.amount).end
     return any(
-        0 <= low - a.end <= before and not _stops(clause, a.end, low) or 0 <= a.start - high <= after and not _stops(clause, high, a.start)
+        (0 <= low - a.end <= before
+        and not _stops(clause, a.end, low))
+        or (0 <= a.start - high <= after
+        and not _stops(clause, high, a.start))
         for a in clause.of(label)
     )
 
@@ -143,7 +162,9 @@ def _excepted(clause: Clause, comparison: Comparison) -> bool:
         if atom.last > comparison.first or passage.depth[atom.start] > passage.depth[comparison.amount.start]:
             continue
         between = (atom.last, comparison.first)
-        if "," not in passage.text[slice(*between)] and not any(passage.of("MUST", "MUST_NOT", within=between)):
+        if "," not in passage.text[slice(*between)] and not any(
+            passage.of("MUST", "MUST_NOT", within=between)
+        ):
             return True
     for link in clause.above:
         tail = link.passage.words[-3:]
@@ -152,7 +173,9 @@ def _excepted(clause: Clause, comparison: Comparison) -> bool:
     return False
 
 
-def kind_of(clause: Clause, comparison: Comparison | None, everything: Read) -> tuple[str | None, str | None, Clause | None]:
+def kind_of(
+    clause: Clause, comparison: Comparison | None, everything: Read
+) -> tuple[str | None, str | None, Clause | None]:
     """Return the kind of a rule, its modality, and the clause the duty was read from.
 
     The kind is null where the words do not say what is to be done.
@@ -174,8 +197,12 @@ def kind_of(clause: Clause, comparison: Comparison | None, everything: Read) -> 
             return "cdd", modality, governing
         return "prohibit", modality, governing
     if duty is None:
-        for below in [c for c in clause.chain if c is not governing] + list(everything.below(governing.sentence.node)):
-            duty = _first_action(below, below.modal.last if below.modal and below is not clause else below.within[0])
+        for below in [c for c in clause.chain if c is not governing] + list(
+            everything.below(governing.sentence.node)
+        ):
+            duty = _first_action(
+                below, below.modal.last if below.modal and below is not clause else below.within[0]
+            )
             if duty:
                 break
     return duty, modality, governing
@@ -205,6 +232,12 @@ def _first_action(clause: Clause, after: int) -> str | None:
         return None
     first = min(actions, key=lambda a: (a.first, -a.last))
     travel = [a for a in actions if a.label == "A_TRAVEL"]
-    if travel and (first.label == "A_RECORD" or travel[0].first - first.first < 60) and first.label != "A_REPORT":
+    if (
+        travel
+        and (first.label == "A_RECORD" or travel[0].first - first.first < 60)
+        and first.label != "A_REPORT"
+    ):
         first = travel[0]
-    return {"A_REPORT": "report", "A_RECORD": "record", "A_CDD": "cdd", "A_TRAVEL": "travel_info"}[first.label]
+    return {"A_REPORT": "report", "A_RECORD": "record", "A_CDD": "cdd", "A_TRAVEL": "travel_info"}[
+        first.label
+    ]

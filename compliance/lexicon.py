@@ -31,7 +31,9 @@ COMPARATORS: Final[dict[str, list[str]]] = {
         "is or exceeds|are or exceed|equal to or larger than|greater or equal to|equal or greater than|"
         "equal or more than|equal or higher than|equal and above|exceeds or is equivalent to"
     ),
-    "LT": _verbs("less than|below|under|lower than|smaller than|short of|not reaching|does not reach|do not reach|inferior to"),
+    "LT": _verbs(
+        "less than|below|under|lower than|smaller than|short of|not reaching|does not reach|do not reach|inferior to"
+    ),
     "LE": _verbs(
         "not more than|no more than|not exceeding|does not exceed|do not exceed|not exceed|not to exceed|"
         "shall not exceed|must not exceed|may not exceed|never exceed|at most|up to|up to and including|a maximum of|"
@@ -40,13 +42,17 @@ COMPARATORS: Final[dict[str, list[str]]] = {
         "is equal to or less than|equal to or under|does not go beyond|that does not exceed|which does not exceed|"
         "equal or less than|without exceeding|or not exceeding"
     ),
-    "ONLY_LE": _verbs("only up to|solely up to|exclusively up to|limited to|is limited to|are limited to|capped at|not beyond"),
+    "ONLY_LE": _verbs(
+        "only up to|solely up to|exclusively up to|limited to|is limited to|are limited to|capped at|not beyond"
+    ),
     "AFTER_GE": _verbs(
         "or more|or above|or over|or greater|or higher|or larger|and above|and over|and more|or upwards|upwards|"
         "or in excess|or in excess thereof|or exceeding|or exceeds|or exceeding that amount|and upwards|and higher|"
         "or beyond|or superior|or greater amount|or more than that amount|or a higher amount|or any greater amount"
     ),
-    "AFTER_LE": _verbs("or less|or below|or under|or lower|or smaller|and below|and under|or fewer|and less|or a lower amount"),
+    "AFTER_LE": _verbs(
+        "or less|or below|or under|or lower|or smaller|and below|and under|or fewer|and less|or a lower amount"
+    ),
     "AFTER_GT": _verbs("is exceeded|are exceeded|has been exceeded"),
     "BETWEEN": _verbs("between"),
     "FROM": _verbs("from|ranging from"),
@@ -67,7 +73,9 @@ MODALS: Final[dict[str, list[str]]] = {
         "it is prohibited|is not permitted to|are not permitted to|is not allowed to|are not allowed to|shall never|"
         "is not to|are not to"
     ),
-    "MAY": _verbs("may|can|is permitted to|are permitted to|is entitled to|are entitled to|is authorised to|is authorized to|is allowed to"),
+    "MAY": _verbs(
+        "may|can|is permitted to|are permitted to|is entitled to|are entitled to|is authorised to|is authorized to|is allowed to"
+    ),
     "SHOULD": _verbs("should|ought to|is expected to|are expected to|should be required to"),
     "NOT_REQUIRED": _verbs(
         "is not required to|are not required to|is not required|are not required|need not|needs not|"
@@ -127,7 +135,9 @@ ACTIONS: Final[dict[str, list[str]]] = {
 }
 
 WINDOWS: Final[dict[str, list[str]]] = {
-    "W_single_transaction": _verbs("in a single transaction|in one transaction|in a single operation|in the course of a single transaction|single cash transaction|in one operation|one-off transaction|any single transaction|per transaction"),
+    "W_single_transaction": _verbs(
+        "in a single transaction|in one transaction|in a single operation|in the course of a single transaction|single cash transaction|in one operation|one-off transaction|any single transaction|per transaction"
+    ),
     "W_linked_transactions": _verbs(
         "linked transactions|linked operations|appear to be linked|appears to be linked|related transactions|"
         "several operations|several transactions|series of transactions|series of linked|integrally connected|"
@@ -136,14 +146,26 @@ WINDOWS: Final[dict[str, list[str]]] = {
         "appear to be connected|seem to be linked|interconnected|appears to be related|appear to be related|series of payments|"
         "multiple operations|multiple transactions that appear|several payments|associated transactions|multiple linked"
     ),
-    "W_one_time": _verbs("at one time|on any one occasion|on one occasion|at any one time|on a single occasion|at the same time|on any single occasion"),
+    "W_one_time": _verbs(
+        "at one time|on any one occasion|on one occasion|at any one time|on a single occasion|at the same time|on any single occasion"
+    ),
     "W_contemporaneous": _verbs("contemporaneous|contemporaneously"),
     "W_request": _verbs("at the request of"),
-    "W_gaming_day": _verbs("any gaming day|a gaming day|one gaming day|any one gaming day|the same gaming day|each gaming day|gaming day"),
-    "W_business_day": _verbs("any one business day|one business day|a business day|any business day|the same business day|a single business day|any one banking day|one banking day|the same banking day|within one banking day|each business day|one working day|the same working day|a banking day"),
-    "W_calendar_day": _verbs("any one day|one day|the same day|a single day|any day|any calendar day|one calendar day|the same calendar day|a single calendar day|per day|a calendar day|each day|one and the same day|a day|daily"),
-    "W_calendar_month": _verbs("a calendar month|any calendar month|one calendar month|one month|a month|any month|per month|the same calendar month|within a month|each month|within one month|the same month|monthly|a single month"),
-    "W_calendar_year": _verbs("previous calendar year|a calendar year|any calendar year|one calendar year|calendar year|per year|per annum|a year|any year|each year|annually|tax year|financial year|one year|twelve months|12 months"),
+    "W_gaming_day": _verbs(
+        "any gaming day|a gaming day|one gaming day|any one gaming day|the same gaming day|each gaming day|gaming day"
+    ),
+    "W_business_day": _verbs(
+        "any one business day|one business day|a business day|any business day|the same business day|a single business day|any one banking day|one banking day|the same banking day|within one banking day|each business day|one working day|the same working day|a banking day"
+    ),
+    "W_calendar_day": _verbs(
+        "any one day|one day|the same day|a single day|any day|any calendar day|one calendar day|the same calendar day|a single calendar day|per day|a calendar day|each day|one and the same day|a day|daily"
+    ),
+    "W_calendar_month": _verbs(
+        "a calendar month|any calendar month|one calendar month|one month|a month|any month|per month|the same calendar month|within a month|each month|within one month|the same month|monthly|a single month"
+    ),
+    "W_calendar_year": _verbs(
+        "previous calendar year|a calendar year|any calendar year|one calendar year|calendar year|per year|per annum|a year|any year|each year|annually|tax year|financial year|one year|twelve months|12 months"
+    ),
 }
 
 #: Words that say what an amount is, or who is speaking; judged by place.
@@ -168,7 +190,9 @@ CUES: Final[dict[str, list[str]]] = {
         "are reporting entities|are reporting institutions|this paragraph applies to persons|are relevant persons|"
         "falls within the scope|fall within the scope|are accountable institutions|the following persons are|is considered to be"
     ),
-    "C_EXAMPLE": _verbs("for example|for instance|by way of example|by way of illustration|example|examples|illustration|e.g.|hypothetically"),
+    "C_EXAMPLE": _verbs(
+        "for example|for instance|by way of example|by way of illustration|example|examples|illustration|e.g.|hypothetically"
+    ),
     "C_WEALTH": _verbs(
         "total assets|assets with a value|handling assets|net worth|wealth|turnover|annual income|gross income|revenue|revenues|"
         "gross revenues|gross proceeds|balance sheet|share capital|paid-up capital|own funds|assets under management|"
@@ -180,9 +204,15 @@ CUES: Final[dict[str, list[str]]] = {
         "re-identify|reassess|reassessed|audit|audited|training|re-verification|risk assessment|reviewing|evaluation|"
         "independent testing|report on the application"
     ),
-    "C_FEE": _verbs("fee|fees|charge of|levy|registration fee|premium|premiums|bond of|surety|compensation|deductible|indemnity|price of the form"),
-    "C_UNLESS": _verbs("unless|except where|except when|except if|except in the case|provided that|other than where|save where|other than a|other than transactions|excluding|with the exception of"),
-    "C_EXEMPTING": _verbs("exempt|exempts|exemption|exemptions|derogation|exempted|waiver|simplified due diligence|simplified customer due diligence|low risk|disapply|exclusion"),
+    "C_FEE": _verbs(
+        "fee|fees|charge of|levy|registration fee|premium|premiums|bond of|surety|compensation|deductible|indemnity|price of the form"
+    ),
+    "C_UNLESS": _verbs(
+        "unless|except where|except when|except if|except in the case|provided that|other than where|save where|other than a|other than transactions|excluding|with the exception of"
+    ),
+    "C_EXEMPTING": _verbs(
+        "exempt|exempts|exemption|exemptions|derogation|exempted|waiver|simplified due diligence|simplified customer due diligence|low risk|disapply|exclusion"
+    ),
     "C_AUTHORITY": _verbs(
         "the secretary|the commission|member states|member state|a member state|the minister|the commissioner|the director|amla|"
         "the authority|competent authorities|competent authority|supervisors|supervisor|supervisory authorities|"
@@ -194,16 +224,34 @@ CUES: Final[dict[str, list[str]]] = {
         "the prime minister|the ministry|ministry of finance|the national bank|the financial conduct authority|power is delegated|"
         "the european parliament|the relevant authority|a designated authority|the federal reserve"
     ),
-    "C_AGGREGATED": _verbs("total|totals|totalling|totaling|aggregate|aggregating|aggregates|in aggregate|aggregated|together amount|combined|cumulative|cumulatively|in total|sum of|collectively|individually or in aggregate"),
-    "C_EQUIVALENT": _verbs("equivalent|equivalent amount|equivalent value|equal value in|countervalue|counter-value|converted into|foreign currency equivalent|equivalence"),
-    "C_BEFORE_IT": _verbs("before the expiry of|before the end of|by the close of|by the end of|no later than|not later than|at the latest|on or before|within|in no case later than|not exceeding|within a period of|not more than|no more than|at the latest within|prior to the end of|by no later than|not later than within"),
-    "C_AFTER_IT": _verbs("after|following|from|of the date|of the day|beginning on|starting on|starting from|commencing on|beginning after|of becoming|from the date|from the day|of receipt|counted from|of the end of"),
-    "C_THRESHOLD": _verbs("the threshold|threshold amount|reporting threshold|prescribed amount|designated threshold|prescribed threshold|the limit|the applicable threshold|threshold value|monetary threshold|the said amount|that threshold|the prescribed limit|the above limit|that limit|this limit|this threshold|applicable limit|the limits"),
-    "C_KNOWLEDGE": _verbs("has knowledge|knows|know|has reason to suspect|suspects|reasonable grounds|reason to believe|is aware|aware that|it appears|appears that|reasonable cause"),
-    "C_NO_SUBJECT": _verbs("no bank|no person|no financial institution|no entity|no report|nothing in|no one|no credit institution|no institution|no obliged entity|no record|nobody|neither"),
+    "C_AGGREGATED": _verbs(
+        "total|totals|totalling|totaling|aggregate|aggregating|aggregates|in aggregate|aggregated|together amount|combined|cumulative|cumulatively|in total|sum of|collectively|individually or in aggregate"
+    ),
+    "C_EQUIVALENT": _verbs(
+        "equivalent|equivalent amount|equivalent value|equal value in|countervalue|counter-value|converted into|foreign currency equivalent|equivalence"
+    ),
+    "C_BEFORE_IT": _verbs(
+        "before the expiry of|before the end of|by the close of|by the end of|no later than|not later than|at the latest|on or before|within|in no case later than|not exceeding|within a period of|not more than|no more than|at the latest within|prior to the end of|by no later than|not later than within"
+    ),
+    "C_AFTER_IT": _verbs(
+        "after|following|from|of the date|of the day|beginning on|starting on|starting from|commencing on|beginning after|of becoming|from the date|from the day|of receipt|counted from|of the end of"
+    ),
+    "C_THRESHOLD": _verbs(
+        "the threshold|threshold amount|reporting threshold|prescribed amount|designated threshold|prescribed threshold|the limit|the applicable threshold|threshold value|monetary threshold|the said amount|that threshold|the prescribed limit|the above limit|that limit|this limit|this threshold|applicable limit|the limits"
+    ),
+    "C_KNOWLEDGE": _verbs(
+        "has knowledge|knows|know|has reason to suspect|suspects|reasonable grounds|reason to believe|is aware|aware that|it appears|appears that|reasonable cause"
+    ),
+    "C_NO_SUBJECT": _verbs(
+        "no bank|no person|no financial institution|no entity|no report|nothing in|no one|no credit institution|no institution|no obliged entity|no record|nobody|neither"
+    ),
     "C_RELATIVE": _verbs("that|which|who|whom|where|if|when|whether|whenever|whose|as"),
-    "C_AT_TIME": _verbs("at the time of|simultaneously with|at the same time as|at the moment of|upon the conclusion of"),
-    "C_EXTERNAL": _verbs("within the deadlines imposed by|within the deadline set by|within the period prescribed|within the prescribed period|within the prescribed time|within the time limit set|within the time prescribed|within such period as|within such time as|within the period specified|within the time specified|within the deadlines set|within the period determined by"),
+    "C_AT_TIME": _verbs(
+        "at the time of|simultaneously with|at the same time as|at the moment of|upon the conclusion of"
+    ),
+    "C_EXTERNAL": _verbs(
+        "within the deadlines imposed by|within the deadline set by|within the period prescribed|within the prescribed period|within the prescribed time|within the time limit set|within the time prescribed|within such period as|within such time as|within the period specified|within the time specified|within the deadlines set|within the period determined by"
+    ),
 }
 
 PHRASES: Final[dict[str, list[str]]] = {**COMPARATORS, **MODALS, **ACTIONS, **WINDOWS, **CUES}

@@ -98,7 +98,9 @@ def _sign(doc: Any, place: int) -> str | None:
     if lower in SYMBOLS:
         if lower in _ATTACHED and (token.whitespace_ or not token.text.isupper()):
             spaced_rand = token.text == "R" and place + 1 < len(doc) and len(doc[place + 1]) <= 3
-            return lower if spaced_rand and place + 2 < len(doc) and doc[place + 2].text[:1].isdigit() else None
+            return (
+                lower if spaced_rand and place + 2 < len(doc) and doc[place + 2].text[:1].isdigit() else None
+            )
         return str(lower)
     if token.text in codes():
         return str(lower)

@@ -17,11 +17,12 @@ _DATE = re.compile(
     r"|(?:[0-9]{1,2}(?:st|nd|rd|th)|[a-z]+(?:th|st|nd|rd)) (?:working |business |calendar )?day of (?:the |each |every )?[a-z ]{4,40}|the end of (?:the|each|every) [a-z]+ [a-z]+)"
     r"(?: (?:of|in) (?:each|every|the)(?: [a-z]+){1,2})?(?!,? [0-9]{4})",
 )
-_EVENT = re.compile(r"\b(?:after|following|from|of|since|beginning (?:on|after|from)|starting (?:on|from)|commencing on|to|before)\b")
+_EVENT = re.compile(
+    r"\b(?:after|following|from|of|since|beginning (?:on|after|from)|starting (?:on|from)|commencing on|to|before)\b"
+)
 _ANCHOR_END = re.compile(r"[,;.:—]|\b(?:unless|if|provided|and shall|with respect to)\b")
 _KEPT: Final = frozenset(
-    "keep kept keeps keeping retain retained retains retention retaining maintain maintained maintains preserve preserved store stored storage held "
-    "hold available".split()
+    ["keep", "kept", "keeps", "keeping", "retain", "retained", "retains", "retention", "retaining", "maintain", "maintained", "maintains", "preserve", "preserved", "store", "stored", "storage", "held", "hold", "available"]
 )
 
 
@@ -79,9 +80,7 @@ def retention(clause: Clause, atom: Atom) -> Period | None:
     if not kept or _leads_deadline(clause, atom):
         return None
     lead = clause.passage.words[max(0, atom.start - 5) : atom.start]
-    comparison = next(
-        (a for a in clause.of("GE", "LE", "GT", "LT") if 0 <= atom.start - a.end <= 1), None
-    )
+    comparison = next((a for a in clause.of("GE", "LE", "GT", "LT") if 0 <= atom.start - a.end <= 1), None)
     if comparison is not None and comparison.label in ("LE", "LT"):
         return None
     minimum = "minimum" in lead or (comparison is not None and comparison.label == "GE")
@@ -97,16 +96,28 @@ def _leads_deadline(clause: Clause, atom: Atom) -> Atom | None:
     """Return the words ("within", "no later than") that make a period a time limit."""
     for cue in reversed([a for a in clause.of("C_BEFORE_IT") if a.end <= atom.start]):
         between = clause.passage.words[cue.end : atom.start]
-        if len(between) <= 4 and all(w in {"a", "the", "an", "period", "of", "next", "first", "any", "than", "maximum", "(", "following"} for w in between):
+        if len(between) <= 4 and all(
+            w
+            in {"a", "the", "an", "period", "of", "next", "first", "any", "than", "maximum", "(", "following"}
+            for w in between
+        ):
             words = clause.words(cue.first, cue.last).lower()
-            return None if words in ("not exceeding", "not more than", "no more than") and "period" not in between else cue
+            return (
+                None
+                if words in ("not exceeding", "not more than", "no more than") and "period" not in between
+                else cue
+            )
     return None
 
 
 def deadline(clause: Clause) -> Period | None:
     """Read the time limit of a sentence's duty, or return None."""
     governing = clause.governing()
-    if governing is None or governing.modality not in ("must", "must_not", "deem") or governing.authority() is not None:
+    if (
+        governing is None
+        or governing.modality not in ("must", "must_not", "deem")
+        or governing.authority() is not None
+    ):
         return None
     for atom in clause.of("DURATION"):
         cue = _leads_deadline(clause, atom)
@@ -118,7 +129,9 @@ def deadline(clause: Clause) -> Period | None:
         if tail == ["period"]:
             last = clause.passage.ends[atom.end]
         if unit == "day":
-            unit = {"calendar": "calendar_day", "business": "business_day", "working": "working_day"}.get(d.calendar, "day")
+            unit = {"calendar": "calendar_day", "business": "business_day", "working": "working_day"}.get(
+                d.calendar, "day"
+            )
         elif unit == "week":
             value, unit = 7 * value, "day"
         elif unit == "year":

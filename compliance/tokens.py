@@ -15,10 +15,12 @@ __all__ = ["blank", "like_number", "parse_number"]
 _UNITS: Final[dict[str, int]] = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
     )
-} | {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+} | {
+    word: 10 * value
+    for value, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+}
 _SCALES: Final[dict[str, int]] = {
     "hundred": 100, "thousand": 1_000, "lakh": 100_000, "lakhs": 100_000, "lac": 100_000, "lacs": 100_000, "million": 10**6,
     "millions": 10**6, "crore": 10**7, "crores": 10**7, "billion": 10**9, "bn": 10**9, "mn": 10**6,
@@ -33,7 +35,11 @@ _GROUP = re.compile(r"[0-9]{3}(?:[.,][0-9]{1,2})?\Z")
 
 def like_number(text: str) -> bool:
     """Say whether a token is a number or part of one; this is the vocabulary's LIKE_NUM."""
-    return (text[:1].isdigit() and _single(text) is not None) or text.lower() in _UNITS or text.lower() in _SCALES
+    return (
+        (text[:1].isdigit() and _single(text) is not None)
+        or text.lower() in _UNITS
+        or text.lower() in _SCALES
+    )
 
 
 def _single(text: str) -> Decimal | None:

@@ -93,4 +93,6 @@ def find_type(clauses: list[Clause], at: int | None = None) -> tuple[str, tuple[
 
 def describe(code: str | None) -> TransactionType:
     """Return how a type is decided; an unknown one is decided by the owning bank."""
-    return TYPES.get(code or "", TransactionType(code or "not said", "", "what kind of transaction the rule means"))
+    return TYPES.get(
+        code or "", TransactionType(code or "not said", "", "what kind of transaction the rule means")
+    )
