@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Any, Final
 
-from compliance import grammar, periods
+from compliance import grammar, periods, windows
 from compliance.atoms import Atom
 from compliance.citations import cite, references, slug
 from compliance.clauses import Clause, Read
@@ -47,7 +47,7 @@ class Assembler:
 
     def _clause(self, clause: Clause, provision: Read) -> None:
         amounts = grammar.comparisons(clause.passage, clause.within)
-        durations = [a for a in clause.of("DURATION")]
+        durations = list(clause.of("DURATION"))
         against = sentence_reason(clause)
         if against is not None:
             for comparison in amounts:
@@ -55,7 +55,7 @@ class Assembler:
             for atom in durations:
                 self._reject(clause, atom.first, atom.last, against)
             return
-        window = grammar.window(clause.passage, clause.within)
+        window = windows.window(clause.passage, clause.within)
         used: list[tuple[int, int]] = [(window.first, window.last)] if window else []
         limit = periods.deadline(clause)
         if limit is not None:
@@ -92,7 +92,7 @@ class Assembler:
         self,
         clause: Clause,
         comparison: Comparison,
-        window: grammar.Window | None,
+        window: windows.Window | None,
         limit: periods.Period | None,
         provision: Read,
     ) -> int:
@@ -134,7 +134,7 @@ class Assembler:
         first, last = clause.span(atom.first, atom.last)
         return self.text[first:last]
 
-    def _aggregation(self, clause: Clause, window: grammar.Window | None) -> Aggregation | None:
+    def _aggregation(self, clause: Clause, window: windows.Window | None) -> Aggregation | None:
         if window is None:
             return None
         knows = _knowledge(clause)

@@ -12,8 +12,12 @@ from compliance.segmenting import Node, Sentence
 
 __all__ = ["Clause", "Read", "read"]
 
-_RELATIVE: Final = frozenset(["that", "which", "who", "whom", "whose", "as", "if", "when", "where", "whether", "unless"])
-_DETERMINER: Final = frozenset(["the", "a", "an", "such", "that", "this", "it", "they", "he", "she", "his", "its", "any", "each"])
+_RELATIVE: Final = frozenset(
+    ["that", "which", "who", "whom", "whose", "as", "if", "when", "where", "whether", "unless"]
+)
+_DETERMINER: Final = frozenset(
+    ["the", "a", "an", "such", "that", "this", "it", "they", "he", "she", "his", "its", "any", "each"]
+)
 _CONDITIONAL: Final = frozenset(["if", "where", "when", "once", "whenever"])
 _ENSURE = re.compile(
     r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b"

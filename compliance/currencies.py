@@ -1,9 +1,13 @@
-"""Currencies: symbols, codes and names, and what a bare "$" or "dollar" means in a jurisdiction."""
+"""Currencies: symbols, codes and names, and what a bare "$" or "dollar" means in a jurisdiction.
+
+The tables stand in `currencies.txt`.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import cache
+from importlib.resources import files
 from typing import Final
 
 import iso4217
@@ -12,69 +16,33 @@ from ledger.errors import InputError
 
 __all__ = ["CURRENCY_OF", "NAMES", "SYMBOLS", "codes", "detect_jurisdiction", "exponent", "number", "resolve"]
 
+
+def _load() -> dict[str, list[list[str]]]:
+    """Read `currencies.txt`: section to entries, each split into words."""
+    sections: dict[str, list[str]] = {}
+    name = ""
+    for line in (files(__package__) / "currencies.txt").read_text("utf-8").splitlines():
+        if line.startswith("["):
+            name = line[1 : line.index("]")]
+            sections[name] = []
+        elif line.startswith("  "):
+            sections[name].append(line.strip())
+    return {
+        key: [entry.split() for entry in " ".join(lines).split("|") if entry.strip()]
+        for key, lines in sections.items()
+    }
+
+
+_DATA: Final = _load()
+
 #: Currency of a jurisdiction, by the two letters that official texts and file names use.
-CURRENCY_OF: Final[dict[str, str]] = dict(
-    pair.split(":")
-    for pair in ["US:USD", "CA:CAD", "EU:EUR", "UK:GBP", "GB:GBP", "AU:AUD", "NZ:NZD", "SG:SGD", "HK:HKD", "IN:INR", "ZA:ZAR", "JP:JPY", "CH:CHF", "LI:CHF", "IE:EUR", "DE:EUR", "FR:EUR", "ES:EUR", "IT:EUR", "NL:EUR", "BE:EUR", "AT:EUR", "LU:EUR", "PT:EUR", "FI:EUR", "GR:EUR", "EE:EUR", "LV:EUR", "LT:EUR", "SK:EUR", "SI:EUR", "MT:EUR", "CY:EUR", "HR:EUR", "SE:SEK", "NO:NOK", "DK:DKK", "IS:ISK", "PL:PLN", "CZ:CZK", "HU:HUF", "RO:RON", "BG:EUR", "TR:TRY", "IL:ILS", "AE:AED", "SA:SAR", "QA:QAR", "KW:KWD", "BH:BHD", "OM:OMR", "EG:EGP", "NG:NGN", "KE:KES", "GH:GHS", "TZ:TZS", "UG:UGX", "RW:RWF", "MU:MUR", "BW:BWP", "NA:NAD", "ZM:ZMW", "ZW:USD", "MA:MAD", "MX:MXN", "BR:BRL", "AR:ARS", "CL:CLP", "CO:COP", "PE:PEN", "UY:UYU", "JM:JMD", "BS:BSD", "BB:BBD", "TT:TTD", "BZ:BZD", "BM:BMD", "KY:KYD", "GY:GYD", "FJ:FJD", "PG:PGK", "PH:PHP", "MY:MYR", "TH:THB", "VN:VND", "ID:IDR", "KR:KRW", "CN:CNY", "TW:TWD", "MO:MOP", "PK:PKR", "BD:BDT", "LK:LKR", "NP:NPR", "UA:UAH", "KZ:KZT", "GE:GEL", "AM:AMD", "AZ:AZN", "RS:RSD", "MD:MDL", "GI:GIP", "JE:GBP", "GG:GBP", "IM:GBP", "BN:BND", "LB:LBP", "JO:JOD", "MV:MVR", "SC:SCR"]
-)
-
+CURRENCY_OF: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["JURISDICTIONS"]}
 #: Written signs and short forms; a value that is not a code is a family resolved by jurisdiction.
-SYMBOLS: Final[dict[str, str]] = {
-    "$": "dollar", "us$": "USD", "u.s.$": "USD", "usd$": "USD", "a$": "AUD", "au$": "AUD", "aud$": "AUD", "c$": "CAD", "ca$": "CAD",
-    "cad$": "CAD", "nz$": "NZD", "s$": "SGD", "hk$": "HKD", "j$": "JMD", "tt$": "TTD", "bds$": "BBD", "b$": "BSD", "fj$": "FJD",
-    "nt$": "TWD", "ec$": "XCD", "r$": "BRL", "mex$": "MXN", "mx$": "MXN", "g$": "GYD", "n$": "NAD", "bz$": "BZD", "ci$": "KYD",
-    "€": "EUR", "£": "pound", "¥": "yen", "₹": "INR", "₽": "RUB", "₩": "KRW", "₦": "NGN", "₱": "PHP", "₫": "VND", "₪": "ILS",
-    "₺": "TRY", "₴": "UAH", "฿": "THB", "₡": "CRC", "₲": "PYG", "₵": "GHS", "gh₵": "GHS", "rs": "rupee", "rs.": "rupee", "re.": "rupee",
-    "rm": "MYR", "ksh": "KES", "kshs": "KES", "ksh.": "KES", "kshs.": "KES", "tshs": "TZS", "ushs": "UGX", "frw": "RWF", "dhs": "AED", "nis": "ILS",
-    "php": "PHP", "p": "peso", "r": "rand", "n": "naira", "tk": "BDT", "tk.": "BDT", "rmb": "CNY", "fr.": "franc", "sfr": "CHF",
-    "sfr.": "CHF", "zl": "PLN", "zł": "PLN", "kč": "CZK", "ft": "HUF", "k": "kwacha",
-}  # fmt: skip
-
+SYMBOLS: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["SYMBOLS"]}
 #: Names after (or, "rupees ten lakh", before) the number.
-NAMES: Final[dict[str, str]] = {
-    "dollar": "dollar", "euro": "EUR", "pound": "pound", "pound sterling": "GBP", "sterling": "GBP", "yen": "JPY", "yuan": "CNY",
-    "renminbi": "CNY", "won": "KRW", "rupee": "rupee", "franc": "franc", "swiss franc": "CHF", "peso": "peso", "rand": "ZAR",
-    "naira": "NGN", "ringgit": "MYR", "baht": "THB", "dirham": "dirham", "riyal": "riyal", "rial": "riyal", "dinar": "dinar",
-    "shekel": "ILS", "new shekel": "ILS", "zloty": "PLN", "złoty": "PLN", "forint": "HUF", "leu": "leu", "lei": "leu", "lev": "BGN",
-    "leva": "BGN", "lira": "TRY", "krona": "krona", "kronor": "krona", "krone": "krone", "kroner": "krone", "koruna": "CZK",
-    "czk": "CZK", "hryvnia": "UAH", "hryvnias": "UAH", "ruble": "RUB", "rouble": "RUB", "shilling": "shilling", "cedi": "GHS",
-    "kwacha": "kwacha", "pula": "BWP", "rupiah": "IDR", "dong": "VND", "taka": "BDT", "pataca": "MOP", "real": "BRL", "reais": "BRL",
-    "us dollar": "USD", "united states dollar": "USD", "u.s. dollar": "USD", "american dollar": "USD", "canadian dollar": "CAD",
-    "australian dollar": "AUD", "new zealand dollar": "NZD", "singapore dollar": "SGD", "hong kong dollar": "HKD",
-    "jamaican dollar": "JMD", "indian rupee": "INR", "kenya shilling": "KES", "kenyan shilling": "KES", "swedish kronor": "SEK",
-    "danish kroner": "DKK", "norwegian kroner": "NOK", "uae dirham": "AED", "philippine peso": "PHP", "mexican peso": "MXN",
-    "japanese yen": "JPY", "pounds sterling": "GBP", "tenge": "KZT", "lari": "GEL", "manat": "AZN", "dram": "AMD", "sol": "PEN", "soles": "PEN",
-}  # fmt: skip
-
-_FAMILIES: Final[dict[str, frozenset[str]]] = {
-    "dollar": frozenset(
-        ["USD", "CAD", "AUD", "NZD", "SGD", "HKD", "JMD", "TTD", "BBD", "BSD", "BZD", "BMD", "KYD", "GYD", "FJD", "TWD", "NAD", "XCD", "BND"]
-    ),
-    "pound": frozenset(["GBP", "EGP", "LBP", "GIP"]),
-    "rupee": frozenset(["INR", "PKR", "LKR", "NPR", "MUR", "SCR"]),
-    "franc": frozenset(["CHF", "RWF", "XOF", "XAF"]),
-    "peso": frozenset(["MXN", "PHP", "ARS", "CLP", "COP", "UYU"]),
-    "dirham": frozenset(["AED", "MAD"]),
-    "riyal": frozenset(["SAR", "QAR", "OMR"]),
-    "dinar": frozenset(["KWD", "BHD", "JOD", "RSD"]),
-    "leu": frozenset(["RON", "MDL"]),
-    "krona": frozenset(["SEK", "ISK"]),
-    "krone": frozenset(["NOK", "DKK"]),
-    "shilling": frozenset(["KES", "TZS", "UGX"]),
-    "kwacha": frozenset(["ZMW"]),
-    "rand": frozenset(["ZAR"]),
-    "naira": frozenset(["NGN"]),
-    "yen": frozenset(["JPY", "CNY"]),
-}
-#: Families that one currency owns wherever nothing else is said; "$" is not among them.
-_DEFAULT: Final[dict[str, str]] = {
-    "pound": "GBP",
-    "yen": "JPY",
-    "rand": "ZAR",
-    "naira": "NGN",
-    "kwacha": "ZMW",
-    "leu": "RON",
-}
+NAMES: Final[dict[str, str]] = {" ".join(words[:-1]): words[-1] for words in _DATA["NAMES"]}
+_FAMILIES: Final[dict[str, frozenset[str]]] = {words[0]: frozenset(words[1:]) for words in _DATA["FAMILIES"]}
+_DEFAULT: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["DEFAULTS"]}
 
 #: Codes that are also English words in capitals.
 _WORDS: Final = frozenset({"ALL", "TOP", "TRY", "MOP", "XXX", "XTS"})

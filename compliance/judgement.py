@@ -15,7 +15,9 @@ _CHAPEAU_IS = re.compile(
     r"\b(?:is|are|be)(?: as follows| either| any of the following| one of the following)?\s*[:—]?\s*$"
 )
 _DEFINED: Final = frozenset(["of", "to", "for"])
-_NOT_DEFINING: Final = frozenset(["by", "the", "any", "other", "such", "these", "all", "what", "alternative", "some", "payment"])
+_NOT_DEFINING: Final = frozenset(
+    ["by", "the", "any", "other", "such", "these", "all", "what", "alternative", "some", "payment"]
+)
 _LIMITING: Final = re.compile(
     r"(?:shall|must|may) (?:not|never) exceed|cannot exceed|limited to|up to|capped|not beyond", re.IGNORECASE
 )
@@ -130,10 +132,8 @@ def _obliges(clause: Clause) -> bool:
 def _near(clause: Clause, comparison: Comparison, label: str, before: int, after: int) -> bool:
     low, high = comparison.amount.start, (comparison.upper or comparison.amount).end
     return any(
-        (0 <= low - a.end <= before
-        and not _stops(clause, a.end, low))
-        or (0 <= a.start - high <= after
-        and not _stops(clause, high, a.start))
+        (0 <= low - a.end <= before and not _stops(clause, a.end, low))
+        or (0 <= a.start - high <= after and not _stops(clause, high, a.start))
         for a in clause.of(label)
     )
 

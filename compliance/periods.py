@@ -22,7 +22,28 @@ _EVENT = re.compile(
 )
 _ANCHOR_END = re.compile(r"[,;.:—]|\b(?:unless|if|provided|and shall|with respect to)\b")
 _KEPT: Final = frozenset(
-    ["keep", "kept", "keeps", "keeping", "retain", "retained", "retains", "retention", "retaining", "maintain", "maintained", "maintains", "preserve", "preserved", "store", "stored", "storage", "held", "hold", "available"]
+    [
+        "keep",
+        "kept",
+        "keeps",
+        "keeping",
+        "retain",
+        "retained",
+        "retains",
+        "retention",
+        "retaining",
+        "maintain",
+        "maintained",
+        "maintains",
+        "preserve",
+        "preserved",
+        "store",
+        "stored",
+        "storage",
+        "held",
+        "hold",
+        "available",
+    ]
 )
 
 
