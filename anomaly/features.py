@@ -40,12 +40,15 @@ class Feature:
     unit : str
     compute : callable
         (accounts,) values from a context and the window in seconds.
+    size : bool
+        Whether it mainly says how large the account's business is.
     """
 
     name: str
     meaning: str
     unit: str
     compute: Callable[[Context, int], Floats]
+    size: bool = False
 
 
 class AccountFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -229,12 +232,18 @@ def _round(context: Context, window: int) -> npt.NDArray[np.bool_]:
 
 #: Every feature, in column order.
 FEATURES: tuple[Feature, ...] = (
-    Feature("payments_in", "number of payments received", "log10(1 + n), whole period", _count(True)),
-    Feature("payments_out", "number of payments sent", "log10(1 + n), whole period", _count(False)),
-    Feature("payers", "number of distinct payers", "log10(1 + n), whole period", _distinct(True, False)),
-    Feature("payees", "number of distinct payees", "log10(1 + n), whole period", _distinct(False, False)),
-    Feature("payer_banks", "number of banks it is paid from", "banks, whole period", _distinct(True, True)),
-    Feature("payee_banks", "number of banks it pays to", "banks, whole period", _distinct(False, True)),
+    Feature("payments_in", "number of payments received", "log10(1 + n), whole period", _count(True), True),
+    Feature("payments_out", "number of payments sent", "log10(1 + n), whole period", _count(False), True),
+    Feature(
+        "payers", "number of distinct payers", "log10(1 + n), whole period", _distinct(True, False), True
+    ),
+    Feature(
+        "payees", "number of distinct payees", "log10(1 + n), whole period", _distinct(False, False), True
+    ),
+    Feature(
+        "payer_banks", "number of banks it is paid from", "banks, whole period", _distinct(True, True), True
+    ),
+    Feature("payee_banks", "number of banks it pays to", "banks, whole period", _distinct(False, True), True),
     Feature("amount_in", "mean amount received", "log10 minor units, whole period", _mean_amount(True)),
     Feature("amount_out", "mean amount sent", "log10 minor units, whole period", _mean_amount(False)),
     Feature("largest_in", "largest receipt beside its usual one", "log10 of the ratio", _largest(True)),

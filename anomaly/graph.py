@@ -83,8 +83,8 @@ class TemporalGraph:
     currency : int32
         ISO 4217 numeric.
     cash_in, cash_out : bool
-    src_party, dst_party : int32
-        Number of the party, or -1.
+    src_party, dst_party, src_behalf, dst_behalf : int32
+        Number of the party, and of the one on whose behalf it acts, in `parties`, or -1.
     row : int64
         Row of the table that the edge came from.
     out_ptr, out_edge, in_ptr, in_edge : int64, int32
@@ -107,6 +107,8 @@ class TemporalGraph:
     cash_out: Mask
     src_party: Indices
     dst_party: Indices
+    src_behalf: Indices
+    dst_behalf: Indices
     row: Ints
     out_ptr: Ints
     out_edge: Indices
@@ -181,7 +183,9 @@ class TemporalGraph:
         agents = {name: _filled(table, name, 0) for name in ("debtor_agent", "creditor_agent")}
         flags = _filled(table, "flags", 0)
         pseudonyms, ends = _numbered(table, "debtor_account", "creditor_account")
-        parties, party = _numbered(table, "debtor_party", "creditor_party")
+        parties, party = _numbered(
+            table, "debtor_party", "creditor_party", "debtor_on_behalf", "creditor_on_behalf"
+        )
         if parties and parties[0] == _NOBODY:
             party, parties = party - 1, parties[1:]
         n = len(pseudonyms)
@@ -227,7 +231,9 @@ class TemporalGraph:
             cash_in=cash_in[order],
             cash_out=cash_out[order],
             src_party=party[:rows][order].astype(np.int32),
-            dst_party=party[rows:][order].astype(np.int32),
+            dst_party=party[rows : 2 * rows][order].astype(np.int32),
+            src_behalf=party[2 * rows : 3 * rows][order].astype(np.int32),
+            dst_behalf=party[3 * rows :][order].astype(np.int32),
             row=order,
             out_ptr=out_ptr,
             out_edge=out_edge,
@@ -280,9 +286,9 @@ def _check(columns: dict[str, Ints]) -> None:
             raise GraphError(what, where=f"row {int(np.flatnonzero(wrong)[0])}")
 
 
-def _numbered(table: pa.Table, first: str, second: str) -> tuple[list[bytes], Ints]:
-    """Give numbers to the distinct values of two columns, ascending, null as the all-zero pseudonym."""
-    chunks = [c for name in (first, second) for c in table.column(name).chunks]
+def _numbered(table: pa.Table, *names: str) -> tuple[list[bytes], Ints]:
+    """Give numbers to the distinct values of some columns, ascending, null as the all-zero pseudonym."""
+    chunks = [c for name in names for c in table.column(name).chunks]
     if not chunks:
         return [], np.zeros(0, dtype=np.int64)
     coded: Any = (

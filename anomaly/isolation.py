@@ -40,7 +40,9 @@ class IsolationParameters:
     min_payments : int
         Accounts with fewer payments are not looked at: nothing can be said of them.
     window : int
-        Seconds; for the features, and for the evidence: the account's payments in its largest window.
+        Seconds; for the features.
+    spell : int
+        Seconds; the evidence is the account's payments in the spell that moves most money.
     """
 
     share: float = 0.002
@@ -49,6 +51,7 @@ class IsolationParameters:
     seed: int = 20_260
     min_payments: int = 5
     window: int = 7 * 86_400
+    spell: int = 86_400
 
 
 def robust_z(values: Floats) -> Floats:
@@ -70,7 +73,10 @@ def _find(context: Context, parameters: IsolationParameters) -> Found:
     told = int(len(looked) * parameters.share)
     if told == 0:
         return Found([])
-    values = AccountFeatures(parameters.window).transform(context)[looked]
+    # a large business is not odd for being large
+    shape = [i for i, feature in enumerate(FEATURES) if not feature.size]
+    values = AccountFeatures(parameters.window).transform(context)[looked][:, shape]
+    names = [FEATURES[i].name for i in shape]
     forest = IsolationForest(
         n_estimators=parameters.trees,
         max_samples=min(parameters.samples, len(looked)),
@@ -86,7 +92,7 @@ def _find(context: Context, parameters: IsolationParameters) -> Found:
     found = []
     for i in np.lexsort((np.arange(len(score)), -score))[:told].tolist():
         account = int(looked[i])
-        edges = _largest_window(graph, account, parameters.window)
+        edges = _largest_window(graph, account, parameters.spell)
         extreme = np.argsort(-np.abs(z[i]), kind="stable")[:3].tolist()
         found.append(
             Candidate(
@@ -94,7 +100,7 @@ def _find(context: Context, parameters: IsolationParameters) -> Found:
                 strength=(float(score[i]) - usual) / max(spread, 1e-9) / 10.0,
                 anchor=account,
                 details={
-                    "contributions": {FEATURES[j].name: round(float(z[i, j]), 2) for j in extreme},
+                    "contributions": {names[j]: round(float(z[i, j]), 2) for j in extreme},
                     "accounts_looked_at": len(looked),
                 },
             )

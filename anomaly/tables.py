@@ -137,13 +137,11 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
     creditor, creditor_names = _pseudonyms(to_bank, to_account)
     n = len(frame)
     flags, channel = _flags(frame)
-    debtor_party, creditor_party = _parties(frame, flags)
     columns: dict[str, pa.Array] = {
         "state": pa.array(np.full(n, int(MatchState.ON_US))),
         "debtor_account": debtor,
         "creditor_account": creditor,
-        "debtor_party": debtor_party,
-        "creditor_party": creditor_party,
+        **_parties(frame, flags),
         "debtor_agent": pa.array(from_bank.fillna("").astype(str).map(number).to_numpy()),
         "creditor_agent": pa.array(to_bank.fillna("").astype(str).map(number).to_numpy()),
         "channel": pa.array(channel),
@@ -159,7 +157,10 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
         "debit_index": pa.array(np.arange(n, dtype=np.int64)),
     }
     defaults = {"lag_class": 0, "debtor_country": 0, "creditor_country": 0}
-    defaults |= dict.fromkeys(("debtor_party_type", "creditor_party_type"), int(PartyType.UNKNOWN))
+    kinds = {kind.name.lower(): int(kind) for kind in PartyType}
+    for name in ("debtor_party_type", "creditor_party_type"):
+        told = frame[name].map(kinds) if name in frame else pd.Series(0, index=frame.index)
+        columns[name] = pa.array(told.fillna(0).astype("int64").to_numpy())
     defaults |= dict.fromkeys(("credit_member", "credit_sequence", "credit_index"), -1)
     arrays = []
     for name in TRANSFER.names:
@@ -186,21 +187,22 @@ def _pseudonyms(bank: pd.Series[str], account: pd.Series[str]) -> tuple[pa.Array
     return values, {digest.hex(): name for digest, name in zip(digests, distinct, strict=True)}
 
 
-def _parties(frame: pd.DataFrame, flags: npt.NDArray[np.int64]) -> tuple[pa.Array, pa.Array]:
+def _parties(frame: pd.DataFrame, flags: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
     """Read the parties of both sides; a single `party_id` is the customer at the till of a cash payment."""
+    till = pd.Series(flags & int(Flags.CASH_IN | Flags.CASH_OUT), index=frame.index)
     none = pd.Series([None] * len(frame), index=frame.index, dtype=object)
-    if "party_id" in frame:
-        till = pd.Series(flags & int(Flags.CASH_IN | Flags.CASH_OUT), index=frame.index)
-        sides = [frame["party_id"].where(till == bit) for bit in (Flags.CASH_OUT, Flags.CASH_IN)]
-    else:
-        sides = [frame.get("debtor_party_id", none), frame.get("creditor_party_id", none)]
-    arrays = []
-    for side in sides:
-        codes, distinct = pd.factorize(side)
-        digests = [sha256(f"party:{name}".encode()).digest()[:PSEUDONYM_BYTES] for name in distinct]
-        values = pa.array(digests, pa.binary(PSEUDONYM_BYTES))
-        arrays.append(values.take(pa.array(codes, mask=codes < 0)))
-    return arrays[0], arrays[1]
+    arrays = {}
+    for side, bit in (("debtor", Flags.CASH_OUT), ("creditor", Flags.CASH_IN)):
+        for name, column, of_side in (
+            ("party", "party_id", f"{side}_party_id"),
+            ("on_behalf", "on_behalf_of", f"{side}_on_behalf_of"),
+        ):
+            told = frame[column].where(till == bit) if column in frame else frame.get(of_side, none)
+            codes, distinct = pd.factorize(told)
+            digests = [sha256(f"party:{party}".encode()).digest()[:PSEUDONYM_BYTES] for party in distinct]
+            values = pa.array(digests, pa.binary(PSEUDONYM_BYTES))
+            arrays[f"{side}_{name}"] = values.take(pa.array(codes, mask=codes < 0))
+    return arrays
 
 
 def _flags(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -1,7 +1,7 @@
 """Rapid pass-through: an account sends on within days nearly all that it received.
 
-Criteria: only passing relations on both sides; the account's activity and the size of the payments must be
-improbable by its own rate and by the payments of that currency.
+Criteria: only passing relations on both sides. Either the sums in and out of one window agree, a large payment
+is among them, and the account's activity is improbable by its own windows and its kind; or single payments are passed on within a day, again and again, and accident does not explain that.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
-from anomaly.detectors.surprise import Baseline, upper_share
+from anomaly.detectors.surprise import MOST, Baseline, upper_share
 from anomaly.graph import TemporalGraph, surely_follows
+from anomaly.kernels.handover import HandoverParameters
 from anomaly.kernels.pass_through import PassThroughParameters, pass_through
 
 __all__ = ["PASS_THROUGH"]
@@ -25,18 +26,84 @@ class PassThroughDetectorParameters:
     Attributes
     ----------
     pass_through : PassThroughParameters
+        Sums: what comes in within the window leaves within it.
+    handover : HandoverParameters
+        Single payments: each is passed on within the relation's window.
+    repeats : int
+        Least number of single payments passed on inside one spell.
+    spell : int
+        Seconds.
     new : int
         Seconds; relations that last longer are standing ones and do not count.
+    material : float
+        The largest payment in lies among this share of the largest payments of its currency.
     fit : float
         Chance that sums in and out agree by accident.
     """
 
     pass_through: PassThroughParameters = field(default_factory=PassThroughParameters)
+    handover: HandoverParameters = field(
+        default_factory=lambda: HandoverParameters(window=86_400, keep_low=0.85, keep_high=1.02)
+    )
+    repeats: int = 2
+    spell: int = 14 * 86_400
     new: int = 7 * 86_400
+    material: float = 0.25
     fit: float = 0.1
 
 
 def _find(context: Context, parameters: PassThroughDetectorParameters) -> Found:
+    sums, singles = _find_sums(context, parameters), _find_repeated(context, parameters)
+    return Found(sums.candidates + singles.candidates, sums.cut + singles.cut)
+
+
+def _find_repeated(context: Context, parameters: PassThroughDetectorParameters) -> Found:
+    """Find accounts that pass single payments on, again and again."""
+    graph = context.graph
+    relation, weight = context.handovers(parameters.handover)
+    first, second = relation.first_edge, relation.next_edge
+    returned = graph.src[first] == graph.dst[second]
+    order = np.lexsort((second, first, -np.round(weight, 9)))
+    order = order[(weight[order] > 0) & ~returned[order]]
+    taken = np.zeros(graph.edges, np.uint8)  # 1: passed on, 2: passes on
+    pairs: dict[int, list[tuple[int, int, float]]] = {}
+    for i in order.tolist():
+        e, f = int(first[i]), int(second[i])
+        if not (taken[e] & 1 or taken[f] & 2):
+            taken[e] |= 1
+            taken[f] |= 2
+            pairs.setdefault(int(graph.dst[e]), []).append((e, f, float(weight[i])))
+    active = len(np.unique(graph.src[graph.usable]))
+    places = float(np.log10(max(active * context.period / parameters.spell, 1.0)))
+    found = []
+    for account, own in pairs.items():
+        own.sort()
+        best: list[tuple[int, int, float]] = []
+        for i, (e, _, _) in enumerate(own):
+            spell = [p for p in own[i:] if graph.t_low[p[0]] - graph.t_low[e] <= parameters.spell]
+            if sum(p[2] for p in spell) > sum(p[2] for p in best) + 1e-9:
+                best = spell
+        if len(best) < parameters.repeats:
+            continue
+        ins, outs = (np.array([p[k] for p in best], np.int32) for k in (0, 1))
+        found.append(
+            Candidate(
+                edges=np.unique(np.append(ins, outs)),
+                strength=sum(p[2] for p in best) - places,
+                anchor=account,
+                details={
+                    "payments_in": len(best),
+                    "payments_out": len(best),
+                    "share_sent_on": round(
+                        int(graph.amount_low[outs].sum()) / max(int(graph.amount_low[ins].sum()), 1), 3
+                    ),
+                },
+            )
+        )
+    return Found(found, int(relation.cut.sum()))
+
+
+def _find_sums(context: Context, parameters: PassThroughDetectorParameters) -> Found:
     graph, kernel = context.graph, parameters.pass_through
     eligible = context.passing(parameters.new)
     instances = pass_through(graph, kernel, eligible)
@@ -52,8 +119,10 @@ def _find(context: Context, parameters: PassThroughDetectorParameters) -> Found:
     for i, edges in enumerate(instances):
         account = int(instances.anchor[i])
         ins, outs = edges[graph.dst[edges] == account], edges[graph.src[edges] == account]
-        chance = into.surprise(account, len(ins)) + out.surprise(account, len(outs))
         rarity = upper_share(graph, int(graph.currency[edges[0]]), float(graph.amount[ins].max()))
+        if rarity > parameters.material:
+            continue
+        chance = min(into.surprise(account, len(ins)), MOST) + min(out.surprise(account, len(outs)), MOST)
         in_low, in_high = int(graph.amount_low[ins].sum()), int(graph.amount_high[ins].sum())
         out_low, out_high = int(graph.amount_low[outs].sum()), int(graph.amount_high[outs].sum())
         certain = (

@@ -133,7 +133,8 @@ def _find_scatter_gather(context: Context, parameters: ScatterGatherParameters) 
         for e, f in zip(first.tolist(), second.tolist(), strict=True):
             middle = int(graph.dst[e])
             best[middle] = max(best.get(middle, 0.0), weights[e, f])
-        strength = sum(best.values()) + len(best) * _reached_by_chance(context, target) - places
+        ways = sum(1 for weight_of_way in best.values() if weight_of_way > 0)
+        strength = sum(best.values()) + ways * _reached_by_chance(context, target) - places
         found.append(
             Candidate(
                 edges=np.unique(edges),

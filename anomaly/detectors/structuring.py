@@ -1,8 +1,8 @@
 """Structuring: amounts that each stay under a reporting threshold and together exceed it.
 
-Counted are one customer's deposits, one customer's withdrawals, and transfers to one customer from accounts
-without a standing relation. Within a bank, that bank could see it; across banks, each sees a harmless part.
-Criteria: the same party (or account, where no party is told) and currency; the number of such amounts must be
+Counted are one customer's deposits, one customer's withdrawals, and transfers to one customer, or of one
+customer to one payee, without a standing relation. Within a bank, that bank could see it; across banks, each
+sees a harmless part. Criteria: the same party (or account, where no party is told) and currency; the number of such amounts must be
 improbable for the customer's own habit and for the share that such amounts have among all.
 """
 
@@ -21,6 +21,8 @@ from anomaly.kernels.structuring import StructuringParameters, structuring
 from anomaly.money import ALPHA, EXPONENT
 
 __all__ = ["STRUCTURING", "STRUCTURING_ACROSS_BANKS"]
+
+Edges = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,86 +43,104 @@ class StructuringDetectorParameters:
     thresholds: Mapping[str, int] = field(default_factory=lambda: {"JPY": 1_000_000})
 
 
-def _groups(graph: TemporalGraph, eligible: npt.NDArray[np.bool_], *, by_bank: bool) -> npt.NDArray[np.int64]:
-    """Return for each payment what it is added up with, or -1.
+@dataclass(frozen=True, eq=False)
+class _View:
+    """One way to add payments up: those that count, whose they are, and the banks that see a part."""
 
-    Cash is added up by the customer at the till; transfers, if eligible, by the beneficiary. By bank, the
-    other bank's part is left out, as that bank would have to.
+    what: str
+    counts: npt.NDArray[np.bool_]
+    owner: npt.NDArray[np.int64]
+    bank: npt.NDArray[np.int64]
+
+
+def _views(graph: TemporalGraph, passing: npt.NDArray[np.bool_]) -> list[_View]:
+    """Return the ways: deposits, withdrawals, transfers to one party, transfers of one party to one payee.
+
+    "By or on behalf of any person" (31 CFR 1010.313): where somebody acts for another, it is the other's.
     """
-    outward = graph.cash_out
-    party = np.where(outward, graph.src_party, graph.dst_party).astype(np.int64)
-    account = np.where(outward, graph.src, graph.dst).astype(np.int64)
-    owner = np.where(party >= 0, party, len(graph.parties) + account)
-    way = np.where(graph.cash_in, 0, np.where(outward, 1, 2))
-    keys = [owner, graph.currency.astype(np.int64), way]
-    if by_bank:
-        keys.append(graph.agents[account].astype(np.int64))
-    counts = graph.cash_in | graph.cash_out | eligible
-    group = np.full(graph.edges, -1, np.int64)
-    if counts.any():
-        group[counts] = np.unique(np.stack(keys)[:, counts], axis=1, return_inverse=True)[1].reshape(-1)
-    return group
+    nobody = len(graph.parties)
 
+    def owner(behalf: Edges, party: Edges, account: Edges) -> npt.NDArray[np.int64]:
+        return np.where(behalf >= 0, behalf, np.where(party >= 0, party, nobody + account.astype(np.int64)))
 
-def _banks(graph: TemporalGraph, edges: npt.NDArray[np.int32]) -> int:
-    """Return how many banks see a part: the customer's for cash; for transfers the payers' or the payee's."""
-    if graph.cash_in[edges[0]] or not graph.cash_out[edges[0]]:
-        kept = len(np.unique(graph.agents[graph.dst[edges]]))
-    else:
-        kept = len(np.unique(graph.agents[graph.src[edges]]))
-    if graph.cash_in[edges[0]] or graph.cash_out[edges[0]]:
-        return kept
-    return max(kept, len(np.unique(graph.agents[graph.src[edges]])))
+    into = owner(graph.dst_behalf, graph.dst_party, graph.dst)
+    out = owner(graph.src_behalf, graph.src_party, graph.src)
+    payer_bank, payee_bank = (graph.agents[end].astype(np.int64) for end in (graph.src, graph.dst))
+    pair = np.unique(np.stack((out, graph.dst.astype(np.int64))), axis=1, return_inverse=True)[1].reshape(-1)
+    return [
+        _View("deposits", graph.cash_in, into, payee_bank),
+        _View("withdrawals", graph.cash_out & ~graph.cash_in, out, payer_bank),
+        _View("transfers", passing & ~graph.cash_in & ~graph.cash_out, into, payer_bank),
+        _View("transfers", passing & ~graph.cash_in & ~graph.cash_out, pair.astype(np.int64), payer_bank),
+    ]
 
 
 def _find(context: Context, parameters: StructuringDetectorParameters, *, across: bool) -> Found:
-    graph, kernel = context.graph, parameters.structuring
+    graph = context.graph
+    if not graph.edges:
+        return Found([])
     threshold = np.zeros(graph.edges, np.int64)
     for code in np.unique(graph.currency).tolist():
         units = parameters.thresholds.get(ALPHA.get(code, ""), parameters.threshold)
         threshold[graph.currency == code] = units * 10 ** EXPONENT.get(code, 2)
-    near = (graph.amount_low <= threshold) & (graph.amount_high >= kernel.floor * threshold)
-    group = _groups(graph, context.passing(kernel.window), by_bank=not across)
+    found: list[Candidate] = []
+    cut = 0
+    for view in _views(graph, context.passing(parameters.structuring.window)):
+        keys = [view.owner, graph.currency.astype(np.int64)]
+        if not across:
+            keys.append(view.bank)
+        group = np.full(graph.edges, -1, np.int64)
+        group[view.counts] = np.unique(np.stack(keys)[:, view.counts], axis=1, return_inverse=True)[
+            1
+        ].reshape(-1)
+        part = _find_in_view(context, parameters, view, group, threshold, across=across)
+        found += part.candidates
+        cut += part.cut
+    return Found(found, cut)
+
+
+def _find_in_view(
+    context: Context,
+    parameters: StructuringDetectorParameters,
+    view: _View,
+    group: npt.NDArray[np.int64],
+    threshold: npt.NDArray[np.int64],
+    *,
+    across: bool,
+) -> Found:
+    graph, kernel = context.graph, parameters.structuring
     instances = structuring(graph, group, threshold, kernel)
+    if not len(instances):
+        return Found([], instances.cut)
+    near = view.counts & (graph.amount_low <= threshold) & (graph.amount_high >= kernel.floor * threshold)
     windows = max(context.period / kernel.window, 1.0)
+    total = np.bincount(group[view.counts])
+    own_near = np.bincount(group[near], minlength=len(total))
+    share = (float(near.sum()) + 1.0) / (float(view.counts.sum()) + 1.0)
+    places = float(np.log10(len(total) * windows))
     found = []
-    cash = graph.cash_in | graph.cash_out
-    share: dict[bool, float] = {}
-    groups: dict[bool, int] = {}
-    for is_cash in (True, False):
-        kind = (group >= 0) & (cash == is_cash)
-        share[is_cash] = (float((kind & near).sum()) + 1.0) / (float(kind.sum()) + 1.0)
-        groups[is_cash] = max(len(np.unique(group[kind])), 1)
-    total = np.bincount(group[group >= 0]) if (group >= 0).any() else np.zeros(0, np.int64)
-    own_near = np.bincount(group[(group >= 0) & near], minlength=len(total))
     for i, edges in enumerate(instances):
-        anchor, is_cash = int(instances.anchor[i]), bool(cash[edges[0]])
-        banks, size = _banks(graph, edges), len(edges)
-        if across == (banks < 2):
+        anchor, size = int(instances.anchor[i]), len(edges)
+        banks = len(np.unique(view.bank[edges]))
+        if across and banks < 2:
             continue
         # by the customer's own habit of such amounts, and by everybody's share of them among all amounts
         habit = (float(own_near[anchor]) - size) / windows
-        expected = habit + share[is_cash] * (float(total[anchor]) - size + 1.0) / windows
-        places = np.log10(groups[is_cash] * windows)
+        expected = habit + share * (float(total[anchor]) - size + 1.0) / windows
         span = int(graph.t_high[edges].max() - 1 - graph.t_low[edges].min())
         limit = int(threshold[edges[0]])
-        outward = bool(graph.cash_out[edges[0]])
-        accounts = (graph.src if outward else graph.dst)[edges]
-        what = "deposits" if graph.cash_in[edges[0]] else "withdrawals" if outward else "transfers"
         found.append(
             Candidate(
                 edges=edges,
-                strength=float(at_least(size, expected)) - float(places),
+                strength=float(at_least(size, expected)) - places,
                 certain=bool(
                     span <= kernel.window
                     and (graph.amount_high[edges] <= limit).all()
                     and int(graph.amount_low[edges].sum()) > limit
                 ),
                 truncated=bool(instances.truncated[i]),
-                anchor=int(accounts[0]),
-                party=int((graph.src_party if outward else graph.dst_party)[edges[0]]),
                 details={
-                    what: size,
+                    view.what: size,
                     "banks_involved": banks,
                     "threshold": limit // 10 ** EXPONENT.get(int(graph.currency[edges[0]]), 2),
                 },
@@ -136,7 +156,7 @@ def _lead(graph: TemporalGraph, candidate: Candidate) -> str:
     limit = f"{currency} {candidate.details['threshold']:,}"
     if "transfers" in candidate.details:
         payers = plural(len(np.unique(graph.src[candidate.edges])), "account")
-        what = f"was paid from {payers} {where}" if banks > 1 else f"was paid from {payers}"
+        what = f"was paid from {payers} {where}"
     else:
         what = f"{'deposited' if 'deposits' in candidate.details else 'withdrew'} cash {where}"
     return f"One customer {what} in amounts that each stay under {limit} and together exceed it"
