@@ -1,0 +1,237 @@
+"""A small real consortium for tests: chain process, contracts, three banks, a desk; posted, mirrored, signed.
+
+Take the `consortium` fixture to read from one. A test that damages something takes `consortium.copy(...)`; a
+test that posts takes `founded(...)`, a consortium of its own on the same chain process.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cli import local
+from cli.consortium import admit, found, open_epoch, publish_policy
+from ledger.audit.trust import Trust
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
+from ledger.encoding.policy import Policy
+from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.gateway import Gateway
+from ledger.home import Home
+from ledger.member.intake import open_source
+from ledger.member.keys import MemberKeys
+from ledger.member.outbox import Outbox, SealCounts
+from ledger.member.quarantine import take_in
+from ledger.member.receipts import disclose, make_receipt
+from ledger.member.vault import HeldRecord, IntakeCounts, Vault
+from ledger.reader.desk import SyncReport, sync
+from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
+from ledger.receipt import Disclosure, Receipt
+from tests.support.rows import BANKS, Book, book
+
+__all__ = ["CUTS", "EPOCH", "ChainProcess", "SmallConsortium", "chain_process", "founded"]
+
+EPOCH = 1
+
+#: "More than 10,000" cuts at 10,000.01, "10,000 or more" at 10,000.00.
+CUTS = {"EUR": [1_000_000, 1_000_001], "USD": [1_000_001]}
+
+
+@dataclass
+class ChainProcess:
+    """The embedded chain in a process of its own, and the folder it lives in."""
+
+    url: str
+    folder: Path
+    pid: int
+
+
+@dataclass
+class SmallConsortium:
+    """A consortium and everything a test needs to reach into it.
+
+    Parameters
+    ----------
+    home : Home
+    url : str
+        JSON-RPC endpoint of its chain.
+    gateway : Gateway
+    keys : dict of agent to MemberKeys
+    policy : Policy
+    book : Book
+        The rows its banks were given; empty in a consortium that posted nothing yet.
+    """
+
+    home: Home
+    url: str
+    gateway: Gateway
+    keys: dict[str, MemberKeys]
+    policy: Policy
+    book: Book
+
+    @property
+    def banks(self) -> tuple[str, ...]:
+        """The member banks' agent identifiers, in the order of their codes."""
+        return tuple(self.keys)
+
+    @property
+    def trust(self) -> Trust:
+        """The trust file an auditor pins."""
+        return Trust.load(self.home.trust)
+
+    @property
+    def desk_keys(self) -> DeskKeys:
+        """The desk's secrets."""
+        return DeskKeys.load(self.home.desk.keys)
+
+    @property
+    def checkpoint_keys(self) -> dict[str, bytes]:
+        """Name and public key that checkpoints are checked with."""
+        return {CHECKPOINT_KEY_NAME: self.desk_keys.checkpoint_public}
+
+    def vault(self, bank: str) -> Vault:
+        """Open a bank's vault; close it, or use it in a with statement."""
+        return Vault(self.home.member(bank).vault)
+
+    def pseudonymiser(self) -> Pseudonymiser:
+        """Return a client of the key holder, in this process."""
+        holder = LocalKeyHolder(self.home.keyholder(), quota=10**6)
+        return Pseudonymiser(holder, EPOCH, self.gateway.epoch().public_key)
+
+    def take_in(self, bank: str, source: Path, *, now: datetime | None = None) -> IntakeCounts:
+        """Read a file into a bank's vault."""
+        with self.vault(bank) as vault:
+            place = self.home.member(bank).quarantine
+            counts, _ = take_in(vault, open_source(source), bank, place, now=now)
+        return counts
+
+    def seal(self, bank: str, *, rows_per_batch: int = 40, now: datetime | None = None) -> SealCounts:
+        """Pseudonymise and seal what waits in a bank's vault."""
+        with self.vault(bank) as vault:
+            outbox = Outbox(vault, self.keys[bank], self.gateway)
+            outbox.pseudonymise(self.pseudonymiser(), EPOCH)
+            return outbox.seal(closed_before=now or datetime.now(UTC), rows_per_batch=rows_per_batch)
+
+    def post(self, bank: str) -> int:
+        """Send a bank's sealed batches."""
+        with self.vault(bank) as vault:
+            return Outbox(vault, self.keys[bank], self.gateway).post()
+
+    def sync(self) -> SyncReport:
+        """Run the desk's round."""
+        return sync(self.home.desk, self.gateway, self.desk_keys)
+
+    def record(self, bank: str, index: int = 0) -> HeldRecord:
+        """Return a posted record: row `index` of the bank's first batch."""
+        with self.vault(bank) as vault:
+            record = vault.record_at(0, index)
+        assert record is not None
+        return record
+
+    def receipt(self, bank: str, index: int = 0) -> Receipt:
+        """Return the receipt of a posted record."""
+        with self.vault(bank) as vault:
+            return make_receipt(
+                vault,
+                self.record(bank, index),
+                log=self.home.desk.log.read_bytes(),
+                checkpoint=self.home.desk.checkpoint.read_text("utf-8"),
+                checkpoint_keys=self.checkpoint_keys,
+            )
+
+    def disclosure(
+        self, bank: str, names: Sequence[str] = ("amount", "currency"), index: int = 0
+    ) -> Disclosure:
+        """Return a signed disclosure of some fields of a posted record."""
+        receipt = self.receipt(bank, index)
+        policy = self.gateway.policies()[receipt.header.policy_hash]
+        with self.vault(bank) as vault:
+            return disclose(
+                vault,
+                self.keys[bank],
+                self.record(bank, index),
+                receipt,
+                policy=policy,
+                names=names,
+                purpose="supervisory request 7",
+            )
+
+    def copy(self, folder: Path) -> SmallConsortium:
+        """Return the same consortium with a state folder of its own, to be damaged; the chain is shared."""
+        shutil.copytree(
+            self.home.root, folder, ignore=shutil.ignore_patterns("chain", "*-shm"), symlinks=True
+        )
+        return SmallConsortium(Home(folder), self.url, self.gateway, self.keys, self.policy, self.book)
+
+
+@contextmanager
+def chain_process(root: Path) -> Iterator[ChainProcess]:
+    """Run an embedded chain in a folder."""
+    home = Home(root)
+    url, pid = local.ensure_chain(home)
+    assert pid is not None
+    try:
+        yield ChainProcess(url, home.chain, pid)
+    finally:
+        local.stop(pid)
+
+
+def founded(chain: ChainProcess, root: Path, *, banks: Sequence[str] = BANKS) -> SmallConsortium:
+    """Found a consortium on a running chain: contracts, roles, key epoch, policy, members; nothing posted.
+
+    Parameters
+    ----------
+    chain : ChainProcess
+    root : Path
+        Its state folder, not there yet or empty.
+    banks : sequence of str
+        Agent identifiers, in the order of their codes from 1.
+    """
+    home = Home(root)
+    root.mkdir(parents=True, exist_ok=True)
+    if not home.chain.exists():
+        home.chain.symlink_to(chain.folder)  # the faucet that funds its accounts
+    gateway = found(home, chain.url)
+    open_epoch(home, gateway, EPOCH, create_epoch(home.keyholder(), EPOCH))
+    keys = {bank: MemberKeys.generate(bank) for bank in banks}
+    for bank, secret in keys.items():
+        secret.save(home.member(bank).keys)
+    admit(home, gateway, keys.values())
+    policy = publish_policy(home, gateway, cuts=CUTS, rule_set=None)
+    return SmallConsortium(home, chain.url, gateway, keys, policy, Book({bank: [] for bank in banks}))
+
+
+def run_everything(consortium: SmallConsortium, rows: Book, *, now: datetime | None = None) -> SyncReport:
+    """Take in, seal and post every bank's rows, then run the desk's round."""
+    consortium.book = rows
+    for bank, path in rows.write(consortium.home.root / "files").items():
+        consortium.take_in(bank, path, now=now)
+        consortium.seal(bank, now=now)
+        consortium.post(bank)
+    return consortium.sync()
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainProcess]:
+    """One chain process for the whole session."""
+    with chain_process(tmp_path_factory.mktemp("chain")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def consortium(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
+    """A consortium with about 170 rows in every matching state, mirrored and signed: read it, do not post."""
+    made = founded(chain, tmp_path_factory.mktemp("consortium"))
+    run_everything(made, book(datetime.now(UTC)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def fresh_consortium(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
+    """A consortium of this test module's own, on the session's chain, with nothing posted."""
+    return founded(chain, tmp_path_factory.mktemp("fresh"))
