@@ -1,7 +1,8 @@
 """Rapid pass-through: an account sends on within days nearly all that it received.
 
-Criteria: only passing relations on both sides. Either the sums in and out of one window agree, a large payment
-is among them, and the account's activity is improbable by its own windows and its kind; or single payments are passed on within a day, again and again, and accident does not explain that.
+Criteria: only passing relations on both sides. Either the sums in and out of one window agree, a large
+payment is among them, and the account's activity is improbable by its own windows and its kind; or single
+payments are passed on within a day, again and again, and accident does not explain that.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Counted are one customer's deposits, one customer's withdrawals, and transfers to one customer, or of one
 customer to one payee, without a standing relation. Within a bank, that bank could see it; across banks, each
-sees a harmless part. Criteria: the same party (or account, where no party is told) and currency; the number of such amounts must be
-improbable for the customer's own habit and for the share that such amounts have among all.
+sees a harmless part. Criteria: the same party (or account, where no party is told) and currency; the number
+of such amounts must be improbable for the customer's own habit and for the share they have among all.
 """
 
 from __future__ import annotations
