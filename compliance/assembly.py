@@ -20,11 +20,14 @@ from compliance.transactions import TYPES, find_type
 __all__ = ["Assembler"]
 
 _EXEMPTION = re.compile(
-    r"\b(?:except(?: as| for| where| when| if| in)?|other than|with the exception of|unless|excluding)\b[^;.:]*",
+    r"\b(?:except(?: as| for| where| when| if| in)?|other than|with the exception of|unless|excluding)\b"
+    r"[^;.:]*",
     re.IGNORECASE,
 )
 _ACTION_END = re.compile(
-    r"[,;.:—(](?![0-9])|\b(?:of each|of every|in respect of|with respect to|when|if|where|within|on or before|as required|that|which|who|of more|of at least|exceeding|in excess)\b"
+    r"[,;.:—(](?![0-9])"
+    r"|\b(?:of each|of every|in respect of|with respect to|when|if|where|within|on or before|as required)\b"
+    r"|\b(?:that|which|who|of more|of at least|exceeding|in excess)\b"
 )
 _CONDITION_OPENS: Final = re.compile(r"\b(?:if|where|when|provided that|and)\b|[,;]", re.IGNORECASE)
 
@@ -124,10 +127,17 @@ class Assembler:
                 span=span,
             )
             self._emit(
-                clause, duty, kind=kind, modality=modality, trigger=trigger, at=comparison.first,
-                aggregation=self._aggregation(clause, window), deadline=self._deadline_of(clause, limit),
-                status="needs_review" if asked else "executable", reasons=asked,
-            )  # fmt: skip
+                clause,
+                duty,
+                kind=kind,
+                modality=modality,
+                trigger=trigger,
+                at=comparison.first,
+                aggregation=self._aggregation(clause, window),
+                deadline=self._deadline_of(clause, limit),
+                status="needs_review" if asked else "executable",
+                reasons=asked,
+            )
         return len(money.written)
 
     def _as_written(self, clause: Clause, atom: Atom) -> str:
@@ -191,14 +201,23 @@ class Assembler:
             if defined is not None:
                 governing, minimum = defined, "at least" in defined.text or "minimum" in defined.text
                 kept = periods.Period(
-                    atom.duration.value if atom.duration else None, atom.duration.unit if atom.duration else "year",
-                    minimum, atom.first, atom.last, periods.anchor(clause, atom.last),
-                )  # fmt: skip
+                    atom.duration.value if atom.duration else None,
+                    atom.duration.unit if atom.duration else "year",
+                    minimum,
+                    atom.first,
+                    atom.last,
+                    periods.anchor(clause, atom.last),
+                )
         if kept is None or governing is None or kept.value is None:
             self._reject(clause, atom.first, atom.last, reason or "condition")
             return 0
         self._emit(
-            clause, governing, kind="retain", modality=governing.modality, status="informational", at=atom.first,
+            clause,
+            governing,
+            kind="retain",
+            modality=governing.modality,
+            status="informational",
+            at=atom.first,
             retention=Retention(
                 value=kept.value,
                 unit=kept.unit,  # type: ignore[arg-type]
@@ -206,7 +225,7 @@ class Assembler:
                 anchor=self._words(clause, *kept.anchor) if kept.anchor else None,
                 span=clause.span(kept.first, kept.last),
             ),
-        )  # fmt: skip
+        )
         return 1
 
     def _by_reference(self, clause: Clause, limit: periods.Period | None) -> int:
@@ -224,13 +243,21 @@ class Assembler:
                 continue
             trigger = Trigger(
                 op=op.label.lower(),  # type: ignore[arg-type]
-                amount=None, currency=None, span=clause.span(op.first, named.last),
-            )  # fmt: skip
+                amount=None,
+                currency=None,
+                span=clause.span(op.first, named.last),
+            )
             words = self._words(clause, named.first, named.last)
             self._emit(
-                clause, duty, kind=kind, modality=modality, trigger=trigger, deadline=self._deadline_of(clause, limit),
-                status="needs_review", reasons=[f"Which amount is “{words}”?"],
-            )  # fmt: skip
+                clause,
+                duty,
+                kind=kind,
+                modality=modality,
+                trigger=trigger,
+                deadline=self._deadline_of(clause, limit),
+                status="needs_review",
+                reasons=[f"Which amount is “{words}”?"],
+            )
             return 1
         return 0
 
@@ -344,7 +371,8 @@ _THE_PERIOD = re.compile(
     r"\b(?:the|that) (?:retention )?period (?:is|shall be|must be|of time is)\b", re.IGNORECASE
 )
 _BY_REFERENCE = re.compile(
-    r"\bperiod (?:specified|referred to|set out|mentioned|prescribed|described|laid down|provided for) in (?:sub)?(?:paragraph|section|subsection|regulation|article)",
+    r"\bperiod (?:specified|referred to|set out|mentioned|prescribed|described|laid down|provided for) in "
+    r"(?:sub)?(?:paragraph|section|subsection|regulation|article)",
     re.IGNORECASE,
 )
 

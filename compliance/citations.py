@@ -27,13 +27,16 @@ _LEVEL: Final = (
 )
 _NUMBERS = r"[0-9]+[0-9A-Za-z.\-/]*(?:\([0-9A-Za-z.]{1,6}\))*"
 _LIST = rf"{_NUMBERS}(?:(?:, | and | or |, and |, or | to | through )(?:§ )?{_NUMBERS})*"
+_POINT = r"\([0-9A-Za-z]{1,5}\)(?:\([0-9A-Za-z]{1,5}\))*"
+_WORD = (
+    r"Articles?|[Ss]ections?|[Rr]egulations?|[Rr]ules?|[Ss]ubsections?|[Pp]aragraphs?|[Ss]ubparagraphs?|points?"
+    r"|Schedules?|Chapters?|Annex(?:es)?"
+)
 _REFERENCE = re.compile(
     rf"§§? ?{_LIST}"
     rf"|\b[0-9]+ (?:CFR|C\.F\.R\.|U\.S\.C\.) (?:part )?{_NUMBERS}"
     rf"|\b(?:Regulation|Directive|Decision) \((?:EU|EC)\) (?:No )?[0-9]+/[0-9]+"
-    rf"|\b(?:Articles?|Sections?|sections?|regulations?|rules?|subsections?|paragraphs?|subparagraphs?|points?|Schedules?|Chapters?|Annex(?:es)?) "
-    rf"(?:{_LIST}|\([0-9A-Za-z]{{1,5}}\)(?:\([0-9A-Za-z]{{1,5}}\))*(?:(?:, | and | or | to )\([0-9A-Za-z]{{1,5}}\)(?:\([0-9A-Za-z]{{1,5}}\))*)*)"
-    rf"(?:(?:, | )point \([a-z0-9]+\))?"
+    rf"|\b(?:{_WORD}) (?:{_LIST}|{_POINT}(?:(?:, | and | or | to ){_POINT})*)(?:(?:, | )point \([a-z0-9]+\))?"
 )
 
 

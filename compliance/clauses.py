@@ -20,7 +20,8 @@ _DETERMINER: Final = frozenset(
 )
 _CONDITIONAL: Final = frozenset(["if", "where", "when", "once", "whenever"])
 _ENSURE = re.compile(
-    r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b"
+    r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b"
+    r"|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b"
 )
 #: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
 _ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
@@ -80,7 +81,7 @@ class Clause:
 
     @property
     def chain(self) -> list[Clause]:
-        """This clause and those above it, nearest first."""
+        """The clause itself and those above it, nearest first."""
         return [self, *self.above]
 
     def governing(self) -> Clause | None:
@@ -121,8 +122,9 @@ class Clause:
 
 
 _LEAD = re.compile(
-    r"(?:If|Where|When|Once|In addition|By way|Subject to|Except|For|Unless|Notwithstanding|In the case|In respect|With respect|"
-    r"Without prejudice|In relation|Before|After|Upon|On|In|As|Other|Consistent|Pursuant|Under|At|By|During|To the extent)\b"
+    r"(?:If|Where|When|Once|In addition|By way|Subject to|Except|For|Unless|Notwithstanding|In the case"
+    r"|In respect|With respect|Without prejudice|In relation|Before|After|Upon|On|In|As|Other|Consistent"
+    r"|Pursuant|Under|At|By|During|To the extent)\b"
 )
 
 

@@ -17,12 +17,15 @@ _UNITS: Final = {
     **dict.fromkeys(["month", "months"], "month"),
     **dict.fromkeys(["year", "years"], "year"),
 }
+#: Whose days and hours are meant; "" where the word adds nothing.
 _CALENDARS: Final = {
-    "calendar": "calendar", "business": "business", "working": "working", "banking": "business", "consecutive": "consecutive",
-    "gaming": "gaming", "clear": "", "full": "", "complete": "", "successive": "consecutive", "trading": "business",
-    "continuous": "consecutive", "juridical": "working", "whole": "", "bank": "business", "civil": "calendar", "complete-": "",
-    "additional": "", "further": "", "more": "",
-}  # fmt: skip
+    **dict.fromkeys(["calendar", "civil"], "calendar"),
+    **dict.fromkeys(["business", "banking", "bank", "trading"], "business"),
+    **dict.fromkeys(["working", "juridical"], "working"),
+    **dict.fromkeys(["consecutive", "successive", "continuous"], "consecutive"),
+    "gaming": "gaming",
+    **dict.fromkeys(["clear", "full", "complete", "whole", "additional", "further", "more"], ""),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ def _trailing(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom |
 
 
 def _range(passage: Passage, low: Atom, high: Atom | None) -> Comparison | None:
-    """Read "$3,000-$10,000, inclusive", "between X and Y", "from X to Y", "at least X but not more than Y"."""
+    """Read "$3,000-$10,000, inclusive", "between X and Y", "at least X but not more than Y"."""
     if high is None or low.money is None or high.money is None or low.money.amount >= high.money.amount:
         return None
     between = passage.words[low.end : high.start]

@@ -85,9 +85,9 @@ class RuleFormatError(InputError):
 
 
 def _ordered(span: Any) -> Any:
-    if isinstance(span, list | tuple) and len(span) == 2 and all(type(x) is int for x in span):
-        if 0 <= span[0] <= span[1]:
-            return (span[0], span[1])
+    pair = isinstance(span, list | tuple) and len(span) == 2 and all(type(x) is int for x in span)
+    if pair and 0 <= span[0] <= span[1]:
+        return (span[0], span[1])
     raise ValueError("a span is two character offsets, [start, end], start not after end")
 
 
@@ -215,12 +215,14 @@ class RuleDocument(_Model):
         RuleFormatError
             On a missing, unknown or ill-typed field; `where` names document, rule_id and field.
         """
-        return _parse(cls, value)
+        parsed: RuleDocument = _parse(cls, value)
+        return parsed
 
 
 def parse_rule(value: Any, *, document: str = "?") -> Rule:
     """Parse one rule object strictly; `document` only serves the error message."""
-    return _parse(Rule, value, document=document)
+    parsed: Rule = _parse(Rule, value, document=document)
+    return parsed
 
 
 def _parse(model: Any, value: Any, *, document: str | None = None) -> Any:

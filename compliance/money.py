@@ -137,7 +137,13 @@ def _after(doc: Any, end: int) -> tuple[int, tuple[str, ...]]:
         name = " ".join(words)
         if name in NAMES or name.removesuffix("s") in NAMES:
             return place + length, (name,)
-        if length == 1 and (doc[place].text in codes() or (name in SYMBOLS and not name.isalpha())):
+        opens_next = place + 1 < len(doc) and doc[place + 1].like_num
+        if (
+            length == 1
+            and place == end
+            and not opens_next
+            and (doc[place].text in codes() or (name in SYMBOLS and not name.isalpha()))
+        ):
             return place + 1, (name,)
     return end, ()
 

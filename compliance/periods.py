@@ -12,13 +12,20 @@ from compliance.clauses import Clause
 __all__ = ["Period", "anchor", "deadline", "period_reason", "retention"]
 
 _MONTHS: Final = "January|February|March|April|May|June|July|August|September|October|November|December"
+_BY: Final = r"(?:on or before|no later than|not later than|by|before|until)"
+_DAY: Final = rf"(?:(?:{_MONTHS}) [0-9]{{1,2}}|[0-9]{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{_MONTHS}))"
+_NTH: Final = (
+    r"(?:[0-9]{1,2}(?:st|nd|rd|th)|[a-z]+(?:th|st|nd|rd)) (?:working |business |calendar )?day of "
+    r"(?:the |each |every )?[a-z ]{4,40}"
+)
+_END: Final = r"the end of (?:the|each|every) [a-z]+ [a-z]+"
 _DATE = re.compile(
-    rf"\b(?:on or before|no later than|not later than|by|before|until) (?:the )?(?:(?:{_MONTHS}) [0-9]{{1,2}}|[0-9]{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{_MONTHS})"
-    r"|(?:[0-9]{1,2}(?:st|nd|rd|th)|[a-z]+(?:th|st|nd|rd)) (?:working |business |calendar )?day of (?:the |each |every )?[a-z ]{4,40}|the end of (?:the|each|every) [a-z]+ [a-z]+)"
-    r"(?: (?:of|in) (?:each|every|the)(?: [a-z]+){1,2})?(?!,? [0-9]{4})",
+    rf"\b{_BY} (?:the )?(?:{_DAY}|{_NTH}|{_END})"
+    r"(?: (?:of|in) (?:each|every|the)(?: [a-z]+){1,2})?(?!,? [0-9]{4})"
 )
 _EVENT = re.compile(
-    r"\b(?:after|following|from|of|since|beginning (?:on|after|from)|starting (?:on|from)|commencing on|to|before)\b"
+    r"\b(?:after|following|from|of|since|beginning (?:on|after|from)|starting (?:on|from)"
+    r"|commencing on|to|before)\b"
 )
 _ANCHOR_END = re.compile(r"[,;.:—]|\b(?:unless|if|provided|and shall|with respect to)\b")
 _KEPT: Final = frozenset(
@@ -182,6 +189,7 @@ def _of_duty(clause: Clause, cue: Atom) -> bool:
 
 
 def anchor(clause: Clause, last: int) -> tuple[int, int] | None:
+    """Return the characters of the event that a period ending at `last` runs from."""
     event = _EVENT.search(clause.passage.text, last, min(clause.within[1], last + 40))
     if event is None:
         return None

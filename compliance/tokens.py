@@ -45,9 +45,13 @@ _UNITS: Final[dict[str, int]] = {
     )
 }
 _SCALES: Final[dict[str, int]] = {
-    "hundred": 100, "thousand": 1_000, "lakh": 100_000, "lakhs": 100_000, "lac": 100_000, "lacs": 100_000, "million": 10**6,
-    "millions": 10**6, "crore": 10**7, "crores": 10**7, "billion": 10**9, "bn": 10**9, "mn": 10**6,
-}  # fmt: skip
+    "hundred": 100,
+    "thousand": 1_000,
+    **dict.fromkeys(["lakh", "lakhs", "lac", "lacs"], 100_000),
+    **dict.fromkeys(["million", "millions", "mn"], 10**6),
+    **dict.fromkeys(["crore", "crores"], 10**7),
+    **dict.fromkeys(["billion", "bn"], 10**9),
+}
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
 _COMMAS = re.compile(r"[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]+)?\Z")
 _POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]{1,2})?\Z")
@@ -124,7 +128,9 @@ def _spelled(words: list[str]) -> Decimal | None:
 def blank() -> Any:
     """Return a new `spacy.blank("en")` with the tokenizer rules and the LIKE_NUM of this project."""
     nlp = spacy.blank("en")
-    defaults = nlp.Defaults
+    defaults: Any = nlp.Defaults
+    tokenizer: Any = nlp.tokenizer
+    vocab: Any = nlp.vocab
     prefixes = [
         r"[A-Za-z.]{1,5}\$",
         r"(?:RM|[Rr]s\.?|Kshs?\.?|Tshs?|Php|[A-Z]{3}|GH₵|Tk\.?|Fr\.|[RNPK])(?=[0-9])",
@@ -141,10 +147,10 @@ def blank() -> Any:
         r"(?<=[a-z])\((?=[A-Za-z$€£0-9])",
         *defaults.infixes,
     ]
-    nlp.tokenizer.prefix_search = compile_prefix_regex(prefixes).search
-    nlp.tokenizer.suffix_search = compile_suffix_regex(suffixes).search
-    nlp.tokenizer.infix_finditer = compile_infix_regex(infixes).finditer
+    tokenizer.prefix_search = compile_prefix_regex(prefixes).search
+    tokenizer.suffix_search = compile_suffix_regex(suffixes).search
+    tokenizer.infix_finditer = compile_infix_regex(infixes).finditer
     for short in ("Rs.", "rs.", "Re.", "Kshs.", "Ksh.", "Tk.", "Fr.", "SFr."):
-        nlp.tokenizer.add_special_case(short, [{"ORTH": short}])
-    nlp.vocab.lex_attr_getters[LIKE_NUM] = like_number
+        tokenizer.add_special_case(short, [{"ORTH": short}])
+    vocab.lex_attr_getters[LIKE_NUM] = like_number
     return nlp

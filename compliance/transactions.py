@@ -1,4 +1,4 @@
-"""Transaction types: the words a text uses, the code of the rule, and the columns a check can decide it by."""
+"""Transaction types: the words a text uses, the code of the rule, and the columns that decide it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ _WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (
         "occasional_transfer_of_funds",
         (
-            r"occasional transactions? that (?:constitutes?|is|are) an? (?:transfers? of funds|wire transfers?)",
+            r"occasional transactions? that (?:constitutes?|is|are) an? transfers? of funds",
+            r"occasional (?:wire transfers?|transfers? of funds)",
         ),
     ),
     (

@@ -30,6 +30,20 @@ _DAY: Final = {
 }
 
 
+_NARROWEST_FIRST: Final = (
+    "consecutive_hour",
+    "gaming_day",
+    "business_day",
+    "linked_transactions",
+    "contemporaneous",
+    "one_time",
+    "calendar_day",
+    "calendar_month",
+    "calendar_year",
+    "single_transaction",
+)
+
+
 def window(passage: Passage, within: tuple[int, int]) -> Window | None:
     """Return the window of a threshold: what its own sentence says about counting together."""
     found = list(_windows(passage, within))
@@ -37,10 +51,7 @@ def window(passage: Passage, within: tuple[int, int]) -> Window | None:
         return None
     aggregated = any(passage.of("C_AGGREGATED", "A_AGGREGATE", within=within))
     ranked = [w for w in found if w.unit != "request"] or (found if aggregated else [])
-    order = {
-        "consecutive_hour": 0, "gaming_day": 1, "business_day": 2, "linked_transactions": 3, "contemporaneous": 4,
-        "one_time": 5, "calendar_day": 6, "calendar_month": 7, "calendar_year": 8, "single_transaction": 9,
-    }  # fmt: skip
+    order = {unit: place for place, unit in enumerate(_NARROWEST_FIRST)}
     return min(ranked, key=lambda w: (order.get(w.unit, 10), w.first), default=None)
 
 
@@ -149,7 +160,7 @@ _DUTY: Final = frozenset(
 
 
 def _counts(passage: Passage, atom: Atom, within: tuple[int, int]) -> bool:
-    """Say whether a period counts transactions ("made within 24 hours") and is not a time limit for a duty."""
+    """Say whether a period counts transactions ("made within 24 hours"), not the time for a duty."""
     if atom.duration is not None and atom.duration.calendar == "consecutive":
         return True
     words = passage.words

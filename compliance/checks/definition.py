@@ -1,4 +1,4 @@
-"""The check of a rule: one definition, printed for the officer and compiled to one SQL for every kind of row."""
+"""The check of a rule: one definition, printed for the officer, one SQL for every kind of row."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _BUCKETS: Final = {
     "business_day": "business_date",
     "calendar_day": "business_date",
     "gaming_day": "business_date",
-    "calendar_month": "CAST(epoch(date_trunc('month', DATE '1970-01-01' + business_date)) / 86400 AS INTEGER)",
-    "calendar_year": "CAST(epoch(date_trunc('year', DATE '1970-01-01' + business_date)) / 86400 AS INTEGER)",
+    "calendar_month": "date_trunc('month', DATE '1970-01-01' + business_date)",
+    "calendar_year": "date_trunc('year', DATE '1970-01-01' + business_date)",
 }
 _SEVERITY: Final = {
     "prohibit": "high",

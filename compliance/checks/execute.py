@@ -3,7 +3,7 @@
 Amounts are intervals in minor units, both ends included; times are half-open intervals of Unix seconds. A sum
 lies between the sum of the lows and the sum of the highs. For a rolling window of W seconds the rows surely
 inside start at the earliest start of one of them; the rows possibly inside are most where a window starts at
-the latest second of one of them. Both are exact where all rows have buckets of one length, and sound otherwise.
+the latest second of one of them. Both are exact where all rows have buckets of one length, else sound.
 """
 
 from __future__ import annotations
@@ -34,41 +34,49 @@ _NAMES: Final = {
     "occasional": Flags.OCCASIONAL,
     "exempt": Flags.EXEMPT,
 }
-_CERTAINTY: Final = """CASE WHEN {low} >= $low AND {high} <= $high THEN 'certain'
-     WHEN {high} >= $low AND {low} <= $high THEN 'possible' ELSE 'none' END"""
-_SINGLE: Final = (
-    "SELECT [row] AS rows, amount_low AS low, amount_high AS high, time_low AS since, time_high AS until, "
-    + _CERTAINTY.format(low="amount_low", high="amount_high")
-    + " AS certainty, (flags & $exempt) > 0 AS exempted, NULL AS entity, NULL AS agent FROM typed WHERE certainty <> 'none' ORDER BY row"
+_SINGLE: Final = """
+SELECT [row] AS rows, amount_low AS low, amount_high AS high, time_low AS since, time_high AS until,
+       CASE WHEN amount_low >= $low AND amount_high <= $high THEN 'certain' ELSE 'possible' END AS certainty,
+       (flags & $exempt) > 0 AS exempted, NULL AS entity, NULL AS agent
+FROM typed WHERE amount_high >= $low AND amount_low <= $high ORDER BY row
+"""
+_CALENDAR: Final = """
+WITH sums AS (
+  SELECT list(row ORDER BY row) AS rows, sum(amount_low) AS low, sum(amount_high) AS high,
+         min(time_low) AS since, max(time_high) AS until, entity, agent, direction, {bucket} AS bucket
+  FROM sides GROUP BY entity, agent, direction, bucket HAVING count(*) > 1
 )
-_CALENDAR: Final = (
-    "WITH sums AS (SELECT list(row ORDER BY row) AS rows, sum(amount_low) AS low, sum(amount_high) AS high, "
-    "min(time_low) AS since, max(time_high) AS until, entity, agent, direction, {bucket} AS bucket "
-    "FROM sides GROUP BY entity, agent, direction, bucket HAVING count(*) > 1) "
-    "SELECT rows, low, high, since, until, "
-    + _CERTAINTY.format(low="low", high="high")
-    + " AS certainty, FALSE AS exempted, entity, agent FROM sums WHERE certainty <> 'none' ORDER BY bucket, rows"
+SELECT rows, low, high, since, until,
+       CASE WHEN low >= $low AND high <= $high THEN 'certain' ELSE 'possible' END AS certainty,
+       FALSE AS exempted, entity, agent
+FROM sums WHERE high >= $low AND low <= $high ORDER BY bucket, rows
+"""
+_ROLLING: Final = """
+WITH sums AS (
+  SELECT list(row) OVER surely AS rows,
+         sum(amount_low) OVER surely AS low, sum(amount_high) OVER surely AS high,
+         min(time_low) OVER surely AS since, max(time_high) OVER surely AS until,
+         'certain' AS claim, entity, agent
+  FROM sides WINDOW surely AS (PARTITION BY entity, agent, direction ORDER BY time_low
+                               RANGE BETWEEN CURRENT ROW AND {surely} FOLLOWING)
+  UNION ALL
+  SELECT list(row) OVER maybe, sum(amount_low) OVER maybe, sum(amount_high) OVER maybe,
+         min(time_low) OVER maybe, max(time_high) OVER maybe, 'possible', entity, agent
+  FROM sides WINDOW maybe AS (PARTITION BY entity, agent, direction ORDER BY time_high
+                              RANGE BETWEEN CURRENT ROW AND {maybe} FOLLOWING)
 )
-_ROLLING: Final = (
-    "WITH sums AS ("
-    "SELECT list(row) OVER surely AS rows, sum(amount_low) OVER surely AS low, sum(amount_high) OVER surely AS high, "
-    "min(time_low) OVER surely AS since, max(time_high) OVER surely AS until, 'certain' AS claim, entity, agent, direction "
-    "FROM sides WINDOW surely AS (PARTITION BY entity, agent, direction ORDER BY time_low "
-    "RANGE BETWEEN CURRENT ROW AND $surely FOLLOWING) "
-    "UNION ALL "
-    "SELECT list(row) OVER maybe, sum(amount_low) OVER maybe, sum(amount_high) OVER maybe, "
-    "min(time_low) OVER maybe, max(time_high) OVER maybe, 'possible', entity, agent, direction "
-    "FROM sides WINDOW maybe AS (PARTITION BY entity, agent, direction ORDER BY time_high "
-    "RANGE BETWEEN CURRENT ROW AND $maybe FOLLOWING)) "
-    "SELECT list_sort(rows) AS rows, low, high, since, until, claim AS certainty, FALSE AS exempted, entity, agent, direction "
-    "FROM sums WHERE len(rows) > 1 AND ((claim = 'certain' AND low >= $low AND high <= $high) "
-    "OR (claim = 'possible' AND high >= $low AND low <= $high)) ORDER BY claim, since, len(rows) DESC, rows"
-)
+SELECT list_sort(rows) AS rows, low, high, since, until, claim AS certainty, FALSE AS exempted, entity, agent
+FROM sums
+WHERE len(rows) > 1 AND ((claim = 'certain' AND low >= $low AND high <= $high)
+                         OR (claim = 'possible' AND high >= $low AND low <= $high))
+ORDER BY claim, since, len(rows) DESC, rows
+"""
 #: Each transfer as its creditor receives it ("in") and as its debtor gives it ("out"); who acts for another
 #: is counted for both, "by or on behalf of".
 _SIDES: Final = """
 CREATE OR REPLACE TEMP VIEW sides AS
-SELECT DISTINCT row, amount_low, amount_high, time_low, time_high, business_date, entity, agent, direction FROM (
+SELECT DISTINCT row, amount_low, amount_high, time_low, time_high, business_date, entity, agent, direction
+FROM (
   SELECT *, 'in' AS direction, creditor_agent AS agent,
          unnest([coalesce(creditor_party, creditor_account), creditor_on_behalf]) AS entity
   FROM typed WHERE NOT ((flags & $cash_out) > 0 AND (flags & $cash_in) = 0)
@@ -116,7 +124,8 @@ class Runner:
         self._connection.execute("SET threads = 1")
         self._connection.register("given", prepared.table)
         self._connection.execute(
-            "CREATE TEMP TABLE transfers AS SELECT * REPLACE (greatest(time_high, time_low + 1) AS time_high) FROM given"
+            "CREATE TEMP TABLE transfers AS "
+            "SELECT * REPLACE (greatest(time_high, time_low + 1) AS time_high) FROM given"
         )
         width = self._connection.execute(
             "SELECT coalesce(max(time_high - time_low), 1) FROM transfers"
@@ -132,9 +141,8 @@ class Runner:
             Rolling windows of one customer that overlap are told once, by the first.
         """
         where = _inlined(check.where)
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW typed AS SELECT * FROM transfers WHERE currency = {check.currency_number} AND {where}"
-        )
+        mine = f"currency = {check.currency_number} AND {where}"
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW typed AS SELECT * FROM transfers WHERE {mine}")
         rows = self._count("SELECT count(*) FROM typed")
         equivalent = check.rule.trigger is not None and check.rule.trigger.equivalent_currency
         elsewhere = f"SELECT count(*) FROM transfers WHERE currency <> {check.currency_number} AND {where}"
@@ -152,12 +160,9 @@ class Runner:
         return Outcome(tuple(found), rows, unconverted)
 
     def _rolling(self, check: Check, bounds: dict[str, int]) -> list[Hit]:
-        reach = {
-            "surely": max(0, check.seconds - self._width),
-            "maybe": check.seconds + self._width - 2,
-        }
-        sql = _ROLLING.replace("$surely", str(reach["surely"])).replace("$maybe", str(reach["maybe"]))
-        hits = self._fetch(sql, bounds)
+        surely = max(0, check.seconds - self._width)
+        maybe = check.seconds + self._width - 2
+        hits = self._fetch(_ROLLING.format(surely=surely, maybe=max(0, maybe)), bounds)
         if self._width > check.seconds:
             hits = [hit for hit in hits if hit.certainty == "possible"]
         kept: list[Hit] = []
@@ -184,5 +189,5 @@ class Runner:
 def _inlined(sql: str) -> str:
     """Write the named codes of the schema into a condition; amounts stay bound parameters."""
     for name in sorted(_NAMES, key=len, reverse=True):
-        sql = sql.replace(f"${name}", str(int(_NAMES[name])))
+        sql = sql.replace(f"${name}", str(_NAMES[name].value))
     return sql

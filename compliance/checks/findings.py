@@ -28,6 +28,14 @@ _OWED: Final = {
     "limit": "forbids",
     "aggregate": "counts them as one transaction at",
 }
+_COMPARED: Final = {
+    "gt": "more than {0}",
+    "ge": "{0} or more",
+    "lt": "less than {0}",
+    "le": "{0} or less",
+    "eq": "exactly {0}",
+    "range_incl": "{0} to {1}",
+}
 _ACCOUNTS: Final = (
     ("debtor_account", "debtor_agent"),
     ("debtor_party", "debtor_agent"),
@@ -139,12 +147,6 @@ def _sentence(check: Check, hit: Hit, certainty: str, missing: tuple[str, ...]) 
         amount = f"{low} or more"
     else:
         amount = f"between {low} and {high}"
-    trigger = check.rule.trigger
-    assert trigger is not None and trigger.amount is not None  # noqa: S101 - compiled rules have one
-    compared = {
-        "gt": "more than {}", "ge": "{} or more", "lt": "less than {}", "le": "{} or less", "eq": "exactly {}",
-        "range_incl": f"{{}} to {trigger.amount_max}",
-    }[trigger.op].format(f"{Decimal(trigger.amount):,f}")  # fmt: skip
     what = (check.rule.transaction_type or "transaction").replace("_", " ")
     if len(hit.rows) > 1:
         span = f"within {check.seconds // 3600} hours" if check.shape == "rolling" else "in one period"
@@ -153,6 +155,10 @@ def _sentence(check: Check, hit: Hit, certainty: str, missing: tuple[str, ...]) 
         )
     else:
         fact = f"A transfer ({what}) amounts to {amount} {check.currency}"
+    trigger = check.rule.trigger
+    if trigger is None or trigger.amount is None:
+        return f"{fact}; {check.rule.rule_id} applies."
+    compared = _COMPARED[trigger.op].format(trigger.amount, trigger.amount_max)
     owed = _OWED.get(check.rule.kind or "", "speaks of")
     sure = {"certain": "", "possible": "; the band leaves open whether it is reached", "needs_member": ""}[
         certainty

@@ -54,7 +54,7 @@ def prepare(transfers: pa.Table | pd.DataFrame) -> Prepared:
     if lacking:
         raise InputError(
             f"the transfers lack {', '.join(lacking)}",
-            next_step="Give amounts in minor units (amount_low, amount_high), currency (ISO 4217 number) and time_low.",
+            next_step="Give amount_low and amount_high in minor units, the currency as a number, time_low.",
         )
     absent = tuple(name for name in TRANSFER.names if name not in table.column_names)
     columns: dict[str, Any] = {"row": pa.array(range(table.num_rows), pa.int64())}

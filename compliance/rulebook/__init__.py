@@ -1,4 +1,4 @@
-"""The model rulebook: short provisions in this project's own words, one file per jurisdiction, with citations.
+"""The model rulebook: short provisions in this project's own words, one file per jurisdiction, cited.
 
 They are law for the demonstration only. The rules are not written here: they are extracted from the texts by
 the extractor that reads any other text.
