@@ -38,6 +38,12 @@ __all__ = ["CallRequest", "LocalChain"]
 _WORD = 32
 _ZERO_ADDRESS = Address(bytes(20))
 
+#: What a receipt carries in place of a state root since EIP-658.
+_DONE = b"\x01"
+
+#: Most gas that a call may run with: it holds the chain while it runs, some seconds at this much.
+_CALL_GAS = 50_000_000
+
 #: Relative slack of an estimate: the search ends when the bounds are this close.
 _ESTIMATE_TOLERANCE = 0.005
 
@@ -57,7 +63,7 @@ class CallRequest:
     value : int
         Wei sent along.
     gas : int or None
-        Gas limit; None for all that a block holds.
+        Gas limit; None, or more than a call may use, for all that a call may use.
     """
 
     to: bytes
@@ -200,7 +206,7 @@ class LocalChain:
             If it fails otherwise.
         """
         with self._lock:
-            computation, _gas = self._run(request, number, request.gas or self.genesis.gas_limit)
+            computation, _gas = self._run(request, number, _call_gas(request))
         _raise_on_error(computation)
         return computation.output
 
@@ -226,7 +232,7 @@ class LocalChain:
         """
         floor = admission.calldata_floor(request.data)
         with self._lock:
-            high = min(request.gas or self.genesis.gas_limit, self.genesis.gas_limit)
+            high = _call_gas(request)
             computation, low = self._run(request, number, high)
             _raise_on_error(computation)
             # Mostly what it used is what it needs; inner calls may need more than they use (EIP-150).
@@ -304,9 +310,10 @@ class _Block:
         self.header = self.vm.add_receipt_to_header(self.header, receipt)
         base_fee = self.vm.state.base_fee
         price = min(transaction.max_fee_per_gas, base_fee + transaction.max_priority_fee_per_gas)
-        contract = (
-            None if transaction.to else generate_contract_address(transaction.sender, transaction.nonce)
-        )
+        done = receipt.state_root == _DONE
+        contract = None
+        if done and not transaction.to:
+            contract = generate_contract_address(transaction.sender, transaction.nonce)
         for log in receipt.logs:
             topics = [topic.to_bytes(_WORD, "big") for topic in log.topics]
             self.logs.append(
@@ -327,7 +334,7 @@ class _Block:
                 hash=transaction_hash,
                 sender=transaction.sender,
                 contract=contract,
-                status=1 if receipt.state_root == b"\x01" else 0,
+                status=int(done),
                 gas_used=receipt.gas_used - before,
                 cumulative_gas=receipt.gas_used,
                 gas_price=price,
@@ -348,6 +355,10 @@ class _Block:
         return self.header.copy(
             state_root=self.vm.state.state_root, transaction_root=transaction_root, receipt_root=receipt_root
         )
+
+
+def _call_gas(request: CallRequest) -> int:
+    return _CALL_GAS if request.gas is None else min(request.gas, _CALL_GAS)
 
 
 def _raise_on_error(computation: ComputationAPI) -> None:

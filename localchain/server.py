@@ -33,6 +33,10 @@ DEFAULT_PORT = 8545
 #: Largest request in bytes: some sixty full batches in one array.
 MAX_BODY = 16 * 2**20
 
+#: py-evm raises Python's recursion limit for contracts that call themselves. A thread's usual stack is too
+#: small for that depth, and overflowing it ends the process. Memory is taken only as deep as it is used.
+_THREAD_STACK = 256 * 2**20
+
 #: A connection on which nothing is said for so long is closed.
 _IDLE_SECONDS = 300
 
@@ -116,6 +120,7 @@ def _serve_chain(chain: LocalChain, home: Path, port: int, ready: Callable[[str]
             f"cannot listen on {HOST}:{port} ({problem.strerror})", next_step="Choose another port, or 0."
         ) from problem
     url = f"http://{HOST}:{server.server_port}"
+    previous_stack = threading.stack_size(_THREAD_STACK)
     with server:
         _stop_on_signals(server)
         folder.write_endpoint(home, url, chain.genesis.chain_id)
@@ -126,6 +131,7 @@ def _serve_chain(chain: LocalChain, home: Path, port: int, ready: Callable[[str]
             server.serve_forever()
         finally:
             folder.remove_endpoint(home)
+            threading.stack_size(previous_stack)
     _log.info("stopped at block %d", chain.index.height())
 
 

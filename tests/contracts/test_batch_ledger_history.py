@@ -40,6 +40,8 @@ class History(RuleBasedStateMachine):
     def start(self):
         self.world.open_epoch(1)
         self.policy = self.world.publish(b"{}")
+        self.admit()
+        self.admit()
 
     # ------------------------------------------------------------ the consortium changes
 
@@ -73,6 +75,11 @@ class History(RuleBasedStateMachine):
 
     @rule(bank=BANK, rows=st.integers(1, 4096), payload=st.binary(min_size=1, max_size=40))
     def post(self, bank, rows, payload):
+        # Without this most posts would meet a pause or a suspension, and the chains stay short.
+        if self.paused:
+            self.pause_or_resume()
+        if self.status[bank] == "suspended":
+            self.change_status(bank, "reinstate")
         self._post(bank, self._next(bank, rows=rows, payload=payload))
 
     @rule(bank=BANK, fault=st.sampled_from(FAULTS), other=BANK)
@@ -176,8 +183,8 @@ def test_no_gap_no_duplicate_and_history_never_changes(world):
     run_state_machine_as_test(
         History,
         settings=settings(
-            max_examples=12,
-            stateful_step_count=25,
+            max_examples=10,
+            stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

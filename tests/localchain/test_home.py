@@ -1,0 +1,107 @@
+"""The chain's folder: one server at a time, the right chain, and a status from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from localchain import status
+from localchain.server import main
+
+
+def run(home, *arguments):
+    command = [sys.executable, "-m", "localchain.server", "--home", str(home), "--port", "0", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+
+def test_status_of_a_running_and_of_a_stopped_chain(tmp_path, serving):
+    home = tmp_path / "home"
+    with serving(home) as node:
+        described = status(home)
+        assert described["running"]
+        assert (described["url"], described["pid"]) == (node.url, node.process.pid)
+        assert (described["chain_id"], described["height"]) == (20_777, 0)
+        assert described["disk_bytes"] > 0
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(timeout=10) == 0
+    assert not (home / "endpoint.json").exists()
+    described = status(home)
+    assert not described["running"]
+    assert (described["url"], described["pid"], described["height"]) == (None, None, 0)
+
+
+def test_status_after_a_kill_is_not_fooled_by_the_file_left_behind(tmp_path, serving):
+    home = tmp_path / "home"
+    with serving(home) as node:
+        node.process.kill()
+        node.process.wait()
+        assert (home / "endpoint.json").exists()
+        assert not status(home)["running"]
+
+
+def test_status_of_no_chain_at_all(tmp_path):
+    described = status(tmp_path / "nowhere")
+    assert not described["running"]
+    assert described["height"] is described["chain_id"] is None
+    assert described["disk_bytes"] == 0
+
+
+def test_two_servers_never_share_a_folder(tmp_path, serving):
+    home = tmp_path / "home"
+    with serving(home) as node:
+        second = run(home, "--chain-id", "20777")
+        assert second.returncode == 2
+        assert f"already served by process {node.process.pid}" in second.stderr
+        assert node.result("eth_blockNumber") == "0x0"
+
+
+def test_another_chain_id_is_refused(tmp_path, serving):
+    home = tmp_path / "home"
+    with serving(home):
+        pass
+    second = run(home, "--chain-id", "1")
+    assert second.returncode == 2
+    assert "has chain id 20777, not 1" in second.stderr
+
+
+def test_a_taken_port_is_named(tmp_path, node, capsys):
+    port = node.url.rsplit(":", 1)[1]
+    assert main(["--home", str(tmp_path / "other"), "--port", port]) == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_a_chain_of_another_format_is_refused(tmp_path, serving):
+    home = tmp_path / "home"
+    with serving(home):
+        pass
+    with sqlite3.connect(home / "chain.sqlite3") as connection:
+        connection.execute("UPDATE meta SET value = 'other/1' WHERE key = 'format'")
+    second = run(home, "--chain-id", "20777")
+    assert second.returncode == 2
+    assert "'other/1'" in second.stderr
+
+
+def test_the_faucet_key_is_random_stays_and_is_its_owners(tmp_path, serving):
+    keys = []
+    for name in ("one", "two", "one"):
+        with serving(tmp_path / name):
+            path = tmp_path / name / "faucet.key"
+            keys.append(path.read_text())
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert path.stat().st_uid == os.getuid()
+    assert keys[0] == keys[2] != keys[1]
+    assert len(keys[0].strip()) == 64
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_stop_it_cleanly(tmp_path, serving, signal_number):
+    with serving(tmp_path / "home") as node:
+        node.result("eth_chainId")
+        node.process.send_signal(signal_number)
+        assert node.process.wait(timeout=10) == 0
