@@ -19,13 +19,12 @@ from ledger.errors import ConfigurationError, VerificationError
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.keys import MemberKeys
-from ledger.reader.keys import DeskKeys
+from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
 from ledger.segment import write_atomically
 from localchain.deploy import deploy
 from localchain.faucet import fund
 
 __all__ = [
-    "CHECKPOINT_KEY_NAME",
     "Governance",
     "activate_rules",
     "admit",
@@ -38,8 +37,6 @@ __all__ = [
 ]
 
 _FORMAT: Final = "counterfoil/governance/1"
-
-CHECKPOINT_KEY_NAME: Final = "desk"
 
 _OFFICERS: Final = 3
 

@@ -30,6 +30,11 @@ class Deployment:
         """Return a contract's address as 20 bytes."""
         return bytes.fromhex(self.contracts[contract].removeprefix("0x"))
 
+    @property
+    def origin(self) -> str:
+        """The log's name in its checkpoints: it differs for every chain and contract."""
+        return f"counterfoil/{self.chain_id}/{self.address('BatchLedger').hex()}"
+
     def to_json(self) -> dict[str, Any]:
         """Return the deployment as JSON values."""
         return {

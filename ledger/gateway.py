@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import requests
 from eth_account import Account
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -396,10 +397,11 @@ class Gateway:
 
     # -- writing ----------------------------------------------------------------------------------------
 
-    def next_nonce(self, account: str) -> int:
-        """Return the nonce of the account's next transaction, pending ones included."""
+    def next_nonce(self, account: str, *, pending: bool = True) -> int:
+        """Return the nonce of the account's next transaction, by default after those that wait."""
+        block: Any = "pending" if pending else "latest"
         with self._speaking():
-            return int(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), "pending"))
+            return int(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
 
     def sign(self, key: bytes, contract: str, function: str, *args: Any, nonce: int) -> SignedTransaction:
         """Build and sign a call without sending it.
@@ -426,6 +428,40 @@ class Gateway:
             key,
         )
         return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+
+    def sign_again(self, key: bytes, raw: bytes, *, nonce: int) -> SignedTransaction:
+        """Sign the call of a transaction once more, under another nonce and today's fee.
+
+        For a transaction whose nonce was used up in vain: it can never be mined any more.
+        """
+        call = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        with self._speaking():
+            base_fee = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+        fields = {name: call[name] for name in ("to", "data", "value", "chainId", "gas")}
+        fields |= {"nonce": nonce, "maxFeePerGas": 10 * base_fee + 10, "maxPriorityFeePerGas": 1}
+        signed = Account.sign_transaction(fields, key)
+        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+
+    def rehearse_signed(self, account: str, raw: bytes) -> None:
+        """Ask the chain whether a signed transaction would succeed.
+
+        Raises
+        ------
+        TransactionRejectedError
+            When the contract would refuse, with its reason in words.
+        """
+        call = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        try:
+            with self._speaking():
+                self._web3.eth.call(
+                    {
+                        "from": Web3.to_checksum_address(account),
+                        "to": Web3.to_checksum_address(call["to"]),
+                        "data": call["data"],
+                    }
+                )
+        except ContractLogicError as error:
+            raise self._refusal(error, "the next batch") from error
 
     def send(self, transactions: Sequence[bytes]) -> list[str | None]:
         """Send raw transactions as one JSON array; return each one's refusal, or None where it was taken.

@@ -13,14 +13,9 @@ from ledger.errors import ConfigurationError, CounterfoilError
 from ledger.log import decode_verifier_key, encode_verifier_key
 from ledger.segment import write_atomically
 
-__all__ = ["FORMAT", "Trust", "origin_of"]
+__all__ = ["FORMAT", "Trust"]
 
 FORMAT: Final = "counterfoil/trust/1"
-
-
-def origin_of(deployment: Deployment) -> str:
-    """Return the log's name: it differs for every chain and contract."""
-    return f"counterfoil/{deployment.chain_id}/{deployment.address('BatchLedger').hex()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ledger.audit.trust import Trust, origin_of
+from ledger.audit.trust import Trust
 from ledger.commitment import merkle
 from ledger.commitment.record import verify_field
 from ledger.encoding.consistency import check_consistent
@@ -110,7 +110,7 @@ def verify_disclosure(data: bytes, trust: Trust) -> Verified:
 def _verify(receipt: Receipt, trust: Trust) -> Verified:
     deployment, header = trust.deployment, receipt.header
     checkpoint = open_checkpoint(receipt.checkpoint, trust.checkpoint_keys)
-    _equal("log origin", origin_of(deployment), checkpoint.origin)
+    _equal("log origin", deployment.origin, checkpoint.origin)
     _equal("chain id", deployment.chain_id, header.chain_id)
     _equal("contract", deployment.address("BatchLedger"), header.contract)
     agent = trust.members.get(header.member.hex())

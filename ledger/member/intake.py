@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -114,7 +114,7 @@ def read_chunks(
             transaction = reader.read(list(cells))
         except FieldProblem as problem:
             record = "" if isinstance(cells, FieldProblem) else ",".join(map(str, cells))
-            chunk.quarantined.append(Quarantined(line, problem.field, problem.reason, record[:500]))
+            chunk.quarantined.append(Quarantined(line, problem.field, problem.reason, _printable(record)))
         else:
             chunk.lines.append(line)
             chunk.transactions.append(transaction)
@@ -123,6 +123,11 @@ def read_chunks(
             chunk = Chunk()
     if len(chunk):
         yield chunk
+
+
+def _printable(record: str) -> str:
+    """Cut a record short and spell out what no UTF-8 file could hold."""
+    return record[:500].encode("utf-8", "backslashreplace").decode()
 
 
 def _check_columns(source: Source) -> None:
@@ -145,8 +150,8 @@ def _check_columns(source: Source) -> None:
 
 
 def _open_csv(path: Path) -> Source:
-    file = path.open("rb")
-    header = file.readline(MAX_LINE)
+    with path.open("rb") as file:
+        header = file.readline(MAX_LINE)
     try:
         text = header.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -156,14 +161,23 @@ def _open_csv(path: Path) -> Source:
             next_step="Export the file as UTF-8.",
         ) from error
     delimiter = max(",;\t|", key=text.count)
-    columns = tuple(cell.strip().lower() for cell in next(csv.reader([text], delimiter=delimiter), []))
-    return Source(str(path), columns, _csv_rows(file, delimiter))
+    try:
+        names = next(csv.reader([text], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise InputError(
+            f"the header is not a line of CSV: {error}",
+            where=f"{path}:1",
+            next_step="Export the file as CSV in UTF-8, one transaction a line.",
+        ) from error
+    columns = tuple(name.strip().lower() for name in names)
+    return Source(str(path), columns, _csv_rows(path, len(header), delimiter))
 
 
-def _csv_rows(file: BinaryIO, delimiter: str) -> Rows:
+def _csv_rows(path: Path, start: int, delimiter: str) -> Rows:
     """Yield one record for a line: an open quote or a broken line costs that line and no other."""
     number = 1
-    with file:
+    with path.open("rb") as file:
+        file.seek(start)
         while raw := file.readline(MAX_LINE):
             number += 1
             if len(raw) == MAX_LINE and not raw.endswith(b"\n"):

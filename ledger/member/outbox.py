@@ -1,8 +1,8 @@
 """The outbox: waiting records become sealed, signed batches, durable before anything is sent.
 
 A batch and its signed transaction are written together with the mark on its records, in one transaction of
-the vault; they are never sealed or signed again. So a crash anywhere is healed by running the same command:
-nothing is lost, nothing is posted twice.
+the vault; it is never sealed again. So a crash anywhere is healed by running the same command: nothing is
+lost, nothing is posted twice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.rows import EncodingInput, RowEncoder
 from ledger.envelope import seal
 from ledger.errors import ChainError, ConfigurationError, TransactionRejectedError
-from ledger.gateway import Gateway, Member
+from ledger.gateway import Gateway, Member, PostedBatch
 from ledger.member.keys import MemberKeys
 from ledger.member.vault import Vault
 from ledger.schema import FIELDS, ROW
@@ -200,9 +200,9 @@ class Outbox:
             nonce=nonce,
         )
         with self._vault.writing() as connection:
-            connection.execute(
+            written = connection.execute(
                 "INSERT INTO batch (sequence, header, hash, rows, raw, transaction_hash, nonce) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (
                     sequence,
                     canonical.dumps(header.to_json()).decode(),
@@ -213,10 +213,16 @@ class Outbox:
                     nonce,
                 ),
             )
-            connection.executemany(
-                "UPDATE record SET batch = ?, row_index = ? WHERE id = ?",
+            marked = connection.executemany(
+                "UPDATE record SET batch = ?, row_index = ? WHERE id = ? AND batch IS NULL",
                 ((sequence, index, record) for index, record in enumerate(ids)),
             )
+            if (written.rowcount, marked.rowcount) != (1, len(ids)):
+                raise ConfigurationError(
+                    "another process seals from this vault at the same moment",
+                    where=str(self._vault.path),
+                    next_step="Wait until it is done, then run the same command again.",
+                )
 
     def _next_place(self) -> tuple[int, bytes, int]:
         """Return (sequence, previous hash, nonce) of the next batch, counting what is sealed and not sent."""
@@ -240,67 +246,141 @@ class Outbox:
         ChainError
             When a batch is not mined in time; run the same command again.
         """
+        self._renew()
         posted = 0
         (total,) = self._vault.connection.execute("SELECT count(*) FROM batch WHERE block IS NULL").fetchone()
-        while window := self._unposted():
-            pending = [(s, raw, tx) for s, raw, tx in window if self._gateway.mined(tx) is None]
+        while window := self._unposted(SEND_WINDOW):
+            pending = [batch for batch in window if self._gateway.mined(batch.transaction) is None]
             if pending:
-                refusals = self._gateway.send([raw for _, raw, _ in pending])
-                self._raise_refusal(pending, refusals)
-            for sequence, _, transaction in window:
-                self._confirm(sequence, transaction, wait)
+                self._gateway.rehearse_signed(self.account, pending[0].raw)
+                self._raise_refusal(pending, self._gateway.send([batch.raw for batch in pending]))
+            in_block: dict[int, dict[bytes, PostedBatch]] = {}
+            for batch in window:
+                block = self._await_block(batch, wait)
+                if block not in in_block:
+                    in_block[block] = {b.batch_hash: b for b in self._gateway.batches(block, block)}
+                self._confirm(batch, in_block[block].get(batch.hash))
                 posted += 1
                 if progress:
                     progress("post", posted, total)
         return posted
 
-    def _unposted(self) -> list[tuple[int, bytes, bytes]]:
-        return self._vault.connection.execute(
-            "SELECT sequence, raw, transaction_hash FROM batch WHERE block IS NULL ORDER BY sequence LIMIT ?",
-            (SEND_WINDOW,),
-        ).fetchall()
+    def _unposted(self, limit: int = -1) -> list[_Sealed]:
+        cursor = self._vault.connection.execute(
+            "SELECT sequence, hash, raw, transaction_hash, nonce FROM batch WHERE block IS NULL "
+            "ORDER BY sequence LIMIT ?",
+            (limit,),
+        )
+        return [_Sealed(*row) for row in cursor]
 
-    def _raise_refusal(
-        self, sent: Sequence[tuple[int, bytes, bytes]], refusals: Sequence[str | None]
-    ) -> None:
-        for (sequence, _, transaction), refusal in zip(sent, refusals, strict=True):
-            if refusal is None or self._gateway.mined(transaction) is not None:
+    def _renew(self) -> None:
+        """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
+
+        A pause or a suspension in the middle of posting does that. What was sealed stays as it is, and the
+        contract takes a sequence number once, so nothing can be posted twice.
+        """
+        unposted = self._unposted()
+        used = self._gateway.next_nonce(self.account, pending=False)
+        while unposted and (self._gateway.mined(unposted[0].transaction) or (0, False))[1]:
+            del unposted[0]
+        if not unposted or unposted[0].nonce >= used:
+            return
+        expected, _ = self._gateway.head_of(self.account)
+        if expected != unposted[0].sequence:
+            self._adopt(unposted)
+            return
+        self._gateway.rehearse_signed(self.account, unposted[0].raw)
+        start = self._gateway.next_nonce(self.account)
+        with self._vault.writing() as connection:
+            for offset, batch in enumerate(unposted):
+                signed = self._gateway.sign_again(self._keys.account, batch.raw, nonce=start + offset)
+                connection.execute(
+                    "UPDATE batch SET raw = ?, transaction_hash = ?, nonce = ? WHERE sequence = ?",
+                    (signed.raw, signed.hash, signed.nonce, batch.sequence),
+                )
+
+    def _adopt(self, unposted: Sequence[_Sealed]) -> None:
+        """Note batches that the chain took by another transaction than the one we know."""
+        gateway = self._gateway
+        own = bytes.fromhex(self.account[2:])
+        known = {
+            posted.batch_hash: posted
+            for posted in gateway.batches(gateway.deployment.block, gateway.height())
+            if posted.header.member == own
+        }
+        if unposted[0].hash not in known:
+            raise self._foreign(unposted[0])
+        for batch in unposted:
+            if batch.hash in known:
+                self._confirm(batch, known[batch.hash])
+        self._renew()
+
+    def _raise_refusal(self, sent: Sequence[_Sealed], refusals: Sequence[str | None]) -> None:
+        for batch, refusal in zip(sent, refusals, strict=True):
+            if refusal is None or self._gateway.mined(batch.transaction) is not None:
                 continue
-            if "known" in refusal.lower():
+            if "already known" in refusal.lower():
                 continue
             _require_active(self._gateway.member(self.account))
             raise TransactionRejectedError(
                 f"the node refused the batch: {refusal}",
-                where=f"batch {sequence} of {self.member.agent}",
+                where=self._where(batch),
                 next_step="The batch stays sealed in the outbox; run the same command again.",
             )
 
-    def _confirm(self, sequence: int, transaction: bytes, wait: float) -> None:
-        where = f"batch {sequence} of {self.member.agent}"
-        found = self._gateway.wait_for(lambda: self._gateway.mined(transaction), wait)
+    def _await_block(self, batch: _Sealed, wait: float) -> int:
+        found = self._gateway.wait_for(lambda: self._gateway.mined(batch.transaction), wait)
         if found is None:
             raise ChainError(
                 f"the batch was not mined within {wait:.0f} s",
-                where=where,
+                where=self._where(batch),
                 next_step="It stays in the outbox; run the same command again.",
             )
         block, succeeded = found
         if not succeeded:
             _require_active(self._gateway.member(self.account))
-            expected, head = self._gateway.head_of(self.account)
+            self._gateway.rehearse_signed(self.account, batch.raw)
             raise TransactionRejectedError(
-                f"the contract refused the batch; it expects sequence {expected} after {head.hex()[:16]}",
-                where=f"{where}, block {block}",
-                next_step="Another copy of this vault may be posting; use one vault per member.",
+                "the chain refused the batch, and would take it now",
+                where=f"{self._where(batch)}, block {block}",
+                next_step="The batch stays sealed in the outbox; run the same command again.",
             )
-        (posted,) = [
-            batch for batch in self._gateway.batches(block, block) if batch.transaction == transaction
-        ]
+        return block
+
+    def _confirm(self, batch: _Sealed, posted: PostedBatch | None) -> None:
+        if posted is None:
+            raise ChainError(
+                "the node says the batch is mined, and does not show it",
+                where=self._where(batch),
+                next_step="The node may not be in sync; run the same command again.",
+            )
         with self._vault.writing() as connection:
             connection.execute(
                 "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?",
-                (posted.log_index, block, sequence),
+                (posted.log_index, posted.block, batch.sequence),
             )
+
+    def _foreign(self, batch: _Sealed) -> TransactionRejectedError:
+        sequence, head = self._gateway.head_of(self.account)
+        return TransactionRejectedError(
+            f"the chain expects batch {sequence} of this member, after {head.hex()[:16]}",
+            where=self._where(batch),
+            next_step="Another copy of this vault may be posting; use one vault per member.",
+        )
+
+    def _where(self, batch: _Sealed) -> str:
+        return f"batch {batch.sequence} of {self.member.agent}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A batch of the outbox that is not known to be on the chain yet."""
+
+    sequence: int
+    hash: bytes
+    raw: bytes
+    transaction: bytes
+    nonce: int
 
 
 _TRANSACTION_ID: Final = FIELDS.index("transaction_id")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -103,6 +103,8 @@ class TransactionReader:
                     raise FieldProblem(FIELDS[slot], "is empty")
                 values.append(None)
                 continue
+            if not text.isascii():
+                text = unicodedata.normalize("NFC", text)
             if len(text) > _MAX_TEXT:
                 raise FieldProblem(FIELDS[slot], f"is {len(text)} characters long, {_MAX_TEXT} are allowed")
             if slot in _REPEATING:
@@ -136,8 +138,7 @@ class TransactionReader:
             raise FieldProblem("timestamp", f"{values[_AT['timestamp']]} is in the future")
         currency = values[_AT["currency"]] or ""
         minor = _minor_units(values[_AT["amount"]] or "", currency)
-        exponent = CURRENCY_EXPONENT[currency]
-        values[_AT["amount"]] = f"{Decimal(minor).scaleb(-exponent):.{exponent}f}"
+        values[_AT["amount"]] = _decimal(minor, CURRENCY_EXPONENT[currency])
         return Transaction(tuple(values), side, time_us, minor)
 
 
@@ -189,7 +190,7 @@ def _microseconds(timestamp: str) -> int:
 
 def _business_date(text: str) -> str:
     try:
-        parsed = date.fromisoformat(text)
+        parsed = date.fromisoformat(text.removesuffix("T00:00:00"))  # how a table types a date
     except ValueError:
         raise FieldProblem("business_date", f"{text!r} is not a date (YYYY-MM-DD)") from None
     if not 1970 <= parsed.year <= 2148:
@@ -216,6 +217,8 @@ def _account(name: str, text: str, agent: str) -> str:
 
 def _party(name: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
+        if not text.isprintable():
+            raise FieldProblem(name, "holds control characters")
         try:
             return party_identifier(text)
         except InputError:
@@ -232,16 +235,22 @@ def _amount(text: str) -> str:
 
 
 def _minor_units(text: str, currency: str) -> int:
-    try:
-        minor = Decimal(text).scaleb(CURRENCY_EXPONENT[currency])
-    except InvalidOperation:
-        raise FieldProblem("amount", f"{text!r} is out of range") from None
-    if minor != minor.to_integral_value():
-        places = CURRENCY_EXPONENT[currency]
+    places = CURRENCY_EXPONENT[currency]
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > places:
         raise FieldProblem("amount", f"{text!r} has more decimals than {currency} allows ({places})")
+    minor = int(whole + fraction.ljust(places, "0"))
     if not 0 < minor <= MAX_AMOUNT:
         raise FieldProblem("amount", f"{text!r} is out of range (above 0, at most {MAX_AMOUNT} minor units)")
-    return int(minor)
+    return minor
+
+
+def _decimal(minor: int, places: int) -> str:
+    if places == 0:
+        return str(minor)
+    digits = str(minor).rjust(places + 1, "0")
+    return f"{digits[:-places]}.{digits[-places:]}"
 
 
 def _currency(text: str) -> str:

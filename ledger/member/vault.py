@@ -219,8 +219,9 @@ class Vault:
             for name in ("debtor_account", "creditor_account", "party_id", "on_behalf_of")
         )
         cursor = self.connection.execute(
-            f"SELECT identifier FROM ({union}) WHERE NOT EXISTS "
-            "(SELECT 1 FROM pseudonym p WHERE p.epoch = ? AND p.identifier = identifier) ORDER BY identifier",
+            f"SELECT identifier FROM ({union}) AS wanted WHERE NOT EXISTS "
+            "(SELECT 1 FROM pseudonym p WHERE p.epoch = ? AND p.identifier = wanted.identifier) "
+            "ORDER BY identifier",
             (epoch,),
         )
         return [row[0] for row in cursor]

@@ -14,7 +14,10 @@ from ledger.envelope import generate_keypair, key_id, public_key
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.segment import write_atomically
 
-__all__ = ["DeskKeys"]
+__all__ = ["CHECKPOINT_KEY_NAME", "DeskKeys"]
+
+#: The desk's name on the checkpoints it signs.
+CHECKPOINT_KEY_NAME: Final = "desk"
 
 FORMAT: Final = "counterfoil/desk-keys/1"
 

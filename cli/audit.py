@@ -1,0 +1,117 @@
+"""``counterfoil verify``, ``fsck`` and ``audit``: proofs checked without trusting the operator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.consortium import connect
+from cli.output import emit, progress, settings, show_table
+from ledger.audit.completeness import completeness
+from ledger.audit.fsck import fsck
+from ledger.audit.trust import Trust
+from ledger.audit.verify import verify
+from ledger.encoding.codes import CURRENCY_ALPHA
+from ledger.errors import InputError
+from ledger.reader.keys import DeskKeys
+from ledger.schema import Channel, Side
+from ledger.segment import Manifest, load
+
+__all__ = ["app", "fsck_command", "verify_command"]
+
+app = typer.Typer(help="What is proven, claimed and unknown.", no_args_is_help=True)
+
+
+def verify_command(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A receipt or a disclosure.")],
+    trust: Annotated[
+        Path | None, typer.Option(help="Trust file; default: the one in the state folder.")
+    ] = None,
+) -> None:
+    """Verify a receipt or disclosure offline, against a trust file."""
+    options = settings(context)
+    if not file.is_file():
+        raise InputError("there is no such file", where=str(file))
+    proven = verify(file.read_bytes(), Trust.load(trust or options.home.trust))
+    header, checkpoint, row = proven.receipt.header, proven.checkpoint, proven.row
+    value: dict[str, Any] = {
+        "posted_by": proven.agent,
+        "batch": header.sequence,
+        "row": proven.receipt.index,
+        "batch_hash": header.hash.hex(),
+        "log_index": proven.receipt.log_index,
+        "checkpoint_size": checkpoint.size,
+        "checkpoint_block": checkpoint.block,
+        "side": Side(int(row["side"])).name.lower(),
+        "channel": Channel(int(row["channel"])).name.lower(),
+        "currency": CURRENCY_ALPHA.get(int(row["currency"])),
+        "record_root": bytes(row["record_root"]).hex(),
+        "purpose": proven.purpose,
+        "fields": dict(proven.fields),
+    }
+
+    def render() -> None:
+        facts = [(k, str(v)) for k, v in value.items() if k != "fields" and v is not None]
+        show_table("Verified", ["proven", "value"], facts)
+        if proven.fields:
+            show_table("Exact fields, as posted then", ["field", "value"], proven.fields.items())
+
+    emit(options, value, render)
+
+
+def fsck_command(context: typer.Context) -> None:
+    """Re-derive everything from the chain, compare it with the mirror, and say what differs."""
+    options = settings(context)
+    desk = options.home.desk
+    with progress(options) as advance:
+        report = fsck(
+            connect(options.home, options.chain),
+            desk.mirror,
+            DeskKeys.load(desk.keys).readers.values(),
+            log=desk.log,
+            checkpoint=desk.checkpoint,
+            checkpoint_keys=dict(Trust.load(options.home.trust).checkpoint_keys),
+            progress=advance,
+        )
+
+    def render() -> None:
+        rows = [("batches", report.batches), ("rows", report.rows), ("batches kept apart", report.rejected)]
+        show_table(
+            "Compared with the chain", ["", "count"], [*rows, ("differences", len(report.differences))]
+        )
+        if report.differences:
+            show_table("Differences", ["where", "what"], [(d.where, d.what) for d in report.differences])
+
+    emit(options, asdict(report), render)
+    report.raise_if_different()
+
+
+@app.command("completeness")
+def completeness_command(context: typer.Context) -> None:
+    """Say, for each member, what is proven by its counterparty, claimed alone, and missing on its side."""
+    options = settings(context)
+    manifest = Manifest.read(options.home.desk.mirror)
+    if manifest.transfers is None:
+        raise InputError("nothing is matched yet", next_step="Run `counterfoil desk sync` first.")
+    agents = {m.code: m.agent for m in connect(options.home, options.chain).members()}
+    found = completeness(load(options.home.desk.mirror, manifest.transfers), agents)
+    columns = [
+        "member",
+        "month",
+        "rows",
+        "proven",
+        "conflict",
+        "claimed alone",
+        "on us",
+        "outside",
+        "missing",
+    ]
+    rows = [
+        (f.agent, f.month, f.rows, f.proven, f.conflict, f.claimed, f.on_us, f.outside, f.missing)
+        for f in found
+    ]
+    emit(options, [asdict(f) for f in found], lambda: show_table("Completeness by member", columns, rows))

@@ -1,0 +1,162 @@
+"""``counterfoil desk``: the reader node mirrors, scans, checks and serves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import typer
+
+from anomaly.scan import scan as run_scan
+from anomaly.tables import load_mirror
+from cli.consortium import connect
+from cli.output import emit, progress, say, settings, show_table
+from compliance.check import CheckRun, run_with_summary
+from compliance.ruleset import RuleSet
+from ledger.encoding.policy import Policy
+from ledger.errors import ConfigurationError
+from ledger.flag import Flag, Position
+from ledger.gateway import Gateway
+from ledger.home import Home
+from ledger.reader import desk as rounds
+from ledger.reader.cases import CaseBook
+from ledger.reader.keys import DeskKeys
+
+__all__ = ["app", "check_transfers", "keep_and_anchor"]
+
+app = typer.Typer(help="The reader node: mirror, detectors, checks, API.", no_args_is_help=True)
+
+
+def check_transfers(gateway: Gateway, transfers: pa.Table, position: Position) -> CheckRun:
+    """Run the active rule set over transfers.
+
+    Raises
+    ------
+    ConfigurationError
+        When no rule set is active.
+    """
+    active = gateway.active_rule_set()
+    if active is None:
+        raise ConfigurationError(
+            "no rule set is active", next_step="Approve one with `counterfoil rules approve FILE...`."
+        )
+    policy = Policy.from_document(gateway.active_policy())
+    ruleset = RuleSet.from_bytes(active.document)
+    return run_with_summary(ruleset, transfers, position=position, policy_cuts=policy.cuts)
+
+
+def keep_and_anchor(home: Home, gateway: Gateway, flags: list[Flag]) -> tuple[int, int]:
+    """Keep flags and anchor them on the case log; return (new, anchored)."""
+    keys = DeskKeys.load(home.desk.keys)
+    hpke = {member.code: member.hpke_key for member in gateway.members()}
+    book = CaseBook(home.desk.cases)
+    try:
+        return book.keep(flags, hpke), book.anchor(gateway, keys.account)
+    finally:
+        book.close()
+
+
+@app.command()
+def sync(
+    context: typer.Context,
+    depth: Annotated[int, typer.Option(min=0, help="Blocks on top before a block is final.")] = 0,
+) -> None:
+    """Mirror what is new on the chain, match it, and sign the log's checkpoint."""
+    options = settings(context)
+    keys = DeskKeys.load(options.home.desk.keys)
+    with progress(options) as advance:
+        gateway = connect(options.home, options.chain)
+        report = rounds.sync(options.home.desk, gateway, keys, depth=depth, progress=advance)
+
+    def render() -> None:
+        counts = report.counts
+        rows = [("blocks", counts.blocks), ("batches", counts.batches), ("rows", counts.rows)]
+        show_table("New on the mirror", ["", "count"], [*rows, ("batches rejected", counts.rejected)])
+        show_table("Transfers by state", ["state", "count"], report.states.items())
+        if report.rejected:
+            rejected = [(r.log_index, r.member, r.sequence, r.reason) for r in report.rejected]
+            show_table("Batches kept apart", ["log index", "member", "sequence", "reason"], rejected)
+
+    emit(options, asdict(report), render)
+
+
+@app.command()
+def scan(context: typer.Context) -> None:
+    """Run the detectors over the mirror and anchor their flags."""
+    options = settings(context)
+    gateway = connect(options.home, options.chain)
+    transfers, position = load_mirror(options.home.desk.mirror)
+    with progress(options) as advance:
+        flags = run_scan(
+            transfers, position, progress=lambda _name, done, total: advance("scan", done, total)
+        )
+    new, anchored = keep_and_anchor(options.home, gateway, flags)
+    counts: dict[str, int] = {}
+    for flag in flags:
+        counts[flag.title] = counts.get(flag.title, 0) + 1
+    truncated = sum(flag.truncated for flag in flags)
+    value = {"flags": counts, "truncated": truncated, "new": new, "anchored": anchored}
+
+    def render() -> None:
+        show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))
+        say(f"{new} new, {anchored} anchored on the chain; {truncated} are marked truncated.")
+
+    emit(options, value, render)
+
+
+@app.command()
+def check(context: typer.Context) -> None:
+    """Run the active rules over the mirror and anchor their findings."""
+    options = settings(context)
+    gateway = connect(options.home, options.chain)
+    transfers, position = load_mirror(options.home.desk.mirror)
+    run = check_transfers(gateway, transfers, position)
+    new, anchored = keep_and_anchor(options.home, gateway, run.findings)
+    value: dict[str, Any] = {"rules": [asdict(s) for s in run.summary], "new": new, "anchored": anchored}
+
+    def render() -> None:
+        columns = ["rule", "citation", "rows", "certain", "possible", "needs member", "note"]
+        rows = [
+            (s.rule_id, s.citation, s.rows, s.certain, s.possible, s.needs_member, s.not_checked or "")
+            for s in run.summary
+        ]
+        show_table("Rules", columns, rows)
+        say(f"{len(run.findings)} findings; {new} new, {anchored} anchored on the chain.")
+
+    emit(options, value, render)
+
+
+@app.command()
+def token(
+    context: typer.Context,
+    role: Annotated[str, typer.Argument(help="member, officer, auditor or operator")],
+    subject: Annotated[str, typer.Argument(help="A member's agent identifier, or a name.")],
+) -> None:
+    """Issue an access token for the API; it is shown once and kept only as a hash."""
+    roles: dict[str, Literal["member", "officer", "auditor", "operator"]] = {
+        "member": "member",
+        "officer": "officer",
+        "auditor": "auditor",
+        "operator": "operator",
+    }
+    if role not in roles:
+        raise typer.BadParameter(f"{role!r} is none of {', '.join(roles)}")
+    
+    typer.echo(issue(settings(context).home, roles[role], subject))
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="Port on loopback.")] = 8600,
+) -> None:
+    """Serve the desk's API until stopped."""
+    import uvicorn
+
+    
+    options = settings(context)
+    say(f"The desk answers at http://127.0.0.1:{port}.")
+    uvicorn.run(
+        create_app(options.home, chain=options.chain), host="127.0.0.1", port=port, log_level="warning"
+    )

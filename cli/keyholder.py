@@ -1,0 +1,69 @@
+"""``counterfoil keyholder``: a holder of the pseudonym key. It is never the desk."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Collection
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from api.keyholder import create_app
+from cli.consortium import connect
+from cli.local import KEYHOLDER_FILE
+from cli.output import Settings, say, settings
+from ledger.encoding.keyholder import create_epoch, epochs
+from ledger.segment import write_atomically
+
+__all__ = ["DEFAULT_QUOTA", "app"]
+
+app = typer.Typer(help="A holder of the pseudonym key; it sees blinded points only.", no_args_is_help=True)
+
+#: Evaluations per member, epoch and day: each guess at an account number counts.
+DEFAULT_QUOTA = 200_000
+
+_MEMBERS_FOR_SECONDS = 10.0
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free one.")] = 0,
+    quota: Annotated[int, typer.Option(help="Evaluations per member, epoch and day.")] = DEFAULT_QUOTA,
+    epoch: Annotated[int, typer.Option(help="Epoch to make a key for if the holder has none.")] = 1,
+) -> None:
+    """Serve evaluations to active members until stopped."""
+    options = settings(context)
+    folder = options.home.keyholder()
+    if not epochs(folder):
+        create_epoch(folder, epoch)
+    application = create_app(folder, members=_ActiveMembers(options), quota=quota)
+    listening = socket.create_server(("127.0.0.1", port))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    endpoint = folder / KEYHOLDER_FILE
+    write_atomically(endpoint, json.dumps({"url": url, "pid": os.getpid()}).encode())
+    say(f"The key holder answers at {url}.")
+    try:
+        uvicorn.Server(uvicorn.Config(application, log_level="warning")).run(sockets=[listening])
+    finally:
+        endpoint.unlink(missing_ok=True)
+
+
+class _ActiveMembers:
+    """The active members' addresses, asked of the chain at most every few seconds."""
+
+    def __init__(self, options: Settings) -> None:
+        self._options = options
+        self._known: Collection[str] = ()
+        self._asked = -_MEMBERS_FOR_SECONDS
+
+    def __call__(self) -> Collection[str]:
+        if time.monotonic() - self._asked > _MEMBERS_FOR_SECONDS:
+            gateway = connect(self._options.home, self._options.chain)
+            self._known = {m.account for m in gateway.members() if m.status == "active"}
+            self._asked = time.monotonic()
+        return self._known

@@ -1,0 +1,121 @@
+"""Posting one member's source: take in, pseudonymise, seal, send. The same call heals every interruption."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cli.consortium import connect
+from cli.local import keyholder_url
+from ledger.encoding.keyholder_client import HttpKeyHolder
+from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.home import Home
+from ledger.member.intake import open_source
+from ledger.member.keys import MemberKeys
+from ledger.member.outbox import Outbox
+from ledger.member.quarantine import take_in
+from ledger.member.vault import IntakeCounts, Vault
+
+__all__ = ["PostReport", "post_source"]
+
+
+@dataclass(slots=True)
+class PostReport:
+    """What became of one source.
+
+    Parameters
+    ----------
+    agent : str
+    intake : IntakeCounts
+    quarantine : str or None
+        The file with the rows that were kept apart.
+    pseudonyms : int
+        Asked of the key holder; the others were known.
+    sealed_rows, batches : int
+    seconds : dict of stage to float
+    """
+
+    agent: str
+    intake: IntakeCounts
+    quarantine: str | None = None
+    pseudonyms: int = 0
+    sealed_rows: int = 0
+    batches: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return asdict(self)
+
+
+def post_source(
+    home: Home,
+    agent: str,
+    source: Path | pd.DataFrame | None,
+    *,
+    chain: str | None = None,
+    keyholder: str | None = None,
+    processes: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> PostReport:
+    """Post a source, and whatever an interrupted run left behind.
+
+    Parameters
+    ----------
+    home : Home
+    agent : str
+        The posting member.
+    source : Path, DataFrame or None
+        None posts only what waits in the vault.
+    chain, keyholder : str, optional
+        Endpoints; by default those of this home.
+    processes : int
+        Processes that share the work on pseudonyms.
+    progress : callable, optional
+    """
+    place = home.member(agent)
+    keys = MemberKeys.load(place.keys)
+    opened = None if source is None else open_source(source)
+    with Vault(place.vault) as vault:
+        gateway = connect(home, chain)
+        outbox = Outbox(vault, keys, gateway)
+        report = PostReport(agent, IntakeCounts())
+        clock = _Clock(report.seconds)
+        if opened is not None:
+            report.intake, apart = take_in(vault, opened, agent, place.quarantine, progress=progress)
+            report.quarantine = None if apart is None else str(apart)
+            clock.lap("intake")
+        epoch = gateway.epoch()
+        if vault.identifiers_without_pseudonym(epoch.number):
+            holder = HttpKeyHolder(keyholder or keyholder_url(home.keyholder()), keys.account)
+            pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
+            try:
+                report.pseudonyms = outbox.pseudonymise(
+                    pseudonymiser, epoch.number, processes=processes, progress=progress
+                )
+            finally:
+                pseudonymiser.close()
+        clock.lap("pseudonyms")
+        sealed = outbox.seal(closed_before=datetime.now(UTC), progress=progress)
+        report.sealed_rows = sealed.rows
+        clock.lap("seal")
+        report.batches = outbox.post(progress=progress)
+        clock.lap("post")
+    return report
+
+
+class _Clock:
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._seconds[stage] = now - self._last
+        self._last = now

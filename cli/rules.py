@@ -1,0 +1,91 @@
+"""``counterfoil rules``: from the words of a regulation to rules in force."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.consortium import activate_rules, connect, publish_policy
+from cli.output import emit, say, settings, show_table
+from compliance.extract import extract_file
+from compliance.model import RuleDocument, dumps
+from compliance.ruleset import build, cuts
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Extract rules from regulation text; put a rule set in force.", no_args_is_help=True)
+
+Files = Annotated[list[Path], typer.Argument(help="Regulation texts, UTF-8.")]
+Jurisdiction = Annotated[
+    str | None, typer.Option(help="Two letters; tells the currency of a bare $. Default: what the text says.")
+]
+
+
+@app.command()
+def extract(
+    context: typer.Context,
+    files: Files,
+    jurisdiction: Jurisdiction = None,
+    format: Annotated[str, typer.Option(help="table or json")] = "table",
+) -> None:
+    """Extract rules, each field with the words it was read from; what cannot be decided needs review."""
+    options = settings(context)
+    documents = [extract_file(path, jurisdiction) for path in files]
+    if options.json or format == "json":
+        typer.echo(dumps(documents[0] if len(documents) == 1 else documents))
+        return
+    for path, document in zip(files, documents, strict=True):
+        _render(document, path.read_text("utf-8"))
+
+
+@app.command()
+def approve(context: typer.Context, files: Files, jurisdiction: Jurisdiction = None) -> None:
+    """Put the rules of these texts in force: proposed by one officer, approved by two others.
+
+    The encoding policy is cut anew at their thresholds, for rows to come. Needs the officers' keys on this
+    machine.
+    """
+    options = settings(context)
+    texts = [path.read_text("utf-8") for path in files]
+    documents = [extract_file(path, jurisdiction) for path in files]
+    ruleset = build(", ".join(path.name for path in files), zip(documents, texts, strict=True))
+    gateway = connect(options.home, options.chain)
+    activate_rules(options.home, gateway, ruleset.to_bytes())
+    policy = publish_policy(options.home, gateway, cuts=cuts(ruleset), rule_set=ruleset.hash)
+    waiting = sum(rule.status == "needs_review" for document in documents for rule in document.rules)
+    say(f"Rule set {ruleset.hash.hex()[:12]} is in force with {len(ruleset.rules)} rules.")
+    say(f"Policy {policy.hash.hex()[:12]} cuts the bands of rows to come at their thresholds.")
+    if waiting:
+        say(f"{waiting} rules need review and stay out; see `counterfoil rules extract`.")
+
+
+@app.command("list")
+def list_rules(context: typer.Context) -> None:
+    """List the rules in force."""
+    options = settings(context)
+    active = connect(options.home, options.chain).active_rule_set()
+    value = json.loads(active.document) if active else {"rules": []}
+    rows = [(r["rule_id"], r["citation"], r["kind"], r["status"]) for r in value["rules"]]
+    emit(
+        options, value, lambda: show_table(f"{len(rows)} rules", ["rule", "citation", "kind", "status"], rows)
+    )
+
+
+def _render(document: RuleDocument, text: str) -> None:
+    rows = []
+    for rule in document.rules:
+        trigger = rule.trigger
+        amount = (
+            ""
+            if trigger is None or trigger.amount is None
+            else f"{trigger.op} {trigger.currency} {trigger.amount}"
+        )
+        words = " ".join(text[slice(*rule.span)].split())
+        rows.append((rule.rule_id, rule.kind, rule.modality, amount, rule.status, words[:90]))
+    show_table(document.document, ["rule", "kind", "modality", "threshold", "status", "words"], rows)
+    if document.rejected:
+        rejected = [(r.text, r.reason) for r in document.rejected]
+        show_table("Amounts that are no thresholds", ["words", "reason"], rejected)

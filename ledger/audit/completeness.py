@@ -1,0 +1,82 @@
+"""Completeness: what is proven, claimed and unknown of each member's postings, by month.
+
+A transfer that both banks posted proves each half complete. A half posted alone is claimed by its bank, and
+missing on the other's side. A payment within one bank, or with a bank outside, has no second witness. An
+omission that both banks agree on leaves no trace here: it is outside any cryptography.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from ledger.schema import MatchState
+
+__all__ = ["MemberMonth", "completeness"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberMonth:
+    """One member's month.
+
+    Parameters
+    ----------
+    agent, month : str
+    rows : int
+        Posted by the member.
+    proven, conflict : int
+        Posted by both banks, equal or not.
+    claimed : int
+        Posted by this member alone, though the counterparty is a member.
+    on_us, outside : int
+        Without a second witness: both accounts here, or a counterparty outside the consortium.
+    missing : int
+        Posted by the counterparty alone; this member's half is not on the ledger.
+    """
+
+    agent: str
+    month: str
+    rows: int
+    proven: int
+    conflict: int
+    claimed: int
+    on_us: int
+    outside: int
+    missing: int
+
+
+_ALONE = f"state IN ({int(MatchState.WAITING)}, {int(MatchState.UNMATCHED)})"
+
+_QUERY = f"""
+WITH halves AS (
+  SELECT debtor_agent AS code, debit_member >= 0 AS here, state, time_low FROM transfers
+  UNION ALL
+  SELECT creditor_agent, credit_member >= 0, state, time_low FROM transfers
+    WHERE state <> {int(MatchState.ON_US)}
+)
+SELECT code, strftime(make_timestamp(time_low * 1000000), '%Y-%m') AS month,
+  count(*) FILTER (here), count(*) FILTER (state = {int(MatchState.MATCHED)}),
+  count(*) FILTER (state = {int(MatchState.CONFLICT)}), count(*) FILTER ({_ALONE} AND here),
+  count(*) FILTER (state = {int(MatchState.ON_US)}),
+  count(*) FILTER (state = {int(MatchState.COUNTERPARTY_NOT_MEMBER)}),
+  count(*) FILTER ({_ALONE} AND NOT here)
+FROM halves WHERE code <> 0 GROUP BY ALL ORDER BY code, month
+"""
+
+
+def completeness(transfers: pa.Table, agents: Mapping[int, str]) -> list[MemberMonth]:
+    """Count each member's postings by what witnesses them.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table
+        Schema `ledger.schema.TRANSFER`.
+    agents : mapping of member code to agent identifier
+    """
+    with duckdb.connect() as connection:
+        connection.register("transfers", transfers)
+        rows = connection.sql(_QUERY).fetchall()
+    return [MemberMonth(agents.get(row[0], str(row[0])), *row[1:]) for row in rows]

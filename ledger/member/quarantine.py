@@ -1,0 +1,72 @@
+"""Taking a source in: good rows to the vault, the others to a quarantine file with line, field and reason."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from ledger.member.intake import Source, read_chunks
+from ledger.member.vault import IntakeCounts, Vault
+
+__all__ = ["take_in"]
+
+
+def take_in(
+    vault: Vault,
+    source: Source,
+    agent: str,
+    quarantine: Path,
+    *,
+    now: datetime | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[IntakeCounts, Path | None]:
+    """Read a source into the vault.
+
+    Parameters
+    ----------
+    vault : Vault
+    source : Source
+        From `ledger.member.intake.open_source`.
+    agent : str
+        The bank's agent identifier.
+    quarantine : Path
+        Folder for the rows that are kept apart.
+    now : datetime, optional
+        The clock that tells a timestamp in the future.
+    progress : callable, optional
+        Called with ("intake", rows read, 0): the total is not known beforehand.
+
+    Returns
+    -------
+    (IntakeCounts, Path or None)
+        The counts, which add up; and the quarantine file, if any row is in it.
+    """
+    run = vault.start_run(source.name)
+    path = quarantine / f"{Path(source.name).stem}-{run}.csv"
+    total = IntakeCounts()
+    for chunk in read_chunks(source, agent, now=now):
+        counts, apart = vault.add(run, chunk)
+        total.read += counts.read
+        total.accepted += counts.accepted
+        total.already_held += counts.already_held
+        total.quarantined += counts.quarantined
+        if apart:
+            _append(
+                path, [(q.line, q.field, q.reason, q.record) for q in sorted(apart, key=lambda q: q.line)]
+            )
+        if progress:
+            progress("intake", total.read, 0)
+    return total, path if path.exists() else None
+
+
+def _append(path: Path, rows: list[tuple[int, str, str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            path.chmod(0o600)
+            writer.writerow(("line", "field", "reason", "record"))
+        writer.writerows(rows)

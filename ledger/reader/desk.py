@@ -1,0 +1,87 @@
+"""The desk's round: mirror what is new, match it, sign the log's checkpoint, publish the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger.commitment.merkle import root
+from ledger.encoding.policy import Policy
+from ledger.flag import Position
+from ledger.gateway import Gateway
+from ledger.home import DeskHome
+from ledger.log import Checkpoint, sign_checkpoint
+from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
+from ledger.reader.matching import MatchRules, match_segments, states
+from ledger.reader.mirror import Mirror, Rejected, SyncCounts
+from ledger.segment import load, write_atomically
+
+__all__ = ["SyncReport", "sync"]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one round did, and where the ledger stands."""
+
+    counts: SyncCounts
+    position: Position
+    states: dict[str, int]
+    rejected: tuple[Rejected, ...]
+
+
+def sync(
+    home: DeskHome,
+    gateway: Gateway,
+    keys: DeskKeys,
+    *,
+    depth: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SyncReport:
+    """Bring the desk up to the newest final block.
+
+    If the process dies, run it again: segments and cursor agree after every commit, and the manifest, the
+    published log and the checkpoint are derived from them anew.
+
+    Parameters
+    ----------
+    home : DeskHome
+    gateway : Gateway
+    keys : DeskKeys
+    depth : int
+        Blocks on top of a block before it counts as final.
+    progress : callable, optional
+        Called with (stage, done, total).
+    """
+    mirror = Mirror(home.mirror, depth=depth)
+    try:
+        counts = mirror.sync(gateway, keys, progress=progress)
+        position = mirror.position(gateway)
+        policy = Policy.from_document(gateway.active_policy())
+        rules = MatchRules(policy.tolerance, policy.deadline, gateway.block_time(position.block))
+        if progress:
+            progress("match", 0, 1)
+        transfers = match_segments(home.mirror, mirror.segments(), rules)
+        if progress:
+            progress("match", 1, 1)
+        _publish_log(home, gateway, keys, mirror, position)
+        mirror.publish(position, transfers)
+        found = states(load(home.mirror, transfers, columns=["state"]))
+        return SyncReport(counts, position, found, tuple(mirror.rejected()))
+    finally:
+        mirror.close()
+
+
+def _publish_log(
+    home: DeskHome, gateway: Gateway, keys: DeskKeys, mirror: Mirror, position: Position
+) -> None:
+    checkpoint = Checkpoint(
+        origin=gateway.deployment.origin,
+        size=position.log_size,
+        root=root(mirror.leaves()),
+        block=position.block,
+        block_hash=gateway.block_hash(position.block),
+    )
+    write_atomically(home.log, b"".join(mirror.batch_hashes()))
+    write_atomically(
+        home.checkpoint, sign_checkpoint(checkpoint, CHECKPOINT_KEY_NAME, keys.checkpoint).encode()
+    )
