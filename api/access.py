@@ -1,0 +1,93 @@
+"""Who may ask: a bearer token, its role, and for a member the code under which flags address it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.problems import ProblemError, documented
+from api.state import DeskState
+from api.tokens import ROLES, Role, Token
+
+__all__ = ["Anyone", "Desk", "Officer", "allow", "desk_of", "member_code", "route"]
+
+_BEARER: Final = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    bearerFormat="cf_...",
+    description="A token of a role (member, officer, auditor, operator), issued by the desk's operator.",
+)
+
+
+def desk_of(request: Request) -> DeskState:
+    """Return the state that the application serves."""
+    state: DeskState = request.app.state.desk
+    return state
+
+
+Desk = Annotated[DeskState, Depends(desk_of)]
+
+
+def allow(*roles: Role) -> Callable[..., Token]:
+    """Return the dependency that lets tokens of these roles in and gives the token."""
+
+    def caller(
+        request: Request,
+        desk: Desk,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    ) -> Token:
+        if credentials is None:
+            challenge = {"WWW-Authenticate": 'Bearer realm="counterfoil"'}
+            raise ProblemError(
+                "no-token",
+                "this address needs a token",
+                next_step="Send `Authorization: Bearer cf_...`; the operator issues tokens.",
+                headers=challenge,
+            )
+        token = desk.tokens.find(credentials.credentials)
+        if token is None:
+            challenge = {"WWW-Authenticate": 'Bearer realm="counterfoil", error="invalid_token"'}
+            raise ProblemError(
+                "unknown-token",
+                "this token is not in force",
+                next_step="Ask the operator for a new one.",
+                headers=challenge,
+            )
+        request.state.role, request.state.subject = token.role, token.subject
+        if token.role not in roles:
+            raise ProblemError("wrong-role", f"this is for: {', '.join(roles)}; the token is {token.role}'s")
+        return token
+
+    return caller
+
+
+Anyone = Annotated[Token, Depends(allow(*ROLES))]
+Officer = Annotated[Token, Depends(allow("officer"))]
+
+
+def member_code(desk: DeskState, token: Token) -> int | None:
+    """Return the code of a member's token; None for the roles that see everything.
+
+    Raises
+    ------
+    ProblemError
+        When the chain does not know the member, or knows that it was revoked.
+    """
+    if token.role != "member":
+        return None
+    member = next((m for m in desk.members() if m.agent == token.subject), None)
+    if member is None or member.status == "revoked":
+        what = "is not on the chain" if member is None else "was revoked"
+        raise ProblemError("not-a-member", f"the member {token.subject} {what}")
+    return member.code
+
+
+def route(*kinds: str, roles: tuple[Role, ...] = ROLES) -> dict[str, Any]:
+    """Return what OpenAPI is told of a route with a token: its roles, and the problems it answers with."""
+    return {
+        "responses": documented("no-token", "unknown-token", "wrong-role", "not-set-up", *kinds),
+        "openapi_extra": {"x-roles": list(roles)},
+    }

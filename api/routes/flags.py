@@ -1,0 +1,227 @@
+"""Flags and findings: all of them for who reviews them, its own share for a member that one concerns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from anomaly.evidence import evidence_graph, to_graphml, to_svg
+from api.access import Anyone, Desk, Officer, member_code, route
+from api.problems import ProblemError
+from api.state import DeskState
+from ledger.caselog import addressees
+from ledger.flag import Certainty, Severity, verify_view
+from ledger.reader.cases import KeptFlag
+
+__all__ = ["router"]
+
+router: Final = APIRouter(tags=["flags"])
+
+Kind = Literal["detector", "rule"]
+
+FlagId = Annotated[
+    str,
+    Path(
+        pattern="^[0-9a-f]{64}$", description="The flag's identifier, as it stands on the chain's case log."
+    ),
+]
+
+
+class Source(BaseModel):
+    """What raised the flag; the same source on the same rows raises it again."""
+
+    kind: Kind
+    id: str
+    version: str
+    parameters: dict[str, Any]
+    parameters_hash: str
+
+
+class FlagSummary(BaseModel):
+    """A flag in a list."""
+
+    flag_id: str
+    kind: Kind = Field(description="A detector's flag or a rule's finding.")
+    source: str = Field(description="Which detector or rule.")
+    title: str = Field(description="The typology, or the rule's identifier.")
+    citation: str | None
+    certainty: Certainty
+    severity: Severity
+    score: float | None = Field(description="A calibrated probability; null: there is none.")
+    window: tuple[int, int] = Field(description="Unix seconds, the upper end excluded.")
+    explanation: str
+    entity_count: int
+    row_count: int
+    truncated: bool = Field(description="Whether a budget or a limit cut the evidence.")
+    block: int | None = Field(description="The block that anchors it; null: not anchored yet.")
+
+
+class Flags(BaseModel):
+    """A page of flags in the order they were raised."""
+
+    items: list[FlagSummary]
+    next: str | None = Field(description="Give it as `after` for the next page; null: this is the last.")
+
+
+class Position(BaseModel):
+    """The ledger position the flag was computed at."""
+
+    chain_id: int
+    contract: str
+    block: int
+    log_size: int
+
+
+class Entity(BaseModel):
+    """An account or party, by its pseudonym: pseudonymised, still personal data."""
+
+    pseudonym: str
+    agent: int = Field(description="Code of the member that keeps it; 0: no member does.")
+
+
+class Row(BaseModel):
+    """A row's place on the ledger."""
+
+    member: int
+    sequence: int
+    index: int
+
+
+class Flag(BaseModel):
+    """A flag with its evidence: what the token may see of it."""
+
+    flag_id: str
+    block: int | None = Field(description="The block that anchors it; null: not anchored yet.")
+    source: Source
+    title: str
+    citation: str | None
+    clause: str | None
+    position: Position
+    window: tuple[int, int]
+    score: float | None
+    certainty: Certainty
+    severity: Severity
+    explanation: str
+    truncated: bool
+    details: dict[str, Any]
+    entity_count: int = Field(description="Of the whole flag; `entities` may be fewer.")
+    row_count: int = Field(description="Of the whole flag; `rows` may be fewer.")
+    entities: list[Entity]
+    rows: list[Row]
+    view: dict[str, Any] = Field(
+        description="The same fields with salts and paths: proof against `flag_id`, format flag-view/1."
+    )
+
+
+@router.get(
+    "/v1/flags",
+    summary="What was flagged?",
+    **route("bad-request", "not-a-member", "not-understood", "chain-unreachable", "chain-failed"),
+)
+def list_flags(
+    desk: Desk,
+    token: Anyone,
+    title: Annotated[str | None, Query(max_length=200, description="Typology or rule identifier.")] = None,
+    severity: Severity | None = None,
+    certainty: Certainty | None = None,
+    kind: Kind | None = None,
+    after: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$", description="Flag to go on after.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Flags:
+    """List flags. A member's token sees those that concern the member; the other roles see all."""
+    visible = _visible(desk, member_code(desk, token))
+    if after is not None:
+        ids = [kept.flag_id.hex() for kept in visible]
+        if after not in ids:
+            raise ProblemError("bad-request", "there is no such flag to go on after")
+        visible = visible[ids.index(after) + 1 :]
+    wanted = {"title": title, "severity": severity, "certainty": certainty, "kind": kind}
+    found = [
+        summary
+        for summary in map(_summary, visible)
+        if all(value is None or getattr(summary, name) == value for name, value in wanted.items())
+    ]
+    more = len(found) > limit
+    return Flags(items=found[:limit], next=found[limit - 1].flag_id if more else None)
+
+
+@router.get(
+    "/v1/flags/{flag_id}",
+    summary="One flag with its evidence",
+    **route(
+        "not-found", "not-a-member", "not-understood", "desk-damaged", "chain-unreachable", "chain-failed"
+    ),
+)
+def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
+    """Show one flag. A member's token sees only its own entities and rows, of a flag that concerns it."""
+    code = member_code(desk, token)
+    kept = _find(desk, flag_id, code)
+    view = kept.flag.view(kept.seed, code)
+    shown = verify_view(view, kept.flag_id)
+    return Flag(flag_id=flag_id, block=kept.block, view=view, **shown)
+
+
+@router.get(
+    "/v1/flags/{flag_id}/graph.svg",
+    summary="The evidence, drawn",
+    response_class=Response,
+    **route("not-found", "not-understood", "desk-damaged", "chain-unreachable", roles=("officer",)),
+)
+def get_flag_drawing(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
+    """Draw the accounts and payments of a flag as SVG. For officers."""
+    return Response(to_svg(_graph(desk, flag_id)), media_type="image/svg+xml")
+
+
+@router.get(
+    "/v1/flags/{flag_id}/graph.graphml",
+    summary="The evidence as a graph",
+    response_class=Response,
+    **route("not-found", "not-understood", "desk-damaged", "chain-unreachable", roles=("officer",)),
+)
+def get_flag_graph(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
+    """Give the accounts and payments of a flag as GraphML. For officers."""
+    attachment = {"Content-Disposition": f'attachment; filename="flag-{flag_id[:12]}.graphml"'}
+    return Response(to_graphml(_graph(desk, flag_id)), media_type="application/xml", headers=attachment)
+
+
+def _visible(desk: DeskState, code: int | None) -> list[KeptFlag]:
+    flags = desk.flags()
+    return flags if code is None else [kept for kept in flags if code in addressees(kept.flag)]
+
+
+def _find(desk: DeskState, flag_id: str, code: int | None) -> KeptFlag:
+    """Return a flag, and say of one that is kept from a member what is said of one that does not exist."""
+    for kept in _visible(desk, code):
+        if kept.flag_id.hex() == flag_id:
+            return kept
+    raise ProblemError("not-found", "there is no such flag", next_step="GET /v1/flags lists them.")
+
+
+def _summary(kept: KeptFlag) -> FlagSummary:
+    flag = kept.flag
+    return FlagSummary(
+        flag_id=kept.flag_id.hex(),
+        kind=flag.source.kind,
+        source=flag.source.id,
+        title=flag.title,
+        citation=flag.citation,
+        certainty=flag.certainty,
+        severity=flag.severity,
+        score=flag.score,
+        window=flag.window,
+        explanation=flag.explanation,
+        entity_count=len(flag.entities),
+        row_count=len(flag.rows),
+        truncated=flag.truncated,
+        block=kept.block,
+    )
+
+
+def _graph(desk: DeskState, flag_id: str) -> Any:
+    kept = _find(desk, flag_id, None)
+    banks = {member.code: member.agent for member in desk.members()}
+    _, transfers = desk.transfers()
+    return evidence_graph(kept.flag, transfers, banks=banks)

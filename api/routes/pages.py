@@ -1,0 +1,127 @@
+"""The desk's front door for a browser: public facts and an index of the API, without scripts.
+
+Nothing is loaded from elsewhere. Flags need a token, so no page shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.access import Desk
+from api.problems import KINDS
+from api.routes.health import readiness
+from api.state import DeskState
+from ledger.errors import CounterfoilError
+
+__all__ = ["router"]
+
+router: Final = APIRouter(include_in_schema=False)
+
+_STYLE: Final = Path(__file__).parent.with_name("static") / "desk.css"
+
+
+@router.get("/", response_class=HTMLResponse)
+def front_page(desk: Desk) -> HTMLResponse:
+    """Show how the desk is."""
+    try:
+        state = readiness(desk)
+        status = (
+            "Ready" if state.status == "ready" else f"Behind: {state.lag_batches} batches wait to be mirrored"
+        )
+        facts = [
+            ("Chain height", f"block {state.height}"),
+            ("Mirrored to", f"block {state.mirrored_block}"),
+            ("Indexer lag", f"{state.lag_blocks} blocks, {state.lag_batches} batches"),
+            ("Batches in the log", str(state.log_size)),
+        ]
+        good = state.status == "ready"
+    except CounterfoilError as error:
+        status, facts, good = f"Not ready: {error.what}", [], False
+    body = (
+        f'<p class="status {"good" if good else "bad"}" role="status">{escape(status)}</p>'
+        + _list(facts)
+        + "<h2>Checkpoint</h2><p>The signed state of the log. Compare it with what other members see: "
+        "two that disagree are proof against the desk.</p>"
+        + f"<pre>{escape(_checkpoint(desk))}</pre>"
+        + '<h2>Further</h2><ul><li><a href="/docs">The API</a></li>'
+        '<li><a href="/v1/log/checkpoint">Checkpoint</a> and <a href="/v1/log/hashes">batch hashes</a>: '
+        "what receipts are checked against</li>"
+        '<li><a href="/v1/readyz">Readiness</a>, <a href="/openapi.json">OpenAPI document</a></li></ul>'
+        "<p>Rows on this ledger are pseudonymised: they are still personal data. Flags and rows are shown "
+        "to holders of a token only, through the API.</p>"
+    )
+    return _page("Counterfoil: the desk", body)
+
+
+@router.get("/docs", response_class=HTMLResponse)
+def api_index(request: Request) -> HTMLResponse:
+    """List the routes and the kinds of problem, from the OpenAPI document."""
+    schema: dict[str, Any] = request.app.openapi()
+    routes = [
+        [
+            f"<code>{method.upper()} {escape(path)}</code>",
+            escape(operation["summary"]),
+            escape(", ".join(operation.get("x-roles", ["everyone, without a token"]))),
+            _parameters(operation),
+        ]
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+    ]
+    problems = [
+        [f'<code id="{kind}">{kind}</code>', str(status), escape(title), escape(meaning)]
+        for kind, (status, title, meaning) in KINDS.items()
+    ]
+    body = (
+        "<p>Send <code>Authorization: Bearer cf_...</code> with a token of your role. The whole contract "
+        'is the <a href="/openapi.json">OpenAPI document</a>.</p><h2>Routes</h2>'
+        + _table(("Route", "What it answers", "For", "Parameters"), routes)
+        + "<h2>Problems</h2><p>Every error is a problem document (RFC 9457) with title, detail and "
+        "next_step; its instance is the identifier in the desk's log.</p>"
+        + _table(("Kind", "Status", "Title", "What it means"), problems)
+    )
+    return _page("Counterfoil: the API", body)
+
+
+@router.get("/desk.css")
+def style() -> Response:
+    """Give the pages' style."""
+    return Response(_STYLE.read_bytes(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+def _checkpoint(desk: DeskState) -> str:
+    try:
+        return desk.checkpoint().decode(errors="replace")
+    except CounterfoilError as error:
+        return error.what
+
+
+def _parameters(operation: dict[str, Any]) -> str:
+    names = [
+        f"<code>{escape(p['name'])}</code>" for p in operation.get("parameters", ()) if p["in"] == "query"
+    ]
+    return ", ".join(names)
+
+
+def _list(facts: Iterable[tuple[str, str]]) -> str:
+    return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts) + "</dl>"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
+    cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table></div>'
+
+
+def _page(title: str, body: str) -> HTMLResponse:
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{escape(title)}</title><link rel="stylesheet" href="/desk.css"></head>'
+        f'<body><main><h1><a href="/">{escape(title)}</a></h1>{body}</main></body></html>'
+    )

@@ -1,0 +1,84 @@
+"""The rules in force, as two officers approved them on the chain."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from api.access import Anyone, Desk, route
+from api.problems import ProblemError
+from api.state import DeskState
+from compliance.model import Rule
+from compliance.ruleset import RuleSet
+
+__all__ = ["router"]
+
+router: Final = APIRouter(tags=["rules"])
+
+
+class RuleEntry(BaseModel):
+    """A rule, and the words of the clause it was read from."""
+
+    rule: Rule
+    clause: str
+
+
+class RuleSource(BaseModel):
+    """A text that rules were extracted from."""
+
+    document: str
+    sha256: str
+
+
+class Rules(BaseModel):
+    """The rule set in force."""
+
+    name: str
+    version: int = Field(description="Counts the rule sets that were ever in force.")
+    hash: str = Field(description="SHA-256 of the document on the chain.")
+    author: str = Field(description="The officer that proposed it; two others approved.")
+    sources: list[RuleSource]
+    items: list[RuleEntry]
+
+
+def _active(desk: DeskState) -> tuple[RuleSet, bytes, str, int]:
+    active = desk.rule_set()
+    if active is None:
+        raise ProblemError(
+            "not-found",
+            "no rule set is in force yet",
+            next_step="Officers approve one with `counterfoil rules approve`.",
+        )
+    return active
+
+
+@router.get(
+    "/v1/rules", summary="What is in force?", **route("not-found", "chain-unreachable", "chain-failed")
+)
+def list_rules(desk: Desk, _: Anyone) -> Rules:
+    """Show the rule set in force with its rules. For every role."""
+    found, digest, author, version = _active(desk)
+    return Rules(
+        name=found.name,
+        version=version,
+        hash=digest.hex(),
+        author=author,
+        sources=[RuleSource(document=s.document, sha256=s.sha256) for s in found.sources],
+        items=[RuleEntry(rule=rule, clause=found.clauses[rule.rule_id]) for rule in found.rules],
+    )
+
+
+@router.get(
+    "/v1/rules/{rule_id}",
+    summary="One rule in force",
+    **route("not-found", "not-understood", "chain-unreachable", "chain-failed"),
+)
+def get_rule(desk: Desk, _: Anyone, rule_id: Annotated[str, Path(max_length=200)]) -> RuleEntry:
+    """Show one rule with the words of its clause. For every role."""
+    found, *_rest = _active(desk)
+    for rule in found.rules:
+        if rule.rule_id == rule_id:
+            return RuleEntry(rule=rule, clause=found.clauses[rule_id])
+    raise ProblemError("not-found", "no rule in force has that identifier", next_step="See GET /v1/rules.")
