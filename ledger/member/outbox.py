@@ -8,7 +8,7 @@ lost, nothing is posted twice.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,21 +24,17 @@ from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.rows import EncodingInput, RowEncoder
 from ledger.envelope import seal
-from ledger.errors import ChainError, ConfigurationError, TransactionRejectedError
-from ledger.gateway import Gateway, Member, PostedBatch
+from ledger.errors import ConfigurationError
+from ledger.gateway import Gateway
 from ledger.member.keys import MemberKeys
+from ledger.member.sending import Progress, Sender, require_active
 from ledger.member.vault import Vault
 from ledger.schema import FIELDS, ROW
 
 __all__ = ["Outbox", "Progress", "SealCounts"]
 
-#: Raw transactions handed to the node in one request.
-SEND_WINDOW: Final = 16
-
 #: Pseudonyms asked for and stored at a time: what a crash can cost in quota.
 PSEUDONYM_CHUNK: Final = 2_048
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,7 @@ class Outbox:
         self._keys = keys
         self._gateway = gateway
         self.account = Account.from_key(keys.account).address
-        self.member = _require_active(gateway.member(self.account))
+        self.member = require_active(gateway.member(self.account))
 
     # -- pseudonyms -------------------------------------------------------------------------------------
 
@@ -234,8 +230,6 @@ class Outbox:
         nonce = self._gateway.next_nonce(self.account)
         return (0, GENESIS_HASH, nonce) if last is None else (last[0] + 1, last[1], nonce)
 
-    # -- posting ----------------------------------------------------------------------------------------
-
     def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
         """Send every sealed batch and wait until the chain holds it; return how many were posted.
 
@@ -246,141 +240,7 @@ class Outbox:
         ChainError
             When a batch is not mined in time; run the same command again.
         """
-        self._renew()
-        posted = 0
-        (total,) = self._vault.connection.execute("SELECT count(*) FROM batch WHERE block IS NULL").fetchone()
-        while window := self._unposted(SEND_WINDOW):
-            pending = [batch for batch in window if self._gateway.mined(batch.transaction) is None]
-            if pending:
-                self._gateway.rehearse_signed(self.account, pending[0].raw)
-                self._raise_refusal(pending, self._gateway.send([batch.raw for batch in pending]))
-            in_block: dict[int, dict[bytes, PostedBatch]] = {}
-            for batch in window:
-                block = self._await_block(batch, wait)
-                if block not in in_block:
-                    in_block[block] = {b.batch_hash: b for b in self._gateway.batches(block, block)}
-                self._confirm(batch, in_block[block].get(batch.hash))
-                posted += 1
-                if progress:
-                    progress("post", posted, total)
-        return posted
-
-    def _unposted(self, limit: int = -1) -> list[_Sealed]:
-        cursor = self._vault.connection.execute(
-            "SELECT sequence, hash, raw, transaction_hash, nonce FROM batch WHERE block IS NULL "
-            "ORDER BY sequence LIMIT ?",
-            (limit,),
-        )
-        return [_Sealed(*row) for row in cursor]
-
-    def _renew(self) -> None:
-        """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
-
-        A pause or a suspension in the middle of posting does that. What was sealed stays as it is, and the
-        contract takes a sequence number once, so nothing can be posted twice.
-        """
-        unposted = self._unposted()
-        used = self._gateway.next_nonce(self.account, pending=False)
-        while unposted and (self._gateway.mined(unposted[0].transaction) or (0, False))[1]:
-            del unposted[0]
-        if not unposted or unposted[0].nonce >= used:
-            return
-        expected, _ = self._gateway.head_of(self.account)
-        if expected != unposted[0].sequence:
-            self._adopt(unposted)
-            return
-        self._gateway.rehearse_signed(self.account, unposted[0].raw)
-        start = self._gateway.next_nonce(self.account)
-        with self._vault.writing() as connection:
-            for offset, batch in enumerate(unposted):
-                signed = self._gateway.sign_again(self._keys.account, batch.raw, nonce=start + offset)
-                connection.execute(
-                    "UPDATE batch SET raw = ?, transaction_hash = ?, nonce = ? WHERE sequence = ?",
-                    (signed.raw, signed.hash, signed.nonce, batch.sequence),
-                )
-
-    def _adopt(self, unposted: Sequence[_Sealed]) -> None:
-        """Note batches that the chain took by another transaction than the one we know."""
-        gateway = self._gateway
-        own = bytes.fromhex(self.account[2:])
-        known = {
-            posted.batch_hash: posted
-            for posted in gateway.batches(gateway.deployment.block, gateway.height())
-            if posted.header.member == own
-        }
-        if unposted[0].hash not in known:
-            raise self._foreign(unposted[0])
-        for batch in unposted:
-            if batch.hash in known:
-                self._confirm(batch, known[batch.hash])
-        self._renew()
-
-    def _raise_refusal(self, sent: Sequence[_Sealed], refusals: Sequence[str | None]) -> None:
-        for batch, refusal in zip(sent, refusals, strict=True):
-            if refusal is None or self._gateway.mined(batch.transaction) is not None:
-                continue
-            if "already known" in refusal.lower():
-                continue
-            _require_active(self._gateway.member(self.account))
-            raise TransactionRejectedError(
-                f"the node refused the batch: {refusal}",
-                where=self._where(batch),
-                next_step="The batch stays sealed in the outbox; run the same command again.",
-            )
-
-    def _await_block(self, batch: _Sealed, wait: float) -> int:
-        found = self._gateway.wait_for(lambda: self._gateway.mined(batch.transaction), wait)
-        if found is None:
-            raise ChainError(
-                f"the batch was not mined within {wait:.0f} s",
-                where=self._where(batch),
-                next_step="It stays in the outbox; run the same command again.",
-            )
-        block, succeeded = found
-        if not succeeded:
-            _require_active(self._gateway.member(self.account))
-            self._gateway.rehearse_signed(self.account, batch.raw)
-            raise TransactionRejectedError(
-                "the chain refused the batch, and would take it now",
-                where=f"{self._where(batch)}, block {block}",
-                next_step="The batch stays sealed in the outbox; run the same command again.",
-            )
-        return block
-
-    def _confirm(self, batch: _Sealed, posted: PostedBatch | None) -> None:
-        if posted is None:
-            raise ChainError(
-                "the node says the batch is mined, and does not show it",
-                where=self._where(batch),
-                next_step="The node may not be in sync; run the same command again.",
-            )
-        with self._vault.writing() as connection:
-            connection.execute(
-                "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?",
-                (posted.log_index, posted.block, batch.sequence),
-            )
-
-    def _foreign(self, batch: _Sealed) -> TransactionRejectedError:
-        sequence, head = self._gateway.head_of(self.account)
-        return TransactionRejectedError(
-            f"the chain expects batch {sequence} of this member, after {head.hex()[:16]}",
-            where=self._where(batch),
-            next_step="Another copy of this vault may be posting; use one vault per member.",
-        )
-
-    def _where(self, batch: _Sealed) -> str:
-        return f"batch {batch.sequence} of {self.member.agent}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """A batch of the outbox that is not known to be on the chain yet."""
-
-    sequence: int
-    hash: bytes
-    raw: bytes
-    transaction: bytes
-    nonce: int
+        return Sender(self._vault, self._keys, self._gateway).post(wait=wait, progress=progress)
 
 
 _TRANSACTION_ID: Final = FIELDS.index("transaction_id")
@@ -390,14 +250,3 @@ def _shuffled_within(ids: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64])
     """Order by bucket, within a bucket by fresh random keys: order tells nothing finer than the policy."""
     keys = np.frombuffer(os.urandom(8 * len(ids)), np.uint64)
     return ids[np.lexsort((keys, buckets))]
-
-
-def _require_active(member: Member) -> Member:
-    if member.status == "active":
-        return member
-    what = {
-        "none": ("this account is not a member of the consortium", "Ask the operator to admit it."),
-        "suspended": ("this member is suspended", "Nothing is lost; ask the operator, then run it again."),
-        "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
-    }[member.status]
-    raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])

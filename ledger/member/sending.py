@@ -1,0 +1,212 @@
+"""Sending what the outbox sealed: until the chain holds it, once, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from eth_account import Account
+
+from ledger.errors import ChainError, TransactionRejectedError
+from ledger.gateway import Gateway, Member, PostedBatch
+from ledger.member.keys import MemberKeys
+from ledger.member.vault import Vault
+
+__all__ = ["Progress", "Sender", "require_active"]
+
+#: Raw transactions handed to the node in one request.
+SEND_WINDOW: Final = 16
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A batch of the outbox that is not known to be on the chain yet."""
+
+    sequence: int
+    hash: bytes
+    raw: bytes
+    transaction: bytes
+    nonce: int
+
+
+class Sender:
+    """Posts the sealed batches of one member's vault.
+
+    Parameters
+    ----------
+    vault : Vault
+    keys : MemberKeys
+    gateway : Gateway
+    """
+
+    def __init__(self, vault: Vault, keys: MemberKeys, gateway: Gateway) -> None:
+        self._vault = vault
+        self._keys = keys
+        self._gateway = gateway
+        self._account = Account.from_key(keys.account).address
+        self._agent = keys.agent
+
+    def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
+        """Send every sealed batch and wait until the chain holds it; return how many were posted.
+
+        Raises
+        ------
+        TransactionRejectedError
+            When the chain refuses a batch; it stays in the outbox.
+        ChainError
+            When a batch is not mined in time; run the same command again.
+        """
+        total = self._unconfirmed()
+        while window := self._unposted(limit=SEND_WINDOW):
+            pending = [batch for batch in window if not self._is_mined(batch)]
+            if pending and pending[0].nonce < self._gateway.next_nonce(self._account, pending=False):
+                self._renew(pending[0])
+                continue
+            if pending:
+                self._rehearse(pending[0])
+                self._raise_refusal(pending, self._gateway.send([batch.raw for batch in pending]))
+            in_block: dict[int, dict[bytes, PostedBatch]] = {}
+            for batch in window:
+                block = self._await_block(batch, wait)
+                if block not in in_block:
+                    in_block[block] = {b.batch_hash: b for b in self._gateway.batches(block, block)}
+                self._confirm(batch, in_block[block].get(batch.hash))
+                if progress:
+                    progress("post", total - self._unconfirmed(), total)
+        return total
+
+    def _unconfirmed(self) -> int:
+        (count,) = self._vault.connection.execute("SELECT count(*) FROM batch WHERE block IS NULL").fetchone()
+        return int(count)
+
+    def _is_mined(self, batch: _Sealed) -> bool:
+        found = self._gateway.mined(batch.transaction)
+        return found is not None and found[1]
+
+    def _unposted(self, *, start: int = 0, limit: int = -1) -> list[_Sealed]:
+        cursor = self._vault.connection.execute(
+            "SELECT sequence, hash, raw, transaction_hash, nonce FROM batch "
+            "WHERE block IS NULL AND sequence >= ? ORDER BY sequence LIMIT ?",
+            (start, limit),
+        )
+        return [_Sealed(*row) for row in cursor]
+
+    def _renew(self, first: _Sealed) -> None:
+        """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
+
+        A pause or a suspension in the middle of posting does that. What was sealed stays as it is, and the
+        contract takes a sequence number once, so nothing can be posted twice.
+        """
+        expected, _ = self._gateway.head_of(self._account)
+        if expected != first.sequence:
+            self._adopt(first)
+            return
+        self._rehearse(first)
+        start = self._gateway.next_nonce(self._account)
+        with self._vault.writing() as connection:
+            for offset, batch in enumerate(self._unposted(start=first.sequence)):
+                signed = self._gateway.sign_again(self._keys.account, batch.raw, nonce=start + offset)
+                connection.execute(
+                    "UPDATE batch SET raw = ?, transaction_hash = ?, nonce = ? WHERE sequence = ?",
+                    (signed.raw, signed.hash, signed.nonce, batch.sequence),
+                )
+
+    def _adopt(self, first: _Sealed) -> None:
+        """Note batches that the chain took by another transaction than the one we know."""
+        gateway = self._gateway
+        own = bytes.fromhex(self._account[2:])
+        known = {
+            posted.batch_hash: posted
+            for posted in gateway.batches(gateway.deployment.block, gateway.height())
+            if posted.header.member == own
+        }
+        if first.hash not in known:
+            raise self._foreign(first)
+        for batch in self._unposted(start=first.sequence):
+            if batch.hash in known:
+                self._confirm(batch, known[batch.hash])
+
+    def _rehearse(self, batch: _Sealed) -> None:
+        """Ask before sending: a batch that is refused on the chain uses up its nonce."""
+        try:
+            self._gateway.rehearse_signed(self._account, batch.raw)
+        except TransactionRejectedError:
+            if not self._is_mined(batch):
+                raise
+
+    def _raise_refusal(self, sent: Sequence[_Sealed], refusals: Sequence[str | None]) -> None:
+        for batch, refusal in zip(sent, refusals, strict=True):
+            if refusal is None or self._gateway.mined(batch.transaction) is not None:
+                continue
+            if "already known" in refusal.lower():
+                continue
+            require_active(self._gateway.member(self._account))
+            raise TransactionRejectedError(
+                f"the node refused the batch: {refusal}",
+                where=self._where(batch),
+                next_step="The batch stays sealed in the outbox; run the same command again.",
+            )
+
+    def _await_block(self, batch: _Sealed, wait: float) -> int:
+        found = self._gateway.wait_for(lambda: self._gateway.mined(batch.transaction), wait)
+        if found is None:
+            raise ChainError(
+                f"the batch was not mined within {wait:.0f} s",
+                where=self._where(batch),
+                next_step="It stays in the outbox; run the same command again.",
+            )
+        block, succeeded = found
+        if not succeeded:
+            require_active(self._gateway.member(self._account))
+            self._gateway.rehearse_signed(self._account, batch.raw)
+            raise TransactionRejectedError(
+                "the chain refused the batch, and would take it now",
+                where=f"{self._where(batch)}, block {block}",
+                next_step="The batch stays sealed in the outbox; run the same command again.",
+            )
+        return block
+
+    def _confirm(self, batch: _Sealed, posted: PostedBatch | None) -> None:
+        if posted is None:
+            raise ChainError(
+                "the node says the batch is mined, and does not show it",
+                where=self._where(batch),
+                next_step="The node may not be in sync; run the same command again.",
+            )
+        with self._vault.writing() as connection:
+            connection.execute(
+                "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?",
+                (posted.log_index, posted.block, batch.sequence),
+            )
+
+    def _foreign(self, batch: _Sealed) -> TransactionRejectedError:
+        sequence, head = self._gateway.head_of(self._account)
+        return TransactionRejectedError(
+            f"the chain expects batch {sequence} of this member, after {head.hex()[:16]}",
+            where=self._where(batch),
+            next_step="Another copy of this vault may be posting; use one vault per member.",
+        )
+
+    def _where(self, batch: _Sealed) -> str:
+        return f"batch {batch.sequence} of {self._agent}"
+
+
+def require_active(member: Member) -> Member:
+    """Return the member if it may post.
+
+    Raises
+    ------
+    TransactionRejectedError
+        Saying what its standing is, and what to do.
+    """
+    if member.status == "active":
+        return member
+    what = {
+        "none": ("this account is not a member of the consortium", "Ask the operator to admit it."),
+        "suspended": ("this member is suspended", "Nothing is lost; ask the operator, then run it again."),
+        "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
+    }[member.status]
+    raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])
