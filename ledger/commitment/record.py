@@ -17,6 +17,7 @@ bits even where its value is easy to guess, and a decoy looks like any other lea
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256, shake_256
@@ -43,7 +44,7 @@ SALT_SIZE = 16
 
 _SEED_SIZE = 32
 _HASH_SIZE = 32
-_MAX_LEAVES = 255
+_MAX_LEAVES = 65_535
 _DOMAIN = b"counterfoil/record/v1"
 _ABSENT = b"\x00"
 _PRESENT = b"\x01"
@@ -113,7 +114,7 @@ class RecordCommitter:
         self.names = tuple(names)
         self.leaves_count = leaves
         fields = len(self.names)
-        self._prefix = _DOMAIN + bytes([leaves, fields])
+        self._prefix = _DOMAIN + struct.pack(">HH", leaves, fields)
         self._decoys = range(
             fields * SALT_SIZE, fields * SALT_SIZE + (leaves - fields) * _HASH_SIZE, _HASH_SIZE
         )

@@ -29,9 +29,8 @@ names = st.lists(text.filter(bool), unique=True, max_size=24)
 def naive_root(fields: list[tuple[str, str | None]], seed: bytes, leaves: int = 24) -> bytes:
     """The commitment as its specification reads, without any of the short cuts."""
     n = len(fields)
-    stream = shake_256(b"counterfoil/record/v1" + bytes([leaves, n]) + seed).digest(
-        16 * n + 32 * (leaves - n)
-    )
+    sizes = leaves.to_bytes(2, "big") + n.to_bytes(2, "big")
+    stream = shake_256(b"counterfoil/record/v1" + sizes + seed).digest(16 * n + 32 * (leaves - n))
     hashes = []
     for i, (name, value) in enumerate(fields):
         encoded = name.encode()
@@ -144,7 +143,7 @@ def test_the_number_of_fields_changes_every_salt() -> None:
 
 @pytest.mark.parametrize(
     ("field_names", "leaves"),
-    [([f"f{i}" for i in range(25)], 24), (["a", "a"], 24), ([""], 24), (["é" * 128], 24), ([], 0), ([], 256)],
+    [([f"f{i}" for i in range(25)], 24), (["a", "a"], 24), ([""], 24), (["é" * 128], 24), ([], 0), ([], 65_536)],
 )
 def test_impossible_shapes_are_refused(field_names: list[str], leaves: int) -> None:
     with pytest.raises(ValueError):
