@@ -144,6 +144,12 @@ class TemporalGraph:
         return np.asarray(np.sqrt(low.astype(np.float64) * high), dtype=np.float64)
 
     @cached_property
+    def amounts_of(self) -> dict[int, npt.NDArray[np.float64]]:
+        """Currency to its payments' middle amounts, ascending."""
+        codes = np.unique(self.currency).tolist()
+        return {code: np.sort(self.amount[self.currency == code]) for code in codes}
+
+    @cached_property
     def relation(self) -> Ints:
         """Number of the ordered pair (src, dst) of each edge."""
         _, inverse = np.unique(self.src.astype(np.int64) * self.accounts + self.dst, return_inverse=True)

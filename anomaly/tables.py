@@ -192,7 +192,7 @@ def _parties(frame: pd.DataFrame, flags: npt.NDArray[np.int64]) -> dict[str, pa.
     till = pd.Series(flags & int(Flags.CASH_IN | Flags.CASH_OUT), index=frame.index)
     none = pd.Series([None] * len(frame), index=frame.index, dtype=object)
     arrays = {}
-    for side, bit in (("debtor", Flags.CASH_OUT), ("creditor", Flags.CASH_IN)):
+    for side, bit in (("debtor", int(Flags.CASH_OUT)), ("creditor", int(Flags.CASH_IN))):
         for name, column, of_side in (
             ("party", "party_id", f"{side}_party_id"),
             ("on_behalf", "on_behalf_of", f"{side}_on_behalf_of"),

@@ -66,12 +66,12 @@ def _views(graph: TemporalGraph, passing: npt.NDArray[np.bool_]) -> list[_View]:
     into = owner(graph.dst_behalf, graph.dst_party, graph.dst)
     out = owner(graph.src_behalf, graph.src_party, graph.src)
     payer_bank, payee_bank = (graph.agents[end].astype(np.int64) for end in (graph.src, graph.dst))
-    pair = np.unique(np.stack((out, graph.dst.astype(np.int64))), axis=1, return_inverse=True)[1].reshape(-1)
+    pair = np.unique(out * graph.accounts + graph.dst, return_inverse=True)[1].astype(np.int64)
     return [
         _View("deposits", graph.cash_in, into, payee_bank),
         _View("withdrawals", graph.cash_out & ~graph.cash_in, out, payer_bank),
         _View("transfers", passing & ~graph.cash_in & ~graph.cash_out, into, payer_bank),
-        _View("transfers", passing & ~graph.cash_in & ~graph.cash_out, pair.astype(np.int64), payer_bank),
+        _View("transfers", passing & ~graph.cash_in & ~graph.cash_out, pair, payer_bank),
     ]
 
 
@@ -86,13 +86,11 @@ def _find(context: Context, parameters: StructuringDetectorParameters, *, across
     found: list[Candidate] = []
     cut = 0
     for view in _views(graph, context.passing(parameters.structuring.window)):
-        keys = [view.owner, graph.currency.astype(np.int64)]
+        key = view.owner * 1_000 + graph.currency
         if not across:
-            keys.append(view.bank)
+            key = key * 65_536 + view.bank
         group = np.full(graph.edges, -1, np.int64)
-        group[view.counts] = np.unique(np.stack(keys)[:, view.counts], axis=1, return_inverse=True)[
-            1
-        ].reshape(-1)
+        group[view.counts] = np.unique(key[view.counts], return_inverse=True)[1]
         part = _find_in_view(context, parameters, view, group, threshold, across=across)
         found += part.candidates
         cut += part.cut

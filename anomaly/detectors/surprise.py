@@ -119,7 +119,7 @@ def share_between(
     first, last = np.asarray(low, np.float64), np.asarray(high, np.float64)
     share = np.ones(len(codes))
     for code in np.unique(codes):
-        amounts = np.sort(graph.amount[graph.currency == code])
+        amounts = graph.amounts_of[int(code)]
         here = codes == code
         inside = np.searchsorted(amounts, last[here], "right") - np.searchsorted(amounts, first[here], "left")
         share[here] = (inside + 1.0) / (len(amounts) + 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,7 @@ def fan_out() -> list[Payment]:
 def chain_of(names: list[str], step: int = 5 * HOUR) -> list[Payment]:
     return [
         {"src": a, "dst": b, "t": 20 * DAY + i * step, "amount": int(900_000 * 0.97**i)}
-        for i, (a, b) in enumerate(zip(names[:-1], names[1:], strict=True))
+        for i, (a, b) in enumerate(itertools.pairwise(names))
     ]
 
 
@@ -104,9 +105,7 @@ def pass_through() -> list[Payment]:
     for i in range(4):
         start = (12 + 2 * i) * DAY
         payments.append({"src": f"v{i}", "dst": "mule4", "t": start, "amount": 700_000 + i * 20_000})
-        payments.append(
-            {"src": "mule4", "dst": f"w{i}", "t": start + HOUR, "amount": 680_000 + i * 20_000}
-        )
+        payments.append({"src": "mule4", "dst": f"w{i}", "t": start + HOUR, "amount": 680_000 + i * 20_000})
     return payments
 
 
@@ -212,7 +211,7 @@ def test_a_changed_row_or_claim_does_not_replay(transfers, position, background)
     planted = [bank(p) for p in cycle()]
     table = transfers(background + planted)
     (flag,) = [f for f in scan(table, position) if f.title == "cycle"]
-    less = transfers(background + [planted[0] | {"amount": 1}, *planted[1:]])
+    less = transfers([*background, planted[0] | {"amount": 1}, *planted[1:]])
     with pytest.raises(VerificationError, match="does not come out"):
         replay(flag, less)
     with pytest.raises(VerificationError, match="does not come out"):

@@ -87,7 +87,9 @@ def test_self_loops_are_edges_but_not_usable(transfers) -> None:
 
 def test_an_open_top_band_can_be_added_up(transfers) -> None:
     most = np.iinfo(np.int64).max
-    graph = TemporalGraph.from_transfers(transfers([{"src": "a", "dst": "b", "a_low": 5, "a_high": most}] * 9))
+    graph = TemporalGraph.from_transfers(
+        transfers([{"src": "a", "dst": "b", "a_low": 5, "a_high": most}] * 9)
+    )
     assert graph.amount_high.sum() == 9 * OPEN_AMOUNT
 
 
@@ -105,7 +107,9 @@ def test_an_empty_table_scans_to_nothing(position) -> None:
 )
 def test_what_no_payment_can_have_is_named_with_its_row(transfers, payment, message) -> None:
     with pytest.raises(GraphError, match=f"{message} \\(row 1"):
-        TemporalGraph.from_transfers(transfers([{"src": "a", "dst": "b"}, {"src": "a", "dst": "b", **payment}]))
+        TemporalGraph.from_transfers(
+            transfers([{"src": "a", "dst": "b"}, {"src": "a", "dst": "b", **payment}])
+        )
 
 
 def test_a_missing_amount_is_named_with_its_row(transfers) -> None:

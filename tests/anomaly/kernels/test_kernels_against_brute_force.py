@@ -5,7 +5,7 @@ Equal times, overlapping intervals, parallel edges and self-loops are the rule i
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 
 import networkx as nx
 import numpy as np
@@ -71,9 +71,7 @@ def handed_over(graph: TemporalGraph, e: int, f: int) -> bool:
 def relation(graph: TemporalGraph) -> nx.DiGraph:
     pairs = nx.DiGraph()
     pairs.add_nodes_from(range(graph.edges))
-    pairs.add_edges_from(
-        (e, f) for e, f in permutations(range(graph.edges), 2) if handed_over(graph, e, f)
-    )
+    pairs.add_edges_from((e, f) for e, f in permutations(range(graph.edges), 2) if handed_over(graph, e, f))
     return pairs
 
 
@@ -161,7 +159,7 @@ def test_chains(transfers, rows, seed) -> None:
     found, total = chains(graph, pairs, weight, ChainParameters(3, 3, 5, 10**6))
     best: dict[int, float] = {}
     for path in walks(graph, relation(graph), 5):
-        hops = list(zip(path[:-1], path[1:], strict=True))
+        hops = list(pairwise(path))
         late = any(graph.t_low[f] - graph.t_low[e] > 3 for e, f in hops)
         if len(path) >= 3 and not late and graph.dst[path[-1]] != graph.src[path[0]]:
             best[path[0]] = max(best.get(path[0], 0.0), sum(of_pair[hop] for hop in hops))
@@ -170,7 +168,7 @@ def test_chains(transfers, rows, seed) -> None:
     for e, value in best.items():
         assert np.isclose(got[e], value)
     for i, edges in enumerate(found):
-        assert np.isclose(sum(of_pair[hop] for hop in zip(edges[:-1], edges[1:], strict=True)), total[i])
+        assert np.isclose(sum(of_pair[hop] for hop in pairwise(edges)), total[i])
 
 
 def densest(items: list[tuple[int, int, int]], window: int, least: int) -> list[list[int]]:
