@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from ledger import canonical
-from ledger.commitment.record import OpenedField, open_field, record_root, verify_field
+from ledger.commitment.record import OpenedField, open_fields, record_root, verify_field
 from ledger.errors import VerificationError
 
 __all__ = [
@@ -222,11 +222,8 @@ class Flag:
         """
         fields = self._fields()
         leaves = _leaves(len(fields))
-        opened = [
-            open_field(fields, seed, name, leaves=leaves)
-            for name, owner in self._owners().items()
-            if agent is None or owner is None or owner == agent
-        ]
+        shown = [n for n, owner in self._owners().items() if agent is None or owner in (None, agent)]
+        opened = open_fields(fields, seed, shown, leaves=leaves)
         return {
             "format": VIEW_FORMAT,
             "flag_id": self.flag_id(seed).hex(),

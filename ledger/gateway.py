@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
 import requests
@@ -45,6 +45,11 @@ __all__ = [
 T = TypeVar("T")
 
 _STATUS: Final = ("none", "active", "suspended", "revoked")
+_STANDING: Final = {
+    "MemberSuspended": "suspended",
+    "MemberReinstated": "active",
+    "MemberRevoked": "revoked",
+}
 
 #: What a contract's refusal means for a person, and what to do about it.
 _REFUSALS: Final = {
@@ -227,10 +232,15 @@ class Gateway:
 
     def members(self) -> list[Member]:
         """Return every member ever admitted, in the order of its code."""
-        consortium = self._contracts["Consortium"].functions
-        with self._speaking():
-            count = consortium.memberCount().call()
-            return [self._member(consortium.memberAt(code).call()) for code in range(1, count + 1)]
+        found: dict[int, Member] = {}
+        for name, args, _ in self._events("Consortium", ("MemberAdmitted", *_STANDING)):
+            code = args["code"]
+            if name == "MemberAdmitted":
+                keys = bytes(args["x25519Key"]), bytes(args["hpkeKey"])
+                found[code] = Member(code, args["account"], args["agent"], "active", *keys)
+            else:
+                found[code] = replace(found[code], status=_STANDING[name])
+        return [found[code] for code in sorted(found)]
 
     def member(self, account: str) -> Member:
         """Return one account's membership; its status is ``none`` when it was never admitted."""

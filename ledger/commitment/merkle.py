@@ -20,6 +20,7 @@ __all__ = [
     "InclusionError",
     "consistency_path",
     "inclusion_path",
+    "inclusion_paths",
     "leaf_hash",
     "node_hash",
     "root",
@@ -93,17 +94,25 @@ def inclusion_path(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
     IndexError
         When `index` is not that of a leaf.
     """
-    if not 0 <= index < len(leaf_hashes):
-        raise IndexError(f"leaf {index} of a tree of {len(leaf_hashes)}")
-    path: list[bytes] = []
+    return inclusion_paths(leaf_hashes, (index,))[0]
+
+
+def inclusion_paths(leaf_hashes: Sequence[bytes], indices: Sequence[int]) -> list[list[bytes]]:
+    """Give the audit paths of several leaves of one tree, hashing the tree once; see `inclusion_path`."""
+    for index in indices:
+        if not 0 <= index < len(leaf_hashes):
+            raise IndexError(f"leaf {index} of a tree of {len(leaf_hashes)}")
+    paths: list[list[bytes]] = [[] for _ in indices]
     level = leaf_hashes
+    depth = 0
     while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            path.append(level[sibling])
+        for path, index in zip(paths, indices, strict=True):
+            sibling = (index >> depth) ^ 1
+            if sibling < len(level):
+                path.append(level[sibling])
         level = _next_level(level)
-        index >>= 1
-    return path
+        depth += 1
+    return paths
 
 
 def consistency_path(leaf_hashes: Sequence[bytes], old_size: int) -> list[bytes]:

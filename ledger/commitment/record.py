@@ -31,7 +31,7 @@ __all__ = [
     "FieldError",
     "OpenedField",
     "RecordCommitter",
-    "open_field",
+    "open_fields",
     "record_leaves",
     "record_root",
     "verify_field",
@@ -178,12 +178,18 @@ class RecordCommitter:
         KeyError
             When the record has no field of that name.
         """
-        if name not in self.names:
-            raise KeyError(name)
-        index = self.names.index(name)
-        salt = self._stream(values, seed)[self._heads[index][0]]
-        path = merkle.inclusion_path(self.leaves(values, seed), index)
-        return OpenedField(name, values[index], salt, index, tuple(path))
+        return self.open_all(values, seed, (name,))[0]
+
+    def open_all(self, values: Sequence[str | None], seed: bytes, names: Sequence[str]) -> list[OpenedField]:
+        """Open several fields of one record, hashing it once; see `open`."""
+        place = {name: index for index, name in enumerate(self.names)}
+        indices = [place[name] for name in names]
+        stream = self._stream(values, seed)
+        paths = merkle.inclusion_paths(self.leaves(values, seed), indices)
+        return [
+            OpenedField(self.names[i], values[i], stream[self._heads[i][0]], i, tuple(path))
+            for i, path in zip(indices, paths, strict=True)
+        ]
 
 
 def _name_bytes(name: str) -> bytes:
@@ -211,12 +217,12 @@ def record_root(fields: Sequence[tuple[str, str | None]], seed: bytes, *, leaves
     return committer.root(values, seed)
 
 
-def open_field(
-    fields: Sequence[tuple[str, str | None]], seed: bytes, name: str, *, leaves: int = LEAVES
-) -> OpenedField:
-    """Open one field of a record; see `RecordCommitter.open`."""
+def open_fields(
+    fields: Sequence[tuple[str, str | None]], seed: bytes, names: Sequence[str], *, leaves: int = LEAVES
+) -> list[OpenedField]:
+    """Open chosen fields of a record; see `RecordCommitter.open_all`."""
     committer, values = _split(fields, leaves)
-    return committer.open(values, seed, name)
+    return committer.open_all(values, seed, names)
 
 
 def verify_field(

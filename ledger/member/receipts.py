@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ledger.batch import BatchHeader
 from ledger.commitment import merkle
-from ledger.commitment.record import open_field
+from ledger.commitment.record import open_fields
 from ledger.errors import InputError
 from ledger.log import open_checkpoint
 from ledger.member.keys import MemberKeys
@@ -94,5 +94,5 @@ def disclose(
         raise InputError("a disclosure states its purpose", next_step="Give one with --purpose.")
     fields = list(zip(FIELDS, record.values, strict=True))
     seed = vault.seed(record.values[FIELDS.index("transaction_id")] or "")
-    opened = tuple(open_field(fields, seed, name) for name in dict.fromkeys(names))
+    opened = tuple(open_fields(fields, seed, list(dict.fromkeys(names))))
     return Disclosure(receipt, policy.decode(), opened, purpose.strip()).sign(keys.account)
