@@ -52,14 +52,14 @@ def readiness(desk: DeskState) -> Readiness:
     )
 
 
-@router.get("/v1/healthz", summary="Does the process answer?")
+@router.get("/healthz", summary="Does the process answer?")
 def get_health() -> Health:
     """Say that the desk is alive. Open to everyone."""
     return Health()
 
 
 @router.get(
-    "/v1/readyz",
+    "/readyz",
     summary="Can the desk be worked with?",
     responses=documented("not-ready", "not-set-up", "chain-unreachable", "chain-failed"),
 )

@@ -52,7 +52,7 @@ def front_page(desk: Desk) -> HTMLResponse:
         + '<h2>Further</h2><ul><li><a href="/docs">The API</a></li>'
         '<li><a href="/v1/log/checkpoint">Checkpoint</a> and <a href="/v1/log/hashes">batch hashes</a>: '
         "what receipts are checked against</li>"
-        '<li><a href="/v1/readyz">Readiness</a>, <a href="/openapi.json">OpenAPI document</a></li></ul>'
+        '<li><a href="/readyz">Readiness</a>, <a href="/openapi.json">OpenAPI document</a></li></ul>'
         "<p>Rows on this ledger are pseudonymised: they are still personal data. Flags and rows are shown "
         "to holders of a token only, through the API.</p>"
     )
