@@ -7,6 +7,7 @@ exists, and to whom it went, nothing else.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Final
@@ -53,7 +54,8 @@ def seal_flag(flag: Flag, seed: bytes, hpke_keys: Mapping[int, bytes]) -> bytes:
     for code in addressees(flag):
         public = hpke_keys[code]
         view = canonical.dumps(flag.view(seed, code))
-        envelopes[str(code)] = seal(view, _context(flag_id, code), [(key_id(public), public)]).hex()
+        envelope = seal(view, _context(flag_id, code), [(key_id(public), public)])
+        envelopes[str(code)] = base64.b64encode(envelope).decode()
     return canonical.dumps({"format": _PAYLOAD_FORMAT, "sealed": envelopes})
 
 
@@ -70,7 +72,7 @@ def open_flag(payload: bytes, flag_id: bytes, code: int, private_key: bytes) -> 
         if value["format"] != _PAYLOAD_FORMAT:
             raise VerificationError("unknown case payload", expected=_PAYLOAD_FORMAT, got=value["format"])
         sealed = value["sealed"].get(str(code))
-        envelope = None if sealed is None else bytes.fromhex(sealed)
+        envelope = None if sealed is None else base64.b64decode(sealed, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise VerificationError(f"the case payload is malformed: {error!r}") from error
     if envelope is None:

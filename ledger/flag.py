@@ -13,7 +13,8 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from ledger import canonical
-from ledger.commitment.record import OpenedField, open_fields, record_root, verify_field
+from ledger.commitment import merkle
+from ledger.commitment.record import RecordCommitter, field_leaf, record_root
 from ledger.errors import VerificationError
 
 __all__ = [
@@ -221,23 +222,13 @@ class Flag:
             The addressee's member code; None opens everything (the desk, an officer).
         """
         fields = self._fields()
-        leaves = _leaves(len(fields))
+        committer = RecordCommitter([name for name, _ in fields], leaves=_leaves(len(fields)))
+        values = [value for _, value in fields]
+        leaves: list[Any] = [leaf.hex() for leaf in committer.leaves(values, seed)]
         shown = [n for n, owner in self._owners().items() if agent is None or owner in (None, agent)]
-        opened = open_fields(fields, seed, shown, leaves=leaves)
-        return {
-            "format": VIEW_FORMAT,
-            "flag_id": self.flag_id(seed).hex(),
-            "fields": [
-                {
-                    "name": o.name,
-                    "value": o.value,
-                    "salt": o.salt.hex(),
-                    "index": o.index,
-                    "path": [node.hex() for node in o.path],
-                }
-                for o in opened
-            ],
-        }
+        for opened in committer.open_all(values, seed, shown):
+            leaves[opened.index] = [opened.name, opened.value, opened.salt.hex()]
+        return {"format": VIEW_FORMAT, "leaves": leaves}
 
     def _owners(self) -> dict[str, int | None]:
         """Map each field's name to the member it may be shown to (None: every addressee)."""
@@ -248,10 +239,8 @@ class Flag:
 
     def _fields(self) -> list[tuple[str, str | None]]:
         value = self.to_json()
-        fields: list[tuple[str, str | None]] = [(name, _text(value[name])) for name in _COMMON]
-        fields += [(f"entities/{i}", _text(e)) for i, e in enumerate(value["entities"])]
-        fields += [(f"rows/{i}", _text(r)) for i, r in enumerate(value["rows"])]
-        return fields
+        items = [*(value[name] for name in _COMMON), *value["entities"], *value["rows"]]
+        return list(zip(_names(len(self.entities), len(self.rows)), map(_text, items), strict=True))
 
 
 _COMMON = (
@@ -287,41 +276,47 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
         When the view is malformed or a field does not belong to the flag.
     """
     shown: dict[str, Any] = {"entities": [], "rows": []}
+    hashes: list[bytes] = []
+    opened: dict[int, str] = {}
     try:
-        if view["format"] != VIEW_FORMAT:
+        if view["format"] != VIEW_FORMAT or set(view) != {"format", "leaves"}:
             raise VerificationError("unknown flag view format", expected=VIEW_FORMAT, got=view["format"])
-        names = _names(view["fields"])
-        leaves = _leaves(len(names))
-        for item in view["fields"]:
-            opened = OpenedField(
-                name=item["name"],
-                value=item["value"],
-                salt=bytes.fromhex(item["salt"]),
-                index=item["index"],
-                path=tuple(bytes.fromhex(node) for node in item["path"]),
-            )
-            verify_field(opened, flag_id, names=names, leaves=leaves)
-            value = None if opened.value is None else canonical.loads(opened.value.encode(), what=opened.name)
-            group, _, index = opened.name.partition("/")
-            if index:
+        for index, leaf in enumerate(view["leaves"]):
+            if isinstance(leaf, str):
+                hashes.append(bytes.fromhex(leaf))
+                continue
+            name, text, salt = leaf
+            hashes.append(field_leaf(name, text, bytes.fromhex(salt)))
+            opened[index] = name
+            value = None if text is None else canonical.loads(text.encode(), what=name)
+            group, _, item = name.partition("/")
+            if item:
                 shown[group].append(value)
             else:
                 shown[group] = value
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise VerificationError(f"the flag view is malformed: {error!r}") from error
+    root = merkle.root(hashes)
+    if root != flag_id:
+        raise VerificationError("the flag view does not belong to the flag", expected=flag_id, got=root)
     missing = [name for name in _COMMON if name not in shown]
     if missing:
         raise VerificationError(f"the flag view lacks {', '.join(missing)}")
+    counts = (shown["entity_count"], shown["row_count"])
+    if not all(type(count) is int and 0 <= count <= MAX_EVIDENCE for count in counts):
+        raise VerificationError("the flag view tells no number of entities and rows")
+    names = _names(*counts)
+    if len(hashes) != _leaves(len(names)) or any(
+        index >= len(names) or names[index] != name for index, name in opened.items()
+    ):
+        raise VerificationError("the flag view opens a field that is not at its own leaf")
     return shown
 
 
-def _names(fields: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the names of all the flag's leaves, from the counts that the view itself opens."""
-    counts = {f["name"]: int(f["value"]) for f in fields if f["name"] in ("entity_count", "row_count")}
-    if len(counts) != 2 or not all(0 <= count <= MAX_EVIDENCE for count in counts.values()):
-        raise VerificationError("the flag view does not tell how many entities and rows the flag has")
-    entities = [f"entities/{i}" for i in range(counts["entity_count"])]
-    return [*_COMMON, *entities, *(f"rows/{i}" for i in range(counts["row_count"]))]
+def _names(entities: int, rows: int) -> list[str]:
+    """Return the names of a flag's leaves, in their order."""
+    counts = {"entities": entities, "rows": rows}
+    return [*_COMMON, *(f"{group}/{i}" for group, count in counts.items() for i in range(count))]
 
 
 def _leaves(fields: int) -> int:

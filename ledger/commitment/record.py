@@ -31,6 +31,7 @@ __all__ = [
     "FieldError",
     "OpenedField",
     "RecordCommitter",
+    "field_leaf",
     "open_fields",
     "record_leaves",
     "record_root",
@@ -225,6 +226,26 @@ def open_fields(
     return committer.open_all(values, seed, names)
 
 
+def field_leaf(name: str, value: str | None, salt: bytes) -> bytes:
+    """Compute the leaf hash of one opened field.
+
+    Raises
+    ------
+    FieldError
+        When name, value or salt are none that could have been committed.
+    """
+    where = f"field {name!r}"
+    if len(salt) != SALT_SIZE:
+        raise FieldError("the salt has the wrong size", expected=SALT_SIZE, got=len(salt), where=where)
+    try:
+        data = _name_bytes(name) + (_ABSENT if value is None else _PRESENT + value.encode())
+    except ValueError as error:
+        raise FieldError(
+            f"the field is not text that could have been committed: {error}", where=where
+        ) from error
+    return merkle.leaf_hash(salt + data)
+
+
 def verify_field(
     opened: OpenedField, record_root: bytes, *, names: Sequence[str] | None = None, leaves: int = LEAVES
 ) -> None:
@@ -248,8 +269,6 @@ def verify_field(
         When anything of it does not fit.
     """
     where = f"field {opened.name!r}"
-    if len(opened.salt) != SALT_SIZE:
-        raise FieldError("the salt has the wrong size", expected=SALT_SIZE, got=len(opened.salt), where=where)
     if names is not None:
         if opened.name not in names:
             raise FieldError("a record has no such field", where=where)
@@ -260,16 +279,8 @@ def verify_field(
                 got=opened.index,
                 where=where,
             )
+    leaf = field_leaf(opened.name, opened.value, opened.salt)
     try:
-        name = _name_bytes(opened.name)
-        value = _ABSENT if opened.value is None else _PRESENT + opened.value.encode()
-    except ValueError as error:
-        raise FieldError(
-            f"the field is not text that could have been committed: {error}", where=where
-        ) from error
-    try:
-        merkle.verify_inclusion(
-            merkle.leaf_hash(opened.salt + name + value), opened.index, leaves, opened.path, record_root
-        )
+        merkle.verify_inclusion(leaf, opened.index, leaves, opened.path, record_root)
     except merkle.InclusionError as error:
         raise FieldError(f"the field is not what was committed: {error.what}", where=where) from error
