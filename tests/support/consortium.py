@@ -10,18 +10,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cli import local
-from cli.consortium import admit, found, open_epoch, publish_policy
+from cli.consortium import Governance, admit, found, open_epoch, publish_policy
 from ledger.audit.trust import Trust
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.gateway import Gateway
+from ledger.gateway import Gateway, PostedBatch
 from ledger.home import Home
 from ledger.member.intake import open_source
 from ledger.member.keys import MemberKeys
@@ -32,9 +32,9 @@ from ledger.member.vault import HeldRecord, IntakeCounts, Vault
 from ledger.reader.desk import SyncReport, sync
 from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
 from ledger.receipt import Disclosure, Receipt
-from tests.support.rows import BANKS, Book, book
+from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
 
-__all__ = ["CUTS", "EPOCH", "ChainProcess", "SmallConsortium", "chain_process", "founded"]
+__all__ = ["CUTS", "EPOCH", "ChainProcess", "Poster", "SmallConsortium", "chain_process", "founded"]
 
 EPOCH = 1
 
@@ -167,6 +167,62 @@ class SmallConsortium:
             self.home.root, folder, ignore=shutil.ignore_patterns("chain", "*-shm"), symlinks=True
         )
         return SmallConsortium(Home(folder), self.url, self.gateway, self.keys, self.policy, self.book)
+
+
+@dataclass
+class Poster:
+    """One bank of a consortium, for tests that post: its vault, its place on the chain."""
+
+    consortium: SmallConsortium
+    agent: str
+
+    @property
+    def keys(self) -> MemberKeys:
+        """The bank's secrets."""
+        return self.consortium.keys[self.agent]
+
+    @property
+    def gateway(self) -> Gateway:
+        """The consortium's gateway."""
+        return self.consortium.gateway
+
+    def fill(self, count: int, *, start: datetime, first: int = 0) -> None:
+        """Take in `count` rows, one a minute from `start` on, to a bank outside the consortium."""
+        rows = [
+            row(n, start + timedelta(minutes=n - first), self.agent, OUTSIDER, bank=self.agent)
+            for n in range(first, first + count)
+        ]
+        self.consortium.take_in(
+            self.agent, write_csv(self.consortium.home.root / f"{self.agent}-{first}.csv", rows)
+        )
+
+    def seal(self, *, rows_per_batch: int = 40, now: datetime | None = None) -> SealCounts:
+        """Seal what waits."""
+        return self.consortium.seal(self.agent, rows_per_batch=rows_per_batch, now=now)
+
+    def post(self) -> int:
+        """Send what is sealed."""
+        return self.consortium.post(self.agent)
+
+    def vault(self) -> Vault:
+        """Open the vault."""
+        return self.consortium.vault(self.agent)
+
+    def raws(self) -> list[bytes]:
+        """Return the signed transactions of every sealed batch."""
+        with self.vault() as vault:
+            return [r for (r,) in vault.connection.execute("SELECT raw FROM batch ORDER BY sequence")]
+
+    def on_chain(self) -> list[PostedBatch]:
+        """Return the bank's batches on the chain."""
+        gateway, own = self.gateway, bytes.fromhex(self.keys.address[2:])
+        found = gateway.batches(gateway.deployment.block, gateway.height())
+        return [posted for posted in found if posted.header.member == own]
+
+    def operate(self, function: str, *args: object) -> None:
+        """Let the operator do something."""
+        key = Governance.load(self.consortium.home).operator
+        self.gateway.transact(key, "Consortium", function, *args)
 
 
 @contextmanager
