@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Each sets up what it needs in .venv; nothing but Python 3.11+ and make is required.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+HOME_DIR ?= .counterfoil
+
+.PHONY: demo test lint contracts bench crash lock clean help
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: $(VENV)/.ready ## Run a whole consortium on this machine (ONCE=1 ends after the summary)
+	$(BIN)/counterfoil --home $(HOME_DIR) demo $(if $(ONCE),--once)
+
+test: $(VENV)/.ready-dev ## Run the tests
+	$(BIN)/pytest -q -n 2 --dist loadfile
+
+lint: $(VENV)/.ready-dev ## Check style, types and the walls between the rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+contracts: $(VENV)/.ready-dev ## Recompile the contracts (needs node and npm)
+	npm --prefix contracts ci --no-audit --no-fund --silent
+	$(BIN)/python -m contracts.build
+
+bench: $(VENV)/.ready-dev ## Measure every stage against one row per transaction
+	$(BIN)/python -m bench
+
+crash: $(VENV)/.ready-dev ## Kill real processes at random moments, many times
+	COUNTERFOIL_CRASH_ROUNDS=$(or $(ROUNDS),50) $(BIN)/pytest -q -m crash
+
+lock: $(VENV)/.ready-dev ## Pin the newest allowed versions, with hashes
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --upgrade --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove the environment and the demo's state
+	rm -rf $(VENV) $(HOME_DIR)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
