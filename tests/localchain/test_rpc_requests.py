@@ -122,15 +122,18 @@ def test_a_body_of_unknown_or_absurd_size_is_not_read(node, head, status):
         assert f" {status} ".encode() in connection.recv(100)
 
 
-def test_a_contract_that_creates_itself_as_deep_as_it_can_harms_nobody(node, new_sender):
-    # CODESIZE, 0, 0, CODECOPY, CODESIZE, 0, 0, CREATE
-    recursing = bytes.fromhex("3860006000393860006000f0")
-    assert node.ask("eth_call", {"data": "0x" + recursing.hex()})["result"] == "0x"
+def test_a_contract_that_calls_itself_as_deep_as_it_can_harms_nobody(node, new_sender):
+    # 0, 0, 0, 0, 0, ADDRESS, GAS, CALL: about 700 calls deep with this gas
+    recursing = bytes.fromhex("600d600c600039600d6000f3" + "6000" * 5 + "305af1")
     sender = new_sender()
     fund(node.url, node.home, [sender.account.address], 100)
-    raw = sender.sign(to=None, data=recursing, gas=150_000_000)
-    sent = node.result("eth_sendRawTransaction", "0x" + raw.hex())
-    assert node.result("eth_getTransactionReceipt", sent)["status"] == "0x1"
+    raw = sender.sign(to=None, data=recursing, gas=200_000)
+    created = node.result("eth_sendRawTransaction", "0x" + raw.hex())
+    contract = node.result("eth_getTransactionReceipt", created)["contractAddress"]
+    raw = sender.sign(to=contract, gas=150_000_000)
+    called = node.result("eth_sendRawTransaction", "0x" + raw.hex())
+    assert node.result("eth_getTransactionReceipt", called)["status"] == "0x1"
+    assert node.result("eth_call", {"to": contract}) == "0x"
 
 
 def test_a_client_that_hangs_up_midway_harms_nobody(node):
