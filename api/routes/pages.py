@@ -23,7 +23,7 @@ __all__ = ["router"]
 
 router: Final = APIRouter(include_in_schema=False)
 
-_STYLE: Final = Path(__file__).parent.with_name("static") / "desk.css"
+_STYLE: Final = Path(__file__).parents[1] / "desk.css"
 
 
 @router.get("/", response_class=HTMLResponse)

@@ -105,7 +105,7 @@ def served(app: FastAPI) -> Iterator[str]:
 @contextmanager
 def served_desk(consortium: SmallConsortium, **options: Any) -> Iterator[ServedDesk]:
     """Serve a consortium's desk with a token for each role and bank."""
-    tokens = {role: issue(consortium.home, role, f"the {role}") for role in _ROLES}
+    tokens: dict[str, str] = {role: issue(consortium.home, role, f"the {role}") for role in _ROLES}
     tokens |= {bank: issue(consortium.home, "member", bank) for bank in consortium.banks}
     log = io.StringIO()
     app = create_app(consortium.home, **{"chain": consortium.url, "log": log, **options})
