@@ -57,13 +57,17 @@ class Deployment:
         try:
             if value["format"] != FORMAT or sorted(value["contracts"]) != sorted(CONTRACTS):
                 raise ConfigurationError("this is not a deployment file of a known format", where=where)
+            for name, text in (*value["contracts"].items(), ("genesis hash", value["genesis_hash"])):
+                size = 32 if name == "genesis hash" else 20
+                if len(bytes.fromhex(text.removeprefix("0x"))) != size:
+                    raise ValueError(f"the {name} does not have {size} bytes")
             return cls(
                 chain_id=int(value["chain_id"]),
                 genesis_hash=str(value["genesis_hash"]),
                 block=int(value["block"]),
                 contracts={name: str(address) for name, address in value["contracts"].items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError(f"the deployment file is malformed: {error!r}", where=where) from error
 
     def save(self, path: Path) -> None:

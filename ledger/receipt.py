@@ -26,6 +26,9 @@ DISCLOSURE_FORMAT: Final = "counterfoil/disclosure/1"
 
 _MAX_SIZE: Final = 1 << 20
 
+#: Half the order of secp256k1: a signature's s lies below it (EIP-2).
+_HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -163,7 +166,8 @@ class Disclosure:
         VerificationError
             When the signature is none.
         """
-        if len(self.signature) != 65 or self.signature[64] not in (27, 28):
+        upper = int.from_bytes(self.signature[32:64], "big") > _HALF_ORDER  # (r, n - s) is a second spelling
+        if len(self.signature) != 65 or self.signature[64] not in (27, 28) or upper:
             raise VerificationError("the disclosure's signature is not in its one form")
         try:
             address = Account.recover_message(self._message(), signature=self.signature)

@@ -88,6 +88,16 @@ def fsck(
     FsckReport
     """
     manifest = Manifest.read(mirror)
+    deployment = gateway.deployment
+    place = (deployment.chain_id, "0x" + deployment.address("BatchLedger").hex())
+    if (manifest.position.chain_id, manifest.position.contract) != place:
+        raise FsckError(
+            "the mirror is of another consortium",
+            expected=place,
+            got=(manifest.position.chain_id, manifest.position.contract),
+            where=str(mirror),
+            next_step="Check --home and --chain.",
+        )
     opener = BatchOpener(gateway.members(), gateway.policies(), private_keys)
     differences: list[Difference] = []
     heads: dict[bytes, Head] = {}

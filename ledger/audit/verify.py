@@ -16,7 +16,7 @@ from ledger.encoding.rows import rows_from_bytes
 from ledger.errors import VerificationError
 from ledger.log import Checkpoint, open_checkpoint
 from ledger.receipt import DISCLOSURE_FORMAT, Disclosure, Receipt
-from ledger.schema import FIELDS, ROW
+from ledger.schema import FIELDS, ROW, Side
 
 __all__ = ["Verified", "verify", "verify_disclosure", "verify_receipt"]
 
@@ -102,6 +102,12 @@ def verify_disclosure(data: bytes, trust: Trust) -> Verified:
         verify_field(opened, record_root, names=FIELDS)
         fields[opened.name] = opened.value
     check_consistent(fields, proven.row, policy)
+    for name, sides in (
+        ("debtor_agent", (Side.DEBIT, Side.ON_US)),
+        ("creditor_agent", (Side.CREDIT, Side.ON_US)),
+    ):
+        if name in fields and proven.row["side"] in sides:
+            _equal(f"{name}: the bank posted its own side", proven.agent, fields[name])
     return Verified(
         proven.agent, disclosure.receipt, proven.checkpoint, proven.row, fields, disclosure.purpose
     )

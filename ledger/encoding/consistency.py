@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
 
 import numpy as np
 
 from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_ALPHA, CURRENCY_EXPONENT, CURRENCY_NUMERIC
 from ledger.encoding.policy import Policy
-from ledger.errors import VerificationError
+from ledger.errors import InputError, VerificationError
 from ledger.schema import Channel, Flags, PartyType
 
 __all__ = ["InconsistentRecordError", "check_consistent"]
@@ -41,10 +40,15 @@ def check_consistent(fields: Mapping[str, str | None], row: np.void, policy: Pol
     InconsistentRecordError
         Naming the field, what the row says and what the field says.
     """
+    for name, column in (("party_id", "party"), ("on_behalf_of", "on_behalf_of")):
+        if name in fields and (fields[name] is None) == any(bytes(row[column])):
+            raise InconsistentRecordError(
+                f"the opened field {name} and the posted row disagree on whether there is one"
+            )
     for name, value in fields.items():
         try:
             expected = _encoded(name, value, row, policy)
-        except (KeyError, ValueError, ArithmeticError) as error:
+        except (KeyError, ValueError, ArithmeticError, InputError) as error:
             raise InconsistentRecordError(
                 f"the field {name} has a value no bank could have encoded: {value!r}"
             ) from error
@@ -82,6 +86,8 @@ def _encoded(
         return "time_bucket", int(datetime.fromisoformat(value).timestamp()) // policy.bucket_seconds
     if name == "amount":
         currency = CURRENCY_ALPHA[int(row["currency"])]
-        minor = int(Decimal(value).scaleb(CURRENCY_EXPONENT[currency]))
-        return "amount_band", int(policy.bands(currency).encode([minor])[0])
+        whole, _, fraction = value.partition(".")
+        if not value.isascii() or not whole.isdigit() or len(fraction) != CURRENCY_EXPONENT[currency]:
+            raise ValueError("not an amount in the minor unit of its currency")
+        return "amount_band", int(policy.bands(currency).encode([int(whole + fraction)])[0])
     return None

@@ -97,7 +97,10 @@ class MemberKeys:
         """
         try:
             value: Any = canonical.loads(path.read_bytes(), what="key file")
-            return cls(value["agent"], *(bytes.fromhex(value[n]) for n in ("account", "x25519", "hpke")))
+            secrets = [bytes.fromhex(value[name]) for name in ("account", "x25519", "hpke")]
+            if value["format"] != FORMAT or {len(secret) for secret in secrets} != {32}:
+                raise ValueError(f"it is not of the format {FORMAT}")
+            return cls(str(value["agent"]), *secrets)
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "this member has no keys here",

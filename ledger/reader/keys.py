@@ -94,7 +94,11 @@ class DeskKeys:
         try:
             value: Any = canonical.loads(path.read_bytes(), what="key file")
             readers = {int(epoch): bytes.fromhex(key) for epoch, key in value["readers"].items()}
-            return cls(bytes.fromhex(value["account"]), bytes.fromhex(value["checkpoint"]), readers)
+            account, checkpoint = bytes.fromhex(value["account"]), bytes.fromhex(value["checkpoint"])
+            sizes = {len(key) for key in (account, checkpoint, *readers.values())}
+            if value["format"] != FORMAT or sizes != {32}:
+                raise ValueError(f"it is not of the format {FORMAT}")
+            return cls(account, checkpoint, readers)
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "there is no desk here",

@@ -149,16 +149,15 @@ def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
 
 
 def match_segments(mirror: Path, segments: tuple[FileEntry, ...], rules: MatchRules) -> FileEntry:
-    """Match every mirrored row and write the table of transfers beside the segments."""
+    """Match every mirrored row and write the table of transfers beside the segments.
+
+    The table before it stays until `Mirror.publish` has named this one: a scan may be reading it.
+    """
     tables = [load(mirror, entry, columns=_COLUMNS) for entry in segments]
     rows = pa.concat_tables(tables) if tables else SEGMENT.empty_table().select(_COLUMNS)
     log_to = segments[-1].log_to if segments else 0
     path = mirror / f"transfers-{log_to:09d}-{rules.as_of}.parquet"
-    entry = write_table(path, match(rows, rules), log_from=0, log_to=log_to)
-    for old in mirror.glob("transfers-*.parquet"):
-        if old.name != entry.name:
-            old.unlink()
-    return entry
+    return write_table(path, match(rows, rules), log_from=0, log_to=log_to)
 
 
 def states(transfers: pa.Table) -> dict[str, int]:

@@ -6,12 +6,13 @@ file is durable; a file that no transaction names is debris of a crash and is re
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from ledger.commitment.merkle import leaf_hash
 from ledger.errors import ConfigurationError, VerificationError
@@ -19,7 +20,7 @@ from ledger.flag import Position
 from ledger.gateway import Gateway, PostedBatch
 from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
 from ledger.reader.keys import DeskKeys
-from ledger.segment import FileEntry, Manifest, write_table
+from ledger.segment import FileEntry, Manifest, SegmentError, write_table
 
 __all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
 
@@ -87,6 +88,7 @@ class Mirror:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._depth = depth
+        self._held: IO[bytes] | None = None
         self._state = sqlite3.connect(folder / "state.sqlite", isolation_level=None, timeout=30)
         try:
             self._state.execute("PRAGMA journal_mode=WAL")
@@ -100,8 +102,11 @@ class Mirror:
             ) from error
 
     def close(self) -> None:
-        """Close the state."""
+        """Close the state, and let another process sync."""
         self._state.close()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -147,15 +152,18 @@ class Mirror:
     def sync(
         self, gateway: Gateway, keys: DeskKeys, *, progress: Callable[[str, int, int], None] | None = None
     ) -> SyncCounts:
-        """Read every final block that is new.
+        """Read every final block that is new. One process at a time: it holds the mirror until `close`.
 
         Raises
         ------
+        ConfigurationError
+            When another process syncs this mirror.
         ReorganisedError
             When a block that was read has been replaced.
         ChainError
             When the node fails; what was read stays, run it again.
         """
+        self._lock()
         self._remove_debris()
         self._check_not_reorganised(gateway)
         counts = SyncCounts()
@@ -199,10 +207,23 @@ class Mirror:
         return counts
 
     def publish(self, position: Position, transfers: FileEntry | None) -> Manifest:
-        """Write the manifest that scans start from."""
+        """Write the manifest that scans start from.
+
+        The transfers of the manifest before it are kept for the scans that read them; older ones go.
+        """
         manifest = Manifest(position, self.segments(), transfers)
+        keep = {entry.name for entry in (transfers, self._published_transfers()) if entry is not None}
         manifest.write(self.folder)
+        for path in self.folder.glob("transfers-*.parquet"):
+            if path.name not in keep:
+                path.unlink()
         return manifest
+
+    def _published_transfers(self) -> FileEntry | None:
+        try:
+            return Manifest.read(self.folder).transfers
+        except (ConfigurationError, SegmentError):
+            return None
 
     def _commit(
         self,
@@ -259,6 +280,21 @@ class Mirror:
                 where=f"block {row[0]}",
                 next_step="Remove the mirror folder, sync again with a greater --depth.",
             )
+
+    def _lock(self) -> None:
+        if self._held is not None:
+            return
+        held = (self.folder / "lock").open("wb")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            held.close()
+            raise ConfigurationError(
+                "another process is syncing this mirror",
+                where=str(self.folder),
+                next_step="Wait until it is done, then run the same command again.",
+            ) from error
+        self._held = held
 
     def _remove_debris(self) -> None:
         named = {entry.name for entry in self.segments()}
