@@ -61,6 +61,13 @@ class Assembler:
         window = windows.window(clause.passage, clause.within)
         used: list[tuple[int, int]] = [(window.first, window.last)] if window else []
         limit = periods.deadline(clause)
+        if (
+            limit is not None
+            and window is not None
+            and limit.first < window.last
+            and window.first < limit.last
+        ):
+            limit = None
         if limit is not None:
             used.append((limit.first, limit.last))
         made = 0
@@ -182,7 +189,7 @@ class Assembler:
             clause,
             governing,
             kind="deadline",
-            modality=governing.modality,
+            modality=governing.modality if governing.modality in ("must", "must_not", "deem") else "must",
             deadline=self._deadline_of(clause, limit),
             status="informational",
         )

@@ -112,6 +112,8 @@ class AtomFinder:
         best: dict[tuple[str, int], tuple[int, int, str]] = {}
         for key, start, end in self.phrases(doc):
             label = strings[key]
+            if label == "AFTER_GE" and end < len(doc) and doc[end].lower_ == "than":
+                continue
             place = (_FAMILY[label], start)
             if place not in best or end > best[place][1]:
                 best[place] = (start, end, label)

@@ -113,7 +113,7 @@ class Clause:
         head = subject[0] + 40
         for atom in self.passage.of("C_AUTHORITY", within=subject):
             if atom.first <= head and not _names_other(self.passage, atom):
-                if _ENSURE.search(self.passage.text, self.modal.last if self.modal else 0, self.within[1]):
+                if _ENSURE.search(self.passage.text, self.modal.first if self.modal else 0, self.within[1]):
                     return None
                 return atom
         if self.previous is not None and _ANAPHOR.match(self.passage.text, subject[0]):

@@ -190,8 +190,10 @@ def _trailing(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom |
 
 def _range(passage: Passage, low: Atom, high: Atom | None) -> Comparison | None:
     """Read "$3,000-$10,000, inclusive", "between X and Y", "at least X but not more than Y"."""
-    if high is None or low.money is None or high.money is None or low.money.amount >= high.money.amount:
+    if high is None or low.money is None or high.money is None or low.money.amount == high.money.amount:
         return None
+    if low.money.amount > high.money.amount:
+        return _downward(passage, low, high)
     between = passage.words[low.end : high.start]
     before = passage.words[low.start - 1] if low.start else ""
     ends = [a for a in passage.of("INCLUSIVE") if 0 <= a.start - high.end <= 2]
@@ -211,9 +213,21 @@ def _range(passage: Passage, low: Atom, high: Atom | None) -> Comparison | None:
         if one.op == "ge" and two.op == "le":
             return Comparison("range_incl", low, high, one.first, two.last)
         if one.op in ("gt", "ge") and two.op in ("lt", "le"):
-            question = "The range leaves out one of its ends; which amounts does it cover?"
-            return Comparison("range_incl", low, high, one.first, two.last, open_question=question)
+            return Comparison("range_incl", low, high, one.first, two.last, open_question=_OPEN_END)
     return None
+
+
+def _downward(passage: Passage, high: Atom, low: Atom) -> Comparison | None:
+    """Read "less than $3,000 but more than $1,000"."""
+    between = passage.words[high.end : low.start]
+    if not 2 <= len(between) <= 8 or not {"but", "and"} & set(between):
+        return None
+    one, two = _single(passage, high, (0, low.first)), _single(passage, low, (high.last, len(passage.text)))
+    if one.op not in ("lt", "le") or two.op not in ("gt", "ge"):
+        return None
+    both = one.op == "le" and two.op == "ge"
+    question = None if both else _OPEN_END
+    return Comparison("range_incl", low, high, one.first, two.last, open_question=question)
 
 
 def _share(passage: Passage, found: list[Comparison]) -> list[Comparison]:
@@ -246,7 +260,10 @@ def _share(passage: Passage, found: list[Comparison]) -> list[Comparison]:
     return shared
 
 
+_OPEN_END: Final = "The range leaves out one of its ends; which amounts does it cover?"
 _ROUND: Final = 16
+#: "a monthly equivalent" is about time, not about currency.
+_PERIODIC: Final = frozenset(["monthly", "annual", "yearly", "daily", "weekly"])
 
 
 def equivalent(passage: Passage, comparison: Comparison, within: tuple[int, int]) -> bool:
@@ -256,6 +273,8 @@ def equivalent(passage: Passage, comparison: Comparison, within: tuple[int, int]
         (m.start for m in passage.of("MONEY", within=within) if m.start >= amount.end), amount.end + _ROUND
     )
     for atom in passage.of("C_EQUIVALENT", within=within):
+        if atom.start and passage.words[atom.start - 1] in _PERIODIC:
+            continue
         if amount.end <= atom.start < min(amount.end + _ROUND, limit):
             words = passage.words[amount.end : atom.start]
             return not {".", ";"} & set(words) and bool({"or", "(", "its", "an", "the"} & set(words))

@@ -21,7 +21,8 @@ _NOT_DEFINING: Final = frozenset(
 _LIMITING: Final = re.compile(
     r"(?:shall|must|may) (?:not|never) exceed|cannot exceed|limited to|up to|capped|not beyond", re.IGNORECASE
 )
-_WITHOUT_CDD: Final = re.compile(r"\b(?:unless|without|until|before|prior to)\b", re.IGNORECASE)
+#: "No bank may sell ... unless it verifies": what is forbidden is to leave something undone.
+_PROVISO: Final = re.compile(r"\b(?:unless|without|until|before|prior to)\b", re.IGNORECASE)
 
 
 def sentence_reason(clause: Clause) -> str | None:
@@ -71,9 +72,9 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
     if _excepted(clause, comparison):
         return "exemption_condition"
     if governing is None:
-        return "no_duty"
+        return "parameter_definition" if any(clause.of("C_THRESHOLD")) else "no_duty"
     if comparison.op is None:
-        return "no_comparison"
+        return "parameter_definition" if any(clause.of("C_THRESHOLD")) else "no_comparison"
     return None
 
 
@@ -186,15 +187,16 @@ def kind_of(
     modality = governing.modality
     if _ensured(governing):
         modality = "must"
-    if any(governing.of("A_AGGREGATE")):
+    if any(not _apart(governing, a, comparison) for a in governing.of("A_AGGREGATE")):
         return "aggregate", modality, governing
     text = clause.words(comparison.first, comparison.last) if comparison else ""
     if comparison is not None and comparison.op == "le" and _is_limit(clause, comparison, text):
         return "limit", "must_not", governing
     duty = _duty(governing)
     if modality == "must_not" and comparison is not None:
-        if duty == "cdd" and _WITHOUT_CDD.search(governing.text):
-            return "cdd", modality, governing
+        proviso = _PROVISO.search(governing.passage.text, *governing.within)
+        if proviso and (needed := _first_action(governing, proviso.end())) in ("cdd", "record"):
+            return needed, modality, governing
         return "prohibit", modality, governing
     if duty is None:
         for below in [c for c in clause.chain if c is not governing] + list(
@@ -206,6 +208,14 @@ def kind_of(
             if duty:
                 break
     return duty, modality, governing
+
+
+def _apart(clause: Clause, cue: Atom, comparison: Comparison | None) -> bool:
+    """Say whether a colon or semicolon parts a cue from the amount, in the clause the amount is in."""
+    if comparison is None or comparison.first < clause.within[0] or comparison.last > clause.within[1]:
+        return False
+    first, last = sorted((cue.first, comparison.first))
+    return any(mark in clause.passage.text[first:last] for mark in (": ", "; "))
 
 
 def _ensured(clause: Clause) -> bool:

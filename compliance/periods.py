@@ -140,31 +140,20 @@ def _leads_deadline(clause: Clause, atom: Atom) -> Atom | None:
 
 def deadline(clause: Clause) -> Period | None:
     """Read the time limit of a sentence's duty, or return None."""
+    hard = _hard_limit(clause)
+    if hard is not None:
+        return hard
     governing = clause.governing()
-    if (
-        governing is None
-        or governing.modality not in ("must", "must_not", "deem")
-        or governing.authority() is not None
-    ):
+    if governing is None or governing.modality not in ("must", "must_not", "deem"):
+        return None
+    if governing.authority() is not None:
         return None
     for atom in clause.of("DURATION"):
         cue = _leads_deadline(clause, atom)
         d = atom.duration
         if cue is None or d is None or not _of_duty(clause, cue) or d.calendar == "consecutive":
             continue
-        last, value, unit = atom.last, d.value, d.unit
-        tail = clause.passage.words[atom.end : atom.end + 1]
-        if tail == ["period"]:
-            last = clause.passage.ends[atom.end]
-        if unit == "day":
-            unit = {"calendar": "calendar_day", "business": "business_day", "working": "working_day"}.get(
-                d.calendar, "day"
-            )
-        elif unit == "week":
-            value, unit = 7 * value, "day"
-        elif unit == "year":
-            value, unit = 12 * value, "month"
-        return Period(value, unit, False, cue.first, last, anchor(clause, last))
+        return _limit(clause, cue, atom)
     reporting = any(governing.of("A_REPORT"))
     after = clause.modal.last if clause.modal else clause.within[0]
     date = _DATE.search(clause.passage.text, after, clause.within[1])
@@ -177,6 +166,35 @@ def deadline(clause: Clause) -> Period | None:
                 last = end.start() if end else clause.within[1]
                 return Period(None, unit, False, cue.first, last, (cue.first, last))
     return None
+
+
+def _hard_limit(clause: Clause) -> Period | None:
+    """Read "in no case shall reporting be delayed more than 60 calendar days", whatever else is permitted."""
+    for cue in clause.of("C_HARD_LIMIT"):
+        for atom in clause.of("DURATION"):
+            if 0 <= atom.start - cue.end <= 2:
+                return _limit(clause, cue, atom)
+    return None
+
+
+_CALENDAR_UNIT: Final = {"calendar": "calendar_day", "business": "business_day", "working": "working_day"}
+
+
+def _limit(clause: Clause, cue: Atom, atom: Atom) -> Period | None:
+    """Return the time limit of a duration and the words that make it one."""
+    d = atom.duration
+    if d is None:
+        return None
+    last, value, unit = atom.last, d.value, d.unit
+    if clause.passage.words[atom.end : atom.end + 1] == ["period"]:
+        last = clause.passage.ends[atom.end]
+    if unit == "day":
+        unit = _CALENDAR_UNIT.get(d.calendar, "day")
+    elif unit == "week":
+        value, unit = 7 * value, "day"
+    elif unit == "year":
+        value, unit = 12 * value, "month"
+    return Period(value, unit, False, cue.first, last, anchor(clause, last))
 
 
 def _of_duty(clause: Clause, cue: Atom) -> bool:

@@ -11,8 +11,8 @@ from ledger.errors import InputError
 
 __all__ = ["MAX_CHARACTERS", "Block", "blocks", "decode", "read_file"]
 
-#: Longer texts are refused: a whole national code is a tenth of this, and memory stays bounded.
-MAX_CHARACTERS = 20_000_000
+#: Longer texts are refused: a whole title of law is a fifth of this, and memory stays bounded.
+MAX_CHARACTERS = 10_000_000
 
 #: One character for one character, so that offsets stand: spaces, quotes and hyphens of every kind.
 _SAME_LENGTH = str.maketrans(

@@ -32,6 +32,9 @@ _ABBREVIATIONS = re.compile(
     r"cf|etc|incl|viz|seq|Cap|Reg|Stat|U\.S|e\.g|i\.e|U\.S\.C|C\.F\.R|a\.m|p\.m)\.)$"
 )
 _STOP = re.compile(r"[.!?](?=[\"')\]]* +[\"'(\[]?[A-Z0-9])[\"')\]]*")
+#: Bounds on what is read together, so that time grows with the text and not with its square.
+_LONGEST_BLOCK = 8_000
+_MOST_NODES = 2_000
 _NO_PATH = ("section", "text", "bullet")
 _COMMENT = re.compile(r"^# ?SOURCE\b|^<!--", re.IGNORECASE)
 
@@ -111,12 +114,27 @@ def provisions(text: str) -> Iterator[list[Node]]:
     for block in blocks(text, starts_item=_STARTS):
         if _COMMENT.match(block.text):
             continue
-        if builder.opens_section(block) and builder.nodes:
+        full = len(builder.nodes) >= _MOST_NODES and not block.indent
+        if builder.nodes and (full or builder.opens_section(block)):
             yield builder.nodes
             builder.nodes = []
-        builder.add(block)
+        for piece in _pieces(block):
+            builder.add(piece)
     if builder.nodes:
         yield builder.nodes
+
+
+def _pieces(block: Block) -> Iterator[Block]:
+    """Cut a block that no paragraph of law is as long as, at a sentence or else at a space."""
+    text, start = block.text, 0
+    while len(text) - start > _LONGEST_BLOCK:
+        stop = start + _LONGEST_BLOCK
+        ends = (text.rfind(". ", start, stop) + 1, text.rfind(" ", start, stop), stop)
+        end = next(end for end in ends if end > start)
+        yield Block(text[start:end], block.offsets[start:end], block.indent, block.apart)
+        start = end + 1 if text[end : end + 1] == " " else end
+    if text[start:].strip():
+        yield Block(text[start:], block.offsets[start:], block.indent, block.apart)
 
 
 class _Builder:
