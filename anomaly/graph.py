@@ -131,6 +131,15 @@ class TemporalGraph:
         return (int(self.t_low.min()), int(self.t_high.max())) if self.edges else (0, 0)
 
     @cached_property
+    def owner(self) -> Ints:
+        """Per vertex, the number of the party that holds it, or a number of its own where none is told."""
+        party = np.full(self.accounts, -1, dtype=np.int64)
+        np.maximum.at(party, self.src, self.src_party)
+        np.maximum.at(party, self.dst, self.dst_party)
+        alone = len(self.parties) + np.arange(self.accounts)
+        return np.asarray(np.where(party >= 0, party, alone), dtype=np.int64)
+
+    @cached_property
     def usable(self) -> Mask:
         """Edges that can be part of a path: no self-loop, no desk at either end."""
         return np.asarray(

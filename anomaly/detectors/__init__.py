@@ -7,8 +7,9 @@ from anomaly.detectors.fans import FAN_IN, FAN_OUT
 from anomaly.detectors.gather_scatter import GATHER_SCATTER
 from anomaly.detectors.layers import BIPARTITE, STACK
 from anomaly.detectors.pass_through import PASS_THROUGH
-from anomaly.detectors.paths import CHAIN, CYCLE, SCATTER_GATHER
+from anomaly.detectors.paths import CHAIN, CYCLE, ROUND_TRIP, SCATTER_GATHER
 from anomaly.detectors.structuring import STRUCTURING, STRUCTURING_ACROSS_BANKS
+from anomaly.detectors.sudden import BURST, DORMANT
 
 __all__ = ["REGISTRY", "Candidate", "Context", "Detector", "Found"]
 
@@ -18,6 +19,7 @@ REGISTRY: dict[str, Detector] = {
         FAN_IN,
         FAN_OUT,
         CYCLE,
+        ROUND_TRIP,
         SCATTER_GATHER,
         GATHER_SCATTER,
         BIPARTITE,
@@ -26,5 +28,7 @@ REGISTRY: dict[str, Detector] = {
         PASS_THROUGH,
         STRUCTURING,
         STRUCTURING_ACROSS_BANKS,
+        BURST,
+        DORMANT,
     )
 }

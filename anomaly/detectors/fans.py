@@ -2,7 +2,7 @@
 
 Criteria, so that shops and payroll stay out: only relations count that last no longer than the window (new
 and passing ones); their number must be improbable for the account's own windows and for its kind (person,
-business, ...); the middle payment must be a large one.
+business, ...); small payments do not count.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
-from anomaly.detectors.surprise import Baseline, upper_share
+from anomaly.detectors.surprise import Baseline, material
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.fan import FanParameters, fan_in, fan_out
 
@@ -27,18 +27,18 @@ class FanDetectorParameters:
     ----------
     fan : FanParameters
     material : float
-        The middle payment of the fan lies among this share of the largest payments of its currency: a
-        collection for a birthday present does not.
+        Only this share of a currency's payments, the largest, count: a collection for a birthday present
+        is none of ours.
     """
 
     fan: FanParameters = field(default_factory=FanParameters)
-    material: float = 0.25
+    material: float = 0.3
 
 
 def fans(context: Context, parameters: FanDetectorParameters, *, inward: bool) -> Found:
     """Find the fans of one direction with their strength."""
     graph, window = context.graph, parameters.fan.window
-    eligible = context.passing(window)
+    eligible = context.passing(window) & material(graph, parameters.material)
     instances = (fan_in if inward else fan_out)(graph, parameters.fan, eligible)
     hub, other = (graph.dst, graph.src) if inward else (graph.src, graph.dst)
     # what is counted are new relations, each at its first payment
@@ -49,9 +49,6 @@ def fans(context: Context, parameters: FanDetectorParameters, *, inward: bool) -
     places = np.log10(max(active.sum() * baseline.windows, 1.0))
     found = []
     for i, evidence in enumerate(instances):
-        currency = int(np.bincount(graph.currency[evidence]).argmax())
-        if upper_share(graph, currency, float(np.median(graph.amount[evidence]))) > parameters.material:
-            continue
         size, account = len(np.unique(other[evidence])), int(instances.anchor[i])
         span = int(graph.t_high[evidence].max() - 1 - graph.t_low[evidence].min())
         found.append(

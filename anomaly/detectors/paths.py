@@ -1,4 +1,4 @@
-"""Cycle, chain and scatter-gather: money that is handed over, ranked by how little accident explains it.
+"""Cycle, round trip, chain, scatter-gather: money handed over, ranked by how little accident explains it.
 
 Criteria: each hop leaves the account that the last one reached, can be later, and passes on about the same
 amount; hops to standing counterparties weigh nothing; the sum of the hops' weights must beat the number of
@@ -22,7 +22,7 @@ from anomaly.kernels.fan import FanParameters
 from anomaly.kernels.handover import Handover, HandoverParameters
 from anomaly.kernels.scatter_gather import scatter_gather
 
-__all__ = ["CHAIN", "CYCLE", "SCATTER_GATHER"]
+__all__ = ["CHAIN", "CYCLE", "ROUND_TRIP", "SCATTER_GATHER"]
 
 Edges = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -99,6 +99,33 @@ def _find_cycles(context: Context, parameters: CycleDetectorParameters) -> Found
     return Found(found, instances.cut)
 
 
+def _find_round_trips(context: Context, parameters: CycleDetectorParameters) -> Found:
+    graph = context.graph
+    relation, weight = context.handovers(parameters.handover)
+    instances = cycles(graph, relation, parameters.cycle, graph.owner)
+    weights = _pair_weights(relation, weight) if len(instances) else {}
+    reached = np.bincount(graph.owner[graph.dst], minlength=len(graph.parties) + graph.accounts)
+    places = np.log10(max(graph.edges, 1))
+    found = []
+    for i, edges in enumerate(instances):
+        home, back = int(graph.src[edges[0]]), int(graph.dst[edges[-1]])
+        if home == back:
+            continue  # a cycle of accounts has its own name
+        hops = sum(weights[e, f] for e, f in pairwise(edges.tolist()))
+        closing = np.log10(graph.edges / max(int(reached[graph.owner[home]]), 1))
+        found.append(
+            Candidate(
+                edges=edges,
+                strength=float(hops + min(float(closing), MOST) - places),
+                certain=_certain(graph, edges, parameters.handover),
+                truncated=bool(instances.truncated[i]),
+                anchor=home,
+                details={"hops": len(edges)},
+            )
+        )
+    return Found(found, instances.cut)
+
+
 def _find_chains(context: Context, parameters: ChainDetectorParameters) -> Found:
     graph = context.graph
     relation, weight = context.handovers(parameters.handover)
@@ -155,6 +182,11 @@ def _lead_cycle(graph: TemporalGraph, candidate: Candidate) -> str:
     return f"Money returned to the account it left after {plural(candidate.details['hops'], 'hop')}"
 
 
+def _lead_round_trip(graph: TemporalGraph, candidate: Candidate) -> str:
+    hops = plural(candidate.details["hops"], "hop")
+    return f"Money came back to another account of its owner after {hops}"
+
+
 def _lead_chain(graph: TemporalGraph, candidate: Candidate) -> str:
     return f"Money was handed on {plural(candidate.details['hops'], 'time')} in a row, little of it kept"
 
@@ -165,6 +197,9 @@ def _lead_scatter(graph: TemporalGraph, candidate: Candidate) -> str:
 
 
 CYCLE = Detector("cycle", "1", "cycle", CycleDetectorParameters(), _find_cycles, _lead_cycle)
+ROUND_TRIP = Detector(
+    "round_trip", "1", "round_trip", CycleDetectorParameters(), _find_round_trips, _lead_round_trip
+)
 CHAIN = Detector("chain", "1", "random_chain", ChainDetectorParameters(), _find_chains, _lead_chain)
 SCATTER_GATHER = Detector(
     "scatter_gather",

@@ -15,7 +15,16 @@ from scipy import special
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.handover import Handover, HandoverParameters
 
-__all__ = ["FEW_PEERS", "MOST", "Baseline", "at_least", "handover_weight", "share_between", "upper_share"]
+__all__ = [
+    "FEW_PEERS",
+    "MOST",
+    "Baseline",
+    "at_least",
+    "handover_weight",
+    "material",
+    "share_between",
+    "upper_share",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -124,6 +133,15 @@ def share_between(
         inside = np.searchsorted(amounts, last[here], "right") - np.searchsorted(amounts, first[here], "left")
         share[here] = (inside + 1.0) / (len(amounts) + 1.0)
     return share
+
+
+def material(graph: TemporalGraph, share: float) -> npt.NDArray[np.bool_]:
+    """Return which payments are among the largest `share` of their currency, as far as their middles tell."""
+    large = np.zeros(graph.edges, np.bool_)
+    for code, amounts in graph.amounts_of.items():
+        least = amounts[min(int(len(amounts) * (1.0 - share)), len(amounts) - 1)]
+        large |= (graph.currency == code) & (graph.amount >= least)
+    return large
 
 
 def upper_share(graph: TemporalGraph, currency: int, amount: float) -> float:

@@ -35,12 +35,22 @@ class CycleParameters:
     budget: int = 2_000
 
 
-def cycles(graph: TemporalGraph, handover: Handover, parameters: CycleParameters) -> Instances:
+def cycles(
+    graph: TemporalGraph,
+    handover: Handover,
+    parameters: CycleParameters,
+    owner: npt.NDArray[np.int64] | None = None,
+) -> Instances:
     """Find simple temporal cycles.
 
     A cycle is a set of payments that has an order e1, ..., ek in which each hands over the one before, the
     whole chain is possible in time, all accounts differ and ek reaches the account that e1 left. One set is
     reported once, however many of its payments can be the first.
+
+    Parameters
+    ----------
+    owner : (accounts,) int64, optional
+        Who holds an account. Where given, a cycle is closed by any account of the same owner: a round trip.
 
     Notes
     -----
@@ -51,8 +61,10 @@ def cycles(graph: TemporalGraph, handover: Handover, parameters: CycleParameters
     ----------
     Kumar & Calders, "2SCENT: an efficient algorithm for enumerating all simple temporal cycles", VLDB 2018.
     """
+    holder = np.arange(graph.accounts, dtype=np.int64) if owner is None else owner
     anchor, ptr, edge, truncated, cut = _cycles(
-        graph.src, graph.dst, graph.t_low, graph.t_high, handover.ptr, handover.next_edge,
+        graph.dst, holder[graph.src], holder[graph.dst], graph.t_low, graph.t_high,
+        handover.ptr, handover.next_edge,
         parameters.window, parameters.min_length, parameters.max_length, parameters.budget,
     )  # fmt: skip
     seen: set[bytes] = set()
@@ -66,13 +78,16 @@ def cycles(graph: TemporalGraph, handover: Handover, parameters: CycleParameters
     length = np.diff(ptr)[kept]
     new_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(length)))
     places = np.repeat(ptr[kept] - new_ptr[:-1], length) + np.arange(int(new_ptr[-1]))
-    return Instances(anchor[kept], new_ptr, edge[places], truncated[kept], int(cut + handover.cut.sum()))
+    return Instances(
+        graph.src[anchor[kept]], new_ptr, edge[places], truncated[kept], int(cut + handover.cut.sum())
+    )
 
 
 @jit
 def _cycles(
-    src: npt.NDArray[np.int32],
     dst: npt.NDArray[np.int32],
+    from_owner: npt.NDArray[np.int64],
+    to_owner: npt.NDArray[np.int64],
     t_low: npt.NDArray[np.int64],
     t_high: npt.NDArray[np.int64],
     ptr: npt.NDArray[np.int64],
@@ -90,8 +105,8 @@ def _cycles(
     path = np.empty(max_length, np.int32)
     place = np.empty(max_length, np.int64)
     earliest = np.empty(max_length, np.int64)
-    for seed in range(len(src)):
-        home = src[seed]
+    for seed in range(len(dst)):
+        home = from_owner[seed]
         path[0] = seed
         place[0] = ptr[seed]
         earliest[0] = t_low[seed]
@@ -116,7 +131,7 @@ def _cycles(
             at = can_continue(earliest[depth], t_low[f], t_high[f])
             if at < 0:
                 continue
-            if dst[f] == home:
+            if to_owner[f] == home:
                 if depth + 2 < min_length:
                     continue
                 if found == room:
@@ -125,7 +140,7 @@ def _cycles(
                     truncated = np.append(truncated, np.zeros(found, np.bool_))
                     out_ptr = np.append(out_ptr, np.zeros(found, np.int64))
                     out = np.append(out, np.empty(found * max_length, np.int32))
-                anchor[found] = home
+                anchor[found] = seed
                 for i in range(depth + 1):
                     out[used + i] = path[i]
                 out[used + depth + 1] = f

@@ -120,6 +120,25 @@ def deposits(banks: int) -> list[Payment]:
     ]  # fmt: skip
 
 
+def round_trip() -> list[Payment]:
+    payments = chain_of(["z0", "z1", "z2", "z3"])
+    payments[0]["src_party"] = payments[-1]["dst_party"] = "smith"
+    return payments
+
+
+def burst() -> list[Payment]:
+    return [
+        {"src": f"s{i}{j}", "dst": f"hit{i}", "t": 30 * DAY + (i + 2 * j) * 300, "amount": 95_000}
+        for i in range(2)
+        for j in range(7)
+    ]
+
+
+def dormant_woken() -> list[Payment]:
+    woken = [{"src": f"s{i}", "dst": "old0", "t": 55 * DAY + i * HOUR, "amount": 95_000} for i in range(3)]
+    return [*woken, *({"src": "old0", "dst": f"t{i}", "t": 56 * DAY, "amount": 88_000} for i in range(3))]
+
+
 PLANTED: dict[str, Callable[[], list[Payment]]] = {
     "fan_in": fan_in,
     "fan_out": fan_out,
@@ -132,6 +151,9 @@ PLANTED: dict[str, Callable[[], list[Payment]]] = {
     "rapid_pass_through": pass_through,
     "structuring": lambda: deposits(1),
     "structuring_across_banks": lambda: deposits(3),
+    "round_trip": round_trip,
+    "burst": burst,
+    "dormant_woken": dormant_woken,
 }
 
 
@@ -160,6 +182,8 @@ def background() -> list[Payment]:
 @pytest.mark.parametrize("form", ["exact", "encoded"])
 def test_a_planted_instance_is_told_as_what_it_is(transfers, position, background, typology, form) -> None:
     planted = [bank(p) for p in PLANTED[typology]()]
+    sleep = [{"src": "old0", "dst": "shop1", "t": DAY, "amount": 500}]
+    planted += sleep if typology == "dormant_woken" else []
     table = transfers(background + planted)
     wanted = {RowRef(1, 1, i) for i in range(len(background), len(background) + len(planted))}
     flags = scan(table if form == "exact" else encoded(table), position)
@@ -183,7 +207,8 @@ def everything(background) -> list[Payment]:
     planted = []
     for typology, make in PLANTED.items():
         rename = {"till1", "till2", "till3"}
-        for p in make():
+        sleep = {"src": "old0", "dst": "shop1", "t": DAY, "amount": 500}
+        for p in [*make(), *([sleep] if typology == "dormant_woken" else [])]:
             p = bank(p)
             ends = {s: p[s] if p[s] in rename else f"{typology}-{p[s]}" for s in ("src", "dst")}
             planted.append(p | ends)

@@ -134,6 +134,23 @@ def test_cycles(transfers, rows) -> None:
     assert not found.truncated.any()
 
 
+@MANY
+@given(payments(6, 12), st.lists(st.integers(0, 2), min_size=6, max_size=6))
+def test_round_trips_end_at_any_account_of_the_owner(transfers, rows, owners) -> None:
+    graph = TemporalGraph.from_transfers(transfers(rows))
+    owner = np.array(owners[: graph.accounts], np.int64)
+    parameters = CycleParameters(window=100, min_length=2, max_length=3, budget=10**6)
+    found = cycles(graph, handovers(graph, HANDOVER), parameters, owner)
+    pairs, expected = relation(graph), set()
+    for path in [*pairs.edges, *((e, f, g) for e, f in pairs.edges for g in pairs.successors(f))]:
+        reached = [int(graph.dst[e]) for e in path]
+        at_home = [owner[v] == owner[graph.src[path[0]]] for v in reached]
+        simple = len(set(reached[:-1])) == len(reached) - 1
+        if simple and at_home[-1] and not any(at_home[1:-1]) and possible(graph, list(path)):
+            expected.add(frozenset(path))
+    assert {frozenset(edges.tolist()) for edges in found} == expected
+
+
 def test_a_cycle_search_out_of_budget_says_so(transfers) -> None:
     rows = [{"src": f"a{i}", "dst": f"a{j}", "t": 1} for i in range(6) for j in range(6) if i != j]
     graph = TemporalGraph.from_transfers(transfers(rows))

@@ -1,0 +1,134 @@
+"""Burst and dormant account: what is remarkable for when it happens.
+
+Burst: within hours, accounts are paid by many that they have no standing relation with; receivers that are
+hit in the same hours are one burst. Dormant: an account that was quiet for a month or more moves large sums
+within days, by its own measure and everybody's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
+from anomaly.detectors.fans import FanDetectorParameters, fans
+from anomaly.detectors.surprise import at_least, material
+from anomaly.graph import TemporalGraph
+from anomaly.kernels.fan import FanParameters
+
+__all__ = ["BURST", "DORMANT"]
+
+
+@dataclass(frozen=True, slots=True)
+class DormantParameters:
+    """Parameters of the dormant account.
+
+    Attributes
+    ----------
+    quiet : int
+        Seconds without any payment; a young ledger cannot ask for the usual half year.
+    window : int
+        Seconds after waking that are looked at.
+    min_payments : int
+        Least number of large payments in it.
+    material : float
+        Share of a currency's payments, the largest, that count as large.
+    """
+
+    quiet: int = 30 * 86_400
+    window: int = 7 * 86_400
+    min_payments: int = 3
+    material: float = 0.3
+
+
+def _burst_parameters() -> FanDetectorParameters:
+    return FanDetectorParameters(fan=FanParameters(window=3 * 3_600, min_size=4))
+
+
+def _find_bursts(context: Context, parameters: FanDetectorParameters) -> Found:
+    graph = context.graph
+    hits = fans(context, parameters, inward=True)
+    strong = [c for c in hits.candidates if c.strength > 0]
+    strong.sort(key=lambda c: c.edges.tolist())
+    joined: list[list[Candidate]] = []
+    until = 0
+    for hit in strong:
+        begin, end = int(graph.t_low[hit.edges].min()), int(graph.t_high[hit.edges].max())
+        if joined and begin < until:
+            joined[-1].append(hit)
+        else:
+            joined.append([hit])
+            until = end
+        until = max(until, end) if begin < until else end
+    found = []
+    for group in joined:
+        edges = np.unique(np.concatenate([c.edges for c in group]))
+        found.append(
+            Candidate(
+                edges=edges,
+                strength=sum(c.strength for c in group),
+                certain=all(c.certain for c in group),
+                truncated=any(c.truncated for c in group),
+                anchor=group[0].anchor,
+                details={"receivers": len(group), "payers": len(np.unique(graph.src[edges]))},
+            )
+        )
+    return Found(found, hits.cut)
+
+
+def _find_dormant(context: Context, parameters: DormantParameters) -> Found:
+    graph = context.graph
+    large = material(graph, parameters.material)
+    places = np.log10(max(graph.accounts, 1))
+    end = np.concatenate((graph.src, graph.dst))
+    edge = np.tile(np.arange(graph.edges), 2)
+    order = np.lexsort((edge, end))
+    end, edge = end[order], edge[order]
+    if not len(end):
+        return Found([])
+    same = end[1:] == end[:-1]
+    wakes = np.flatnonzero(same & (graph.t_low[edge[1:]] - graph.t_high[edge[:-1]] >= parameters.quiet)) + 1
+    first = np.searchsorted(end, np.arange(graph.accounts), "left")
+    last = np.searchsorted(end, np.arange(graph.accounts), "right")
+    found = []
+    for at in wakes.tolist():
+        account = int(end[at])
+        if graph.desk[account]:
+            continue
+        own = np.unique(edge[at : last[account]])
+        woken = int(graph.t_low[own[0]])
+        inside = own[graph.t_low[own] - woken <= parameters.window]
+        evidence = inside[large[inside]].astype(np.int32)
+        if len(evidence) < parameters.min_payments:
+            continue
+        before = int(large[edge[first[account] : at]].sum())
+        slept = woken - int(graph.t_high[edge[at - 1]])
+        since = max(woken - int(graph.t_low[edge[first[account]]]), slept)
+        expected = (before + 0.5) * parameters.window / since
+        found.append(
+            Candidate(
+                edges=evidence,
+                strength=float(at_least(len(evidence), expected) - places),
+                certain=True,
+                anchor=account,
+                details={"days_quiet": slept // 86_400},
+            )
+        )
+    return Found(found)
+
+
+def _lead_burst(graph: TemporalGraph, candidate: Candidate) -> str:
+    payers, receivers = candidate.details["payers"], candidate.details["receivers"]
+    return (
+        f"{plural(payers, 'account')} at once paid {plural(receivers, 'account')} without a standing relation"
+    )
+
+
+def _lead_dormant(graph: TemporalGraph, candidate: Candidate) -> str:
+    days = plural(candidate.details["days_quiet"], "day")
+    return f"An account that was quiet for {days} woke and moved large sums"
+
+
+BURST = Detector("burst", "1", "burst", _burst_parameters(), _find_bursts, _lead_burst)
+DORMANT = Detector("dormant_woken", "1", "dormant_woken", DormantParameters(), _find_dormant, _lead_dormant)
