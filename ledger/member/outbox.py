@@ -63,7 +63,7 @@ class Outbox:
     def __init__(self, vault: Vault, keys: MemberKeys, gateway: Gateway) -> None:
         self._vault = vault
         self._keys = keys
-        self._gateway = gateway
+        self.gateway = gateway
         self.account = Account.from_key(keys.account).address
         self.member = require_active(gateway.member(self.account))
 
@@ -107,7 +107,7 @@ class Outbox:
         progress : callable, optional
             Called with (stage, done, total).
         """
-        gateway, vault = self._gateway, self._vault
+        gateway, vault = self.gateway, self._vault
         policy = Policy.from_document(gateway.active_policy())
         epoch = gateway.epoch().number
         members = [m for m in gateway.members() if m.status != "revoked"]
@@ -164,7 +164,7 @@ class Outbox:
         size = ROW.itemsize
         leaves = [merkle.leaf_hash(packed[i : i + size]) for i in range(0, len(packed), size)]
         sequence, previous, nonce = self._next_place()
-        deployment = self._gateway.deployment
+        deployment = self.gateway.deployment
         header = BatchHeader(
             chain_id=deployment.chain_id,
             contract=deployment.address("BatchLedger"),
@@ -182,7 +182,7 @@ class Outbox:
                 f"a batch of {len(rows)} rows takes {len(payload)} bytes, {MAX_PAYLOAD} are allowed",
                 next_step="Use fewer rows per batch.",
             )
-        signed = self._gateway.sign(
+        signed = self.gateway.sign(
             self._keys.account,
             "BatchLedger",
             "post",
@@ -227,7 +227,7 @@ class Outbox:
         ).fetchone()
         if last is not None and last[3] is None:
             return last[0] + 1, last[1], last[2] + 1
-        nonce = self._gateway.next_nonce(self.account)
+        nonce = self.gateway.next_nonce(self.account)
         return (0, GENESIS_HASH, nonce) if last is None else (last[0] + 1, last[1], nonce)
 
     def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
@@ -240,7 +240,7 @@ class Outbox:
         ChainError
             When a batch is not mined in time; run the same command again.
         """
-        return Sender(self._vault, self._keys, self._gateway).post(wait=wait, progress=progress)
+        return Sender(self._vault, self._keys, self.gateway).post(wait=wait, progress=progress)
 
 
 _TRANSACTION_ID: Final = FIELDS.index("transaction_id")

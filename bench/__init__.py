@@ -1,0 +1,5 @@
+"""Measurements, never tests: ratios side by side in one run, repeated, with the machine named.
+
+Run them with ``make bench``. `ledger_path` measures every stage from file to flags; `baseline` is one row per
+Ethereum transaction on the same chain in the same run; `report` prints the table.
+"""

@@ -1,0 +1,184 @@
+"""Every stage of the path, from a bank's file to flags, on a small simulated consortium and a real chain."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+from anomaly.scan import scan
+from anomaly.simulation import simulate, write
+from anomaly.tables import load_mirror
+from bench.report import Results
+from cli.consortium import admit, connect
+from cli.consortium_commands import establish
+from cli.desk import check_transfers
+from cli.local import ensure_chain
+from cli.output import Settings
+from compliance.rulebook import model_ruleset
+from ledger.encoding.keyholder import LocalKeyHolder
+from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.gateway import Gateway
+from ledger.home import Home
+from ledger.member.intake import open_source
+from ledger.member.keys import MemberKeys
+from ledger.member.outbox import Outbox
+from ledger.member.quarantine import take_in
+from ledger.member.vault import Vault
+from ledger.reader import desk
+from ledger.reader.keys import DeskKeys
+
+__all__ = ["BASELINE", "BATCHED", "measure_baseline", "measure_round", "set_up"]
+
+BASELINE = "one row per transaction: seal and post"
+BATCHED = "batches of 800: seal and post"
+_POST_ONE, _POST_MANY = "one row per transaction: post only", "batches of 800: post only"
+
+
+def set_up(root: Path, transactions: int) -> tuple[Home, list[str], int | None]:
+    """Simulate bank files, start a chain and found a consortium; return home, agents, the chain's process."""
+    home = Home(root)
+    write(simulate(transactions=transactions), root / "banks")
+    url, pid = ensure_chain(home)
+    gateway = establish(Settings(home, None, False), url, model_ruleset())
+    agents = sorted(path.stem for path in (root / "banks" / "members").glob("*.csv"))
+    for agent in [*agents, "BASELINE"]:
+        MemberKeys.generate(agent).save(home.member(agent).keys)
+    admit(home, gateway, [MemberKeys.load(home.member(a).keys) for a in [*agents, "BASELINE"]])
+    return home, agents, pid
+
+
+def measure_round(home: Home, agents: list[str], results: Results, number: int) -> None:
+    """Take every bank's file through the path once, in vaults of this round's own."""
+    gateway = connect(home)
+    folder = home.root / f"round-{number}"
+    start_rows = gateway.log_size()
+    end_to_end = time.perf_counter()
+    rows = _intake(home, agents, folder, results)
+    _pseudonyms(home, gateway, agents, folder, results)
+    _seal_on_two_cores(home, agents, folder, results, rows)
+    sealed_at = time.perf_counter()
+    posted = _post(home, gateway, agents, folder)
+    post_seconds = time.perf_counter() - sealed_at
+    results.add(_POST_MANY, posted, post_seconds)
+    started = time.perf_counter()
+    report = desk.sync(home.desk, gateway, DeskKeys.load(home.desk.keys))
+    results.add("mirror and match", report.counts.rows, time.perf_counter() - started)
+    transfers, position = load_mirror(home.desk.mirror)
+    started = time.perf_counter()
+    scan(transfers, position)
+    results.add("scan (transfers)", transfers.num_rows, time.perf_counter() - started)
+    started = time.perf_counter()
+    check_transfers(gateway, transfers, position)
+    results.add("check (transfers)", transfers.num_rows, time.perf_counter() - started)
+    results.add("end to end, pseudonyms cold", rows, time.perf_counter() - end_to_end)
+    assert gateway.log_size() > start_rows, "nothing was posted"
+
+
+def _vault(folder: Path, agent: str) -> Path:
+    return folder / f"{agent}.sqlite"
+
+
+def _intake(home: Home, agents: list[str], folder: Path, results: Results) -> int:
+    started = time.perf_counter()
+    total = 0
+    for agent in agents:
+        with Vault(_vault(folder, agent)) as vault:
+            source = open_source(home.root / "banks" / "members" / f"{agent}.csv")
+            counts, _ = take_in(vault, source, agent, folder / "quarantine")
+            total += counts.accepted
+    results.add("intake", total, time.perf_counter() - started)
+    return total
+
+
+def _pseudonyms(home: Home, gateway: Gateway, agents: list[str], folder: Path, results: Results) -> None:
+    epoch = gateway.epoch()
+    holder = LocalKeyHolder(home.keyholder(), quota=10**9)
+    pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
+    started = time.perf_counter()
+    asked = 0
+    for agent in agents:
+        with Vault(_vault(folder, agent)) as vault:
+            outbox = Outbox(vault, MemberKeys.load(home.member(agent).keys), gateway)
+            asked += outbox.pseudonymise(pseudonymiser, epoch.number)
+    results.add("pseudonyms, cold (identifiers)", asked, time.perf_counter() - started)
+
+
+def _seal_on_two_cores(home: Home, agents: list[str], folder: Path, results: Results, rows: int) -> None:
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_connect_only, [home] * 2))
+        started = time.perf_counter()
+        sealed = sum(pool.map(seal_vault, [home] * len(agents), agents, [folder] * len(agents)))
+        results.add("encode, commit and seal on two cores", sealed, time.perf_counter() - started)
+    assert sealed == rows, "not every row was sealed"
+
+
+def _connect_only(home: Home) -> None:
+    """Warm a worker: imports and the first connection are no part of sealing."""
+    connect(home)
+
+
+def seal_vault(home: Home, agent: str, folder: Path) -> int:
+    """Seal everything that waits in one vault of a round."""
+    with Vault(_vault(folder, agent)) as vault:
+        outbox = Outbox(vault, MemberKeys.load(home.member(agent).keys), connect(home))
+        _continue_on_chain(vault, outbox)
+        return outbox.seal(closed_before=datetime.now(UTC)).rows
+
+
+def _continue_on_chain(vault: Vault, outbox: Outbox) -> None:
+    """Let a round's fresh vault go on where the member's last round left the chain."""
+    gateway = outbox.gateway
+    sequence, head = gateway.head_of(outbox.account)
+    if sequence:
+        with vault.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO batch (sequence, header, hash, rows, raw, transaction_hash, nonce, "
+                "log_index, block) VALUES (?, '', ?, X'', X'', X'', 0, 0, 0)",
+                (sequence - 1, head),
+            )
+
+
+def _post(home: Home, gateway: Gateway, agents: list[str], folder: Path) -> int:
+    posted = 0
+    for agent in agents:
+        with Vault(_vault(folder, agent)) as vault:
+            Outbox(vault, MemberKeys.load(home.member(agent).keys), gateway).post()
+            posted += vault.count("batch IS NOT NULL")
+    return posted
+
+
+def measure_baseline(home: Home, agents: list[str], results: Results, number: int, rows: int) -> None:
+    """Post the same rows of one bank twice: each in a transaction of its own, and in batches of 800."""
+    gateway = connect(home)
+    agent = agents[0]
+    filled = _vault(home.root / f"round-{number}", agent)
+    for name, rows_per_batch, limit in ((BASELINE, 1, rows), (BATCHED, 800, None)):
+        path = home.root / f"baseline-{number}-{rows_per_batch}.sqlite"
+        _copy_unposted(filled, path, limit)
+        with Vault(path) as vault:
+            outbox = Outbox(vault, MemberKeys.load(home.member(agent).keys), gateway)
+            _continue_on_chain(vault, outbox)
+            started = time.perf_counter()
+            sealed = outbox.seal(closed_before=datetime.now(UTC), rows_per_batch=rows_per_batch).rows
+            sealed_at = time.perf_counter()
+            outbox.post()
+            done = time.perf_counter()
+        results.add(name, sealed, done - started)
+        if rows_per_batch == 1:
+            results.add(_POST_ONE, sealed, done - sealed_at)
+
+
+def _copy_unposted(source: Path, target: Path, limit: int | None) -> None:
+    shutil.copy(source, target)
+    connection = sqlite3.connect(target)
+    connection.execute("UPDATE record SET batch = NULL, row_index = NULL")
+    connection.execute("DELETE FROM batch")
+    if limit is not None:
+        connection.execute("DELETE FROM record WHERE id NOT IN (SELECT id FROM record LIMIT ?)", (limit,))
+    connection.commit()
+    connection.close()
