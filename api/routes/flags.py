@@ -112,7 +112,7 @@ class Flag(BaseModel):
     entities: list[Entity]
     rows: list[Row]
     view: dict[str, Any] = Field(
-        description="The same fields with salts and paths: proof against `flag_id`, format flag-view/1."
+        description="The same fields with what proves them against `flag_id` (`ledger.flag.verify_view`)."
     )
 
 
