@@ -31,6 +31,36 @@ _SAME_LENGTH = str.maketrans(
 )
 #: A text with a longer line keeps one paragraph per line; only others are hard-wrapped.
 _WRAP_AT = 200
+_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]{0,11})(?:\s[^<>]{0,500})?/?>")
+_SCRIPT = re.compile(r"<(script|style)\b[^>]{0,500}>.{0,200000}?</\1>", re.IGNORECASE | re.DOTALL)
+_BLOCK_TAGS = {
+    "p",
+    "div",
+    "li",
+    "ul",
+    "ol",
+    "br",
+    "tr",
+    "td",
+    "th",
+    "table",
+    "section",
+    "article",
+    "html",
+    "body",
+}
+_BLOCK_TAGS |= {f"h{level}" for level in range(1, 7)}
+_ENTITY = re.compile(r"&(#?[A-Za-z0-9]{2,8});")
+_ENTITIES = {
+    "euro": "€",
+    "pound": "£",
+    "yen": "¥",
+    "amp": "&",
+    "sect": "§",
+    "quot": '"',
+    "rsquo": "'",
+    "mdash": "—",
+}
 _SPACES = re.compile(r"[ \n]+")
 _ENDED = re.compile(r"[.;:,!?—\"')\]]$")
 
@@ -122,7 +152,7 @@ def blocks(text: str, *, starts_item: re.Pattern[str]) -> Iterator[Block]:
     starts_item : pattern
         Matches a (normalised) line that begins a list item or heading and so is never a continuation.
     """
-    flat = text.translate(_SAME_LENGTH)
+    flat = _unmarked(text.translate(_SAME_LENGTH))
     lines = flat.split("\n")
     wrapped = max((len(line) for line in lines if not line.startswith("#")), default=0) <= _WRAP_AT
     pending: list[tuple[int, int]] = []
@@ -146,6 +176,15 @@ def blocks(text: str, *, starts_item: re.Pattern[str]) -> Iterator[Block]:
         pending, indent, apart, blank = [(first, last)], first - start, blank, False
     if pending:
         yield _block(flat, pending, indent, apart)
+
+
+def _unmarked(flat: str) -> str:
+    """Blank out HTML tags, scripts and entities and Markdown emphasis, character for character."""
+    if _TAG.search(flat):
+        flat = _SCRIPT.sub(lambda m: " " * len(m.group()), flat)
+        flat = _TAG.sub(lambda m: ("\n" if m[1].lower() in _BLOCK_TAGS else " ").ljust(len(m.group())), flat)
+        flat = _ENTITY.sub(lambda m: _ENTITIES.get(m[1], " ").ljust(len(m.group())), flat)
+    return flat.replace("**", "  ")
 
 
 def _wraps(flat: str, previous: tuple[int, int], line: str) -> bool:

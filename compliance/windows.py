@@ -159,26 +159,31 @@ _DUTY: Final = frozenset(
 )
 
 
+_LEADS: Final = frozenset(["during", "within", "in", "over", "on", "per", "any", "each", "same", "a", "every", "throughout"])
+_PLURAL: Final = frozenset(
+    ["transactions", "payments", "deposits", "withdrawals", "purchases", "operations", "transfers", "disbursements", "cheques"]
+)
+
+
+def _several(passage: Passage, atom: Atom, within: tuple[int, int]) -> bool:
+    """Say whether a sentence adds up several transactions, so that "within" can be about them."""
+    if atom.duration is not None and atom.duration.value == 1 and atom.duration.unit == "day":
+        return True
+    if any(cue.first < atom.first for cue in passage.of("C_AGGREGATED", within=within)):
+        return True
+    near = passage.words[max(0, atom.start - 8) : atom.start]
+    return bool(_PLURAL & set(near))
+
+
 def _counts(passage: Passage, atom: Atom, within: tuple[int, int]) -> bool:
     """Say whether a period counts transactions ("made within 24 hours"), not the time for a duty."""
     if atom.duration is not None and atom.duration.calendar == "consecutive":
         return True
     words = passage.words
     lead = words[max(0, atom.start - 4) : atom.start]
-    if not {
-        "during",
-        "within",
-        "in",
-        "over",
-        "on",
-        "per",
-        "any",
-        "each",
-        "same",
-        "a",
-        "every",
-        "throughout",
-    } & (set(lead) | set(words[atom.start : atom.end])):
+    if not _LEADS & (set(lead) | set(words[atom.start : atom.end])):
+        return False
+    if "within" in lead and atom.duration is not None and not _several(passage, atom, within):
         return False
     for place in range(atom.start - 1, -1, -1):
         if passage.starts[place] < within[0]:

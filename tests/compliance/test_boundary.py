@@ -129,7 +129,7 @@ def test_exempt_transfers_trip_nothing_and_are_counted():
 
 def test_other_currencies_are_not_converted_without_a_rate():
     rules = ruleset(
-        "Banks shall report a cash transaction of EUR 10 000 or more, or the equivalent in national currency.",
+        "Banks shall report a cash transaction of EUR 10 000 or more, or the equivalent in national currency.",  # noqa: E501
         "EU",
     )
     found = run_with_summary(rules, transfers([{"amount": 9_000_000, "currency": 756}]))

@@ -17,7 +17,7 @@ from ledger.schema import Flags
 
 DAY = (
     "9 Several currency transactions shall be treated as a single transaction if the bank has knowledge that "
-    "they are by or on behalf of any person and result in either cash in or cash out totaling more than $10,000 "
+    "they are by or on behalf of any person and result in either cash in or cash out totaling more than $10,000 "  # noqa: E501
     "during any one business day."
 )
 HOURS = (
