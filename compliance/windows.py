@@ -159,9 +159,21 @@ _DUTY: Final = frozenset(
 )
 
 
-_LEADS: Final = frozenset(["during", "within", "in", "over", "on", "per", "any", "each", "same", "a", "every", "throughout"])
+_LEADS: Final = frozenset(
+    ["during", "within", "in", "over", "on", "per", "any", "each", "same", "a", "every", "throughout"]
+)
 _PLURAL: Final = frozenset(
-    ["transactions", "payments", "deposits", "withdrawals", "purchases", "operations", "transfers", "disbursements", "cheques"]
+    [
+        "transactions",
+        "payments",
+        "deposits",
+        "withdrawals",
+        "purchases",
+        "operations",
+        "transfers",
+        "disbursements",
+        "cheques",
+    ]
 )
 
 
