@@ -58,10 +58,10 @@ def _views(graph: TemporalGraph, passing: npt.NDArray[np.bool_]) -> list[_View]:
 
     "By or on behalf of any person" (31 CFR 1010.313): where somebody acts for another, it is the other's.
     """
-    nobody = len(graph.parties)
 
     def owner(behalf: Edges, party: Edges, account: Edges) -> npt.NDArray[np.int64]:
-        return np.where(behalf >= 0, behalf, np.where(party >= 0, party, nobody + account.astype(np.int64)))
+        # a payment on us tells one party only; what other payments tell of the account stands in
+        return np.where(behalf >= 0, behalf, np.where(party >= 0, party, graph.owner[account]))
 
     into = owner(graph.dst_behalf, graph.dst_party, graph.dst)
     out = owner(graph.src_behalf, graph.src_party, graph.src)
