@@ -126,7 +126,7 @@ def create_app(
     """
     holder = LocalKeyHolder(home, quota=quota, clock=clock)
     seen = _SeenRequests(clock)
-    app = FastAPI(title="Counterfoil key holder", version="1")
+    app = FastAPI(title="Counterfoil key holder", version="1", docs_url=None, redoc_url=None)
 
     @app.exception_handler(_ProblemError)
     async def problem(_: Request, error: _ProblemError) -> JSONResponse:

@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from anomaly.scan import scan
-from anomaly.simulation import simulate, write
-from anomaly.tables import read_file
 from cli.output import emit, progress, say, settings, show_table
 from ledger.errors import InputError
 from ledger.flag import Position
@@ -27,6 +24,8 @@ def simulate_command(
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 7,
 ) -> None:
     """Write a synthetic consortium with planted laundering: one CSV per bank, the truth apart."""
+    from anomaly.simulation import simulate, write
+
     options = settings(context)
     summary = write(
         simulate(banks=banks, transactions=transactions, accounts=accounts, days=days, seed=seed), out
@@ -47,6 +46,9 @@ def scan_command(
     rows: Annotated[int | None, typer.Option(help="Read only the first so many rows.")] = None,
 ) -> None:
     """Run the detectors on a plain file, without a ledger."""
+    from anomaly.scan import scan
+    from anomaly.tables import read_file
+
     options = settings(context)
     if not file.is_file():
         raise InputError("there is no such file", where=str(file))

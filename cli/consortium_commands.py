@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from cli.consortium import activate_rules, connect, found, open_epoch, publish_policy
 from cli.local import chain_url
 from cli.output import Settings, emit, say, settings, show_table
-from compliance.ruleset import RuleSet, cuts
 from ledger.encoding.keyholder import create_epoch, epochs
 from ledger.encoding.policy import Policy
 from ledger.gateway import Gateway
+
+if TYPE_CHECKING:
+    from compliance.ruleset import RuleSet
 
 __all__ = ["app", "establish"]
 
@@ -24,6 +28,8 @@ def establish(options: Settings, url: str, ruleset: RuleSet, *, epoch: int = 1) 
 
     Steps that are done already are left as they are.
     """
+    from compliance.ruleset import cuts
+
     home = options.home
     gateway = found(home, url)
     holder = home.keyholder()

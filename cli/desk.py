@@ -1,19 +1,17 @@
-"""``counterfoil desk``: the reader node mirrors, scans, checks and serves."""
+"""``counterfoil desk``: the reader node mirrors, scans, checks and serves.
+
+Detectors, rules and the API are imported by the commands that use them: the others answer at once.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pyarrow as pa
 import typer
 
-from anomaly.scan import scan as run_scan
-from anomaly.tables import load_mirror
 from cli.consortium import connect
 from cli.output import emit, progress, say, settings, show_table
-from compliance.check import CheckRun, run_with_summary
-from compliance.ruleset import RuleSet
 from ledger.encoding.policy import Policy
 from ledger.errors import ConfigurationError
 from ledger.flag import Flag, Position
@@ -22,6 +20,11 @@ from ledger.home import Home
 from ledger.reader import desk as rounds
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from compliance.check import CheckRun
 
 __all__ = ["app", "check_transfers", "keep_and_anchor"]
 
@@ -36,6 +39,9 @@ def check_transfers(gateway: Gateway, transfers: pa.Table, position: Position) -
     ConfigurationError
         When no rule set is active.
     """
+    from compliance.check import run_with_summary
+    from compliance.ruleset import RuleSet
+
     active = gateway.active_rule_set()
     if active is None:
         raise ConfigurationError(
@@ -84,6 +90,9 @@ def sync(
 @app.command()
 def scan(context: typer.Context) -> None:
     """Run the detectors over the mirror and anchor their flags."""
+    from anomaly.scan import scan as run_scan
+    from anomaly.tables import load_mirror
+
     options = settings(context)
     gateway = connect(options.home, options.chain)
     transfers, position = load_mirror(options.home.desk.mirror)
@@ -108,6 +117,8 @@ def scan(context: typer.Context) -> None:
 @app.command()
 def check(context: typer.Context) -> None:
     """Run the active rules over the mirror and anchor their findings."""
+    from anomaly.tables import load_mirror
+
     options = settings(context)
     gateway = connect(options.home, options.chain)
     transfers, position = load_mirror(options.home.desk.mirror)
@@ -134,6 +145,8 @@ def token(
     subject: Annotated[str, typer.Argument(help="A member's agent identifier, or a name.")],
 ) -> None:
     """Issue an access token for the API; it is shown once and kept only as a hash."""
+    from api.tokens import issue
+
     roles: dict[str, Literal["member", "officer", "auditor", "operator"]] = {
         "member": "member",
         "officer": "officer",
@@ -142,7 +155,7 @@ def token(
     }
     if role not in roles:
         raise typer.BadParameter(f"{role!r} is none of {', '.join(roles)}")
-    
+
     typer.echo(issue(settings(context).home, roles[role], subject))
 
 
@@ -152,11 +165,8 @@ def serve(
     port: Annotated[int, typer.Option(help="Port on loopback.")] = 8600,
 ) -> None:
     """Serve the desk's API until stopped."""
-    import uvicorn
+    from api.desk import create_app, server
 
-    
     options = settings(context)
-    say(f"The desk answers at http://127.0.0.1:{port}.")
-    uvicorn.run(
-        create_app(options.home, chain=options.chain), host="127.0.0.1", port=port, log_level="warning"
-    )
+    say(f"The desk answers at http://127.0.0.1:{port} (stop with Ctrl-C).")
+    server(create_app(options.home, chain=options.chain), port=port).run()

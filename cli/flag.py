@@ -8,9 +8,6 @@ from typing import Annotated
 
 import typer
 
-from anomaly.evidence import evidence_graph, to_graphml, to_svg
-from anomaly.scan import replay as replay_detector
-from anomaly.tables import load_mirror
 from cli.consortium import connect
 from cli.desk import check_transfers
 from cli.output import Settings, emit, say, settings, show_table
@@ -60,6 +57,9 @@ def show(
     options = settings(context)
     kept = _book(options).find(flag_id)
     if svg or graphml:
+        from anomaly.evidence import evidence_graph, to_graphml, to_svg
+        from anomaly.tables import load_mirror
+
         transfers, _ = load_mirror(options.home.desk.mirror)
         graph = evidence_graph(kept.flag, transfers)
         if svg:
@@ -75,6 +75,9 @@ def show(
 @app.command()
 def replay(context: typer.Context, flag_id: FlagId) -> None:
     """Recompute a flag from the ledger position it names; fails when it does not come out the same."""
+    from anomaly.scan import replay as replay_detector
+    from anomaly.tables import load_mirror
+
     options = settings(context)
     kept = _book(options).find(flag_id)
     transfers, position = load_mirror(options.home.desk.mirror)

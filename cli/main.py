@@ -15,6 +15,7 @@ from cli import analysis, audit, chain, consortium_commands, demo, desk, flag, k
 from cli.output import Settings, say, show_error
 from ledger.errors import CounterfoilError
 from ledger.home import Home
+from localchain.errors import LocalChainError
 
 __all__ = ["app", "main"]
 
@@ -68,6 +69,9 @@ def main() -> None:
     except CounterfoilError as error:
         show_error(error)
         sys.exit(error.exit_code)
+    except LocalChainError as error:
+        show_error(CounterfoilError(error.what, next_step=error.next_step))
+        sys.exit(2)
     except KeyboardInterrupt:
         say("Stopped. Run the same command again to go on: nothing acknowledged is lost.")
         sys.exit(130)

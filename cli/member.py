@@ -26,6 +26,8 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Post transactions, hand out proofs, read flags.", no_args_is_help=True)
 
+_REQUIRED = [name for name in FIELDS if name not in OPTIONAL_FIELDS]
+
 Agent = Annotated[
     str, typer.Option("--member", "-m", envvar="COUNTERFOIL_MEMBER", help="Agent identifier (BIC).")
 ]
@@ -55,9 +57,7 @@ def init(
     emit(options, value, lambda: show_table("Public keys", ["", "value"], value.items()))
 
 
-@app.command(
-    epilog=f"Columns: {', '.join(FIELDS)}. Required: {', '.join(f for f in FIELDS if f not in OPTIONAL_FIELDS)}."
-)
+@app.command(epilog=f"Columns: {', '.join(FIELDS)}. All but {', '.join(_REQUIRED)} may be missing.")
 def post(
     context: typer.Context,
     agent: Agent,

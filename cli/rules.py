@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.consortium import activate_rules, connect, publish_policy
 from cli.output import emit, say, settings, show_table
-from compliance.extract import extract_file
-from compliance.model import RuleDocument, dumps
-from compliance.ruleset import build, cuts
+
+if TYPE_CHECKING:
+    from compliance.model import RuleDocument
 
 __all__ = ["app"]
 
@@ -32,6 +32,9 @@ def extract(
     format: Annotated[str, typer.Option(help="table or json")] = "table",
 ) -> None:
     """Extract rules, each field with the words it was read from; what cannot be decided needs review."""
+    from compliance.extract import extract_file
+    from compliance.model import dumps
+
     options = settings(context)
     documents = [extract_file(path, jurisdiction) for path in files]
     if options.json or format == "json":
@@ -48,6 +51,9 @@ def approve(context: typer.Context, files: Files, jurisdiction: Jurisdiction = N
     The encoding policy is cut anew at their thresholds, for rows to come. Needs the officers' keys on this
     machine.
     """
+    from compliance.extract import extract_file
+    from compliance.ruleset import build, cuts
+
     options = settings(context)
     texts = [path.read_text("utf-8") for path in files]
     documents = [extract_file(path, jurisdiction) for path in files]

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, cast
 import requests
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_typing import BlockNumber, HexStr
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_LIMIT_EXCEEDED: Final = -32_005
 
 _STATUS: Final = ("none", "active", "suspended", "revoked")
 _STANDING: Final = {
@@ -150,6 +153,10 @@ class SignedTransaction:
     raw: bytes
     hash: bytes
     nonce: int
+
+
+class _AnswerTooLargeError(ChainError):
+    """Raised when a node finds the answer to a query too large (EIP-1474, limit exceeded)."""
 
 
 class Gateway:
@@ -381,19 +388,11 @@ class Gateway:
         self, contract: str, names: Sequence[str], first: int | None = None, last: int | None = None
     ) -> Iterator[tuple[str, dict[str, Any], Any]]:
         source = self._contracts[contract]
-        decoders = {
-            bytes(HexBytes(source.events[name]().topic)): (name, source.events[name]()) for name in names
-        }
-        with self._speaking():
-            entries = self._web3.eth.get_logs(
-                {
-                    "address": source.address,
-                    "fromBlock": self.deployment.block if first is None else first,
-                    "toBlock": "latest" if last is None else last,
-                    "topics": [["0x" + topic.hex() for topic in decoders]],
-                }
-            )
-        for entry in entries:
+        events = {name: source.events[name]() for name in names}
+        decoders = {bytes(HexBytes(event.topic)): (name, event) for name, event in events.items()}
+        begin = self.deployment.block if first is None else first
+        end = self.height() if last is None else last
+        for entry in self._logs(source.address, list(decoders), begin, end):
             name, decoder = decoders[bytes(entry["topics"][0])]
             try:
                 args = decoder.process_log(entry)["args"]
@@ -404,6 +403,27 @@ class Gateway:
                     next_step="The node may be answering wrongly; try another endpoint.",
                 ) from error
             yield name, dict(args), entry
+
+    def _logs(self, address: Any, topics: Sequence[bytes], first: int, last: int) -> Iterator[Any]:
+        """Yield log entries of a block range, in halves where a node finds the answer too large."""
+        try:
+            with self._speaking():
+                found = self._web3.eth.get_logs(
+                    {
+                        "address": address,
+                        "fromBlock": cast(BlockNumber, first),
+                        "toBlock": cast(BlockNumber, last),
+                        "topics": [[HexStr("0x" + topic.hex()) for topic in topics]],
+                    }
+                )
+        except _AnswerTooLargeError:
+            if first >= last:
+                raise
+            middle = (first + last) // 2
+            yield from self._logs(address, topics, first, middle)
+            yield from self._logs(address, topics, middle + 1, last)
+            return
+        yield from found
 
     # -- writing ----------------------------------------------------------------------------------------
 
@@ -585,7 +605,11 @@ class Gateway:
                 where=self.url,
                 next_step="Check --chain, or --home if you meant another consortium.",
             ) from error
-        except (Web3RPCError, Web3Exception, requests.exceptions.RequestException, ValueError) as error:
+        except Web3RPCError as error:
+            refusal = (error.rpc_response or {}).get("error", {})
+            kind = _AnswerTooLargeError if refusal.get("code") == _LIMIT_EXCEEDED else ChainError
+            raise kind(f"the node answered with an error: {error}", where=self.url) from error
+        except (Web3Exception, requests.exceptions.RequestException, ValueError) as error:
             raise ChainError(f"the node answered with an error: {error}", where=self.url) from error
 
 

@@ -81,7 +81,6 @@ def _transactions(frame: pd.DataFrame) -> pd.DataFrame:
     places = currency.map(CURRENCY_EXPONENT).fillna(2).astype(int)
     amounts = [f"{a:.{p}f}" for a, p in zip(frame["amount"].astype(float), places, strict=True)]
     kind = frame.get("tx_type", pd.Series("", index=frame.index)).astype(str).str.upper()
-    cash = kind.map(_CASH)
     times = pd.to_datetime(frame["timestamp"], utc=True)
     table = pd.DataFrame(
         {
@@ -94,11 +93,9 @@ def _transactions(frame: pd.DataFrame) -> pd.DataFrame:
             "creditor_account": frame["dst"].astype(str),
             "amount": amounts,
             "currency": currency,
-            "channel": [
-                "cash" if isinstance(c, str) or k == "CASH" else "" for c, k in zip(cash, kind, strict=True)
-            ],
-            "cash_in": ["true" if c == "cash_in" else "false" for c in cash],
-            "cash_out": ["true" if c == "cash_out" else "false" for c in cash],
+            "channel": ["cash" if k in _CASH or k == "CASH" else "" for k in kind],
+            "cash_in": ["true" if _CASH.get(k) == "cash_in" else "false" for k in kind],
+            "cash_out": ["true" if _CASH.get(k) == "cash_out" else "false" for k in kind],
         }
     )
     return table.set_index(frame.index)
