@@ -1,0 +1,275 @@
+"""Matching against a plain reference: every row in one transfer, every state, every field of a conflict."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.reader.matching import MatchRules, match, match_segments, states
+from ledger.schema import NOT_A_MEMBER, SEGMENT, TRANSFER, Conflict, Flags, MatchState, Side
+from ledger.segment import load, write_table
+
+HOUR, DAY = 3_600, 86_400
+RULES = MatchRules(tolerance=2 * HOUR, deadline=3 * DAY, as_of=100 * DAY)
+
+Half = dict[str, Any]
+
+
+def half(index: int, **changes: Any) -> Half:
+    made: Half = {
+        "member": 1, "sequence": 0, "row_index": index, "log_index": 0, "block": 1, "version": 1,
+        "side": int(Side.DEBIT), "channel": 2, "flags": 0, "party_type": 1, "lag_class": 1,
+        "debtor_agent": 1, "creditor_agent": 2, "currency": 978, "debtor_country": 276,
+        "creditor_country": 250,
+        "amount_band": 1, "business_date": 1, "time_bucket": 1,
+        "debtor_account": b"d" * 16, "creditor_account": b"c" * 16, "party": b"p" * 16,
+        "on_behalf_of": bytes(16), "match_token": b"t" * 16, "record_root": bytes([index % 256]) * 32,
+        "amount_low": 100, "amount_high": 199, "time_low": 50 * DAY, "time_high": 50 * DAY + HOUR,
+    }  # fmt: skip
+    return made | changes
+
+
+def credit(index: int, **changes: Any) -> Half:
+    return half(index, **({"member": 2, "side": int(Side.CREDIT), "party": b"q" * 16} | changes))
+
+
+def table(halves: Sequence[Half]) -> pa.Table:
+    return pa.Table.from_pylist(list(halves), schema=SEGMENT)
+
+
+def one(*halves: Half, rules: MatchRules = RULES) -> dict[str, Any]:
+    (transfer,) = match(table(halves), rules).to_pylist()
+    return dict(transfer)
+
+
+# a reference that says the same in plain Python
+
+
+def order(row: Half) -> tuple[Any, ...]:
+    return tuple(row[n] for n in ("time_low", "amount_low", "member", "sequence", "row_index"))
+
+
+def nobody(value: bytes | None) -> bytes | None:
+    return None if value == bytes(16) else value
+
+
+def reference(halves: Sequence[Half], rules: MatchRules) -> list[tuple[Any, ...]]:
+    piles: dict[bytes, dict[int, list[Half]]] = defaultdict(lambda: defaultdict(list))
+    for row in sorted(halves, key=order):
+        piles[row["match_token"]][row["side"]].append(row)
+    found = []
+    for sides in piles.values():
+        debits, credits = sides[Side.DEBIT], sides[Side.CREDIT]
+        found += [judge(row, None, rules) for row in sides[Side.ON_US]]
+        paired = min(len(debits), len(credits))
+        found += [judge(d, c, rules) for d, c in zip(debits[:paired], credits[:paired], strict=True)]
+        found += [judge(d, None, rules) for d in debits[paired:]]
+        found += [judge(None, c, rules) for c in credits[paired:]]
+    return sorted(found, key=repr)
+
+
+def judge(d: Half | None, c: Half | None, rules: MatchRules) -> tuple[Any, ...]:
+    known = d or c
+    assert known is not None
+    conflict = Conflict(0)
+    low, high = known["amount_low"], known["amount_high"]
+    since, until = known["time_low"], known["time_high"]
+    if d and c:
+        if (d["debtor_agent"], d["creditor_agent"]) != (c["debtor_agent"], c["creditor_agent"]):
+            conflict |= Conflict.AGENTS
+        for name in ("debtor_account", "creditor_account", "currency"):
+            if d[name] != c[name]:
+                conflict |= Conflict[name.upper()]
+        shared = max(d["amount_low"], c["amount_low"]), min(d["amount_high"], c["amount_high"])
+        if shared[0] > shared[1]:
+            conflict |= Conflict.AMOUNT
+        elif d["currency"] == c["currency"]:
+            low, high = shared
+        both = max(d["time_low"], c["time_low"]), min(d["time_high"], c["time_high"])
+        if both[0] - both[1] > rules.tolerance:
+            conflict |= Conflict.TIME
+        if both[0] < both[1]:
+            since, until = both
+    if d and d["side"] == Side.ON_US:
+        state = MatchState.ON_US
+    elif d and c:
+        state = MatchState.CONFLICT if conflict else MatchState.MATCHED
+    elif NOT_A_MEMBER in (known["debtor_agent"], known["creditor_agent"]):
+        state = MatchState.COUNTERPARTY_NOT_MEMBER
+    elif rules.as_of - known["time_high"] > rules.deadline:
+        state = MatchState.UNMATCHED
+    else:
+        state = MatchState.WAITING
+    deposit = bool(d and d["side"] == Side.ON_US and d["flags"] & Flags.CASH_IN)
+    owner, other = (None, d) if deposit else (d, c)
+    return (
+        int(state), int(conflict), low, high, since, until,
+        nobody(owner["party"]) if owner else None, nobody(other["party"]) if other else None,
+        (d["flags"] if d else 0) | (c["flags"] if c else 0), d["lag_class"] if d else 0,
+        *place(d), *place(c),
+    )  # fmt: skip
+
+
+def place(row: Half | None) -> tuple[int, int, int]:
+    return (row["member"], row["sequence"], row["row_index"]) if row else (-1, -1, -1)
+
+
+COMPARED = (
+    "state", "conflict", "amount_low", "amount_high", "time_low", "time_high", "debtor_party",
+    "creditor_party", "flags", "lag_class", "debit_member", "debit_sequence", "debit_index", "credit_member",
+    "credit_sequence", "credit_index",
+)  # fmt: skip
+
+
+@st.composite
+def halves(draw: Any) -> list[Half]:
+    """Few tokens, accounts, amounts and times, so that halves meet, agree, differ and repeat."""
+    made = []
+    for index in range(draw(st.integers(0, 14))):
+        side = draw(st.sampled_from([Side.DEBIT, Side.CREDIT, Side.DEBIT, Side.CREDIT, Side.ON_US]))
+        own, other = draw(st.sampled_from([(1, 2), (2, 1), (1, 0), (3, 1)]))
+        agents = {Side.DEBIT: (own, other), Side.CREDIT: (other, own), Side.ON_US: (own, own)}[side]
+        low = draw(st.sampled_from([100, 150, 200, 300]))
+        start = 95 * DAY + HOUR * draw(st.integers(0, 6)) + DAY * draw(st.integers(0, 4))
+        made.append(
+            half(
+                index,
+                member=own,
+                sequence=draw(st.integers(0, 2)),
+                side=int(side),
+                debtor_agent=agents[0],
+                creditor_agent=agents[1],
+                match_token=draw(st.sampled_from([b"t" * 16, b"u" * 16, b"v" * 16])),
+                debtor_account=draw(st.sampled_from([b"d" * 16, b"d" * 16, b"e" * 16])),
+                creditor_account=draw(st.sampled_from([b"c" * 16, b"c" * 16, b"f" * 16])),
+                currency=draw(st.sampled_from([978, 978, 840])),
+                amount_low=low,
+                amount_high=low + draw(st.sampled_from([0, 49, 99])),
+                time_low=start,
+                time_high=start + draw(st.sampled_from([HOUR, DAY])),
+                party=draw(st.sampled_from([b"p" * 16, bytes(16)])),
+                flags=draw(st.integers(0, 31)),
+                lag_class=draw(st.integers(0, 5)),
+            )
+        )
+    return made
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=halves(), tolerance=st.sampled_from([0, HOUR, 6 * HOUR]))
+def test_the_sql_says_what_the_reference_says(rows: list[Half], tolerance: int) -> None:
+    rules = MatchRules(tolerance, deadline=3 * DAY, as_of=100 * DAY)
+    transfers = match(table(rows), rules)
+    assert transfers.schema == TRANSFER
+    found = [tuple(t[name] for name in COMPARED) for t in transfers.to_pylist()]
+    assert sorted(found, key=repr) == reference(rows, rules)
+    seen = Counter(
+        [f[-6:-3] for f in found if f[-6] >= 0] + [f[-3:] for f in found if f[-3] >= 0],
+    )
+    assert seen == Counter((r["member"], r["sequence"], r["row_index"]) for r in rows)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=halves(), random=st.randoms(use_true_random=False))
+def test_the_order_in_which_rows_arrive_changes_nothing(rows: list[Half], random: Any) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert match(table(rows), RULES).equals(match(table(shuffled), RULES))
+
+
+def test_two_halves_that_agree_are_one_matched_transfer_with_both_parties() -> None:
+    transfer = one(half(0), credit(1))
+    assert transfer["state"] == MatchState.MATCHED
+    assert (transfer["debtor_party"], transfer["creditor_party"]) == (b"p" * 16, b"q" * 16)
+    assert (transfer["debit_index"], transfer["credit_index"]) == (0, 1)
+    assert transfer["conflict"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"debtor_agent": 3}, Conflict.AGENTS),
+        ({"debtor_account": b"x" * 16}, Conflict.DEBTOR_ACCOUNT),
+        ({"creditor_account": b"x" * 16}, Conflict.CREDITOR_ACCOUNT),
+        ({"currency": 840}, Conflict.CURRENCY),
+        ({"amount_low": 200, "amount_high": 300}, Conflict.AMOUNT),
+        ({"time_low": 50 * DAY + 4 * HOUR, "time_high": 50 * DAY + 5 * HOUR}, Conflict.TIME),
+        ({"currency": 840, "debtor_account": b"x" * 16}, Conflict.CURRENCY | Conflict.DEBTOR_ACCOUNT),
+    ],
+)
+def test_each_conflict_is_named(change: dict[str, Any], expected: Conflict) -> None:
+    transfer = one(half(0), credit(1, **change))
+    assert (transfer["state"], transfer["conflict"]) == (MatchState.CONFLICT, expected)
+
+
+@pytest.mark.parametrize("change", [{"lag_class": 5}, {"party_type": 2}, {"flags": 16}, {"channel": 1}])
+def test_what_belongs_to_the_owner_alone_is_not_compared(change: dict[str, Any]) -> None:
+    assert one(half(0), credit(1, **change))["state"] == MatchState.MATCHED
+
+
+def test_the_tolerance_is_met_to_the_second() -> None:
+    start = 50 * DAY + HOUR + RULES.tolerance
+    assert one(half(0), credit(1, time_low=start, time_high=start + HOUR))["state"] == MatchState.MATCHED
+    assert one(half(0), credit(1, time_low=start + 1, time_high=start + HOUR))["state"] == MatchState.CONFLICT
+
+
+def test_halves_of_two_policies_narrow_each_other() -> None:
+    transfer = one(half(0, amount_low=100, amount_high=199), credit(1, amount_low=150, amount_high=400))
+    assert transfer["state"] == MatchState.MATCHED
+    assert (transfer["amount_low"], transfer["amount_high"]) == (150, 199)
+
+
+@pytest.mark.parametrize(("age", "state"), [(0, MatchState.WAITING), (1, MatchState.UNMATCHED)])
+@pytest.mark.parametrize("make", [half, credit])
+def test_a_lone_half_waits_until_its_deadline_to_the_second(make: Any, age: int, state: MatchState) -> None:
+    end = RULES.as_of - RULES.deadline - age
+    assert one(make(0, time_low=end - HOUR, time_high=end))["state"] == state
+
+
+@pytest.mark.parametrize("side", [{"creditor_agent": 0}, {"debtor_agent": 0}])
+def test_an_outsiders_half_is_not_waited_for(side: dict[str, int]) -> None:
+    made = half(0, **side) if "creditor_agent" in side else credit(0, **side)
+    assert one(made)["state"] == MatchState.COUNTERPARTY_NOT_MEMBER
+
+
+def test_a_deposit_belongs_to_the_creditor_party() -> None:
+    deposit = one(half(0, side=int(Side.ON_US), creditor_agent=1, flags=int(Flags.CASH_IN)))
+    assert (deposit["debtor_party"], deposit["creditor_party"]) == (None, b"p" * 16)
+    transfer = one(half(0, side=int(Side.ON_US), creditor_agent=1))
+    assert (transfer["debtor_party"], transfer["creditor_party"]) == (b"p" * 16, None)
+
+
+def test_two_payments_under_one_token_pair_in_order_of_time() -> None:
+    later = {"time_low": 60 * DAY, "time_high": 60 * DAY + HOUR}
+    transfers = match(table([half(0, **later), half(1), credit(2), credit(3, **later)]), RULES).to_pylist()
+    assert [(t["state"], t["debit_index"], t["credit_index"]) for t in transfers] == [(2, 1, 2), (2, 0, 3)]
+
+
+def test_one_bank_that_repeats_its_half_leaves_one_over() -> None:
+    transfers = match(table([half(0), half(1), credit(2)]), RULES)
+    assert states(transfers) == {
+        "on_us": 0, "matched": 1, "conflict": 0, "waiting": 0, "unmatched": 1, "counterparty_not_member": 0,
+    }  # fmt: skip
+
+
+def test_no_rows_are_no_transfers(tmp_path: Path) -> None:
+    assert match(table([]), RULES).num_rows == 0
+    assert load(tmp_path, match_segments(tmp_path, (), RULES)).num_rows == 0
+
+
+def test_segments_match_as_their_rows_do(tmp_path: Path) -> None:
+    rows = [half(0), credit(1), half(2, match_token=b"x" * 16)]
+    entries = [
+        write_table(tmp_path / f"rows-{i}.parquet", table([row]), log_from=i, log_to=i + 1)
+        for i, row in enumerate(rows)
+    ]
+    entry = match_segments(tmp_path, tuple(entries), RULES)
+    assert (entry.rows, entry.log_from, entry.log_to) == (2, 0, 3)
+    assert load(tmp_path, entry).equals(match(table(rows), RULES))
