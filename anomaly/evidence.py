@@ -131,26 +131,26 @@ def to_graphml(graph: nx.MultiDiGraph[str]) -> bytes:
 def to_svg(graph: nx.MultiDiGraph[str]) -> str:
     """Draw the graph as an SVG document; the same graph gives the same text."""
     places = _layout(graph)
-    width = max((x for x, _ in places.values()), default=0) + 2 * _MARGIN + 60
-    bottom = max((y for _, y in places.values()), default=0) + _MARGIN
+    drawn, points = _arrows(graph, places)
+    points += [(float(x), float(y)) for x, y in places.values()] or [(0.0, 0.0)]
+    left, top = (int(min(p[i] for p in points)) - _MARGIN for i in (0, 1))
+    width = int(max(p[0] for p in points)) + _MARGIN - left
+    bottom = int(max(p[1] for p in points)) + _MARGIN
     agents = sorted({(data["agent"], data["bank"]) for _, data in graph.nodes(data=True)})
     colour = {
         agent: _OUTSIDE if agent == 0 else _COLOURS[i % len(_COLOURS)] for i, (agent, _) in enumerate(agents)
     }
-    height = bottom + 22 * (len(agents) + 1)
+    height = bottom - top + 22 * (len(agents) + 1)
     title = escape(f"{graph.graph.get('title', '')}: {graph.graph.get('explanation', '')}")
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} {top} {width} {height}" width="{width}" '
         f'height="{height}" font-family="sans-serif" font-size="11" role="img">',
         f"<title>{title}</title>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="#fff"/>',
     ]
-    parallel: dict[tuple[str, str], int] = {}
-    for source, target, data in graph.edges(data=True):
-        number = parallel[source, target] = parallel.get((source, target), 0) + 1
-        parts.append(_arrow(places[source], places[target], number, str(data["amount"])))
+    parts += drawn
     for node, data in graph.nodes(data=True):
         x, y = places[node]
         parts.append(
@@ -161,8 +161,8 @@ def to_svg(graph: nx.MultiDiGraph[str]) -> str:
     for i, (agent, bank) in enumerate(agents):
         y = bottom + 22 * i
         parts.append(
-            f'<rect x="20" y="{y}" width="14" height="14" fill="{colour[agent]}" stroke="#333"/>'
-            f'<text x="42" y="{y + 11}">{escape(bank)}</text>'
+            f'<rect x="{left + 20}" y="{y}" width="14" height="14" fill="{colour[agent]}" stroke="#333"/>'
+            f'<text x="{left + 42}" y="{y + 11}">{escape(bank)}</text>'
         )
     return "\n".join([*parts, "</svg>", ""])
 
@@ -184,7 +184,23 @@ def _layout(graph: nx.MultiDiGraph[str]) -> dict[str, tuple[int, int]]:
     return places
 
 
-def _arrow(source: tuple[int, int], target: tuple[int, int], number: int, label: str) -> str:
+def _arrows(
+    graph: nx.MultiDiGraph[str], places: Mapping[str, tuple[int, int]]
+) -> tuple[list[str], list[tuple[float, float]]]:
+    """Draw every payment; return the parts and the points where their labels stand."""
+    parallel: dict[tuple[str, str], int] = {}
+    parts, points = [], []
+    for source, target, data in graph.edges(data=True):
+        number = parallel[source, target] = parallel.get((source, target), 0) + 1
+        part, point = _arrow(places[source], places[target], number, str(data["amount"]))
+        parts.append(part)
+        points.append(point)
+    return parts, points
+
+
+def _arrow(
+    source: tuple[int, int], target: tuple[int, int], number: int, label: str
+) -> tuple[str, tuple[float, float]]:
     (x1, y1), (x2, y2) = source, target
     if source == target:
         top = y1 - 34 - 12 * number
@@ -199,11 +215,12 @@ def _arrow(source: tuple[int, int], target: tuple[int, int], number: int, label:
         end = f"{x2 - ux * (_RADIUS + 2):.1f} {y2 - uy * (_RADIUS + 2):.1f}"
         path = f"M{start}Q{control_x:.1f} {control_y:.1f} {end}"
         middle_x, middle_y = (x1 + x2) / 2 - uy * bend, (y1 + y2) / 2 + ux * bend
-    return (
+    part = (
         f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
         f'<text x="{middle_x:.1f}" y="{middle_y:.1f}" text-anchor="middle" font-size="9" stroke="#fff" '
         f'stroke-width="3" paint-order="stroke">{escape(label)}</text>'
     )
+    return part, (middle_x, middle_y)
 
 
 def _name(kind: Any, value: int | None) -> str:

@@ -16,6 +16,7 @@ from anomaly.graph import TemporalGraph
 from anomaly.kernels.handover import Handover, HandoverParameters
 
 __all__ = [
+    "FEE",
     "FEW_PEERS",
     "MOST",
     "Baseline",
@@ -30,6 +31,9 @@ Floats = npt.NDArray[np.float64]
 
 #: No single step counts for more than this: one odd payment is not a pattern.
 MOST = 5.0
+
+#: Amounts that differ by no more than this share are equal: somebody took a fee.
+FEE = 0.05
 
 #: Fewer accounts of a kind than this are no standard: all accounts are.
 FEW_PEERS = 30
@@ -153,7 +157,8 @@ def handover_weight(graph: TemporalGraph, handover: Handover, parameters: Handov
     """Return -log10 of the chance that a hand-over is an accident, aligned with `handover.next_edge`.
 
     The chance: the account in the middle sends at its own mean rate; within the time that passed it sends
-    something of an amount that fits. A payment to somebody it pays again and again is ordinary business.
+    something whose amount is as near to what came in, or nearer (bands: as near as they can tell). A payment
+    to somebody it pays again and again is ordinary business.
     """
     first, second = handover.first_edge, handover.next_edge
     if not len(second):
@@ -161,16 +166,12 @@ def handover_weight(graph: TemporalGraph, handover: Handover, parameters: Handov
     begin, end = graph.period
     sends = np.bincount(graph.src[graph.usable], minlength=graph.accounts)[graph.src[second]]
     delay = np.abs(graph.t_low[second] - graph.t_low[first]) + (graph.t_high - graph.t_low)[second]
-    middle = graph.amount[first]
-    width = np.sqrt(np.maximum(graph.amount_high, 1) / np.maximum(graph.amount_low, 1).astype(np.float64))[
-        first
-    ]
-    fits = share_between(
-        graph,
-        graph.currency[second],
-        parameters.keep_low * middle / width,
-        parameters.keep_high * middle * width,
-    )
+    amount = np.log(graph.amount)
+    width = np.log(np.maximum(graph.amount_high, 1) / np.maximum(graph.amount_low, 1).astype(np.float64)) / 2
+    apart = np.abs(amount[second] - amount[first])
+    apart = np.maximum(apart, np.maximum(width[first] + width[second], np.log(1.0 + FEE)))
+    low, high = np.exp(amount[first] - apart), np.exp(amount[first] + apart)
+    fits = share_between(graph, graph.currency[second], low, high)
     expected = sends * np.minimum(delay / max(end - begin, 1), 1.0) * fits
     weight = np.minimum(at_least(np.ones(len(second)), expected), MOST)
     steady = np.maximum(graph.relation_span[first], graph.relation_span[second]) > parameters.window
