@@ -99,7 +99,7 @@ class BatchOpener:
         """
         where = _where(posted)
         try:
-            policy = self._policy(posted.header.policy_hash)
+            policy = self._policy(posted.header.policy_hash, where)
             rows = rows_from_bytes(self._unseal(posted))
             _equal("row count", posted.header.row_count, len(rows), where)
             packed, size = rows.tobytes(), ROW.itemsize
@@ -113,11 +113,11 @@ class BatchOpener:
             raise BatchError(str(error), where=where) from error
         return OpenedBatch(posted, member, policy, rows)
 
-    def _policy(self, policy_hash: bytes) -> Policy:
+    def _policy(self, policy_hash: bytes, where: str) -> Policy:
         if policy_hash not in self._policies:
             document = self._documents.get(policy_hash)
             if document is None:
-                raise BatchError(f"the policy {policy_hash.hex()} is not on the chain")
+                raise BatchError(f"the policy {policy_hash.hex()} is not on the chain", where=where)
             self._policies[policy_hash] = Policy.from_document(document)
         return self._policies[policy_hash]
 
@@ -127,7 +127,7 @@ class BatchOpener:
                 return open_envelope(posted.payload, posted.header.pack(), key)
             except NotAddresseeError:
                 continue
-        raise BatchError("the batch is sealed to none of this reader's keys")
+        raise BatchError("the batch is sealed to none of this reader's keys", where=_where(posted))
 
     def _check_rows(self, rows: npt.NDArray[np.void], member: Member, where: str) -> None:
         own_debit, own_credit = rows["debtor_agent"] == member.code, rows["creditor_agent"] == member.code
