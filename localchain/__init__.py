@@ -7,7 +7,7 @@ chain from outside.
 - `server.py`: HTTP on loopback, start and stop; `home.py`: the folder, its lock, `status`.
 - `rpc.py`: JSON-RPC documents; `methods.py`: what clients may ask; `formats.py`: the JSON shapes.
 - `chain.py`: executes, seals blocks, answers calls; `admission.py`: what is refused, and why.
-- `database.py`: SQLite under py-evm; `index.py`: transactions and logs.
+- `database.py`: SQLite under py-evm; `index.py`: transactions and logs; `borrowing.py`: payloads kept once.
 - `genesis.py`: block 0 and the faucet key.
 - `deploy.py`: the four contracts, on any chain; `faucet.py`: funds accounts.
 - `errors.py`: what can go wrong.

@@ -30,9 +30,15 @@ CREATE TABLE IF NOT EXISTS transactions (
 CREATE TABLE IF NOT EXISTS logs (
     place INTEGER PRIMARY KEY, position INTEGER NOT NULL, hash BLOB NOT NULL,
     address BLOB NOT NULL, topic0 BLOB, topic1 BLOB, topic2 BLOB, topic3 BLOB,
-    size INTEGER NOT NULL, data BLOB NOT NULL);
+    size INTEGER NOT NULL, data BLOB NOT NULL, gap INTEGER NOT NULL DEFAULT 0,
+    borrowed_from INTEGER NOT NULL DEFAULT 0, borrowed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS logs_by_event ON logs (address, topic0);
 """
+
+#: Columns that a chain of an earlier version lacks; their defaults say what its rows mean.
+_ADDED = {
+    "logs": ("gap", "borrowed_from", "borrowed"),
+}
 
 #: Rows for the tables of the index, by the SQL that inserts them.
 Rows = Sequence[tuple[str, Iterable[Sequence[Any]]]]
@@ -54,6 +60,7 @@ class Database(BaseAtomicDB):
         self._pending: dict[bytes, bytes | None] = {}
         self._writer = self._connect(path)
         self._writer.executescript(_SCHEMA)
+        self._add_columns()
         self._reader = self._connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._reader_lock = threading.Lock()
@@ -65,6 +72,15 @@ class Database(BaseAtomicDB):
         # FULL, not NORMAL: an acknowledged block survives a power cut too, not only a killed process.
         connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+    def _add_columns(self) -> None:
+        for table, columns in _ADDED.items():
+            present = {row[1] for row in self._writer.execute(f"PRAGMA table_info({table})")}
+            for column in columns:
+                if column not in present:
+                    self._writer.execute(
+                        f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
+                    )
 
     # ------------------------------------------------------------ what py-evm asks of a database
 

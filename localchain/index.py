@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
+from localchain.borrowing import borrow, restore
 from localchain.database import Database, Rows
 from localchain.errors import TooMuchDataError
 
@@ -18,7 +20,11 @@ _TRANSACTION = (
     "t.block, t.position, t.hash, t.sender, t.contract, t.status, t.gas_used, t.cumulative_gas, t.gas_price, "
     "t.size, t.raw"
 )
-_LOG = "l.place, l.position, l.hash, l.address, l.topic0, l.topic1, l.topic2, l.topic3, l.size, l.data"
+_LOG = (
+    "l.place, l.position, l.hash, l.address, l.topic0, l.topic1, l.topic2, l.topic3, l.size, l.data, l.gap, "
+    "CASE WHEN l.borrowed THEN "
+    "(SELECT substr(t.raw, l.borrowed_from + 1, l.borrowed) FROM transactions t WHERE t.hash = l.hash) END"
+)
 
 #: A log's key is its block number, shifted, plus its index in the block: SQLite keeps an index in key order,
 #: so a block range of one contract's events is read in chain order without a sort.
@@ -154,11 +160,20 @@ def block_rows(
     Rows
         For `Database.commit`.
     """
+    raws = {row.position: row.raw for row in transactions}
     return [
         ("INSERT INTO blocks VALUES (?, ?)", [(number, block_hash)]),
         (f"INSERT INTO transactions VALUES ({_marks(11)})", [astuple(row) for row in transactions]),
-        (f"INSERT INTO logs VALUES ({_marks(10)})", [astuple(row) for row in logs]),
+        (
+            f"INSERT INTO logs VALUES ({_marks(13)})",
+            [(*astuple(log)[:-1], *astuple(borrow(log.data, raws.get(log.position, b"")))) for log in logs],
+        ),
     ]
+
+
+def _log(row: tuple[Any, ...]) -> LogRow:
+    *fields, kept, gap, piece = row
+    return LogRow(*fields, restore(kept, gap, piece))
 
 
 class Index:
@@ -225,7 +240,7 @@ class Index:
         if position is not None:
             condition, values = f"{condition} AND l.position = ?", [*values, position]
         rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
-        return [LogRow(*row) for row in rows]
+        return [_log(row) for row in rows]
 
     def logs(self, wanted: LogFilter, *, limit: int) -> list[LogRow]:
         """Find logs.
@@ -258,7 +273,7 @@ class Index:
                 next_step="Ask for fewer blocks at a time",
             )
         rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
-        return [LogRow(*row) for row in rows]
+        return [_log(row) for row in rows]
 
 
 def _condition(wanted: LogFilter) -> tuple[str, list[bytes | int]]:
