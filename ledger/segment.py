@@ -5,8 +5,11 @@ A scan never opens a file that the manifest does not name, and never believes on
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +22,16 @@ from ledger import canonical
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Position
 
-__all__ = ["FileEntry", "Manifest", "SegmentError", "load", "write_atomically", "write_table"]
+__all__ = [
+    "FileEntry",
+    "Manifest",
+    "SegmentError",
+    "check",
+    "load",
+    "write_atomically",
+    "write_batches",
+    "write_table",
+]
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = "counterfoil/mirror/1"
@@ -97,11 +109,22 @@ class Manifest:
 
 def write_table(path: Path, table: pa.Table, *, log_from: int, log_to: int) -> FileEntry:
     """Write a Parquet file durably under its final name and describe it for the manifest."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_statistics=True)
-    data = sink.getvalue().to_pybytes()
-    write_atomically(path, data)
-    return FileEntry(path.name, sha256(data).hexdigest(), table.num_rows, log_from, log_to)
+    return write_batches(path, iter((table,)), table.schema, log_from=log_from, log_to=log_to)
+
+
+def write_batches(
+    path: Path, tables: Iterator[pa.Table], schema: pa.Schema, *, log_from: int, log_to: int
+) -> FileEntry:
+    """Write tables as one Parquet file, holding one of them at a time; see `write_table`."""
+    rows = 0
+    with _replacing(path) as file:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for table in tables:
+                writer.write_table(table)
+                rows += table.num_rows
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(path.name, digest, rows, log_from, log_to)
 
 
 def load(mirror: Path, entry: FileEntry, *, columns: list[str] | None = None) -> pa.Table:
@@ -112,29 +135,49 @@ def load(mirror: Path, entry: FileEntry, *, columns: list[str] | None = None) ->
     SegmentError
         When the file is missing or one byte of it differs from what was written.
     """
+    with _checked(mirror, entry) as file:
+        return pq.read_table(file, columns=columns)
+
+
+def check(mirror: Path, entry: FileEntry) -> None:
+    """Check the bytes of one file of the mirror; raises as `load` does."""
+    with _checked(mirror, entry):
+        pass
+
+
+@contextmanager
+def _checked(mirror: Path, entry: FileEntry) -> Iterator[io.BufferedReader]:
     path = mirror / entry.name
     try:
-        data = path.read_bytes()
+        file = path.open("rb")
     except OSError as error:
         raise SegmentError(f"a segment cannot be read: {error.strerror}", where=str(path)) from error
-    digest = sha256(data).hexdigest()
-    if digest != entry.sha256:
-        raise SegmentError(
-            "a segment's bytes changed after it was written",
-            expected=entry.sha256,
-            got=digest,
-            where=str(path),
-            next_step="Run `counterfoil fsck`; remove the mirror folder and sync again to restore it.",
-        )
-    return pq.read_table(pa.BufferReader(data), columns=columns)
+    with file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != entry.sha256:
+            raise SegmentError(
+                "a segment's bytes changed after it was written",
+                expected=entry.sha256,
+                got=digest,
+                where=str(path),
+                next_step="Run `counterfoil fsck`; remove the mirror folder and sync again to restore it.",
+            )
+        file.seek(0)
+        yield file
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write, flush to disk and rename, so that a crash leaves the old file or the new one."""
+    with _replacing(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def _replacing(path: Path, mode: int = 0o644) -> Iterator[io.BufferedRandom]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(data)
+    with os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode), "wb+") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -18,7 +18,7 @@ from ledger.segment import FileEntry, Manifest, SegmentError, load
 
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
 
-BLOCKS_PER_REQUEST: Final = 64
+BLOCKS_PER_REQUEST: Final = 16
 
 
 class FsckError(VerificationError):

@@ -128,29 +128,37 @@ class Outbox:
         )
         bucket_us = policy.bucket_seconds * 1_000_000
         now_us = int(closed_before.timestamp() * 1_000_000)
-        ids, times = vault.waiting(now_us // bucket_us * bucket_us)
-        ids = _shuffled_within(ids, times // bucket_us)
-        batches = 0
-        for start in range(0, len(ids), rows_per_batch):
-            part = ids[start : start + rows_per_batch].tolist()
-            rows = encoder.pack(
-                [
-                    EncodingInput(
-                        values=held.values,
-                        side=held.side,
-                        time_us=held.time_us,
-                        amount_minor=held.amount_minor,
-                        last_incoming_us=incoming,
-                        seed=vault.seed(held.values[_TRANSACTION_ID] or ""),
-                    )
-                    for held, incoming in vault.records(part)
-                ]
-            )
-            self._seal_batch(part, rows, epoch, policy, recipients)
-            batches += 1
-            if progress:
-                progress("seal", start + len(part), len(ids))
-        return SealCounts(len(ids), batches)
+        closed_us = now_us // bucket_us * bucket_us
+        total = vault.count(f"batch IS NULL AND time_us < {closed_us}")
+        rows = batches = 0
+        while rows < total:
+            ids, times = vault.waiting(closed_us, bucket_us)
+            if not len(ids):
+                break
+            ids = _shuffled_within(ids, times // bucket_us)
+            for start in range(0, len(ids), rows_per_batch):
+                part = ids[start : start + rows_per_batch].tolist()
+                self._seal_batch(part, self._pack(encoder, part), epoch, policy, recipients)
+                rows += len(part)
+                batches += 1
+                if progress:
+                    progress("seal", rows, total)
+        return SealCounts(rows, batches)
+
+    def _pack(self, encoder: RowEncoder, ids: Sequence[int]) -> npt.NDArray[np.void]:
+        return encoder.pack(
+            [
+                EncodingInput(
+                    values=held.values,
+                    side=held.side,
+                    time_us=held.time_us,
+                    amount_minor=held.amount_minor,
+                    last_incoming_us=incoming,
+                    seed=self._vault.seed(held.values[_TRANSACTION_ID] or ""),
+                )
+                for held, incoming in self._vault.records(ids)
+            ]
+        )
 
     def _seal_batch(
         self,

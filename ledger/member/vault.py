@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,15 @@ from ledger.member.intake import Chunk, Quarantined
 from ledger.member.transaction import Transaction
 from ledger.schema import FIELDS, Side
 
-__all__ = ["HeldRecord", "IntakeCounts", "Vault"]
+__all__ = ["HeldRecord", "IntakeCounts", "Pseudonyms", "Vault"]
 
 _FORMAT: Final = 1
+
+#: Records looked at in one go when batches are cut: 16 bytes of memory each.
+WAITING_ROWS: Final = 100_000
+
+#: Pseudonyms kept in memory while rows are encoded: about 200 bytes each.
+CACHED_PSEUDONYMS: Final = 200_000
 
 _TABLES: Final = f"""
 CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), vault_key BLOB NOT NULL);
@@ -204,13 +210,32 @@ class Vault:
             return f"{field}: {value} stands already in {place}"
         return None
 
-    def waiting(self, closed_before_us: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return (ids, microseconds) of the records in no batch yet whose time is before a moment."""
-        cursor = self.connection.execute(
-            "SELECT id, time_us FROM record WHERE batch IS NULL AND time_us < ?", (closed_before_us,)
-        )
-        found = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 2)
+    def waiting(
+        self, closed_before_us: int, bucket_us: int, *, limit: int = WAITING_ROWS
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return (ids, microseconds) of the earliest records in no batch yet, whole time buckets only.
+
+        Parameters
+        ----------
+        closed_before_us : int
+            Only records before this moment.
+        bucket_us : int
+            Length of a bucket.
+        limit : int
+            About how many; a bucket is never cut, so that its rows can be shuffled as a whole.
+        """
+        query = "SELECT id, time_us FROM record WHERE batch IS NULL AND time_us < ? ORDER BY time_us LIMIT ?"
+        found = self._pairs(query, (closed_before_us, limit))
+        if len(found) == limit:
+            end = (int(found[-1, 1]) // bucket_us + 1) * bucket_us
+            query = "SELECT id, time_us FROM record WHERE batch IS NULL AND time_us < ? ORDER BY time_us"
+            found = self._pairs(query, (min(end, closed_before_us),))
         return found[:, 0], found[:, 1]
+
+    def _pairs(self, query: str, values: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        cursor = self.connection.execute(query, values)
+        flat = (number for pair in cursor for number in pair)
+        return np.fromiter(flat, np.int64).reshape(-1, 2)
 
     def identifiers_without_pseudonym(self, epoch: int) -> list[str]:
         """Return the identifiers of waiting records that the epoch has no pseudonym for, sorted."""
@@ -234,10 +259,9 @@ class Vault:
                 ((epoch, identifier, value) for identifier, value in pairs),
             )
 
-    def pseudonyms(self, epoch: int) -> dict[str, bytes]:
-        """Return the epoch's pseudonyms by identifier."""
-        cursor = self.connection.execute("SELECT identifier, value FROM pseudonym WHERE epoch = ?", (epoch,))
-        return dict(cursor.fetchall())
+    def pseudonyms(self, epoch: int, *, cache: int = CACHED_PSEUDONYMS) -> Pseudonyms:
+        """Return the epoch's pseudonyms by identifier, at most `cache` of them in memory at a time."""
+        return Pseudonyms(self.connection, epoch, cache)
 
     def records(self, ids: Sequence[int]) -> list[tuple[HeldRecord, int | None]]:
         """Return records in the order of `ids`, each with its debtor account's last incoming payment.
@@ -278,6 +302,37 @@ class Vault:
     def count(self, condition: str = "1") -> int:
         """Return the number of records that meet one of our own conditions."""
         return int(self.connection.execute(f"SELECT count(*) FROM record WHERE {condition}").fetchone()[0])
+
+
+class Pseudonyms(Mapping[str, bytes]):
+    """The pseudonyms of one epoch, read as they are asked for."""
+
+    def __init__(self, connection: sqlite3.Connection, epoch: int, cache: int) -> None:
+        self._connection = connection
+        self._epoch = epoch
+        self._cache = cache
+        self._known: dict[str, bytes] = {}
+
+    def __getitem__(self, identifier: str) -> bytes:
+        value = self._known.get(identifier)
+        if value is None:
+            row = self._connection.execute(
+                "SELECT value FROM pseudonym WHERE epoch = ? AND identifier = ?", (self._epoch, identifier)
+            ).fetchone()
+            if row is None:
+                raise KeyError(identifier)
+            if len(self._known) >= self._cache:
+                self._known.clear()
+            value = self._known[identifier] = row[0]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        cursor = self._connection.execute("SELECT identifier FROM pseudonym WHERE epoch = ?", (self._epoch,))
+        return (row[0] for row in cursor)
+
+    def __len__(self) -> int:
+        query = "SELECT count(*) FROM pseudonym WHERE epoch = ?"
+        return int(self._connection.execute(query, (self._epoch,)).fetchone()[0])
 
 
 def _held(row: Sequence[Any]) -> HeldRecord:

@@ -7,7 +7,7 @@ accounts are one bank's, its one party is the debtor's, of a cash deposit the cr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,8 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from ledger.schema import NOT_A_MEMBER, SEGMENT, TRANSFER, Conflict, Flags, MatchState, Side
-from ledger.segment import FileEntry, load, write_table
+from ledger.schema import NOT_A_MEMBER, TRANSFER, Conflict, Flags, MatchState, Side
+from ledger.segment import FileEntry, check, write_batches
 
 __all__ = ["MatchRules", "match", "match_segments", "states"]
 
@@ -112,6 +112,10 @@ FROM judged
 ORDER BY time_low, debit_member, debit_sequence, debit_index, credit_member, credit_sequence, credit_index
 """
 
+#: Memory of the join; beyond it, it works on disk.
+MATCH_MEMORY_MB: Final = 512
+
+_BATCH_ROWS: Final = 65_536
 _NOBODY: Final = bytes(16)
 _COLUMNS: Final = [
     "member", "sequence", "row_index", "side", "channel", "flags", "party_type", "lag_class",
@@ -136,28 +140,45 @@ def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
         Schema `ledger.schema.TRANSFER`, ordered by time, then by place on the ledger. Every row stands in
         exactly one transfer. Two payments under one token (banks without UETR) pair in order of time.
     """
-    values: Mapping[str, object] = {
+    with duckdb.connect() as connection:
+        connection.register("source", rows)
+        table = connection.sql(_PAIRS, params=_values(rules)).to_arrow_table()
+    return table.select(TRANSFER.names).cast(TRANSFER)
+
+
+def match_segments(
+    mirror: Path, segments: tuple[FileEntry, ...], rules: MatchRules, *, memory_mb: int = MATCH_MEMORY_MB
+) -> FileEntry:
+    """Match every mirrored row and write the table of transfers beside the segments.
+
+    The table before it stays until `Mirror.publish` has named this one: a scan may be reading it. What does
+    not fit in `memory_mb` is sorted and joined on disk.
+    """
+    log_to = segments[-1].log_to if segments else 0
+    path = mirror / f"transfers-{log_to:09d}-{rules.as_of}.parquet"
+    if not segments:
+        return write_batches(path, iter(()), TRANSFER, log_from=0, log_to=0)
+    for entry in segments:
+        check(mirror, entry)
+    files = [str(mirror / entry.name) for entry in segments]
+    with tempfile.TemporaryDirectory(prefix=".match-", dir=mirror) as spill, duckdb.connect() as connection:
+        connection.execute(f"SET memory_limit = '{memory_mb}MB'")
+        connection.execute(f"SET temp_directory = '{spill}'")
+        connection.execute("SET threads = 2")
+        source = connection.read_parquet(files).project(", ".join(_COLUMNS))
+        source.create_view("source")
+        reader = connection.sql(_PAIRS, params=_values(rules)).to_arrow_reader(_BATCH_ROWS)
+        batches = (pa.Table.from_batches([b]).select(TRANSFER.names).cast(TRANSFER) for b in reader)
+        return write_batches(path, batches, TRANSFER, log_from=0, log_to=log_to)
+
+
+def _values(rules: MatchRules) -> dict[str, object]:
+    return {
         "tolerance": rules.tolerance,
         "deadline": rules.deadline,
         "as_of": rules.as_of,
         "nobody": _NOBODY,
     }
-    with duckdb.connect() as connection:
-        connection.register("source", rows)
-        table = connection.sql(_PAIRS, params=dict(values)).to_arrow_table()
-    return table.select(TRANSFER.names).cast(TRANSFER)
-
-
-def match_segments(mirror: Path, segments: tuple[FileEntry, ...], rules: MatchRules) -> FileEntry:
-    """Match every mirrored row and write the table of transfers beside the segments.
-
-    The table before it stays until `Mirror.publish` has named this one: a scan may be reading it.
-    """
-    tables = [load(mirror, entry, columns=_COLUMNS) for entry in segments]
-    rows = pa.concat_tables(tables) if tables else SEGMENT.empty_table().select(_COLUMNS)
-    log_to = segments[-1].log_to if segments else 0
-    path = mirror / f"transfers-{log_to:09d}-{rules.as_of}.parquet"
-    return write_table(path, match(rows, rules), log_from=0, log_to=log_to)
 
 
 def states(transfers: pa.Table) -> dict[str, int]:

@@ -25,7 +25,7 @@ from ledger.segment import FileEntry, Manifest, SegmentError, write_table
 __all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
 
 #: Blocks fetched in one request; a full block carries a few batches of at most 120 KiB.
-BLOCKS_PER_REQUEST: Final = 64
+BLOCKS_PER_REQUEST: Final = 16
 
 #: Rows gathered before a segment is written, unless the sync ends sooner.
 ROWS_PER_SEGMENT: Final = 100_000
