@@ -172,8 +172,7 @@ def block_rows(
 
 
 def _log(row: tuple[Any, ...]) -> LogRow:
-    *fields, kept, gap, piece = row
-    return LogRow(*fields, restore(kept, gap, piece))
+    return LogRow(*(*row[:-3], restore(*row[-3:])))
 
 
 class Index:
