@@ -1,0 +1,224 @@
+"""fsck: silent on a sound mirror, and each kind of damage is named where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ledger.audit.fsck import FsckError, FsckReport, fsck
+from ledger.errors import ConfigurationError, VerificationError
+from ledger.log import Checkpoint, generate_signing_key, open_checkpoint, sign_checkpoint
+from ledger.reader.keys import CHECKPOINT_KEY_NAME
+from ledger.segment import MANIFEST, Manifest, SegmentError, load, write_table
+from tests.support.consortium import ChainProcess, SmallConsortium, founded
+
+
+@pytest.fixture
+def copied(consortium: SmallConsortium, tmp_path: Path) -> SmallConsortium:
+    return consortium.copy(tmp_path / "home")
+
+
+def run(made: SmallConsortium) -> FsckReport:
+    desk = made.home.desk
+    return fsck(
+        made.gateway,
+        desk.mirror,
+        made.desk_keys.readers.values(),
+        log=desk.log,
+        checkpoint=desk.checkpoint,
+        checkpoint_keys=made.checkpoint_keys,
+    )
+
+
+def flip(path: Path, position: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def segment(made: SmallConsortium, index: int = 0) -> Path:
+    mirror = made.home.desk.mirror
+    return mirror / Manifest.read(mirror).segments[index].name
+
+
+def rewrite(made: SmallConsortium, change: Callable[[Manifest], Manifest]) -> None:
+    """Change the manifest as somebody would who knows the format: digest and all."""
+    mirror = made.home.desk.mirror
+    change(Manifest.read(mirror)).write(mirror)
+
+
+def test_a_sound_mirror_has_no_difference(copied: SmallConsortium) -> None:
+    report = run(copied)
+    assert report.differences == ()
+    assert report.batches == Manifest.read(copied.home.desk.mirror).position.log_size
+    report.raise_if_different()
+
+
+@pytest.mark.parametrize("position", [4, 200, -1])
+def test_a_flipped_byte_of_a_segment_is_named(copied: SmallConsortium, position: int) -> None:
+    path = segment(copied)
+    flip(path, position)
+    report = run(copied)
+    assert [d.where for d in report.differences] == [path.name]
+    assert "bytes changed" in report.differences[0].what
+    with pytest.raises(FsckError, match="the mirror differs from the chain") as caught:
+        report.raise_if_different()
+    assert caught.value.where == path.name
+    assert "desk sync" in str(caught.value.next_step)
+
+
+def test_a_removed_segment_is_named(copied: SmallConsortium) -> None:
+    path = segment(copied)
+    path.unlink()
+    (difference,) = run(copied).differences
+    assert difference.where == path.name
+    assert "cannot be read" in difference.what
+
+
+def test_a_flipped_byte_of_the_transfers_is_named(copied: SmallConsortium) -> None:
+    transfers = Manifest.read(copied.home.desk.mirror).transfers
+    assert transfers is not None
+    flip(copied.home.desk.mirror / transfers.name, 300)
+    (difference,) = run(copied).differences
+    assert difference.where == transfers.name
+
+
+def test_a_segment_rewritten_with_its_hash_in_the_manifest_is_named(copied: SmallConsortium) -> None:
+    """A thorough forger leaves a consistent mirror; the chain still says otherwise."""
+
+    def forge(manifest: Manifest) -> Manifest:
+        entry, *others = manifest.segments
+        table = load(copied.home.desk.mirror, entry)
+        column = table.column("amount_high").to_pylist()
+        column[3] += 1
+        at = table.schema.get_field_index("amount_high")
+        changed = table.set_column(at, "amount_high", pa.array(column, pa.int64()))
+        path = copied.home.desk.mirror / entry.name
+        forged = write_table(path, changed, log_from=entry.log_from, log_to=entry.log_to)
+        return replace(manifest, segments=(forged, *others))
+
+    rewrite(copied, forge)
+    (difference,) = run(copied).differences
+    assert difference.where == segment(copied).name
+    assert "not those that the chain seals" in difference.what
+
+
+def test_a_segment_left_out_of_the_manifest_is_named(copied: SmallConsortium) -> None:
+    rewrite(copied, lambda manifest: replace(manifest, segments=manifest.segments[1:]))
+    differences = run(copied).differences
+    assert differences
+    assert all("the chain has a batch the mirror lacks" in d.what for d in differences)
+
+
+def test_a_segment_that_the_chain_does_not_know_is_named(copied: SmallConsortium) -> None:
+    def invent(manifest: Manifest) -> Manifest:
+        last = manifest.segments[-1]
+        extra = replace(last, name="rows-extra.parquet", log_from=last.log_to, log_to=last.log_to + 1)
+        return replace(manifest, segments=(*manifest.segments, extra))
+
+    rewrite(copied, invent)
+    (difference,) = run(copied).differences
+    assert (difference.where, difference.what) == (
+        "rows-extra.parquet",
+        "the chain has no rows for this segment",
+    )
+
+
+def test_a_changed_manifest_is_named(copied: SmallConsortium) -> None:
+    flip(copied.home.desk.mirror / MANIFEST, 60)
+    with pytest.raises(SegmentError, match="manifest"):
+        run(copied)
+
+
+def test_a_manifest_that_claims_another_log_size_is_named(copied: SmallConsortium) -> None:
+    rewrite(copied, lambda m: replace(m, position=replace(m.position, log_size=m.position.log_size - 1)))
+    (difference,) = run(copied).differences
+    assert difference.where == MANIFEST
+
+
+def test_a_manifest_rolled_back_to_an_older_block_is_named(copied: SmallConsortium) -> None:
+    deployed = copied.gateway.deployment.block
+
+    def roll_back(manifest: Manifest) -> Manifest:
+        old = replace(manifest.position, block=deployed, log_size=0)
+        return replace(manifest, position=old, segments=(), transfers=None)
+
+    rewrite(copied, roll_back)
+    places = {d.where for d in run(copied).differences}
+    assert str(copied.home.desk.checkpoint) in places
+    assert str(copied.home.desk.log) in places
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "longer", "removed"])
+def test_a_changed_log_is_named(copied: SmallConsortium, damage: str) -> None:
+    log = copied.home.desk.log
+    if damage == "flipped":
+        flip(log, 40)
+    elif damage == "removed":
+        log.unlink()
+    else:
+        log.write_bytes(log.read_bytes()[:-32] if damage == "cut" else log.read_bytes() + bytes(32))
+    (difference,) = run(copied).differences
+    assert difference.where == str(log)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "removed", "other key", "other size"])
+def test_a_changed_checkpoint_is_named(copied: SmallConsortium, damage: str) -> None:
+    path = copied.home.desk.checkpoint
+    note = open_checkpoint(path.read_text("utf-8"), copied.checkpoint_keys)
+    key = copied.desk_keys.checkpoint
+    if damage == "flipped":
+        flip(path, 30)
+    elif damage == "removed":
+        path.unlink()
+    elif damage == "other key":
+        path.write_text(sign_checkpoint(note, CHECKPOINT_KEY_NAME, generate_signing_key()[0]), "utf-8")
+    else:
+        lie = Checkpoint(note.origin, note.size - 1, note.root, note.block, note.block_hash)
+        path.write_text(sign_checkpoint(lie, CHECKPOINT_KEY_NAME, key), "utf-8")
+    (difference,) = run(copied).differences
+    assert difference.where == str(path)
+
+
+def test_every_difference_is_listed_and_counted(copied: SmallConsortium) -> None:
+    flip(segment(copied), 100)
+    flip(copied.home.desk.log, 1)
+    copied.home.desk.checkpoint.unlink()
+    report = run(copied)
+    assert len(report.differences) == 3
+    with pytest.raises(FsckError, match=r"\(and 2 more\)"):
+        report.raise_if_different()
+
+
+def test_another_consortiums_mirror_is_refused(
+    copied: SmallConsortium, chain: ChainProcess, tmp_path: Path
+) -> None:
+    other = founded(chain, tmp_path / "other", banks=["OTHERXXX"])
+    with pytest.raises(VerificationError, match="of another consortium"):
+        run(replace(copied, gateway=other.gateway))
+
+
+def test_without_a_mirror_it_says_what_to_do(copied: SmallConsortium) -> None:
+    (copied.home.desk.mirror / MANIFEST).unlink()
+    with pytest.raises(ConfigurationError, match="no mirror yet") as caught:
+        run(copied)
+    assert "desk sync" in str(caught.value.next_step)
+
+
+def test_a_reader_without_its_key_can_read_nothing(copied: SmallConsortium) -> None:
+    desk = copied.home.desk
+    report = fsck(
+        copied.gateway,
+        desk.mirror,
+        [bytes(range(32))],
+        log=desk.log,
+        checkpoint=desk.checkpoint,
+        checkpoint_keys=copied.checkpoint_keys,
+    )
+    assert report.rows == 0
+    assert report.rejected == report.batches
+    assert report.differences

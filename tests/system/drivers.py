@@ -1,0 +1,122 @@
+"""What the crash tests run in processes of their own: a bank that posts and a desk that syncs.
+
+Each can be told to kill itself, with SIGKILL, at its n-th moment of truth: before and after a file is
+flushed or renamed, before a transaction begins, before and after it is committed, before and after the chain
+is sent something. So every gap between two durable steps can be hit, not only the wide ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from cli.consortium import connect
+from ledger.encoding.keyholder import LocalKeyHolder
+from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.errors import CounterfoilError
+from ledger.gateway import Gateway
+from ledger.home import Home
+from ledger.member.intake import open_source
+from ledger.member.keys import MemberKeys
+from ledger.member.outbox import Outbox
+from ledger.member.quarantine import take_in
+from ledger.member.vault import Vault
+from ledger.reader import desk, mirror
+from ledger.reader.keys import DeskKeys
+
+__all__ = ["context", "post", "start", "sync"]
+
+
+def context() -> ForkServerContext:
+    """Return a way to start processes that have everything imported already."""
+    made = get_context("forkserver")
+    made.set_forkserver_preload(["tests.system.drivers"])
+    return made
+
+
+def start(work: Callable[..., None], *arguments: Any, die_at: int | None = None) -> ForkServerProcess:
+    """Start a driver in a process of its own."""
+    process = context().Process(target=_run, args=(work, arguments, die_at), daemon=True)
+    process.start()
+    return process
+
+
+def post(root: Path, bank: str, file: Path, now: datetime, rows_per_batch: int) -> None:
+    """Take a file in, pseudonymise, seal and send, as `counterfoil member post` does."""
+    home = Home(root)
+    keys = MemberKeys.load(home.member(bank).keys)
+    source = open_source(file)
+    with Vault(home.member(bank).vault) as vault:
+        gateway = connect(home)
+        outbox = Outbox(vault, keys, gateway)
+        take_in(vault, source, bank, home.member(bank).quarantine, now=now)
+        epoch = gateway.epoch()
+        holder = LocalKeyHolder(home.keyholder(), quota=10**6)
+        outbox.pseudonymise(Pseudonymiser(holder, epoch.number, epoch.public_key), epoch.number)
+        outbox.seal(closed_before=now, rows_per_batch=rows_per_batch)
+        outbox.post()
+
+
+def sync(root: Path) -> None:
+    """Run the desk's round as `counterfoil desk sync` does, in many small steps."""
+    mirror.BLOCKS_PER_REQUEST, mirror.ROWS_PER_SEGMENT = 1, 10  # type: ignore[misc]
+    home = Home(root)
+    desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys))
+
+
+def _run(work: Callable[..., None], arguments: tuple[Any, ...], die_at: int | None) -> None:
+    if die_at is not None:
+        _arm(die_at)
+    try:
+        work(*arguments)
+    except CounterfoilError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _arm(die_at: int) -> None:
+    moments = itertools.count()
+
+    def tick() -> None:
+        if next(moments) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            tick()
+            answer = original(*args, **kwargs)
+            tick()
+            return answer
+
+        setattr(owner, name, wrapped)
+
+    def inside(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        @contextmanager
+        def wrapped(self: Any) -> Iterator[Any]:
+            tick()
+            with original(self) as connection:
+                yield connection
+                tick()
+            tick()
+
+        setattr(owner, name, wrapped)
+
+    around(os, "fsync")
+    around(Path, "replace")
+    around(Path, "unlink")
+    around(Gateway, "send")
+    inside(Vault, "writing")
+    inside(mirror.Mirror, "_writing")

@@ -1,0 +1,317 @@
+"""kill -9 of the poster, the chain and the mirror, then the same command again: nothing lost, nothing twice.
+
+The short form hits the gaps between two durable steps one by one, and adds a few seeded rounds of random
+kills. The long form, ``COUNTERFOIL_CRASH_ROUNDS=200`` (`make crash`), runs that many random rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import local
+from cli.consortium import connect
+from ledger.audit.fsck import fsck
+from ledger.batch import BatchHeader
+from ledger.home import Home
+from ledger.member.vault import Vault
+from ledger.schema import FIELDS, MatchState
+from ledger.segment import Manifest, load
+from localchain import status
+from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded, run_everything
+from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
+from tests.system.drivers import post, start, sync
+
+pytestmark = pytest.mark.crash
+
+ROUNDS = int(os.environ.get("COUNTERFOIL_CRASH_ROUNDS", "6"))
+#: The short form hits every second gap of the mirror, the long form each.
+STRIDE = 1 if "COUNTERFOIL_CRASH_ROUNDS" in os.environ else 2
+SEED = int(os.environ.get("COUNTERFOIL_CRASH_SEED", "20260302"))
+NOW = datetime.now(UTC)
+
+
+def finish(process: Any) -> int:
+    """Wait for a driver and return its exit code; minus nine when it was killed."""
+    process.join(120)
+    assert process.exitcode is not None, "it hangs"
+    return int(process.exitcode)
+
+
+# every gap of the poster
+
+
+POSTED_ROWS, ROWS_PER_BATCH = 12, 4
+
+
+@pytest.fixture(scope="module")
+def banks(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poster]:
+    names = [f"KILL{n:04d}" for n in range(45)]
+    made = founded(chain, tmp_path_factory.mktemp("kill"), banks=names)
+    return iter([Poster(made, name) for name in names])
+
+
+def test_the_poster_killed_at_each_of_its_steps_posts_every_row_once(banks: Iterator[Poster]) -> None:
+    deaths = 0
+    for bank in banks:
+        home = bank.consortium.home.root
+        start_at = NOW - timedelta(days=2)
+        rows = [
+            row(n, start_at + timedelta(minutes=n), bank.agent, OUTSIDER, bank=bank.agent)
+            for n in range(POSTED_ROWS)
+        ]
+        work = (post, home, bank.agent, write_csv(home / f"{bank.agent}.csv", rows), NOW, ROWS_PER_BATCH)
+        code = finish(start(*work, die_at=deaths))
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        acknowledged = posted_rows(bank)
+        assert finish(start(*work)) == 0
+        assert acknowledged.keys() <= posted_rows(bank).keys()
+        check_posted_once(bank, {r["transaction_id"] for r in rows})
+        deaths += 1
+    else:
+        pytest.fail("more steps than banks")
+    assert deaths >= 25
+
+
+def posted_rows(bank: Poster) -> dict[str, tuple[int, int]]:
+    """Return the place of every row that the vault says is on the chain."""
+    with bank.vault() as vault:
+        cursor = vault.connection.execute(
+            "SELECT transaction_id, batch, row_index FROM record JOIN batch b ON b.sequence = batch "
+            "WHERE b.block IS NOT NULL"
+        )
+        return {key: (batch, index) for key, batch, index in cursor}
+
+
+def check_posted_once(bank: Poster, expected: set[str]) -> None:
+    """Vault and chain agree on every row's one place, and the chain holds nothing else."""
+    places = posted_rows(bank)
+    assert places.keys() == expected
+    on_chain = bank.on_chain()
+    assert sum(posted.header.row_count for posted in on_chain) == len(expected)
+    assert set(places.values()) == {
+        (posted.header.sequence, index) for posted in on_chain for index in range(posted.header.row_count)
+    }
+    with bank.vault() as vault:
+        headers = [json.loads(h) for (h,) in vault.connection.execute("SELECT header FROM batch")]
+    assert [posted.header for posted in on_chain] == [BatchHeader.from_json(h) for h in headers]
+
+
+# every gap of the mirror
+
+
+def test_the_mirror_killed_at_each_of_its_steps_ends_as_if_it_had_not_been(
+    chain: ChainProcess, tmp_path: Path
+) -> None:
+    consortium = founded(chain, tmp_path / "origin")
+    run_everything(consortium, book(NOW, pairs=6), now=NOW)
+
+    def fresh(name: str) -> SmallConsortium:
+        made = consortium.copy(tmp_path / name)
+        for path in sorted(made.home.desk.root.rglob("*"), reverse=True):
+            if path.is_file() and path != made.home.desk.keys:
+                path.unlink()
+        (tmp_path / name / "chain").symlink_to(consortium.home.chain.resolve())
+        return made
+
+    undisturbed = fresh("undisturbed")
+    assert finish(start(sync, undisturbed.home.root)) == 0
+    expected = opened(undisturbed)
+    assert len(Manifest.read(undisturbed.home.desk.mirror).segments) > 2
+    deaths = 0
+    while True:
+        killed = fresh(f"killed-{deaths}")
+        code = finish(start(sync, killed.home.root, die_at=deaths))
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        assert finish(start(sync, killed.home.root)) == 0
+        assert opened(killed) == expected
+        check_fsck(killed)
+        files = {path.name for path in killed.home.desk.mirror.iterdir()}
+        manifest = Manifest.read(killed.home.desk.mirror)
+        assert not [name for name in files if name.endswith(".tmp")]
+        assert {name for name in files if name.startswith("rows-")} == {s.name for s in manifest.segments}
+        deaths += STRIDE
+    assert deaths >= 30
+
+
+def opened(consortium: SmallConsortium) -> tuple[Any, Any, bytes]:
+    """Return the mirror's rows, its transfers and the published log."""
+    folder = consortium.home.desk.mirror
+    manifest = Manifest.read(folder)
+    assert manifest.transfers is not None
+    rows = [r for entry in manifest.segments for r in load(folder, entry).to_pylist()]
+    return rows, load(folder, manifest.transfers).to_pylist(), consortium.home.desk.log.read_bytes()
+
+
+def check_fsck(consortium: SmallConsortium) -> None:
+    desk = consortium.home.desk
+    report = fsck(
+        connect(consortium.home),
+        desk.mirror,
+        consortium.desk_keys.readers.values(),
+        log=desk.log,
+        checkpoint=desk.checkpoint,
+        checkpoint_keys=consortium.checkpoint_keys,
+    )
+    assert report.differences == ()
+    assert report.rejected == 0
+
+
+# random moments, of all three
+
+
+class Machine:
+    """A whole consortium whose processes can be killed: its chain, its posters, its desk."""
+
+    def __init__(self, root: Path, rows: Book) -> None:
+        self.root, self.rows = root, rows
+        url, pid = local.ensure_chain(Home(root))
+        assert pid is not None
+        self.consortium = founded(ChainProcess(url, Home(root).chain, pid), root)
+        self.files = rows.write(root / "files")
+        self.pid = pid
+
+    def kill_chain(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+    def restart_chain(self) -> None:
+        assert not status(self.consortium.home.chain)["running"]
+        _, pid = local.ensure_chain(self.consortium.home)
+        assert pid is not None
+        self.pid = pid
+
+    def work(self, what: str) -> Any:
+        if what == "desk":
+            return start(sync, self.root)
+        return start(post, self.root, what, self.files[what], NOW, 7)
+
+    def acknowledged(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return the places of all rows that a vault was told are on the chain."""
+        gateway = connect(self.consortium.home)
+        self.consortium.gateway = gateway
+        return {
+            (bank, key): place
+            for bank in BANKS
+            for key, place in posted_rows(Poster(self.consortium, bank)).items()
+        }
+
+    def stop(self) -> None:
+        local.stop(self.pid)
+
+
+def test_random_kills_of_poster_chain_and_mirror_leave_the_state_of_an_undisturbed_run(
+    chain: ChainProcess, tmp_path: Path
+) -> None:
+    rows = book(NOW, pairs=90)
+    chance = random.Random(SEED)
+    machine = Machine(tmp_path / "killed", rows)
+    kills = Counter[str]()
+    try:
+        for number in range(ROUNDS):
+            what = (*BANKS, "desk")[number % 4]
+            victim = chance.choice(["process", "process", "chain"])
+            before = machine.acknowledged()
+            process = machine.work(what)
+            time.sleep(chance.uniform(0.01, 0.6))
+            if victim == "chain":
+                machine.kill_chain()
+                assert finish(process) in (0, 2)  # it was done already, or says that the chain is gone
+                machine.restart_chain()
+            else:
+                process.kill()
+                finish(process)
+            kills[f"{victim} during {'post' if what in BANKS else 'sync'}"] += 1
+            assert before.items() <= machine.acknowledged().items()
+        for what in (*BANKS, "desk"):
+            assert finish(machine.work(what)) == 0
+        places = machine.acknowledged()
+        for bank in BANKS:
+            poster = Poster(machine.consortium, bank)
+            check_posted_once(poster, {r["transaction_id"] for r in rows.rows[bank]})
+        assert len(places) == sum(map(len, rows.rows.values()))
+        check_fsck(machine.consortium)
+        disturbed = by_transaction(machine.consortium)
+    finally:
+        machine.stop()
+    calm = founded(chain, tmp_path / "calm")
+    run_everything(calm, rows, now=NOW)
+    assert disturbed == by_transaction(calm)
+    assert Counter(MatchState(state) for state, *_ in disturbed.values()) == Counter(rows.truth.values())
+    assert sum(kills.values()) == ROUNDS
+
+
+def by_transaction(consortium: SmallConsortium) -> dict[str, tuple[Any, ...]]:
+    """Return what the desk knows of each transfer, by the UETR in the banks' vaults."""
+    vaults = {code: consortium.vault(bank) for code, bank in enumerate(consortium.banks, 1)}
+    _, transfers, _ = opened(consortium)
+    found: dict[str, tuple[Any, ...]] = {}
+    for transfer in transfers:
+        uetrs = set()
+        for half in ("debit", "credit"):
+            if transfer[f"{half}_member"] >= 0:
+                vault: Vault = vaults[transfer[f"{half}_member"]]
+                record = vault.record_at(transfer[f"{half}_sequence"], transfer[f"{half}_index"])
+                assert record is not None
+                uetrs.add(record.values[FIELDS.index("uetr")])
+        (uetr,) = uetrs
+        told = ("state", "conflict", "amount_low", "amount_high", "time_low", "time_high", "currency")
+        told += ("flags", "lag_class", "channel", "business_date", "debtor_agent", "creditor_agent")
+        assert uetr not in found
+        found[str(uetr)] = tuple(transfer[name] for name in told)
+    for vault in vaults.values():
+        vault.close()
+    return found
+
+
+# the commands themselves
+
+
+def command(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    line = [sys.executable, "-m", "cli.main", "--home", str(root), "--json", *arguments]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def test_the_commands_killed_and_run_again_lose_nothing(tmp_path: Path) -> None:
+    """`counterfoil member post` and `counterfoil desk sync`, as a person types them."""
+    rows = book(NOW, pairs=20)
+    machine = Machine(tmp_path / "home", rows)
+    chance = random.Random(SEED)
+    try:
+        _, keyholder = local.ensure_keyholder(machine.consortium.home, quota=10**6)
+        bank = BANKS[0]
+        posting = ("member", "post", "--member", bank, str(machine.files[bank]))
+        try:
+            for arguments in (posting, ("desk", "sync")):
+                killed = command(machine.root, *arguments)
+                time.sleep(chance.uniform(0.8, 2.0))
+                killed.kill()
+                killed.communicate()
+                again = command(machine.root, *arguments)
+                out, problem = again.communicate(timeout=120)
+                assert again.returncode == 0, problem.decode()
+                json.loads(out)
+        finally:
+            if keyholder is not None:
+                local.stop(keyholder)
+        poster = Poster(machine.consortium, bank)
+        check_posted_once(poster, {r["transaction_id"] for r in rows.rows[bank]})
+        check_fsck(machine.consortium)
+    finally:
+        machine.stop()
