@@ -1,0 +1,213 @@
+"""``python -m bench.chain_length``: does the embedded chain stay as quick when it gets long?
+
+One member posts to the real contracts, one transaction a block: single rows mostly, now and then a full batch.
+At each length: the server's memory, the latency of a post, what a mirror asks for, the time a copy of the
+chain takes to start (cold, with Python's own start named beside it), and the disk each kind of block took.
+Payloads are random bytes, as sealed rows are; the chain does not open them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.report import machine
+from cli.consortium import Governance, admit, found, open_epoch, publish_policy
+from cli.local import ensure_chain, stop
+from cli.output import say, show_table
+from ledger.batch import BatchHeader
+from ledger.encoding.keyholder import create_epoch
+from ledger.gateway import Gateway
+from ledger.home import Home
+from ledger.member.keys import MemberKeys
+from localchain import status
+from localchain.backup import back_up
+
+LENGTHS = (100, 1_000, 3_000, 10_000)
+
+#: One row sealed to one reader, and 800 of them: row 136 bytes, envelope about 300.
+SMALL, FULL = 440, 120 * 1024
+
+#: Posts that a latency is the median of.
+WINDOW = 60
+
+
+@dataclass
+class Poster:
+    """A member that posts random payloads, one transaction a block, and remembers how long each took."""
+
+    gateway: Gateway
+    keys: MemberKeys
+    policy: bytes
+    sequence: int = 0
+    head: bytes = bytes(32)
+    nonce: int = 0
+    seconds: dict[int, list[float]] = field(default_factory=lambda: {SMALL: [], FULL: []})
+
+    def post(self, size: int) -> None:
+        """Post one batch; its time is from the signed transaction to the answer that it is in a block."""
+        rows = 1 if size == SMALL else 800
+        root = os.urandom(32)
+        arguments = (self.sequence, self.head, 1, self.policy, rows, root, os.urandom(size))
+        signed = self.gateway.sign(self.keys.account_key, "BatchLedger", "post", *arguments, nonce=self.nonce)
+        started = time.perf_counter()
+        (refusal,) = self.gateway.send([signed.raw])
+        self.seconds[size].append(time.perf_counter() - started)
+        if refusal is not None:
+            raise RuntimeError(refusal)
+        deployment = self.gateway.deployment
+        self.head = BatchHeader(
+            chain_id=deployment.chain_id,
+            contract=deployment.address("BatchLedger"),
+            member=bytes.fromhex(self.keys.address[2:]),
+            sequence=self.sequence,
+            previous_hash=self.head,
+            epoch=1,
+            policy_hash=self.policy,
+            row_count=rows,
+            rows_root=root,
+        ).hash
+        self.sequence += 1
+        self.nonce += 1
+
+    def recent(self, size: int) -> list[float]:
+        """Return and forget the times since the last call, the newest `WINDOW` of them."""
+        times = self.seconds[size][-WINDOW:]
+        self.seconds[size].clear()
+        return times
+
+
+def resident(pid: int) -> float:
+    """Return a process's resident memory in MiB."""
+    out = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return int(out.stdout) / 1024
+
+
+@contextmanager
+def started_copy(folder: Path) -> Iterator[tuple[str, float]]:
+    """Serve a copied chain; yields its URL and the seconds from starting the process to its first answer."""
+    home = Home(folder)
+    begun = time.perf_counter()
+    url, pid = ensure_chain(home)
+    seconds = time.perf_counter() - begun
+    assert pid is not None
+    try:
+        yield url, seconds
+    finally:
+        stop(pid)
+
+
+def timed(action: Callable[[], Any], times: int = 5) -> float:
+    """Return the median milliseconds of an action."""
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        action()
+        found.append(time.perf_counter() - started)
+    return 1000 * statistics.median(found)
+
+
+def measure(poster: Poster, home: Home, pid: int, scratch: Path, length: int) -> dict[str, float]:
+    """Take every figure at one length."""
+    gateway = poster.gateway
+    small, full = poster.recent(SMALL), poster.recent(FULL)
+    disk = status(home.chain)["disk_bytes"]
+    begun = time.perf_counter()
+    back_up(home.chain, scratch / f"backup-{length}")
+    backup_seconds = time.perf_counter() - begun
+    copy = Home(scratch / f"copy-{length}")
+    copy.root.mkdir()
+    (scratch / f"backup-{length}").rename(copy.chain)
+    starts = []
+    for _ in range(3):
+        with started_copy(copy.root) as (url, seconds):
+            assert Gateway(url, gateway.deployment).height() == gateway.height()
+            starts.append(seconds)
+    return {
+        "blocks": gateway.height(),
+        "memory MiB": resident(pid),
+        "small post ms": 1000 * statistics.median(small),
+        "small p95 ms": 1000 * sorted(small)[int(0.95 * len(small))],
+        "full post ms": 1000 * statistics.median(full),
+        "64 blocks of logs ms": timed(lambda: list(gateway.batches(gateway.height() - 63, gateway.height()))),
+        "members ms": timed(gateway.members),
+        "start s": statistics.median(starts),
+        "backup s": backup_seconds,
+        "disk MiB": disk / 2**20,
+    }
+
+
+def disk_per_block(poster: Poster, home: Home, scratch: Path, size: int, count: int) -> float:
+    """Return the bytes a block of one batch adds to a backup, which has no slack in it."""
+
+    def stored(name: str) -> int:
+        back_up(home.chain, scratch / name)
+        return sum(path.stat().st_size for path in (scratch / name).glob("*.sqlite3"))
+
+    before = stored(f"before-{size}")
+    for _ in range(count):
+        poster.post(size)
+    return (stored(f"after-{size}") - before) / count
+
+
+def set_up(root: Path) -> tuple[Home, Poster, int]:
+    """Start a chain, found a consortium of one member on it."""
+    home = Home(root)
+    url, pid = ensure_chain(home)
+    assert pid is not None
+    gateway = found(home, url)
+    open_epoch(home, gateway, 1, create_epoch(home.keyholder(), 1))
+    keys = MemberKeys.generate("ALFADEFF")
+    admit(home, gateway, [keys])
+    publish_policy(home, gateway, cuts={"EUR": [1_000_001]}, rule_set=None)
+    assert Governance.load(home).operator
+    return home, Poster(gateway, keys, next(iter(gateway.policies()))), pid
+
+
+def main() -> None:
+    """Grow a chain and print the curve."""
+    parser = argparse.ArgumentParser(prog="python -m bench.chain_length", description=__doc__)
+    parser.add_argument("--blocks", type=int, default=LENGTHS[-1], help="how long the chain gets")
+    parser.add_argument("--full-every", type=int, default=50, help="every so many posts a full batch")
+    parser.add_argument("--json", type=Path, help="write every figure to this file")
+    options = parser.parse_args()
+    lengths = [length for length in LENGTHS if length < options.blocks] + [options.blocks]
+    curve: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
+        scratch = Path(folder)
+        home, poster, pid = set_up(scratch / "home")
+        try:
+            per_small = disk_per_block(poster, home, scratch, SMALL, 20)
+            per_full = disk_per_block(poster, home, scratch, FULL, 5)
+            for length in lengths:
+                while poster.gateway.height() < length:
+                    for _ in range(min(50, length - poster.gateway.height())):
+                        poster.post(FULL if poster.sequence % options.full_every == 0 else SMALL)
+                curve.append(measure(poster, home, pid, scratch, length))
+                say(f"{length} blocks: {json.dumps({k: round(v, 2) for k, v in curve[-1].items()})}")
+            late_small = disk_per_block(poster, home, scratch, SMALL, 20)
+            late_full = disk_per_block(poster, home, scratch, FULL, 5)
+        finally:
+            stop(pid)
+    rows = [[name, *(f"{point[name]:.1f}" for point in curve)] for name in curve[0] if name != "blocks"]
+    show_table(machine(), ["", *(f"{int(point['blocks']):,} blocks" for point in curve)], rows)
+    disk = {"small, new": per_small, "small, at length": late_small, "full": per_full, "full, at length": late_full}
+    show_table("Disk per block", ["batch", "KiB"], [(name, round(size / 1024, 1)) for name, size in disk.items()])
+    if options.json:
+        report = {"machine": machine(), "python": sys.version, "curve": curve, "disk per block": disk}
+        options.json.write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Peak memory and cost per row of poster, mirror, scan and fsck, as the ledger grows.
+
+``python -m bench.memory`` posts two banks' halves of interbank payments at several sizes, each step in a
+process of its own, and prints the peak resident memory of each and its rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench.report import machine
+from cli.local import ensure_chain, stop
+from cli.output import say, show_table
+from ledger.home import Home
+
+_AGENTS = ("ALFAXX00", "BRAVXX00")
+_ACCOUNTS = 5_000
+_STEPS = ("intake", "pseudonyms", "seal", "post", "mirror and match", "scan", "fsck")
+
+
+def _write_files(folder: Path, rows: int) -> None:
+    """Write both banks' files: `rows` halves in all, over a year, 5,000 accounts a bank."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(7)
+    payments = rows // 2
+    files = [(folder / f"{agent}.csv").open("w", encoding="ascii") for agent in _AGENTS]
+    parties = "debtor_agent,debtor_account,creditor_agent,creditor_account"
+    header = f"uetr,transaction_id,timestamp,{parties},amount,currency,channel\n"
+    for file in files:
+        file.write(header)
+    for start in range(0, payments, 100_000):
+        size = min(100_000, payments - start)
+        seconds = 1_735_689_600 + (start + np.sort(random.random(size)) * size) * 31_536_000 // payments
+        stamps = np.datetime_as_string(seconds.astype("datetime64[s]"), unit="s")
+        accounts = random.integers(0, _ACCOUNTS, (size, 2))
+        cents = np.maximum(1, random.lognormal(9, 1.5, size)).astype(np.int64)
+        there = random.random(size) < 0.5
+        for i in range(size):
+            n = start + i
+            a, b = _AGENTS if there[i] else _AGENTS[::-1]
+            tail = f"{stamps[i]}Z,{a},{accounts[i, 0]},{b},{accounts[i, 1]},{cents[i] / 100:.2f},EUR,wire\n"
+            uetr = f"00000000-0000-4000-8000-{n:012x}"
+            for side, file in enumerate(files):
+                file.write(f"{uetr},T{side}-{n},{tail}")
+    for file in files:
+        file.close()
+
+
+def _step(name: str, root: Path) -> tuple[int, int]:
+    """Do one step in this process; return (rows, peak resident KiB)."""
+    from datetime import UTC, datetime
+
+    from cli.consortium import connect
+    from ledger.encoding.keyholder import LocalKeyHolder
+    from ledger.encoding.pseudonym import Pseudonymiser
+    from ledger.member.intake import open_source
+    from ledger.member.keys import MemberKeys
+    from ledger.member.outbox import Outbox
+    from ledger.member.quarantine import take_in
+    from ledger.member.vault import Vault
+
+    home = Home(root)
+    rows = 0
+    if name in ("intake", "pseudonyms", "seal", "post"):
+        for agent in _AGENTS:
+            keys = MemberKeys.load(home.member(agent).keys)
+            with Vault(home.member(agent).vault) as vault:
+                if name == "intake":
+                    source = open_source(root / "banks" / f"{agent}.csv")
+                    rows += take_in(vault, source, agent, home.member(agent).quarantine)[0].accepted
+                    continue
+                gateway = connect(home)
+                outbox = Outbox(vault, keys, gateway)
+                epoch = gateway.epoch()
+                if name == "pseudonyms":
+                    holder = LocalKeyHolder(home.keyholder(), quota=10**9)
+                    pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
+                    rows += outbox.pseudonymise(pseudonymiser, epoch.number)
+                elif name == "seal":
+                    rows += outbox.seal(closed_before=datetime.now(UTC)).rows
+                else:
+                    outbox.post()
+                    rows += vault.count("batch IS NOT NULL")
+    elif name == "mirror and match":
+        from ledger.reader import desk
+        from ledger.reader.keys import DeskKeys
+
+        rows = desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys)).counts.rows
+    elif name == "scan":
+        from anomaly.scan import scan
+        from anomaly.tables import load_mirror
+
+        transfers, position = load_mirror(home.desk.mirror)
+        rows = transfers.num_rows
+        scan(transfers, position)
+    else:
+        from ledger.audit.fsck import fsck
+        from ledger.audit.trust import Trust
+        from ledger.reader.keys import DeskKeys
+
+        report = fsck(
+            connect(home),
+            home.desk.mirror,
+            DeskKeys.load(home.desk.keys).readers.values(),
+            log=home.desk.log,
+            checkpoint=home.desk.checkpoint,
+            checkpoint_keys=dict(Trust.load(home.trust).checkpoint_keys),
+        )
+        report.raise_if_different()
+        rows = report.rows
+    return rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _measure(root: Path, size: int) -> list[tuple[int, str, int, float, float]]:
+    from cli.consortium import admit
+    from cli.consortium_commands import establish
+    from cli.output import Settings
+    from compliance.rulebook import model_ruleset
+    from ledger.member.keys import MemberKeys
+
+    home = Home(root)
+    _write_files(root / "banks", size)
+    url, pid = ensure_chain(home)
+    try:
+        gateway = establish(Settings(home, None, False), url, model_ruleset())
+        for agent in _AGENTS:
+            MemberKeys.generate(agent).save(home.member(agent).keys)
+        admit(home, gateway, [MemberKeys.load(home.member(agent).keys) for agent in _AGENTS])
+        found = []
+        for name in _STEPS:
+            started = time.perf_counter()
+            command = [sys.executable, "-m", "bench.memory", "--step", name, "--root", str(root)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            rows, peak = json.loads(done.stdout.splitlines()[-1])
+            seconds = time.perf_counter() - started
+            found.append((size, name, rows, peak / 1024, rows / seconds))
+            say(f"  {size:,} rows, {name}: {peak / 1024:,.0f} MiB, {rows / seconds:,.0f} rows/s")
+        return found
+    finally:
+        if pid is not None:
+            stop(pid)
+
+
+def main() -> None:
+    """Measure every size and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000])
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        print(json.dumps(_step(arguments.step, arguments.root)))
+        return
+    figures = []
+    for size in arguments.sizes:
+        root = Path(tempfile.mkdtemp(prefix="counterfoil-memory-"))
+        try:
+            figures += _measure(root, size)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+    columns = ["rows on the ledger", "step", "rows or transfers", "peak MiB", "per second, start-up included"]
+    show_table(machine(), columns, [(s, n, r, round(p), round(v)) for s, n, r, p, v in figures])
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
