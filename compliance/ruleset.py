@@ -1,28 +1,61 @@
-"""The rule set: the rules in force as one document with one hash, as it is approved and emitted on chain."""
+"""The rule set: rules as one document with one hash, as it is drafted, approved and emitted on chain.
+
+Beside each rule stand the words of its clause, the text it comes from, and from when until when it holds;
+what officers changed in it is listed with the reason.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import date
 from hashlib import sha256
 from typing import Any
 
 from compliance.checks.interval import cut_points, minor_interval
+from compliance.linking import resolve_thresholds
 from compliance.model import Rule, RuleDocument, RuleFormatError, parse_rule
 from ledger import canonical
 from ledger.errors import VerificationError
 
-__all__ = ["FORMAT", "RuleSet", "Source", "build", "cuts"]
+__all__ = ["FORMAT", "LINKED_DAYS", "Edit", "RuleSet", "Source", "Term", "build", "cuts"]
 
-FORMAT = "counterfoil/ruleset/1"
+FORMAT = "counterfoil/ruleset/2"
+
+#: Laws speak of linked operations and leave open how far apart they may lie; officers decide it in a draft.
+LINKED_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text that rules were extracted from: its name and the SHA-256 (hex) of its UTF-8 bytes."""
+    """A text that rules were extracted from: name, SHA-256 (hex) of its UTF-8 bytes, jurisdiction."""
 
     document: str
     sha256: str
+    jurisdiction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """From when (included) until when (excluded) a rule holds; None where nothing bounds it."""
+
+    since: date | None = None
+    until: date | None = None
+
+    def holds(self, day: date) -> bool:
+        """Say whether the rule is in force on a day."""
+        return (self.since is None or self.since <= day) and (self.until is None or day < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change that somebody made to what was extracted, and why."""
+
+    rule_id: str
+    field: str
+    before: Any
+    after: Any
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +70,24 @@ class RuleSet:
     clauses : mapping
         Rule identifier to the words of its clause.
     sources : sequence of Source
+    origin : mapping
+        Rule identifier to the name of its text.
+    terms : mapping
+        Rule identifier to its term, where one is set.
+    edits : sequence of Edit
+    linked_days : int
+        Over how many days operations of one customer are looked at together where the law speaks of linked
+        operations and names no time.
     """
 
     name: str
     rules: tuple[Rule, ...]
     clauses: Mapping[str, str]
     sources: tuple[Source, ...]
+    origin: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    linked_days: int = LINKED_DAYS
 
     def to_bytes(self) -> bytes:
         """Return the document as canonical JSON (RFC 8785)."""
@@ -52,7 +97,20 @@ class RuleSet:
                 "name": self.name,
                 "rules": [rule.model_dump(mode="json") for rule in self.rules],
                 "clauses": dict(self.clauses),
-                "sources": [{"document": s.document, "sha256": s.sha256} for s in self.sources],
+                "sources": [
+                    {"document": s.document, "sha256": s.sha256, "jurisdiction": s.jurisdiction}
+                    for s in self.sources
+                ],
+                "origin": dict(self.origin),
+                "terms": {
+                    rule_id: {"since": _iso(term.since), "until": _iso(term.until)}
+                    for rule_id, term in self.terms.items()
+                },
+                "edits": [
+                    {"rule_id": e.rule_id, "field": e.field, "before": e.before, "after": e.after, "why": e.why}
+                    for e in self.edits
+                ],
+                "linked_days": self.linked_days,
             }
         )
 
@@ -60,6 +118,45 @@ class RuleSet:
     def hash(self) -> bytes:
         """SHA-256 of the document's bytes."""
         return sha256(self.to_bytes()).digest()
+
+    def jurisdiction(self, rule_id: str) -> str | None:
+        """Return the jurisdiction of a rule's text; None where the text told none."""
+        name = self.origin.get(rule_id)
+        return next((s.jurisdiction for s in self.sources if s.document == name), None)
+
+    def term(self, rule_id: str) -> Term:
+        """Return from when until when a rule holds."""
+        return self.terms.get(rule_id, Term())
+
+    def rule(self, rule_id: str) -> Rule:
+        """Return one rule.
+
+        Raises
+        ------
+        RuleFormatError
+            When the set has no rule of that identifier.
+        """
+        for rule in self.rules:
+            if rule.rule_id == rule_id:
+                return rule
+        raise RuleFormatError(
+            f"no rule {rule_id!r} in the rule set {self.name}", next_step="See `counterfoil rules list`."
+        )
+
+    def decided(self) -> RuleSet:
+        """Return the set without the rules that need review: nothing is in force that nobody could decide."""
+        return self.keeping([r.rule_id for r in self.rules if r.status != "needs_review"])
+
+    def keeping(self, identifiers: Iterable[str]) -> RuleSet:
+        """Return the set with some of its rules."""
+        kept = set(identifiers)
+        return replace(
+            self,
+            rules=tuple(rule for rule in self.rules if rule.rule_id in kept),
+            clauses={k: v for k, v in self.clauses.items() if k in kept},
+            origin={k: v for k, v in self.origin.items() if k in kept},
+            terms={k: v for k, v in self.terms.items() if k in kept},
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RuleSet:
@@ -73,17 +170,32 @@ class RuleSet:
             When a rule in it is malformed; names rule and field.
         """
         value = canonical.loads(data, what="rule set")
-        keys = {"format", "name", "rules", "clauses", "sources"}
+        keys = {"format", "name", "rules", "clauses", "sources", "origin", "terms", "edits", "linked_days"}
+        if isinstance(value, dict) and value.get("format") != FORMAT:
+            raise VerificationError("unknown rule set format", expected=FORMAT, got=value.get("format"))
         if not isinstance(value, dict) or set(value) != keys:
             got = sorted(value) if isinstance(value, dict) else type(value).__name__
             raise VerificationError("not a rule set", expected=sorted(keys), got=got)
-        if value["format"] != FORMAT:
-            raise VerificationError("unknown rule set format", expected=FORMAT, got=value["format"])
-        name, clauses = value["name"], value["clauses"]
-        if not isinstance(name, str) or not _texts(clauses) or not isinstance(value["rules"], list):
+        name, clauses, origin = value["name"], value["clauses"], value["origin"]
+        shaped = isinstance(name, str) and _texts(clauses) and _texts(origin)
+        if not shaped or not isinstance(value["rules"], list) or type(value["linked_days"]) is not int:
             raise VerificationError("the rule set is malformed: name, clauses and rules have other types")
         rules = [parse_rule(rule, document=name) for rule in value["rules"]]
-        return _checked(name, rules, clauses, _sources(value["sources"]))
+        whole = cls(
+            name,
+            tuple(rules),
+            clauses,
+            tuple(_sources(value["sources"])),
+            origin,
+            _terms(value["terms"]),
+            _edits(value["edits"]),
+            value["linked_days"],
+        )
+        return _checked(whole)
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 def _texts(value: Any) -> bool:
@@ -91,37 +203,73 @@ def _texts(value: Any) -> bool:
 
 
 def _sources(value: Any) -> list[Source]:
-    if not isinstance(value, list) or not all(_texts(s) and set(s) == {"document", "sha256"} for s in value):
+    try:
+        found = [Source(s["document"], s["sha256"], s["jurisdiction"]) for s in value]
+    except (TypeError, KeyError) as error:
+        raise VerificationError("the rule set is malformed: sources") from error
+    told = all(isinstance(s.jurisdiction, str | None) and isinstance(s.document, str) for s in found)
+    if not told or any(set(s) != {"document", "sha256", "jurisdiction"} for s in value):
         raise VerificationError("the rule set is malformed: sources")
-    return [Source(s["document"], s["sha256"]) for s in value]
+    return found
 
 
-def _checked(
-    name: str, rules: Sequence[Rule], clauses: Mapping[str, str], sources: Iterable[Source]
-) -> RuleSet:
-    identifiers = [rule.rule_id for rule in rules]
+def _terms(value: Any) -> dict[str, Term]:
+    def day(text: str | None) -> date | None:
+        return None if text is None else date.fromisoformat(text)
+
+    try:
+        return {rule_id: Term(day(t["since"]), day(t["until"])) for rule_id, t in value.items()}
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise VerificationError("the rule set is malformed: terms") from error
+
+
+def _edits(value: Any) -> tuple[Edit, ...]:
+    try:
+        return tuple(Edit(**edit) for edit in value)
+    except TypeError as error:
+        raise VerificationError("the rule set is malformed: edits") from error
+
+
+def _checked(whole: RuleSet) -> RuleSet:
+    name, identifiers = whole.name, [rule.rule_id for rule in whole.rules]
     for identifier in identifiers:
         if identifiers.count(identifier) > 1:
             raise RuleFormatError(
                 "two rules have one identifier", where=f"rule set {name}, rule {identifier}"
             )
-    if set(identifiers) != set(clauses):
-        odd = sorted(set(identifiers) ^ set(clauses))
-        raise RuleFormatError("rules and clauses do not correspond", where=f"rule set {name}, rule {odd[0]}")
-    ordered = tuple(sorted(rules, key=lambda rule: rule.rule_id))
-    return RuleSet(name, ordered, dict(sorted(clauses.items())), tuple(sources))
+    known = set(identifiers)
+    for found in (set(whole.clauses), set(whole.origin)):
+        if known != found:
+            odd = sorted(known ^ found)
+            raise RuleFormatError(
+                "rules and clauses do not correspond", where=f"rule set {name}, rule {odd[0]}"
+            )
+    stray = set(whole.terms) - known
+    if stray or set(whole.origin.values()) - {s.document for s in whole.sources}:
+        raise RuleFormatError("terms or texts name what is not in the set", where=f"rule set {name}")
+    return replace(
+        whole,
+        rules=tuple(sorted(whole.rules, key=lambda rule: rule.rule_id)),
+        clauses=dict(sorted(whole.clauses.items())),
+        origin=dict(sorted(whole.origin.items())),
+    )
 
 
-def build(name: str, documents: Iterable[tuple[RuleDocument, str]]) -> RuleSet:
+def build(
+    name: str, documents: Iterable[tuple[RuleDocument, str]], *, undecided: bool = False
+) -> RuleSet:
     """Make a rule set of extracted documents and their texts.
 
-    Rules that need review stay out: nothing is in force that nobody could decide.
+    Amounts that a rule names and its section states elsewhere are filled in and listed among the edits.
 
     Parameters
     ----------
     name : str
     documents : iterable of (RuleDocument, str)
         A document with the text it was extracted from.
+    undecided : bool
+        Whether rules that need review are kept, as in a draft; otherwise they stay out: nothing is in force
+        that nobody could decide.
 
     Raises
     ------
@@ -132,20 +280,32 @@ def build(name: str, documents: Iterable[tuple[RuleDocument, str]]) -> RuleSet:
     """
     rules: list[Rule] = []
     clauses: dict[str, str] = {}
+    origin: dict[str, str] = {}
     sources: list[Source] = []
+    edits: list[Edit] = []
     for document, text in documents:
         got = sha256(text.encode("utf-8")).hexdigest()
         if got != document.sha256:
             raise VerificationError(
                 f"the text of {document.document} has changed", expected=document.sha256, got=got
             )
-        sources.append(Source(document.document, document.sha256))
-        for rule in document.rules:
-            if rule.status == "needs_review":
-                continue
-            rules.append(rule)
+        sources.append(Source(document.document, document.sha256, document.jurisdiction))
+        whole, made = resolve_thresholds(document.rules)
+        by_id = {rule.rule_id: rule for rule in whole}
+        edits += [
+            Edit(join.rule, "trigger.amount", None, _amount(by_id[join.rule]), f"{join.how}: {join.other}")
+            for join in made
+        ]
+        rules += whole
+        for rule in whole:
             clauses[rule.rule_id] = " ".join(text[slice(*rule.span)].split())
-    return _checked(name, rules, clauses, sources)
+            origin[rule.rule_id] = document.document
+    found = _checked(RuleSet(name, tuple(rules), clauses, tuple(sources), origin, edits=tuple(edits)))
+    return found if undecided else found.decided()
+
+
+def _amount(rule: Rule) -> str | None:
+    return rule.trigger.amount if rule.trigger else None
 
 
 def cuts(ruleset: RuleSet) -> dict[str, list[int]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from compliance.clauses import Clause
 
-__all__ = ["TYPES", "TransactionType", "describe", "find_type"]
+__all__ = ["TYPES", "TransactionType", "akin", "describe", "find_type", "type_of_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +177,21 @@ def describe(code: str | None) -> TransactionType:
     return TYPES.get(
         code or "", TransactionType(code or "not said", "", "what kind of transaction the rule means")
     )
+
+
+#: Types that overlap: words about one may be about the other.
+_FAMILIES: Final = (
+    frozenset({"currency_transaction", "cash_receipt", "cash_payment", "occasional_cash_transaction"}),
+    frozenset({"transmittal_of_funds", "international_transfer", "occasional_transfer_of_funds"}),
+    frozenset({"virtual_currency"}),
+)
+
+
+def type_of_words(words: str) -> str | None:
+    """Return the transaction type that words name, by the same patterns as `find_type`."""
+    return next((code for code, pattern in _PATTERNS if pattern.search(words)), None)
+
+
+def akin(one: str | None, other: str | None) -> bool:
+    """Say whether two transaction types may be about the same transaction."""
+    return one == other or any(one in family and other in family for family in _FAMILIES)

@@ -67,7 +67,7 @@ def test_rule_sets_survive_their_bytes_and_refuse_others():
     assert RuleSet.from_bytes(data) == rules
     assert RuleSet.from_bytes(data).hash == rules.hash
     with pytest.raises(VerificationError):
-        RuleSet.from_bytes(data.replace(b"counterfoil/ruleset/1", b"counterfoil/ruleset/2"))
+        RuleSet.from_bytes(data.replace(b"counterfoil/ruleset/2", b"counterfoil/ruleset/3"))
     value = json.loads(data)
     value["rules"][0]["kind"] = "tax"
     from ledger import canonical
