@@ -1,9 +1,9 @@
-"""``python -m bench.chain_length``: does the embedded chain stay as quick when it gets long?
+"""``python -m bench.chain_length``: whether the embedded chain stays as quick when it gets long.
 
-One member posts to the real contracts, one transaction a block: single rows mostly, now and then a full batch.
-At each length: the server's memory, the latency of a post, what a mirror asks for, the time a copy of the
-chain takes to start (cold, with Python's own start named beside it), and the disk each kind of block took.
-Payloads are random bytes, as sealed rows are; the chain does not open them.
+One member posts to the real contracts, one transaction a block: single rows mostly, now and then a full
+batch. At each length: the server's memory, the latency of a post, what a mirror asks for, how long a backup
+takes and a copy of the chain needs to start, and the disk that each kind of block takes. Payloads are random
+bytes, as sealed rows are to the chain.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Poster:
         rows = 1 if size == SMALL else 800
         root = os.urandom(32)
         arguments = (self.sequence, self.head, 1, self.policy, rows, root, os.urandom(size))
-        signed = self.gateway.sign(self.keys.account_key, "BatchLedger", "post", *arguments, nonce=self.nonce)
+        signed = self.gateway.sign(self.keys.account, "BatchLedger", "post", *arguments, nonce=self.nonce)
         started = time.perf_counter()
         (refusal,) = self.gateway.send([signed.raw])
         self.seconds[size].append(time.perf_counter() - started)
@@ -202,8 +202,15 @@ def main() -> None:
             stop(pid)
     rows = [[name, *(f"{point[name]:.1f}" for point in curve)] for name in curve[0] if name != "blocks"]
     show_table(machine(), ["", *(f"{int(point['blocks']):,} blocks" for point in curve)], rows)
-    disk = {"small, new": per_small, "small, at length": late_small, "full": per_full, "full, at length": late_full}
-    show_table("Disk per block", ["batch", "KiB"], [(name, round(size / 1024, 1)) for name, size in disk.items()])
+    disk = {
+        "small, new": per_small,
+        "small, at length": late_small,
+        "full": per_full,
+        "full, at length": late_full,
+    }
+    show_table(
+        "Disk per block", ["batch", "KiB"], [(name, round(size / 1024, 1)) for name, size in disk.items()]
+    )
     if options.json:
         report = {"machine": machine(), "python": sys.version, "curve": curve, "disk per block": disk}
         options.json.write_text(json.dumps(report, indent=2))

@@ -8,6 +8,8 @@ chain from outside.
 - `rpc.py`: JSON-RPC documents; `methods.py`: what clients may ask; `formats.py`: the JSON shapes.
 - `chain.py`: executes, seals blocks, answers calls; `admission.py`: what is refused, and why.
 - `database.py`: SQLite under py-evm; `index.py`: transactions and logs; `borrowing.py`: payloads kept once.
+- `backup.py`: copies of a chain, also while it runs, and their way back; `check.py`: is a file whole;
+  `rewind.py`: for development, drops the last blocks.
 - `genesis.py`: block 0 and the faucet key.
 - `deploy.py`: the four contracts, on any chain; `faucet.py`: funds accounts.
 - `errors.py`: what can go wrong.

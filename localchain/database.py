@@ -40,6 +40,9 @@ _ADDED = {
     "logs": ("gap", "borrowed_from", "borrowed"),
 }
 
+#: Bytes that the journal keeps on disk between checkpoints.
+_JOURNAL_LIMIT = 16 * 2**20
+
 #: Rows for the tables of the index, by the SQL that inserts them.
 Rows = Sequence[tuple[str, Iterable[Sequence[Any]]]]
 
@@ -71,6 +74,8 @@ class Database(BaseAtomicDB):
         connection.execute("PRAGMA journal_mode = WAL")
         # FULL, not NORMAL: an acknowledged block survives a power cut too, not only a killed process.
         connection.execute("PRAGMA synchronous = FULL")
+        # A long read, such as a backup, lets the journal grow; it shrinks to this again.
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
         return connection
 
     def _add_columns(self) -> None:

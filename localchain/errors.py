@@ -7,8 +7,10 @@ same `what` and `next_step`.
 from __future__ import annotations
 
 __all__ = [
+    "BackupError",
     "CallRevertedError",
     "ChainInUseError",
+    "DamagedChainError",
     "InvalidParamsError",
     "LocalChainError",
     "RpcError",
@@ -44,6 +46,14 @@ class ChainInUseError(LocalChainError):
 
 class WrongGenesisError(LocalChainError):
     """Raised when a stored chain is not the one asked for, or not of a format this version reads."""
+
+
+class BackupError(LocalChainError):
+    """Raised when a backup cannot be made, is not one, or would replace a chain that is there."""
+
+
+class DamagedChainError(LocalChainError):
+    """Raised when a chain's file is not whole: a block, a transaction or a part of the state is missing."""
 
 
 class RpcError(LocalChainError):

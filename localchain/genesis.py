@@ -18,6 +18,7 @@ from eth_typing import Address
 
 from localchain.database import Database
 from localchain.errors import WrongGenesisError
+from localchain.home import FAUCET
 
 __all__ = ["DEFAULT_CHAIN_ID", "GAS_LIMIT", "Genesis", "chain_class", "faucet_key", "open_genesis"]
 
@@ -126,7 +127,7 @@ def faucet_key(home: Path) -> bytes:
     bytes
         Private key, 32 bytes. It is never a published test key: whoever can reach the port could spend it.
     """
-    path = home / "faucet.key"
+    path = home / FAUCET
     if path.exists():
         return bytes.fromhex(path.read_text(encoding="ascii").strip())
     key = secrets.token_bytes(32)

@@ -22,9 +22,10 @@ from typing import Any
 
 from localchain.errors import ChainInUseError
 
-__all__ = ["DATABASE", "exclusive", "remove_endpoint", "status", "write_endpoint"]
+__all__ = ["DATABASE", "FAUCET", "exclusive", "remove_endpoint", "status", "stored", "write_endpoint"]
 
 DATABASE = "chain.sqlite3"
+FAUCET = "faucet.key"
 _ENDPOINT = "endpoint.json"
 _LOCK = "lock"
 #: `status` holds the lock for an instant; a server that starts in that instant tries again.
@@ -100,7 +101,7 @@ def status(home: Path) -> dict[str, Any]:
             endpoint = json.loads((home / _ENDPOINT).read_text("utf-8"))
         except (OSError, ValueError):
             endpoint = {}  # it is starting
-    chain_id, height = _stored(home / DATABASE)
+    chain_id, height = stored(home / DATABASE)
     return {
         "running": running,
         "url": endpoint.get("url"),
@@ -111,7 +112,8 @@ def status(home: Path) -> dict[str, Any]:
     }
 
 
-def _stored(database: Path) -> tuple[int | None, int | None]:
+def stored(database: Path) -> tuple[int | None, int | None]:
+    """Return (chain id, height) of a chain's file; None for what cannot be read."""
     if not database.exists():
         return None, None
     try:
