@@ -155,10 +155,10 @@ def disk_per_block(poster: Poster, home: Home, scratch: Path, size: int, count: 
         back_up(home.chain, scratch / name)
         return sum(path.stat().st_size for path in (scratch / name).glob("*.sqlite3"))
 
-    before = stored(f"before-{size}")
+    before = stored(f"before-{size}-{poster.sequence}")
     for _ in range(count):
         poster.post(size)
-    return (stored(f"after-{size}") - before) / count
+    return (stored(f"after-{size}-{poster.sequence}") - before) / count
 
 
 def set_up(root: Path) -> tuple[Home, Poster, int]:

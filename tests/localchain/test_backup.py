@@ -64,7 +64,7 @@ def test_a_backup_under_load_is_one_moment_of_the_chain(tmp_path, serving, new_s
             stop.set()
             poster.join()
         heads = [node.result("eth_getBlockByNumber", hex(found.block), False) for found in summaries]
-        assert node.result("eth_blockNumber") > hex(summaries[0].block)
+        assert int(node.result("eth_blockNumber"), 16) > summaries[0].block
     for number, (found, head) in enumerate(zip(summaries, heads, strict=True)):
         assert (found.block_hash, found.state_root) == (head["hash"], head["stateRoot"])
         copy = tmp_path / f"copy-{number}"
