@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.local import CHAIN_ID, ensure_chain
 from cli.output import emit, say, settings, show_table
+from ledger.errors import VerificationError
 from localchain import status
+from localchain.backup import back_up
+from localchain.backup import restore as restore_backup
+from localchain.check import Summary
+from localchain.errors import DamagedChainError
 from localchain.server import serve
 
 __all__ = ["app"]
@@ -43,3 +52,45 @@ def show(context: typer.Context) -> None:
     options = settings(context)
     state = status(options.home.chain)
     emit(options, state, lambda: show_table("Embedded chain", ["", "value"], state.items()))
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help="Folder to make; it must not be there yet.")],
+) -> None:
+    """Copy the chain into a folder, also while it runs, and verify the copy from end to end."""
+    options = settings(context)
+    with _examined():
+        summary = back_up(options.home.chain, target)
+    emit(options, asdict(summary), lambda: _show_summary(f"Backup in {target}", summary))
+    say("It holds the faucet's private key: keep it as secret as the chain's own folder.")
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(help="Folder that `chain backup` made.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a chain that has blocks; it is moved aside.")
+    ] = False,
+) -> None:
+    """Put a backup in place of a chain that does not run; blocks after it are gone for everyone."""
+    options = settings(context)
+    with _examined():
+        summary = restore_backup(source, options.home.chain, force=force)
+    emit(options, asdict(summary), lambda: _show_summary("Restored", summary))
+    say("Next: `counterfoil chain start`. A mirror that has read later blocks will say that they are gone.")
+
+
+@contextmanager
+def _examined() -> Iterator[None]:
+    """Report a chain that is not whole as what does not verify, not as wrong usage."""
+    try:
+        yield
+    except DamagedChainError as problem:
+        raise VerificationError(problem.what, next_step=problem.next_step) from problem
+
+
+def _show_summary(title: str, summary: Summary) -> None:
+    show_table(title, ["", "value"], [(name.replace("_", " "), v) for name, v in asdict(summary).items()])

@@ -87,6 +87,12 @@ def back_up(home: Path, target: Path) -> Summary:
             f"the chain could not be copied: {problem}",
             next_step="Check the space on that disk, then run it again.",
         ) from problem
+    except DamagedChainError as problem:
+        shutil.rmtree(waiting, ignore_errors=True)
+        raise DamagedChainError(
+            f"no backup was made: {problem.what}",
+            next_step="Keep the earlier backups: the chain's own file is damaged, or the disk is.",
+        ) from problem
     except BaseException:
         shutil.rmtree(waiting, ignore_errors=True)
         raise

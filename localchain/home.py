@@ -100,7 +100,9 @@ def status(home: Path) -> dict[str, Any]:
         try:
             endpoint = json.loads((home / _ENDPOINT).read_text("utf-8"))
         except (OSError, ValueError):
-            endpoint = {}  # it is starting
+            endpoint = {}
+        if endpoint.get("pid") != _holder(home):
+            endpoint = {}  # it is starting; what stands there was left by one that was killed
     chain_id, height = stored(home / DATABASE)
     return {
         "running": running,
@@ -123,6 +125,18 @@ def stored(database: Path) -> tuple[int | None, int | None]:
     except sqlite3.Error:
         return None, None
     return (None if row is None else int(json.loads(row[0])["chain_id"])), height
+
+
+def _holder(home: Path) -> int | None:
+    """Return the process that holds the lock; None while it has not written its name yet."""
+    try:
+        pid = int((home / _LOCK).read_text("ascii"))
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid
+    except (OSError, ValueError):
+        return None
+    return pid
 
 
 def _is_served(home: Path) -> bool:
