@@ -482,7 +482,7 @@ class Gateway:
         """
         call = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         try:
-            with self._speaking():
+            with self._speaking(rehearsing=True):
                 self._web3.eth.call(
                     {
                         "from": Web3.to_checksum_address(account),
@@ -548,7 +548,7 @@ class Gateway:
         """
         call = self._contracts[contract].functions[function](*args)
         try:
-            with self._speaking():
+            with self._speaking(rehearsing=True):
                 call.call({"from": Web3.to_checksum_address(account)})
         except ContractLogicError as error:
             raise self._refusal(error, f"{contract}.{function}") from error
@@ -587,8 +587,8 @@ class Gateway:
         return answer
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Turn every way a node can fail to answer into our own errors."""
+    def _speaking(self, *, rehearsing: bool = False) -> Iterator[None]:
+        """Turn every way a node can fail to answer into our own errors; a rehearsal's refusal is none."""
         try:
             yield
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
@@ -597,9 +597,11 @@ class Gateway:
                 where=self.url,
                 next_step="Start the embedded chain with `counterfoil chain start`, or check --chain.",
             ) from error
-        except (ContractLogicError, TransactionNotFound):
+        except TransactionNotFound:
             raise
-        except BadFunctionCallOutput as error:
+        except (BadFunctionCallOutput, ContractLogicError) as error:
+            if rehearsing and isinstance(error, ContractLogicError):
+                raise
             raise WrongChainError(
                 "the contracts of this consortium are not on that chain, or the node is not in sync",
                 where=self.url,

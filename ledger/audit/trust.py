@@ -57,10 +57,13 @@ class Trust:
             value: Any = canonical.loads(path.read_bytes(), what="trust file")
             if value["format"] != FORMAT:
                 raise ConfigurationError("this is not a trust file of a known format", where=str(path))
+            members, keys = value["members"], [decode_verifier_key(k) for k in value["checkpoint_keys"]]
+            if not isinstance(members, dict) or not keys or len(dict(keys)) != len(keys):
+                raise ValueError("it pins no members, or no checkpoint key, or two of one name")
             return cls(
                 deployment=Deployment.from_json(value["deployment"], where=str(path)),
-                checkpoint_keys=dict(decode_verifier_key(text) for text in value["checkpoint_keys"]),
-                members=dict(value["members"]),
+                checkpoint_keys=dict(keys),
+                members=members,
             )
         except FileNotFoundError as error:
             raise ConfigurationError(
@@ -70,5 +73,5 @@ class Trust:
             ) from error
         except ConfigurationError:
             raise
-        except (CounterfoilError, KeyError, TypeError, ValueError) as error:
+        except (CounterfoilError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError(f"the trust file is malformed: {error}", where=str(path)) from error

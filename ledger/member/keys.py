@@ -98,9 +98,10 @@ class MemberKeys:
         try:
             value: Any = canonical.loads(path.read_bytes(), what="key file")
             secrets = [bytes.fromhex(value[name]) for name in ("account", "x25519", "hpke")]
-            if value["format"] != FORMAT or {len(secret) for secret in secrets} != {32}:
+            agent = value["agent"]
+            if value["format"] != FORMAT or not isinstance(agent, str) or set(map(len, secrets)) != {32}:
                 raise ValueError(f"it is not of the format {FORMAT}")
-            return cls(str(value["agent"]), *secrets)
+            return cls(agent, *secrets)
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "this member has no keys here",

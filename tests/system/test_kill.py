@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,8 @@ class Machine:
         url, pid = local.ensure_chain(Home(root))
         assert pid is not None
         self.consortium = founded(ChainProcess(url, Home(root).chain, pid), root)
+        for bank in BANKS:
+            rows.rows[bank].sort(key=itemgetter("timestamp"))
         self.files = rows.write(root / "files")
         self.pid = pid
 
@@ -197,9 +200,12 @@ class Machine:
         assert pid is not None
         self.pid = pid
 
-    def work(self, what: str) -> Any:
+    def work(self, what: str, share: float = 1.0) -> Any:
+        """Start the desk's round, or a bank's posting of the first part of its rows."""
         if what == "desk":
             return start(sync, self.root)
+        rows = self.rows.rows[what]
+        write_csv(self.files[what], rows[: int(len(rows) * share)])
         return start(post, self.root, what, self.files[what], NOW, 7)
 
     def acknowledged(self) -> dict[tuple[str, str], tuple[int, int]]:
@@ -228,7 +234,7 @@ def test_random_kills_of_poster_chain_and_mirror_leave_the_state_of_an_undisturb
             what = (*BANKS, "desk")[number % 4]
             victim = chance.choice(["process", "process", "chain"])
             before = machine.acknowledged()
-            process = machine.work(what)
+            process = machine.work(what, (number + 1) / ROUNDS)
             time.sleep(chance.uniform(0.01, 0.6))
             if victim == "chain":
                 machine.kill_chain()
