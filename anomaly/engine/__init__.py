@@ -1,0 +1,21 @@
+"""The engine: graph features of each transaction, kept up to date as batches arrive.
+
+Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns one row of numbers for each.
+
+- `parameters`   what to compute, over which windows, and how far to search
+- `graph`        the live part of the multigraph: a ring of edges, lists by account and by ordered pair
+- `windows`      sliding windows with moments of any order up to four, without subtraction
+- `statistics`   fan, degree, ratio and moments of the four sides of an edge
+- `cycle`        temporal cycles and hop-constrained cycles
+- `neighbours`   scatter-gather, stack and bipartite: patterns of two hops
+- `side`         gather-scatter and pass-through: what one account received before it paid
+- `columns`      the name, meaning and unit of every feature
+- `extractor`    the engine itself
+
+Kernels know arrays. Nothing here reads a label, and no identifier or order of rows is a feature.
+"""
+
+from anomaly.engine.extractor import GraphFeatureEngine, LateRowError, RowError
+from anomaly.engine.parameters import DAY, HOUR, EngineParameters
+
+__all__ = ["DAY", "HOUR", "EngineParameters", "GraphFeatureEngine", "LateRowError", "RowError"]

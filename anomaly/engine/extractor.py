@@ -1,0 +1,260 @@
+"""The engine: takes batches of payments, keeps the live graph, returns one row of features a payment."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.engine.columns import Column, columns, first_columns
+from anomaly.engine.graph import LiveGraph, add, drop, empty, grown, number_accounts
+from anomaly.engine.parameters import EngineParameters
+from anomaly.engine.statistics import StatisticsPlan, statistics
+from anomaly.engine.windows import leave_oldest
+from anomaly.kernels.jit import jit
+from ledger.errors import InputError
+
+__all__ = ["GraphFeatureEngine", "LateRowError", "RowError"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_CHUNK = 4_096
+
+
+class RowError(InputError):
+    """Raised when a row of a batch cannot be a payment; nothing of the batch is taken in."""
+
+
+class LateRowError(InputError):
+    """Raised when a batch holds a row older than what an earlier batch held; nothing of it is taken in."""
+
+
+class GraphFeatureEngine:
+    """Graph features of each payment as it arrives.
+
+    Parameters
+    ----------
+    parameters : EngineParameters, optional
+
+    Attributes
+    ----------
+    parameters : EngineParameters
+    columns : list of Column
+        Name, meaning, unit and window of each feature.
+    rows : int
+        Rows taken in so far.
+    late : int
+        Rows that were taken as if they happened later than they say (`late="now"`).
+    truncated : int
+        Rows so far of which some search was cut by `budget`, `hub_degree` or a length.
+    truncated_rows : (n,) bool
+        Which rows of the last batch those were.
+
+    Notes
+    -----
+    Memory is bounded by the edges of the largest window plus one batch, and by the number of accounts seen.
+    At scoring "arrival" rows give the same features in one batch or in many (with `ties="include"` when no
+    bucket is split). At "window_close" a batch is what is looked ahead into, as in GFP.
+    """
+
+    def __init__(self, parameters: EngineParameters | None = None) -> None:
+        self.parameters = parameters or EngineParameters()
+        self.columns: list[Column] = columns(self.parameters)
+        p = self.parameters
+        places = first_columns(self.columns)
+        widths = tuple(sorted({*p.statistics, *p.fan, *p.degree}))
+        self._plan = _statistics_plan(p, widths, places)
+        self._reach = max(p.windows)
+        self._graph: LiveGraph = empty(widths)
+        self._origin: int | None = None
+        self._newest = 0
+        self.rows = self.late = self.truncated = 0
+        self.truncated_rows = np.zeros(0, dtype=np.bool_)
+
+    def feature_names_out(self) -> list[str]:
+        """Return the names of the columns that `update` returns."""
+        return [column.name for column in self.columns]
+
+    @property
+    def live_edges(self) -> int:
+        """Number of edges held in memory."""
+        return int(self._graph.counts[1] - self._graph.counts[0])
+
+    @property
+    def accounts(self) -> int:
+        """Number of accounts seen."""
+        return int(self._graph.counts[2])
+
+    def update(
+        self, src: npt.ArrayLike, dst: npt.ArrayLike, time: npt.ArrayLike, amount: npt.ArrayLike
+    ) -> Floats:
+        """Take a batch in and return its features.
+
+        Parameters
+        ----------
+        src, dst : (n,) int64
+            Account that pays, account that is paid: any numbers.
+        time : (n,) int64
+            Unix seconds; of encoded rows the lower end of the bucket. Rows may stand in any order.
+        amount : (n,) float64
+            In one unit for all rows; of encoded rows the middle of the band. Zero or more.
+
+        Returns
+        -------
+        (n, features) float64
+            In the order of the rows given.
+
+        Raises
+        ------
+        RowError
+            When lengths differ, or a row has an amount that is negative or not a number; names the row.
+        LateRowError
+            When a row is older than the newest of the batches before and `late` is "error".
+        """
+        debtor, creditor = _whole(src, "src"), _whole(dst, "dst")
+        when, value = _whole(time, "time"), _amounts(amount)
+        if not len(debtor) == len(creditor) == len(when) == len(value):
+            raise RowError("the columns of a batch differ in length")
+        n = len(when)
+        out = np.zeros((n, len(self.columns)))
+        self.truncated_rows = np.zeros(n, dtype=np.bool_)
+        if n == 0:
+            return out
+        when = self._in_time(when)
+        order = None if n < 2 or bool((when[1:] >= when[:-1]).all()) else np.argsort(when, kind="stable")
+        if order is not None:
+            debtor, creditor, when, value = debtor[order], creditor[order], when[order], value[order]
+        if self._origin is None:
+            self._origin = int(when[0])
+        cut = np.zeros(n, dtype=np.bool_)
+        for begin, end in self._chunks(when):
+            self._take(debtor[begin:end], creditor[begin:end], when[begin:end], value[begin:end],
+                       out[begin:end], cut[begin:end])  # fmt: skip
+        self._newest = int(when[-1])
+        self.rows += n
+        if order is not None:
+            back = np.empty(n, dtype=np.int64)
+            back[order] = np.arange(n)
+            out, cut = out[back], cut[back]
+        self.truncated_rows = cut
+        self.truncated += int(cut.sum())
+        return out
+
+    def _in_time(self, when: Ints) -> Ints:
+        if self._origin is None:
+            return when
+        behind = when < self._newest
+        if not behind.any():
+            return when
+        if self.parameters.late == "error":
+            row = int(np.flatnonzero(behind)[0])
+            raise LateRowError(
+                f"a row of {int(when[row])} s is older than the newest one seen, {self._newest} s",
+                where=f"row {row} of the batch",
+                next_step="Sort rows by time over batches, or take late rows as of now with late='now'.",
+            )
+        self.late += int(behind.sum())
+        return np.maximum(when, self._newest)
+
+    def _chunks(self, when: Ints) -> list[tuple[int, int]]:
+        """Cut a long batch, but never between equal times; what is looked ahead into is not cut."""
+        n = len(when)
+        if n <= _CHUNK or self.parameters.scoring == "window_close":
+            return [(0, n)]
+        ends: list[int] = []
+        while not ends or ends[-1] < n:
+            last = min((ends[-1] if ends else 0) + _CHUNK, n)
+            ends.append(int(np.searchsorted(when, when[last - 1], side="right")))
+        return list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def _take(
+        self, src: Ints, dst: Ints, when: Ints, amount: Floats, out: Floats, cut: npt.NDArray[np.bool_]
+    ) -> None:
+        origin = self._origin
+        assert origin is not None
+        _forget(self._graph, int(when[0]) - self._reach, origin)
+        self._graph = grown(self._graph, len(when), 2 * len(when))
+        _process(self._graph, self._plan, src, dst, when, amount, origin, out)
+
+
+@jit
+def _forget(graph: LiveGraph, oldest: int, origin: int) -> None:
+    ring = len(graph.time) - 1
+    while graph.counts[0] < graph.counts[1] and graph.time[graph.counts[0] & ring] < oldest:
+        leave_oldest(graph, origin)
+        drop(graph)
+
+
+@jit
+def _process(
+    graph: LiveGraph,
+    plan: StatisticsPlan,
+    src: Ints,
+    dst: Ints,
+    when: Ints,
+    amount: Floats,
+    origin: int,
+    out: Floats,
+) -> None:
+    debtor, creditor = np.empty(len(src), np.int64), np.empty(len(src), np.int64)
+    number_accounts(graph, src, debtor)
+    number_accounts(graph, dst, creditor)
+    begin = graph.counts[1]
+    for i in range(len(src)):
+        add(graph, debtor[i], creditor[i], when[i], amount[i])
+    statistics(graph, plan, begin, graph.counts[1], origin, out)
+
+
+def _statistics_plan(p: EngineParameters, widths: tuple[int, ...], places: dict[str, int]) -> StatisticsPlan:
+    def column(family: str) -> Ints:
+        return np.array([places.get(f"{family}.{w}", -1) for w in widths], dtype=np.int64)
+
+    bins = np.array(p.bins if p.histograms else (), dtype=np.int64)
+    return StatisticsPlan(
+        full=column("statistics"),
+        fan=column("fan"),
+        degree=column("degree"),
+        bins=bins,
+        bin_table=bin_table(p.bins),
+        look_ahead=p.scoring == "window_close",
+        ties=p.ties == "include",
+    )
+
+
+def bin_table(bins: tuple[int, ...]) -> Ints:
+    """Return, for each size up to the last bin's lower end, its bin, or -1."""
+    return np.searchsorted(np.array(bins), np.arange(bins[-1] + 1), side="right").astype(np.int64) - 1
+
+
+def _whole(values: npt.ArrayLike, name: str) -> Ints:
+    array = np.asarray(values)
+    if array.dtype == np.int64 and array.ndim == 1:
+        return np.ascontiguousarray(array)
+    if array.ndim != 1:
+        raise RowError("a column of a batch is not a list of values", where=name)
+    if array.dtype.kind == "f":
+        wrong = ~np.isfinite(array) | (array != np.floor(array)) | (np.abs(array) >= 2.0**63)
+        if wrong.any():
+            raise RowError(
+                "a value is not a whole number", where=f"row {int(np.flatnonzero(wrong)[0])}, {name}"
+            )
+    elif array.dtype.kind not in "iub" and len(array):
+        raise RowError(f"a column of whole numbers holds {array.dtype}", where=name)
+    return array.astype(np.int64)
+
+
+def _amounts(values: npt.ArrayLike) -> Floats:
+    try:
+        array = np.ascontiguousarray(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise RowError(f"a column of amounts holds something else: {error}", where="amount") from error
+    if array.ndim != 1:
+        raise RowError("a column of a batch is not a list of values", where="amount")
+    wrong = ~(np.isfinite(array) & (array >= 0))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise RowError("an amount is negative or not a number", where=f"row {row}", next_step=_QUARANTINE)
+    return array
+
+
+_QUARANTINE = "Put the row into quarantine and give the others again."

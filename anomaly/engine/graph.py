@@ -1,0 +1,276 @@
+"""The live part of the temporal multigraph: a ring of edges with lists by account and by ordered pair.
+
+Edges carry ascending sequence numbers in time order and live at `number & mask`. Each stands in three
+doubly linked lists, oldest to newest: payments out of its debtor, into its creditor, and of the same ordered
+pair. An edge is the newest of its pair that a search can see exactly when the next of its pair is not seen:
+this makes a simple graph of the multigraph without any set. Adding and dropping an edge costs O(1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.kernels.jit import jit
+
+__all__ = ["FIRST", "LOOPS", "NEXT", "OUT", "IN", "VERTICES", "LiveGraph", "add", "drop", "empty", "grown", "newest_of_pair", "number_accounts"]  # fmt: skip
+
+Ints = npt.NDArray[np.int64]
+
+#: Directions: lists out of an account and into it.
+OUT, IN = 0, 1
+#: Places in `LiveGraph.counts`.
+FIRST, NEXT, VERTICES, PAIRS = 0, 1, 2, 3
+#: Columns of `LiveGraph.state`; see `anomaly.engine.windows`.
+STATE, LOOPS = 7, 6
+HEAD = 1
+
+
+class LiveGraph(NamedTuple):
+    """The arrays of the graph; -1 stands for "none".
+
+    Attributes
+    ----------
+    counts : (4,) int64
+        First live edge, next edge, number of accounts, number of live pairs.
+    ends : (2, ring) int64
+        Debtor and creditor account of each edge.
+    time : (ring,) int64
+    amount : (ring,) float64
+    older, newer : (2, ring) int64
+        Neighbours of each edge in the lists out of its debtor (0) and into its creditor (1).
+    pair_older, pair_newer : (ring,) int64
+        Neighbours among the edges of the same ordered pair.
+    newest : (2, accounts) int64
+        Newest edge out of and into each account.
+    pair_key, pair_edge : (table,) int64
+        Open addressing: ordered pair to its newest live edge.
+    account_key, account_number : (table,) int64
+        Open addressing: the caller's account to its number here.
+    windows : (w,) int64
+        The sliding windows, in seconds.
+    state : (accounts, 2, w, 7) int64
+    back : (accounts, 2, w, 8) float64
+    front : (ring, 2, w, 8) float64
+        See `anomaly.engine.windows`.
+    """
+
+    counts: Ints
+    ends: Ints
+    time: Ints
+    amount: npt.NDArray[np.float64]
+    older: Ints
+    newer: Ints
+    pair_older: Ints
+    pair_newer: Ints
+    newest: Ints
+    pair_key: Ints
+    pair_edge: Ints
+    account_key: Ints
+    account_number: Ints
+    windows: Ints
+    state: Ints
+    back: npt.NDArray[np.float64]
+    front: npt.NDArray[np.float64]
+
+
+def empty(windows: tuple[int, ...], ring: int = 1_024, accounts: int = 1_024) -> LiveGraph:
+    """Return a graph without edges; `ring` and `accounts` are powers of two."""
+    return LiveGraph(
+        counts=np.zeros(4, dtype=np.int64),
+        **_ring(ring, len(windows)),
+        **_accounts(accounts, len(windows)),
+        windows=np.array(windows, dtype=np.int64),
+    )
+
+
+def _ring(size: int, windows: int) -> dict[str, npt.NDArray[np.int64]]:
+    one, two = (size,), (2, size)
+    arrays = {name: np.full(two, -1, dtype=np.int64) for name in ("ends", "older", "newer")}
+    arrays |= {name: np.full(one, -1, dtype=np.int64) for name in ("time", "pair_older", "pair_newer")}
+    arrays |= {name: np.full(2 * size, -1, dtype=np.int64) for name in ("pair_key", "pair_edge")}
+    floats = {"amount": np.zeros(one), "front": np.zeros((size, 2, windows, 8))}
+    return {**arrays, **floats}  # type: ignore[dict-item]
+
+
+def _accounts(size: int, windows: int) -> dict[str, npt.NDArray[np.int64]]:
+    state = np.zeros((size, 2, windows, STATE), dtype=np.int64)
+    state[..., :3] = -1
+    return {
+        "newest": np.full((2, size), -1, dtype=np.int64),
+        "account_key": np.zeros(2 * size, dtype=np.int64),
+        "account_number": np.full(2 * size, -1, dtype=np.int64),
+        "state": state,
+        "back": np.zeros((size, 2, windows, 8)),  # type: ignore[dict-item]
+    }
+
+
+def grown(graph: LiveGraph, edges: int, accounts: int) -> LiveGraph:
+    """Return the graph with room for so many more edges and accounts; the same one where there is."""
+    first, after, vertices, _ = graph.counts.tolist()
+    ring = len(graph.time)
+    if after - first + edges > ring:
+        while after - first + edges > ring:
+            ring *= 2
+        live = np.arange(first, after)
+        there, here = live & (len(graph.time) - 1), live & (ring - 1)
+        new = _ring(ring, len(graph.windows))
+        for name, array in new.items():
+            if name not in ("pair_key", "pair_edge"):
+                old = getattr(graph, name)
+                if name in ("ends", "older", "newer"):
+                    array[:, here] = old[:, there]
+                else:
+                    array[here] = old[there]
+        graph = graph._replace(**new)
+        newest = live[graph.pair_newer[here] < 0]
+        _fill_pairs(graph, newest)
+    room = graph.newest.shape[1]
+    if vertices + accounts > room:
+        while vertices + accounts > room:
+            room *= 2
+        new = _accounts(room, len(graph.windows))
+        new["newest"][:, :vertices] = graph.newest[:, :vertices]
+        for name in ("state", "back"):
+            new[name][:vertices] = getattr(graph, name)[:vertices]
+        used = graph.account_number >= 0
+        _fill_accounts(
+            new["account_key"], new["account_number"], graph.account_key[used], graph.account_number[used]
+        )
+        graph = graph._replace(**new)
+    return graph
+
+
+@jit
+def _place(key: int, mask: int) -> int:
+    """Return the first slot of a key; products stay within 63 bits, compiled or not."""
+    low, middle, high = key & 0x7FFFFFFF, (key >> 31) & 0x7FFFFFFF, (key >> 62) & 3
+    mixed = (low * 0x9E3779B1) ^ (middle * 0x85EBCA6B) ^ (high * 0xC2B2AE35)
+    mixed ^= mixed >> 31
+    mixed = ((mixed & 0x7FFFFFFF) * 0x9E3779B1) & 0x7FFFFFFFFFFFFFFF
+    return (mixed >> 15) & mask
+
+
+@jit
+def number_accounts(graph: LiveGraph, accounts: Ints, numbers: Ints) -> None:
+    """Write the number of each account; a new one gets the next. The table must have room."""
+    mask = len(graph.account_key) - 1
+    for i in range(len(accounts)):
+        key = accounts[i]
+        slot = _place(key, mask)
+        while graph.account_number[slot] >= 0 and graph.account_key[slot] != key:
+            slot = (slot + 1) & mask
+        if graph.account_number[slot] < 0:
+            graph.account_key[slot] = key
+            graph.account_number[slot] = graph.counts[VERTICES]
+            graph.counts[VERTICES] += 1
+        numbers[i] = graph.account_number[slot]
+
+
+@jit
+def _fill_accounts(keys: Ints, numbers: Ints, old_keys: Ints, old_numbers: Ints) -> None:
+    mask = len(keys) - 1
+    for i in range(len(old_keys)):
+        slot = _place(old_keys[i], mask)
+        while numbers[slot] >= 0:
+            slot = (slot + 1) & mask
+        keys[slot], numbers[slot] = old_keys[i], old_numbers[i]
+
+
+@jit
+def _fill_pairs(graph: LiveGraph, newest: Ints) -> None:
+    ring = len(graph.time) - 1
+    for i in range(len(newest)):
+        key = (graph.ends[OUT, newest[i] & ring] << 31) | graph.ends[IN, newest[i] & ring]
+        slot = _pair_slot(graph, key)
+        graph.pair_key[slot], graph.pair_edge[slot] = key, newest[i]
+
+
+@jit
+def _pair_slot(graph: LiveGraph, key: int) -> int:
+    """Return the slot that holds the pair, or the empty one where it belongs."""
+    mask = len(graph.pair_key) - 1
+    slot = _place(key, mask)
+    while graph.pair_key[slot] >= 0 and graph.pair_key[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@jit
+def newest_of_pair(graph: LiveGraph, debtor: int, creditor: int) -> int:
+    """Return the newest live edge from debtor to creditor, or -1."""
+    slot = _pair_slot(graph, (debtor << 31) | creditor)
+    return graph.pair_edge[slot] if graph.pair_key[slot] >= 0 else -1
+
+
+@jit
+def add(graph: LiveGraph, debtor: int, creditor: int, time: int, amount: float) -> None:
+    """Append an edge, not older than the newest; the ring must have room."""
+    edge = graph.counts[NEXT]
+    ring = len(graph.time) - 1
+    at = edge & ring
+    graph.ends[OUT, at], graph.ends[IN, at] = debtor, creditor
+    graph.time[at], graph.amount[at] = time, amount
+    for way in range(2):
+        vertex = graph.ends[way, at]
+        last = graph.newest[way, vertex]
+        graph.older[way, at], graph.newer[way, at] = last, -1
+        if last >= 0:
+            graph.newer[way, last & ring] = edge
+        graph.newest[way, vertex] = edge
+        for w in range(len(graph.windows)):
+            if graph.state[vertex, way, w, HEAD] < 0:
+                graph.state[vertex, way, w, HEAD] = edge
+    key = (debtor << 31) | creditor
+    slot = _pair_slot(graph, key)
+    graph.pair_newer[at] = -1
+    if graph.pair_key[slot] < 0:
+        graph.pair_key[slot] = key
+        graph.pair_older[at] = -1
+    else:
+        last = graph.pair_edge[slot]
+        graph.pair_older[at] = last
+        graph.pair_newer[last & ring] = edge
+    graph.pair_edge[slot] = edge
+    graph.counts[NEXT] = edge + 1
+
+
+@jit
+def drop(graph: LiveGraph) -> None:
+    """Forget the oldest edge; no sliding window may hold it any more."""
+    edge = graph.counts[FIRST]
+    ring = len(graph.time) - 1
+    at = edge & ring
+    for way in range(2):
+        vertex = graph.ends[way, at]
+        following = graph.newer[way, at]
+        if following >= 0:
+            graph.older[way, following & ring] = -1
+        else:
+            graph.newest[way, vertex] = -1
+    following = graph.pair_newer[at]
+    if following >= 0:
+        graph.pair_older[following & ring] = -1
+    else:
+        _forget_pair(graph, (graph.ends[OUT, at] << 31) | graph.ends[IN, at])
+    graph.counts[FIRST] = edge + 1
+
+
+@jit
+def _forget_pair(graph: LiveGraph, key: int) -> None:
+    """Empty the pair's slot and move what was pushed past it back (Knuth, volume 3, 6.4, algorithm R)."""
+    mask = len(graph.pair_key) - 1
+    hole = _pair_slot(graph, key)
+    slot = hole
+    while True:
+        slot = (slot + 1) & mask
+        if graph.pair_key[slot] < 0:
+            break
+        home = _place(graph.pair_key[slot], mask)
+        if ((slot - home) & mask) >= ((slot - hole) & mask):
+            graph.pair_key[hole], graph.pair_edge[hole] = graph.pair_key[slot], graph.pair_edge[slot]
+            hole = slot
+    graph.pair_key[hole] = -1
+    graph.pair_edge[hole] = -1
