@@ -31,12 +31,9 @@ _OTHER: Final = re.compile(
     r"(?:request|notice|order|direction))\b",
     re.IGNORECASE,
 )
-_MONTHS: Final = {
-    name: number
-    for number, name in enumerate(
-        "january february march april may june july august september october november december".split(), 1
-    )
-}
+_NAMES: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+                "October", "November", "December")  # fmt: skip
+_MONTHS: Final = {name.lower(): number for number, name in enumerate(_NAMES, 1)}
 _DATE: Final = re.compile(
     rf"\b(?:({'|'.join(_MONTHS)}) ([0-9]{{1,2}})|([0-9]{{1,2}}) ({'|'.join(_MONTHS)}))\b", re.IGNORECASE
 )
@@ -97,7 +94,8 @@ def due(limit: Deadline, event: date, moment: int, home: Home | None, *, clause:
     elsewhere = _elsewhere(anchor)
     if elsewhere is not None:
         return _open(elsewhere)
-    said = f"from {event.isoformat()} ({' '.join(anchor.split()) or 'the text names no start; the transaction is taken'})"
+    start = " ".join(anchor.split()) or "the text names no start; the transaction is taken"
+    said = f"from {event.isoformat()} ({start})"
     if limit.unit in ("before", "at_time_of"):
         return Due(event, None, f"{limit.unit.replace('_', ' ')} the transaction, {event.isoformat()}")
     if limit.value is None:

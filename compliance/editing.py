@@ -58,7 +58,7 @@ def edit(ruleset: RuleSet, rule_id: str, changes: Mapping[str, Any], *, why: str
         if not isinstance(place, dict) or last not in place or name.split(".")[0] in _FIXED:
             raise InputError(f"no field {name!r} to edit", where=f"rule {rule_id}")
         if isinstance(place[last], str) and isinstance(after, int) and not isinstance(after, bool):
-            after = str(after)  # noqa: PLW2901
+            after = str(after)
         if place[last] != after:
             made.append(Edit(rule_id, name, place[last], after, why))
             place[last] = after
@@ -66,11 +66,12 @@ def edit(ruleset: RuleSet, rule_id: str, changes: Mapping[str, Any], *, why: str
         made.append(Edit(rule_id, "reasons", value["reasons"], [], why))
         value["reasons"] = []
     changed = parse_rule(value, document=ruleset.name)
-    if changed.status == "executable" and changed.trigger is not None:
-        if changed.trigger.amount is None or changed.trigger.currency is None:
-            raise RuleFormatError(
-                "a rule without amount or currency cannot be executable", where=f"rule {rule_id}"
-            )
+    trigger = changed.trigger
+    open_amount = trigger is not None and (trigger.amount is None or trigger.currency is None)
+    if changed.status == "executable" and open_amount:
+        raise RuleFormatError(
+            "a rule without amount or currency cannot be executable", where=f"rule {rule_id}"
+        )
     rules = tuple(changed if rule.rule_id == rule_id else rule for rule in ruleset.rules)
     return replace(ruleset, rules=rules, edits=(*ruleset.edits, *made))
 
@@ -106,7 +107,7 @@ def remove(ruleset: RuleSet, rule_id: str, *, why: str) -> RuleSet:
 
 
 def merge(active: RuleSet, newer: RuleSet) -> RuleSet:
-    """Return both sets as one: the newer's rules, and the active ones of texts that the newer does not read."""
+    """Return both sets as one: the newer's rules, and the active ones of texts it does not read."""
     texts = {source.document for source in newer.sources}
     kept = active.keeping(r.rule_id for r in active.rules if active.origin[r.rule_id] not in texts)
     sources: dict[str, Source] = {s.document: s for s in (*active.sources, *newer.sources)}

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,24 +25,23 @@ from ledger.errors import InputError
 __all__ = ["Home", "country_number", "home_of", "homes_of", "reach", "read_banks"]
 
 _BIC: Final = re.compile(r"[A-Z]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
-_EU: Final = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
-#: Codes of jurisdictions that are not ISO 3166 countries of the same name.
-_REACH: Final = {"EU": frozenset(_EU), "UK": frozenset({"GB"})}
-#: Where a country has several zones, the one of its financial centre; the table of banks overrides it.
-_ZONES: Final = dict(
-    entry.split("=")
-    for entry in (
-        "US=America/New_York CA=America/Toronto GB=Europe/London IE=Europe/Dublin DE=Europe/Berlin "
-        "FR=Europe/Paris NL=Europe/Amsterdam BE=Europe/Brussels LU=Europe/Luxembourg ES=Europe/Madrid "
-        "PT=Europe/Lisbon IT=Europe/Rome AT=Europe/Vienna CH=Europe/Zurich SE=Europe/Stockholm "
-        "DK=Europe/Copenhagen FI=Europe/Helsinki PL=Europe/Warsaw CZ=Europe/Prague SK=Europe/Bratislava "
-        "HU=Europe/Budapest RO=Europe/Bucharest BG=Europe/Sofia GR=Europe/Athens CY=Asia/Nicosia "
-        "MT=Europe/Malta HR=Europe/Zagreb SI=Europe/Ljubljana EE=Europe/Tallinn LV=Europe/Riga "
-        "LT=Europe/Vilnius NO=Europe/Oslo AU=Australia/Sydney NZ=Pacific/Auckland SG=Asia/Singapore "
-        "HK=Asia/Hong_Kong JP=Asia/Tokyo IN=Asia/Kolkata ZA=Africa/Johannesburg JM=America/Jamaica "
-        "PH=Asia/Manila MY=Asia/Kuala_Lumpur AE=Asia/Dubai BR=America/Sao_Paulo MX=America/Mexico_City"
-    ).split()
-)
+
+
+def _read(section: str) -> dict[str, list[str]]:
+    """Return a section of `jurisdictions.txt`: the first word of a line to the others."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in (files(__package__) / "jurisdictions.txt").read_text("utf-8").splitlines():
+        if line.startswith("["):
+            name = line.strip("[]")
+        elif name == section and not line.startswith("#"):
+            first, *rest = line.split()
+            found[first] = rest
+    return found
+
+
+_REACH: Final = {name: frozenset(countries) for name, countries in _read("REACH").items()}
+_ZONES: Final = {country: words[0] for country, words in _read("ZONES").items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,16 +25,15 @@ What = Literal["deadline", "retention", "exemption", "aggregation", "threshold"]
 
 _DUTIES: Final = frozenset({"report", "record", "cdd", "travel_info", "limit", "prohibit", "aggregate"})
 _WHOLE: Final = re.compile(
-    r"\b(?:under|by|of|in|to) (?:these|this) (?:regulations?|rules?|part|chapter|act|law|ordinance|rulebook|notice)\b"
+    r"\b(?:under|by|of|in|to) (?:these|this) "
+    r"(?:regulations?|rules?|part|chapter|act|law|ordinance|rulebook|notice)\b"
     r"|\bthis rulebook\b",
     re.IGNORECASE,
 )
 _RECORDS: Final = re.compile(r"\brecords?\b|\bdocuments?\b|\binformation\b", re.IGNORECASE)
 _REPORT: Final = re.compile(r"\breports?\b", re.IGNORECASE)
 _THIS_SECTION: Final = re.compile(r"\bthis (?:section|article|regulation)\b", re.IGNORECASE)
-_ITS_DUTIES: Final = re.compile(
-    r"\brequirements? of this (?:section|article|regulation)\b", re.IGNORECASE
-)
+_ITS_DUTIES: Final = re.compile(r"\brequirements? of this (?:section|article|regulation)\b", re.IGNORECASE)
 _EXCEPT_AS: Final = re.compile(r"except (?:as|for|where)\b", re.IGNORECASE)
 _JUST_BEFORE: Final = re.compile(
     r"\b(?:preceding|previous) sentence\b|\bfirst subparagraph of this paragraph\b|\bthis paragraph\b",
@@ -83,7 +82,9 @@ def joins(rules: Sequence[Rule], clauses: Mapping[str, str] | None = None) -> li
     clauses : mapping, optional
         Identifier to the words of the clause; without them only subjects and actions are read.
     """
-    words = {r.rule_id: (clauses or {}).get(r.rule_id) or f"{r.subject or ''} {r.action or ''}" for r in rules}
+    words = {
+        r.rule_id: (clauses or {}).get(r.rule_id) or f"{r.subject or ''} {r.action or ''}" for r in rules
+    }
     placed = [(rule, place_of(rule)) for rule in rules]
     found: list[Join] = []
     for rule, place in placed:

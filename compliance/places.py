@@ -11,7 +11,9 @@ from compliance.model import Rule
 __all__ = ["Place", "place_of", "refers"]
 
 _TAIL: Final = re.compile(r"([0-9]+(?:[.-][0-9]+)*[A-Za-z]{0,2})((?:\([0-9A-Za-z]+\))*)$")
-_INSIDE: Final = re.compile(r"\s*(?:sub-?)?(?:paragraph|section|point|clause|regulation|article|rule)s?\b", re.I)
+_INSIDE: Final = re.compile(
+    r"\s*(?:sub-?)?(?:paragraph|section|point|clause|regulation|article|rule)s?\b", re.I
+)
 _WITHIN: Final = re.compile(r"\s*(?:paragraph|subparagraph|subsection|point|clause|item|indent)s?\b", re.I)
 _PARTS: Final = re.compile(r"\(([0-9A-Za-z]+)\)")
 _NUMBERED: Final = re.compile(r"([0-9]+(?:[.-][0-9]+)*[A-Za-z]?)((?:\([0-9A-Za-z]+\))*)")
@@ -56,6 +58,6 @@ def refers(reference: str, at: Place, to: Place) -> bool:
 
 
 def _along(wanted: list[str] | tuple[str, ...], path: tuple[str, ...]) -> bool:
-    """Say whether one path leads through the other: a reference to (3) or to (3)(b)(i) meets a rule at (3)."""
+    """Say whether one path leads through the other: (3), and (3)(b)(i), meet a rule at (3)."""
     shorter = min(len(wanted), len(path))
     return tuple(wanted)[:shorter] == path[:shorter]

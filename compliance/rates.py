@@ -49,7 +49,7 @@ class RateTable:
     Raises
     ------
     InputError
-        For a rate that is not positive, has too many digits, or names no currency; for two of one pair and day.
+        For a rate that is not positive, has too many digits or names no currency; for two of a pair and day.
     """
 
     def __init__(self, rates: Iterable[Rate] = ()) -> None:

@@ -6,7 +6,7 @@ what officers changed in it is listed with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
@@ -107,7 +107,13 @@ class RuleSet:
                     for rule_id, term in self.terms.items()
                 },
                 "edits": [
-                    {"rule_id": e.rule_id, "field": e.field, "before": e.before, "after": e.after, "why": e.why}
+                    {
+                        "rule_id": e.rule_id,
+                        "field": e.field,
+                        "before": e.before,
+                        "after": e.after,
+                        "why": e.why,
+                    }
                     for e in self.edits
                 ],
                 "linked_days": self.linked_days,
@@ -255,9 +261,7 @@ def _checked(whole: RuleSet) -> RuleSet:
     )
 
 
-def build(
-    name: str, documents: Iterable[tuple[RuleDocument, str]], *, undecided: bool = False
-) -> RuleSet:
+def build(name: str, documents: Iterable[tuple[RuleDocument, str]], *, undecided: bool = False) -> RuleSet:
     """Make a rule set of extracted documents and their texts.
 
     Amounts that a rule names and its section states elsewhere are filled in and listed among the edits.

@@ -1,28 +1,35 @@
-"""The check of a rule: one definition, printed for the officer, one SQL for every kind of row."""
+"""The checks of a rule: one definition, printed for the officer, one SQL for every kind of row and engine."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final, Literal
 
 from compliance.checks.interval import Interval, minor_interval
 from compliance.currencies import number
-from compliance.model import Deadline, Rule
+from compliance.jurisdictions import reach
+from compliance.linking import Linked
+from compliance.model import Rule
+from compliance.ruleset import Term
 from compliance.transactions import describe
 from ledger.errors import InputError
 
-__all__ = ["Check", "NotCheckableError", "compile_rule"]
+__all__ = ["Check", "NotCheckableError", "compile_rule", "compile_rules"]
 
 Shape = Literal["single", "calendar", "rolling"]
+#: Whose transactions are added up: one bank's, or those of all banks for one party.
+Reach = Literal["bank", "consortium"]
 
-#: Date buckets of a calendar window, as SQL over `business_date` (days since 1970-01-01).
+#: Column of the table of days by which a calendar window groups.
 _BUCKETS: Final = {
-    "business_day": "business_date",
-    "calendar_day": "business_date",
-    "gaming_day": "business_date",
-    "calendar_month": "date_trunc('month', DATE '1970-01-01' + business_date)",
-    "calendar_year": "date_trunc('year', DATE '1970-01-01' + business_date)",
+    "business_day": "business",
+    "calendar_day": "day",
+    "gaming_day": "day",
+    "calendar_month": "month",
+    "calendar_year": "year",
 }
+_LINKED: Final = frozenset({"linked_transactions", "one_time", "contemporaneous"})
 _SEVERITY: Final = {
     "prohibit": "high",
     "limit": "high",
@@ -30,6 +37,8 @@ _SEVERITY: Final = {
     "aggregate": "medium",
     "cdd": "medium",
 }
+_NOTHING: Final = Linked(None, None, (), None, ())
+_ALWAYS: Final = Term()
 
 
 class NotCheckableError(InputError):
@@ -54,8 +63,14 @@ class Check:
         SQL condition for the transaction type; "FALSE" where no column decides it.
     missing : tuple of str
         What the rows do not carry; only the owning bank can say it.
-    deadline : Deadline or None
-        By when what is owed is to be done, from the rule itself or from a rule that refers to it.
+    linked : Linked
+        Time limit, keeping and exemptions, from the rule itself or from provisions joined to it.
+    reach : str
+        `bank`: sums within one bank; `consortium`: of one party over several.
+    operations : bool
+        Whether the sum is over operations that may be linked: whether they are, the bank must say.
+    jurisdiction : str or None
+    term : Term
     """
 
     rule: Rule
@@ -69,12 +84,33 @@ class Check:
     seconds: int
     severity: str
     missing: tuple[str, ...]
-    deadline: Deadline | None = None
+    linked: Linked = _NOTHING
+    reach: Reach = "bank"
+    operations: bool = False
+    jurisdiction: str | None = None
+    term: Term = _ALWAYS
+
+    @property
+    def countries(self) -> frozenset[int] | None:
+        """Countries (ISO numeric) whose banks the rule binds; None where its text does not say."""
+        return reach(self.jurisdiction)
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the rule extends to the equivalent in other currencies."""
+        return self.rule.trigger is not None and self.rule.trigger.equivalent_currency
+
+    @property
+    def days(self) -> tuple[int | None, int | None]:
+        """First day in force and first day no more, as days since 1970-01-01."""
+        since, until = self.term.since, self.term.until
+        return _day(since), _day(until)
 
     def parameters(self) -> dict[str, Any]:
         """Return what decides the check, as JSON values: part of every finding's source."""
         return {
             "shape": self.shape,
+            "reach": self.reach,
             "currency": self.currency,
             "low": self.interval.low,
             "high": self.interval.high,
@@ -82,29 +118,51 @@ class Check:
             "where": self.where,
             "seconds": self.seconds,
             "bucket": self.bucket,
+            "jurisdiction": self.jurisdiction,
+            "in_force": [day.isoformat() if day else None for day in (self.term.since, self.term.until)],
         }
 
     def describe(self) -> str:
         """Return the check in words, with the mapping from the law's words to columns."""
         rows = describe(self.rule.transaction_type)
         unit = self.rule.aggregation.window_unit if self.rule.aggregation else None
+        whose = "customer and bank" if self.reach == "bank" else "party over all banks"
+        hours = self.seconds // 3600
         window = {
             "single": "each transfer by itself",
-            "calendar": f"sum per customer, bank and {(unit or 'day').replace('_', ' ')}",
-            "rolling": f"sum per customer and bank in any {self.seconds // 3600} consecutive hours",
+            "calendar": f"sum per {whose} and {(unit or 'day').replace('_', ' ')}",
+            "rolling": f"sum per {whose} in any {hours} consecutive hours"
+            + (" of operations that may be linked" if self.operations else ""),
         }[self.shape]
+        banks = f"banks of {self.jurisdiction}" if self.jurisdiction else "all banks: the text names no law"
         lines = [
             f"{self.rule.rule_id} ({self.rule.citation})",
+            f"  banks    {banks}",
             f"  rows     {rows.words}: {rows.where or 'no column decides it'}",
-            f"  amount   {self.interval.low} to {self.interval.high} minor units of {self.currency}",
+            f"  amount   {self.interval.low} to {self.interval.high} minor units of {self.currency}"
+            + (", or the equivalent at a supplied rate" if self.equivalent else ""),
             f"  window   {window}",
         ]
+        since, until = self.term.since, self.term.until
+        if since or until:
+            lines.append(f"  in force {f'from {since} ' if since else ''}{f'until {until}' if until else ''}")
         lines += [f"  missing  {words}" for words in self.missing]
         return "\n".join(lines)
 
 
-def compile_rule(rule: Rule, clause: str, *, deadline: Deadline | None = None) -> Check:
-    """Compile a rule to its check.
+def _day(value: date | None) -> int | None:
+    return None if value is None else (value - date(1970, 1, 1)).days
+
+
+def compile_rule(
+    rule: Rule,
+    clause: str,
+    *,
+    linked: Linked | None = None,
+    jurisdiction: str | None = None,
+    term: Term | None = None,
+) -> Check:
+    """Compile a rule to the check of its own window within one bank.
 
     Raises
     ------
@@ -117,13 +175,8 @@ def compile_rule(rule: Rule, clause: str, *, deadline: Deadline | None = None) -
     shape, bucket, seconds = _window(rule)
     mapped = describe(rule.transaction_type)
     missing = [mapped.missing] if mapped.missing else []
-    if rule.aggregation is not None:
-        if rule.aggregation.condition:
-            missing.append(f"knowledge: “{' '.join(rule.aggregation.condition.split())}”")
-        if rule.aggregation.window_unit in ("linked_transactions", "one_time", "contemporaneous", "request"):
-            missing.append(
-                f"which operations belong together ({rule.aggregation.window_unit.replace('_', ' ')})"
-            )
+    if rule.aggregation is not None and rule.aggregation.condition:
+        missing.append(f"knowledge: “{' '.join(rule.aggregation.condition.split())}”")
     return Check(
         rule=rule,
         clause=clause,
@@ -136,8 +189,47 @@ def compile_rule(rule: Rule, clause: str, *, deadline: Deadline | None = None) -
         seconds=seconds,
         severity=_SEVERITY.get(rule.kind or "", "low"),
         missing=tuple(missing),
-        deadline=rule.deadline or deadline,
+        linked=linked or _NOTHING,
+        jurisdiction=jurisdiction,
+        term=term or _ALWAYS,
     )
+
+
+def compile_rules(
+    rule: Rule,
+    clause: str,
+    *,
+    linked: Linked | None = None,
+    jurisdiction: str | None = None,
+    term: Term | None = None,
+    linked_days: int,
+) -> tuple[Check, ...]:
+    """Compile a rule to all its checks.
+
+    The first is the rule's own. Where the text counts linked operations, another adds up those of one
+    customer within `linked_days`; and every sum within a bank is also taken for one party over all banks.
+
+    Raises
+    ------
+    NotCheckableError
+        As for `compile_rule`.
+    """
+    own = compile_rule(rule, clause, linked=linked, jurisdiction=jurisdiction, term=term)
+    checks = [own]
+    unit = rule.aggregation.window_unit if rule.aggregation else None
+    if unit in _LINKED and rule.trigger is not None and rule.trigger.op in ("gt", "ge"):
+        asked = f"which operations belong together ({unit.replace('_', ' ')})"
+        checks.append(
+            replace(
+                own,
+                shape="rolling",
+                seconds=86_400 * linked_days,
+                operations=True,
+                missing=(*own.missing, asked),
+            )
+        )
+    checks += [replace(check, reach="consortium") for check in checks if check.shape != "single"]
+    return tuple(checks)
 
 
 def _window(rule: Rule) -> tuple[Shape, str, int]:

@@ -1,91 +1,58 @@
-"""The execution of a check: one SQL over the prepared transfers, run by DuckDB in memory.
-
-Amounts are intervals in minor units, both ends included; times are half-open intervals of Unix seconds. A sum
-lies between the sum of the lows and the sum of the highs. For a rolling window of W seconds the rows surely
-inside start at the earliest start of one of them; the rows possibly inside are most where a window starts at
-the latest second of one of them. Both are exact where all rows have buckets of one length, else sound.
-"""
+"""The execution of a check: its statements over the prepared transfers, by DuckDB in memory by default."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import date, timedelta
+from typing import Any, Final, Protocol
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
+from compliance.calendars import calendar_of
+from compliance.checks import sql
 from compliance.checks.definition import Check
-from compliance.checks.table import Prepared
-from ledger.encoding.bands import MAX_AMOUNT
-from ledger.schema import Channel, Flags
+from compliance.checks.table import NOBODY, Prepared
+from compliance.currencies import number
+from compliance.jurisdictions import Home, home_of
+from compliance.rates import RateTable
+from ledger.errors import InputError
 
-__all__ = ["Hit", "Outcome", "Runner"]
+__all__ = ["DuckDB", "Engine", "Hit", "Outcome", "Runner"]
 
-#: What no sum reaches: the upper end of an open comparison.
-_OPEN: Final = 2**62
-_NAMES: Final = {
-    "cash": Channel.CASH,
-    "wire": Channel.WIRE,
-    "instant": Channel.INSTANT,
-    "crypto": Channel.CRYPTO,
-    "cheque": Channel.CHEQUE,
-    "cash_in": Flags.CASH_IN,
-    "cash_out": Flags.CASH_OUT,
-    "occasional": Flags.OCCASIONAL,
-    "exempt": Flags.EXEMPT,
-}
-_SINGLE: Final = """
-SELECT [row] AS rows, amount_low AS low, amount_high AS high, time_low AS since, time_high AS until,
-       CASE WHEN amount_low >= $low AND amount_high <= $high THEN 'certain' ELSE 'possible' END AS certainty,
-       (flags & $exempt) > 0 AS exempted, NULL AS entity, NULL AS agent
-FROM typed WHERE amount_high >= $low AND amount_low <= $high ORDER BY row
-"""
-_CALENDAR: Final = """
-WITH sums AS (
-  SELECT list(row ORDER BY row) AS rows, sum(amount_low) AS low, sum(amount_high) AS high,
-         min(time_low) AS since, max(time_high) AS until, entity, agent, direction, {bucket} AS bucket
-  FROM sides GROUP BY entity, agent, direction, bucket HAVING count(*) > 1
-)
-SELECT rows, low, high, since, until,
-       CASE WHEN low >= $low AND high <= $high THEN 'certain' ELSE 'possible' END AS certainty,
-       FALSE AS exempted, entity, agent
-FROM sums WHERE high >= $low AND low <= $high ORDER BY bucket, rows
-"""
-_ROLLING: Final = """
-WITH sums AS (
-  SELECT list(row) OVER surely AS rows,
-         sum(amount_low) OVER surely AS low, sum(amount_high) OVER surely AS high,
-         min(time_low) OVER surely AS since, max(time_high) OVER surely AS until,
-         'certain' AS claim, entity, agent
-  FROM sides WINDOW surely AS (PARTITION BY entity, agent, direction ORDER BY time_low
-                               RANGE BETWEEN CURRENT ROW AND {surely} FOLLOWING)
-  UNION ALL
-  SELECT list(row) OVER maybe, sum(amount_low) OVER maybe, sum(amount_high) OVER maybe,
-         min(time_low) OVER maybe, max(time_high) OVER maybe, 'possible', entity, agent
-  FROM sides WINDOW maybe AS (PARTITION BY entity, agent, direction ORDER BY time_high
-                              RANGE BETWEEN CURRENT ROW AND {maybe} FOLLOWING)
-)
-SELECT list_sort(rows) AS rows, low, high, since, until, claim AS certainty, FALSE AS exempted, entity, agent
-FROM sums
-WHERE len(rows) > 1 AND ((claim = 'certain' AND low >= $low AND high <= $high)
-                         OR (claim = 'possible' AND high >= $low AND low <= $high))
-ORDER BY claim, since, len(rows) DESC, rows
-"""
-#: Each transfer as its creditor receives it ("in") and as its debtor gives it ("out"); who acts for another
-#: is counted for both, "by or on behalf of".
-_SIDES: Final = """
-CREATE OR REPLACE TEMP VIEW sides AS
-SELECT DISTINCT row, amount_low, amount_high, time_low, time_high, business_date, entity, agent, direction
-FROM (
-  SELECT *, 'in' AS direction, creditor_agent AS agent,
-         unnest([coalesce(creditor_party, creditor_account), creditor_on_behalf]) AS entity
-  FROM typed WHERE NOT ((flags & $cash_out) > 0 AND (flags & $cash_in) = 0)
-  UNION ALL
-  SELECT *, 'out' AS direction, debtor_agent AS agent,
-         unnest([coalesce(debtor_party, debtor_account), debtor_on_behalf]) AS entity
-  FROM typed WHERE NOT ((flags & $cash_in) > 0 AND (flags & $cash_out) = 0)
-) WHERE entity IS NOT NULL AND (flags & $exempt) = 0
-"""
+_EPOCH: Final = date(1970, 1, 1)
+_DAYS: Final = pa.schema([(name, pa.int64()) for name in ("place", "day", "business", "month", "year")])
+_RATES: Final = pa.schema([(name, pa.int64()) for name in ("currency", "day", "numerator", "denominator")])
+_KEPT: Final = ("number", "entity", "agent", "direction", "bucket", "first", "last", "claim")
+
+
+class Engine(Protocol):
+    """Runs SQL over tables."""
+
+    def table(self, name: str, table: pa.Table) -> None:
+        """Make a table known under a name, in the place of an earlier one."""
+
+    def fetch(self, statement: str) -> list[dict[str, Any]]:
+        """Run a statement (DuckDB's dialect) and return its rows."""
+
+
+class DuckDB:
+    """The default engine: in memory, in this process."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect()
+
+    def table(self, name: str, table: pa.Table) -> None:
+        """Make a table known under a name."""
+        self._connection.register(name, table)
+
+    def fetch(self, statement: str) -> list[dict[str, Any]]:
+        """Run a statement and return its rows."""
+        cursor = self._connection.execute(statement)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +67,7 @@ class Hit:
     exempted: bool
     entity: Any = None
     agent: int | None = None
+    direction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +80,28 @@ class Outcome:
 
 
 class Runner:
-    """Runs checks on one table of transfers.
+    """Runs checks over one table of transfers.
 
     Parameters
     ----------
     prepared : Prepared
+    rates : RateTable, optional
+    engine : Engine, optional
+        DuckDB in memory by default.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
-        self._connection = duckdb.connect(":memory:")
-        self._connection.execute("SET threads = 1")
-        self._connection.register("given", prepared.table)
-        self._connection.execute(
-            "CREATE TEMP TABLE transfers AS "
-            "SELECT * REPLACE (greatest(time_high, time_low + 1) AS time_high) FROM given"
-        )
-        width = self._connection.execute(
-            "SELECT coalesce(max(time_high - time_low), 1) FROM transfers"
-        ).fetchone()
-        self._width = int(width[0]) if width else 1
+    def __init__(
+        self, prepared: Prepared, rates: RateTable | None = None, engine: Engine | None = None
+    ) -> None:
+        self._prepared = prepared
+        self._rates = rates or RateTable()
+        self._engine: Engine = engine or DuckDB()
+        table = prepared.table
+        self._engine.table("transfers", table)
+        times = [np.asarray(table[name].to_numpy(), np.int64) for name in ("time_low", "time_high")]
+        self._width = max(1, int((times[1] - times[0]).max())) if table.num_rows else 1
+        self._dates = np.unique(table["business_date"].to_numpy()).tolist() if table.num_rows else []
+        self._currencies = np.unique(table["currency"].to_numpy()).tolist() if table.num_rows else []
 
     def run(self, check: Check) -> Outcome:
         """Run one check over all rows.
@@ -140,54 +111,126 @@ class Runner:
         Outcome
             Rolling windows of one customer that overlap are told once, by the first.
         """
-        where = _inlined(check.where)
-        mine = f"currency = {check.currency_number} AND {where}"
-        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW typed AS SELECT * FROM transfers WHERE {mine}")
-        rows = self._count("SELECT count(*) FROM typed")
-        equivalent = check.rule.trigger is not None and check.rule.trigger.equivalent_currency
-        elsewhere = f"SELECT count(*) FROM transfers WHERE currency <> {check.currency_number} AND {where}"
-        unconverted = self._count(elsewhere) if equivalent else 0
-        top = check.interval.high if check.interval.high < MAX_AMOUNT else _OPEN
-        bounds = {"low": check.interval.low, "high": top}
+        places = self._bound(check)
+        self._engine.table("days", self._days(check))
+        self._engine.table("rates", self._factors(check))
+        found = self._engine.fetch(sql.groups(check, width=self._width, places=places))
         if check.shape == "single":
-            found = self._fetch(_inlined(_SINGLE), bounds)
+            hits = [_hit(group, (group["row"],)) for group in found]
         else:
-            self._connection.execute(_inlined(_SIDES))
-            if check.shape == "calendar":
-                found = self._fetch(_CALENDAR.format(bucket=check.bucket), bounds)
-            else:
-                found = self._rolling(check, bounds)
-        return Outcome(tuple(found), rows, unconverted)
+            hits = self._summed(check, found, places)
+        return Outcome(
+            tuple(hits),
+            self._count(sql.counted(check, places=places)),
+            self._count(sql.unconverted(check, places=places)) if check.equivalent else 0,
+        )
 
-    def _rolling(self, check: Check, bounds: dict[str, int]) -> list[Hit]:
-        surely = max(0, check.seconds - self._width)
-        maybe = check.seconds + self._width - 2
-        hits = self._fetch(_ROLLING.format(surely=surely, maybe=max(0, maybe)), bounds)
-        if self._width > check.seconds:
-            hits = [hit for hit in hits if hit.certainty == "possible"]
-        kept: list[Hit] = []
-        told: dict[Any, list[Hit]] = {}
-        for hit in hits:
-            others = told.setdefault((hit.entity, hit.agent), [])
-            if all(not set(hit.rows) & set(other.rows) for other in others):
-                others.append(hit)
-                kept.append(hit)
-        return kept
+    def _bound(self, check: Check) -> frozenset[int] | None:
+        countries = check.countries
+        if countries is None or not self._prepared.located:
+            return None
+        places = self._prepared.places
+        return frozenset(i for i, home in enumerate(places) if home is not None and home.number in countries)
 
-    def _count(self, sql: str) -> int:
-        found = self._connection.execute(sql).fetchone()
-        return int(found[0]) if found else 0
+    def _summed(self, check: Check, found: list[dict[str, Any]], places: frozenset[int] | None) -> list[Hit]:
+        if check.shape == "rolling":
+            if self._width > check.seconds:
+                found = [group for group in found if group["claim"] == "possible"]
+            found = _apart(found)
+        for place, group in enumerate(found):
+            group["number"] = place
+        if not found:
+            return []
+        self._engine.table("kept", self._kept(found))
+        rows: dict[int, list[int]] = {}
+        for entry in self._engine.fetch(sql.members(check, places=places)):
+            rows.setdefault(entry["number"], []).append(entry["row"])
+        hits = [_hit(group, tuple(rows.get(group["number"], ()))) for group in found]
+        if check.reach == "consortium":
+            hits = [hit for hit in hits if not self._one_bank_reaches(check, hit)]
+        return hits
 
-    def _fetch(self, sql: str, bounds: dict[str, int]) -> list[Hit]:
-        rows: Sequence[tuple[Any, ...]] = self._connection.execute(sql, bounds).fetchall()
-        return [
-            Hit(tuple(r[0]), int(r[1]), int(r[2]), (int(r[3]), int(r[4])), r[5], bool(r[6]), r[7], r[8])
-            for r in rows
-        ]
+    def _one_bank_reaches(self, check: Check, hit: Hit) -> bool:
+        """Say whether one bank's rows alone surely reach the amount: then that bank's own check tells it."""
+        table = self._prepared.table.select(["debtor_agent", "creditor_agent", "amount_low"])
+        side = "creditor_agent" if hit.direction == "in" else "debtor_agent"
+        sums: dict[int, int] = {}
+        for row in table.take(list(hit.rows)).to_pylist():
+            sums[row[side]] = sums.get(row[side], 0) + row["amount_low"]
+        return max(sums.values()) >= check.interval.low
+
+    def _kept(self, found: list[dict[str, Any]]) -> pa.Table:
+        entities = self._prepared.table["debtor_account"].type
+        kinds = {"entity": entities, "direction": pa.string(), "claim": pa.string()}
+        return pa.table(
+            {name: pa.array([g[name] for g in found], kinds.get(name, pa.int64())) for name in _KEPT}
+        )
+
+    def _days(self, check: Check) -> pa.Table:
+        """Return the day of the sum for each place and date: a closed day counts with the next open one."""
+        rows: list[tuple[int, ...]] = []
+        if check.shape == "calendar":
+            for place, home in [*enumerate(self._prepared.places), (NOBODY, None)]:
+                rows += [(place, day, *_buckets(home or _seat(check), day)) for day in self._dates]
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(_DAYS)
+        return pa.table({name: pa.array(c, pa.int64()) for name, c in zip(_DAYS.names, columns, strict=True)})
+
+    def _factors(self, check: Check) -> pa.Table:
+        rows = []
+        if check.equivalent:
+            for source in self._rates.currencies(check.currency):
+                if number(source) not in self._currencies:
+                    continue
+                for day in self._dates:
+                    factor = self._rates.factor(source, check.currency, day)
+                    if factor is not None:
+                        rows.append((number(source), day, factor.numerator, factor.denominator))
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(_RATES)
+        return pa.table(
+            {name: pa.array(c, pa.int64()) for name, c in zip(_RATES.names, columns, strict=True)}
+        )
+
+    def _count(self, statement: str) -> int:
+        return int(self._engine.fetch(statement)[0]["found"])
 
 
-def _inlined(sql: str) -> str:
-    """Write the named codes of the schema into a condition; amounts stay bound parameters."""
-    for name in sorted(_NAMES, key=len, reverse=True):
-        sql = sql.replace(f"${name}", str(_NAMES[name].value))
-    return sql
+def _apart(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep of the windows of one customer those that share no time with one kept before."""
+    kept: list[dict[str, Any]] = []
+    told: dict[Any, list[tuple[int, int]]] = {}
+    for group in found:
+        others = told.setdefault((group["entity"], group["agent"]), [])
+        if all(group["until"] <= since or until <= group["since"] for since, until in others):
+            others.append((group["since"], group["until"]))
+            kept.append(group)
+    return kept
+
+
+def _hit(group: dict[str, Any], rows: Sequence[int]) -> Hit:
+    summed = group["entity"] is not None
+    return Hit(
+        tuple(rows),
+        int(group["low"]),
+        int(group["high"]),
+        (int(group["since"]), int(group["until"])),
+        group["claim"],
+        bool(group["exempted"]),
+        group["entity"],
+        int(group["agent"]) if summed else None,
+        group["direction"],
+    )
+
+
+def _seat(check: Check) -> Home | None:
+    """Return the home that a rule's own jurisdiction names, for banks of unknown home."""
+    name = check.jurisdiction
+    try:
+        return home_of(name) if name and name != "EU" else None
+    except InputError:
+        return None
+
+
+def _buckets(home: Home | None, day: int) -> tuple[int, int, int]:
+    actual = _EPOCH + timedelta(days=day)
+    business = actual if home is None else calendar_of(home).business_day(actual)
+    return (business - _EPOCH).days, actual.year * 12 + actual.month, actual.year

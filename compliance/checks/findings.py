@@ -1,4 +1,4 @@
-"""Findings: what a check found, as flags with the clause, the rows, the certainty and a sentence to read."""
+"""Findings: what a check found, as flags with the clause, the rows, what is owed by when, and a sentence."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
-import pyarrow as pa
-
 from compliance.checks.definition import Check
 from compliance.checks.execute import Hit
+from compliance.checks.owed import Owed, owed
+from compliance.checks.table import Prepared
 from compliance.currencies import exponent
+from compliance.ruleset import RuleSet
 from ledger.encoding.bands import MAX_AMOUNT
 from ledger.flag import MAX_EVIDENCE, Entity, Flag, Position, RowRef, Source
 from ledger.flag import Certainty as FlagCertainty
@@ -19,7 +20,7 @@ __all__ = ["OFF_LEDGER", "Evidence", "money_text"]
 
 #: The position of rows that are on no ledger: a plain file.
 OFF_LEDGER: Final = Position(chain_id=0, contract="", block=0, log_size=0)
-_OWED: Final = {
+_ASKS: Final = {
     "report": "asks for a report of",
     "record": "asks for a record of",
     "cdd": "asks for customer due diligence at",
@@ -42,6 +43,12 @@ _ACCOUNTS: Final = (
     ("creditor_account", "creditor_agent"),
     ("creditor_party", "creditor_agent"),
 )
+_COLUMNS: Final = [name for pair in _ACCOUNTS for name in pair[:1]] + [
+    "debtor_agent", "creditor_agent", "debtor_place", "creditor_place",
+    "business_date", "time_high", "currency",
+    "debit_member", "debit_sequence", "debit_index", "credit_member", "credit_sequence", "credit_index",
+]  # fmt: skip
+_HOME: Final = "under which country's law the bank stands"
 
 
 class Evidence:
@@ -49,42 +56,37 @@ class Evidence:
 
     Parameters
     ----------
-    table : pyarrow.Table
-        The prepared transfers.
+    prepared : Prepared
+        The transfers that were checked.
     position : Position
-    version : str
-        Of the rule set: its hash, hex.
+    ruleset : RuleSet
+    context : mapping
+        What the check was computed with besides the rule: hashes of tables that the user supplied.
     """
 
-    def __init__(self, table: pa.Table, position: Position, version: str) -> None:
-        self._table = table
+    def __init__(
+        self, prepared: Prepared, position: Position, ruleset: RuleSet, context: dict[str, Any] | None = None
+    ) -> None:
+        self._prepared = prepared
         self._position = position
-        self._version = version
+        self._ruleset = ruleset
+        self._version = ruleset.hash.hex()
+        self._context = dict(context or {})
 
     def flag(self, check: Check, hit: Hit, missing: Iterable[str] = ()) -> Flag:
         """Return the finding of one hit; `missing` makes a single transfer's finding `needs_member`."""
-        rows = self._table.select(_COLUMNS).take(list(hit.rows[: MAX_EVIDENCE + 1])).to_pylist()
-        lacking = tuple(missing)
+        wanted = list(hit.rows[: MAX_EVIDENCE + 1])
+        rows = self._prepared.table.select(_COLUMNS).take(wanted).to_pylist()
+        duties = owed(check, hit, rows, self._prepared)
+        lacking = (*missing, _HOME) if duties.open_home else tuple(missing)
         certainty: FlagCertainty = "certain" if hit.certainty == "certain" else "possible"
-        if lacking and check.shape == "single":
+        if (lacking and check.shape == "single") or check.operations or duties.open_home:
             certainty = "needs_member"
-        details: dict[str, Any] = {
-            "transfers": len(hit.rows),
-            "amount_low": str(hit.low),
-            "amount_high": str(hit.high),
-            "amount_certainty": hit.certainty,
-            "currency": check.currency,
-            "owed": check.rule.kind,
-            "needs_member": list(lacking),
-        }
-        limit = check.deadline
-        if limit is not None:
-            details["deadline"] = {"value": limit.value, "unit": limit.unit, "anchor": limit.anchor}
+        foreign = sorted({row["currency"] for row in rows} - {check.currency_number})
+        context = self._context if foreign else {}
         places = _places(rows)
-        if not places:
-            details["table_rows"] = list(hit.rows[:MAX_EVIDENCE])
         return Flag(
-            source=Source("rule", check.rule.rule_id, self._version, check.parameters()),
+            source=Source("rule", check.rule.rule_id, self._version, check.parameters() | context),
             title=check.rule.rule_id,
             position=self._position,
             entities=_entities(rows, hit),
@@ -93,18 +95,48 @@ class Evidence:
             score=None,
             certainty=certainty,
             severity=check.severity,  # type: ignore[arg-type]
-            explanation=_sentence(check, hit, certainty, lacking),
+            explanation=_sentence(check, hit, certainty, lacking, duties),
             citation=check.rule.citation,
             clause=check.clause,
             truncated=len(hit.rows) > MAX_EVIDENCE,
-            details=details,
+            details=self._details(check, hit, duties, lacking)
+            | ({"converted_from": foreign} if foreign else {})
+            | ({} if places else {"table_rows": list(hit.rows[:MAX_EVIDENCE])}),
         ).bounded()
 
-
-_COLUMNS: Final = [name for pair in _ACCOUNTS for name in pair[:1]] + [
-    "debtor_agent", "creditor_agent",
-    "debit_member", "debit_sequence", "debit_index", "credit_member", "credit_sequence", "credit_index",
-]  # fmt: skip
+    def _details(self, check: Check, hit: Hit, duties: Owed, lacking: tuple[str, ...]) -> dict[str, Any]:
+        details: dict[str, Any] = {
+            "transfers": len(hit.rows),
+            "amount_low": str(hit.low),
+            "amount_high": str(hit.high),
+            "amount_certainty": hit.certainty,
+            "currency": check.currency,
+            "jurisdiction": check.jurisdiction,
+            "reach": check.reach,
+            "owed": check.rule.kind,
+            "owes": duties.what if check.reach == "bank" else "by no bank alone; to be looked at together",
+            "banks": duties.banks,
+            "needs_member": list(lacking),
+        }
+        limit = check.linked.deadline or check.rule.deadline
+        if limit is not None:
+            details["deadline"] = {"value": limit.value, "unit": limit.unit, "anchor": limit.anchor}
+        if check.linked.joins:
+            details["joins"] = [
+                {
+                    "what": join.what,
+                    "rule": join.other if join.rule == check.rule.rule_id else join.rule,
+                    "how": join.how,
+                }
+                for join in check.linked.joins
+            ]
+        exempt = [
+            {"rule": rule.rule_id, "clause": self._ruleset.clauses.get(rule.rule_id, "")}
+            for rule in check.linked.exemptions
+        ] + [{"rule": check.rule.rule_id, "clause": " ".join(e.text.split())} for e in check.rule.exemptions]
+        if exempt:
+            details["exemptions_to_consider"] = exempt
+        return details
 
 
 def _places(rows: list[dict[str, Any]]) -> tuple[RowRef, ...]:
@@ -119,7 +151,10 @@ def _places(rows: list[dict[str, Any]]) -> tuple[RowRef, ...]:
 
 def _entities(rows: list[dict[str, Any]], hit: Hit) -> tuple[Entity, ...]:
     if hit.entity is not None:
-        return (Entity(_hex(hit.entity), int(hit.agent or 0)),)
+        if hit.agent:
+            return (Entity(_hex(hit.entity), hit.agent),)
+        side = "creditor_agent" if hit.direction == "in" else "debtor_agent"
+        return tuple(sorted({Entity(_hex(hit.entity), int(row[side] or 0)) for row in rows}))
     found = {
         Entity(_hex(row[account]), int(row[agent] or 0))
         for row in rows
@@ -139,7 +174,7 @@ def money_text(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-places):,.{places}f}"
 
 
-def _sentence(check: Check, hit: Hit, certainty: str, missing: tuple[str, ...]) -> str:
+def _sentence(check: Check, hit: Hit, certainty: str, missing: tuple[str, ...], duties: Owed) -> str:
     low, high = money_text(hit.low, check.currency), money_text(hit.high, check.currency)
     if hit.low == hit.high:
         amount = low
@@ -149,20 +184,30 @@ def _sentence(check: Check, hit: Hit, certainty: str, missing: tuple[str, ...]) 
         amount = f"between {low} and {high}"
     what = (check.rule.transaction_type or "transaction").replace("_", " ")
     if len(hit.rows) > 1:
-        span = f"within {check.seconds // 3600} hours" if check.shape == "rolling" else "in one period"
-        fact = (
-            f"{len(hit.rows)} transfers ({what}) of one customer {span} add up to {amount} {check.currency}"
-        )
+        span = _span(check)
+        whose = "one customer" if check.reach == "bank" else "one party at several banks"
+        fact = f"{len(hit.rows)} transfers ({what}) of {whose} {span} add up to {amount} {check.currency}"
     else:
         fact = f"A transfer ({what}) amounts to {amount} {check.currency}"
     trigger = check.rule.trigger
     if trigger is None or trigger.amount is None:
         return f"{fact}; {check.rule.rule_id} applies."
     compared = _COMPARED[trigger.op].format(trigger.amount, trigger.amount_max)
-    owed = _OWED.get(check.rule.kind or "", "speaks of")
-    sure = {"certain": "", "possible": "; the band leaves open whether it is reached", "needs_member": ""}[
-        certainty
-    ]
-    asks = f"; {check.rule.citation or check.rule.rule_id} {owed} {compared} {check.currency}{sure}"
+    verb = _ASKS.get(check.rule.kind or "", "speaks of")
+    asks = f"; {check.rule.citation or check.rule.rule_id} {verb} {compared} {check.currency}"
+    if hit.certainty == "possible":
+        asks += "; the bands leave open whether it is reached"
+    if check.reach == "consortium":
+        asks += "; no bank reaches it alone and the clause speaks of one: an indication, not a duty"
+    elif duties.dates and certainty != "none":
+        asks += f"; due by {' or '.join(duties.dates)}"
     rest = f"; the bank must say: {', '.join(missing)}" if missing else ""
     return f"{fact}{asks}{rest}."
+
+
+def _span(check: Check) -> str:
+    if check.shape != "rolling":
+        unit = {"business": "business day", "month": "month", "year": "year"}.get(check.bucket, "day")
+        return f"on one {unit}" if unit.endswith("day") else f"in one {unit}"
+    hours = check.seconds // 3600
+    return f"within {hours} hours" if hours <= 48 else f"within {hours // 24} days"
