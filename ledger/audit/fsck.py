@@ -14,7 +14,7 @@ from ledger.errors import VerificationError
 from ledger.gateway import Gateway
 from ledger.log import open_checkpoint
 from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
-from ledger.segment import FileEntry, Manifest, SegmentError, load
+from ledger.segment import FileEntry, Manifest, SegmentError, check, load
 
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
 
@@ -135,7 +135,10 @@ def fsck(
         for b in waiting
     ]
     if manifest.transfers is not None:
-        _load(mirror, manifest.transfers, differences)
+        try:
+            check(mirror, manifest.transfers)
+        except SegmentError as error:
+            differences.append(Difference(manifest.transfers.name, error.what))
     if batches != manifest.position.log_size:
         what = f"the manifest says {manifest.position.log_size} batches, the chain has {batches}"
         differences.append(Difference("manifest.json", what))
