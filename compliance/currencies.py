@@ -14,7 +14,18 @@ import iso4217
 
 from ledger.errors import InputError
 
-__all__ = ["CURRENCY_OF", "NAMES", "SYMBOLS", "codes", "detect_jurisdiction", "exponent", "number", "resolve"]
+__all__ = [
+    "BEFORE_DOLLAR",
+    "CURRENCY_OF",
+    "NAMES",
+    "SYMBOLS",
+    "codes",
+    "detect_jurisdiction",
+    "exponent",
+    "known_name",
+    "number",
+    "resolve",
+]
 
 
 def _load() -> dict[str, list[list[str]]]:
@@ -40,12 +51,17 @@ CURRENCY_OF: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["JUR
 #: Written signs and short forms; a value that is not a code is a family resolved by jurisdiction.
 SYMBOLS: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["SYMBOLS"]}
 #: Names after (or, "rupees ten lakh", before) the number.
-NAMES: Final[dict[str, str]] = {" ".join(words[:-1]): words[-1] for words in _DATA["NAMES"]}
+NAMES: Final[dict[str, str]] = {
+    **{c.currency_name.lower(): c.code for c in iso4217.Currency if c.number and c.code[0] != "X"},
+    **{" ".join(words[:-1]): words[-1] for words in _DATA["NAMES"]},
+}
 _FAMILIES: Final[dict[str, frozenset[str]]] = {words[0]: frozenset(words[1:]) for words in _DATA["FAMILIES"]}
 _DEFAULT: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["DEFAULTS"]}
 
-#: Codes that are also English words in capitals.
-_WORDS: Final = frozenset({"ALL", "TOP", "TRY", "MOP", "XXX", "XTS"})
+#: What may stand apart before "$" ("U.S. $10,000").
+BEFORE_DOLLAR: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["BEFORE_DOLLAR"]}
+#: Codes that are also English words in capitals and not common in laws.
+_WORDS: Final = frozenset({"ALL", "TOP", "XXX", "XTS"})
 
 #: How the official texts of a jurisdiction cite themselves.
 _SELF: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
@@ -70,13 +86,17 @@ _SELF: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
 )  # fmt: skip
 
 
+def known_name(words: str) -> str | None:
+    """Return the name, as the table has it, that words in lower case are (or are the plural of)."""
+    singular = re.sub(r"s\b", "", words, count=1) if " of " in words else words.removesuffix("s")
+    return next((name for name in (words, singular) if name in NAMES), None)
+
+
 def resolve(written: str, jurisdiction: str | None) -> str | None:
     """Return the ISO 4217 code of a sign, code or name in lower case; None where it stays open."""
-    value = (
-        SYMBOLS.get(written) or NAMES.get(written) or NAMES.get(written.removesuffix("s")) or written.upper()
-    )
+    value = SYMBOLS.get(written) or NAMES.get(known_name(written) or "") or written.upper()
     if value not in _FAMILIES:
-        return value
+        return value if value in codes() or value in _WORDS else None
     local = CURRENCY_OF.get(jurisdiction or "")
     if local in _FAMILIES[value]:
         return local

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from compliance.currencies import NAMES, SYMBOLS, codes
+from compliance.currencies import BEFORE_DOLLAR, NAMES, SYMBOLS, codes, known_name
 from compliance.tokens import parse_number
 
 __all__ = ["Money", "decimal_text", "find"]
 
 #: Short forms that mean a currency only where they touch the number ("R25 000", "N5,000,000").
 _ATTACHED = frozenset({"r", "n", "p", "k", "ft", "b$", "g$"})
+#: Short forms that need their capitals.
+_CAPITALS = frozenset({"bd", "sr", "qr", "kd", "ro", "tl", "dh", "le", "vt", "rm", "rmb", "cfa", "fcfa", "nis"})
+_FLOURISHES = frozenset({".—", ",—", ".-", ",-", ".--", ",--", "/-", "/=", "/—"})
 _SHORT_SCALES = {"m": 10**6, "k": 10**3, "mn": 10**6, "bn": 10**9, "b": 10**9}
 
 
@@ -52,14 +55,32 @@ def _amount(doc: Any, start: int, end: int) -> Money | None:
     if value is None:
         return None
     left, before = _before(doc, start)
-    right, after = _after(doc, end)
+    value *= _scale(doc, end)
+    end = _past_flourish(doc, _scaled(doc, end))
     if before:
-        if after == before:
-            end = right
-        return Money(left, _scaled(doc, end), value * _scale(doc, end), before)
-    if after:
-        return Money(start, right, value, after)
+        restated = _restated_figure(doc, end, value)
+        right, after = _after(doc, restated or end)
+        if after and (after == before or before == ("$",)):
+            return Money(left, right, value, after)
+        return Money(left, restated or end, value, before)
+    right, after = _after(doc, _restated_figure(doc, end, value) or end)
+    return Money(start, right, value, after) if after else None
+
+
+def _restated_figure(doc: Any, end: int, value: Decimal) -> int | None:
+    """Return where "(60,000)" ends behind "sixty thousand", if that figure is the same."""
+    if end < len(doc) and doc[end].text == "(":
+        words = [token.text for token in doc[end + 1 : end + 12]]
+        if ")" in words and parse_number(words[: words.index(")")]) == value:
+            return end + 2 + words.index(")")
     return None
+
+
+def _past_flourish(doc: Any, end: int) -> int:
+    """Step over what closes a figure: "100 000.—", "10,000/-", "10,000,000/="."""
+    if end < len(doc) and not doc[end - 1].whitespace_ and doc[end].text in _FLOURISHES:
+        return end + 1
+    return end
 
 
 def _value(doc: Any, start: int, end: int) -> tuple[Decimal | None, int, int]:
@@ -101,25 +122,46 @@ def _sign(doc: Any, place: int) -> str | None:
             return (
                 lower if spaced_rand and place + 2 < len(doc) and doc[place + 2].text[:1].isdigit() else None
             )
+        if lower in _CAPITALS and not token.text.isupper() and not token.whitespace_ == "":
+            return None
         return str(lower)
     if token.text in codes():
         return str(lower)
-    if lower.endswith("s") and (lower in NAMES or lower[:-1] in NAMES):
+    if lower == "euro" or (lower.endswith("s") and known_name(lower)):
         return str(lower)
     return None
 
 
+def _named_before(doc: Any, start: int) -> tuple[int, str] | None:
+    """Read a name of several words before a number: "Uganda Shillings twenty million"."""
+    for length in (5, 4, 3, 2):
+        if start >= length:
+            name = " ".join(token.lower_ for token in doc[start - length : start])
+            if name not in SYMBOLS and name.endswith(("s", "america")) and known_name(name):
+                return start - length, name
+    return None
+
+
 def _before(doc: Any, start: int) -> tuple[int, tuple[str, ...]]:
+    named = _named_before(doc, start)
+    if named is not None:
+        return named[0], (named[1],)
     written: list[str] = []
     place = start
+    if place > 1 and doc[place - 1].text == "." and not doc[place - 2].whitespace_ and _sign(doc, place - 2):
+        place -= 1
     while place > 0 and (sign := _sign(doc, place - 1)):
         written.insert(0, sign)
         place -= 1
         if place > 1 and doc[place - 1].lower_ in ("/", "or") and _sign(doc, place - 2):
             place -= 1
             continue
-        if sign in ("$", "£") and place and doc[place - 1].text in codes():
-            written = [doc[place - 1].lower_]
+        lead = doc[place - 1] if place else None
+        if lead is not None and sign in ("$", "£") and lead.text in codes():
+            written[0] = lead.lower_
+            place -= 1
+        elif lead is not None and sign == "$" and lead.lower_ in BEFORE_DOLLAR:
+            written[0] = BEFORE_DOLLAR[lead.lower_].lower()
             place -= 1
         break
     return place, tuple(written)
@@ -130,20 +172,18 @@ def _after(doc: Any, end: int) -> tuple[int, tuple[str, ...]]:
     place = end
     if place < len(doc) and doc[place].text == "-" and place + 1 < len(doc):
         place += 1
-    for length in (3, 2, 1):
+    for length in (6, 5, 4, 3, 2, 1):
         words = [token.lower_ for token in doc[place : place + length]]
         if len(words) < length:
             continue
         name = " ".join(words)
-        if name in NAMES or name.removesuffix("s") in NAMES:
+        if known_name(name):
             return place + length, (name,)
         opens_next = place + 1 < len(doc) and doc[place + 1].like_num
-        if (
-            length == 1
-            and place == end
-            and not opens_next
-            and (doc[place].text in codes() or (name in SYMBOLS and not name.isalpha()))
-        ):
+        sign = doc[place].text in codes() or (
+            name in SYMBOLS and (not name.isalpha() or (name in _CAPITALS and doc[place].text.isupper()))
+        )
+        if length == 1 and place == end and not opens_next and sign:
             return place + 1, (name,)
     return end, ()
 
@@ -176,8 +216,8 @@ def _merge(doc: Any, found: list[Money]) -> Iterator[Money]:
 
 def _same(one: Money, other: Money) -> bool:
     def family(sign: str) -> str:
-        return SYMBOLS.get(sign) or NAMES.get(sign) or NAMES.get(sign.removesuffix("s")) or sign.upper()
+        return SYMBOLS.get(sign) or NAMES.get(known_name(sign) or "") or sign.upper()
 
     first, second = family(one.written[0]), family(other.written[0])
-    generic = {"dollar", "pound", "peso", "rupee", "franc", "shilling"}
-    return first == second or (first in generic and one.amount == other.amount)
+    generic = {"dollar", "pound", "peso", "rupee", "franc", "shilling", "dirham", "riyal", "dinar"}
+    return first == second or (bool({first, second} & generic) and one.amount == other.amount)

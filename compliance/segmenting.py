@@ -6,36 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from compliance.labels import LINE_STARTS, SECTION, is_sentence, labels, reads_as_title
 from compliance.reading import Block, blocks
+from compliance.sentences import split
 
 __all__ = ["Node", "Sentence", "provisions", "segment"]
 
-_ROMAN = re.compile(r"^(x{0,3})(ix|iv|v?i{0,3})$")
-#: One label at the start of a line: "(a)", "(1)", "12", "1.", "§ 1010.311", "Article 19", "40.—", "a)".
-_LABEL = re.compile(
-    r"\(([0-9]{1,3}[A-Z]{0,2}(?:\.[0-9]+)?|[A-Za-z]{1,2}(?:\.[0-9]+)?|[ivxIVX]{1,6})?\) ?"
-    r"|([0-9]{1,4}[A-Z]{0,2}(?:\.[0-9]{1,3}){0,3})(?:\.?[ ]?—[ ]?|\.(?=[ ])[ ]?|\)[ ]|[ ]+(?=[A-Z(\"])|$)"
-    r"|([a-z]|[ivx]{1,5})\)[ ]"
-    r"|[-•*·][ ]+"
-)
-_DASH = re.compile(r"—[ ]?")
-_SECTION = re.compile(
-    r"^(?:#{1,6} )?(?:§+ ?(?P<section>[0-9][0-9A-Za-z.\-]*)"
-    r"|(?P<word>Article|Section|Regulation|Rule|Art\.|Sec\.|Clause|Paragraph|Chapter|Part|Title|Schedule|Annex|Division|"
-    r"ARTICLE|SECTION|RULE|CHAPTER|PART|TITLE|SCHEDULE|ANNEX) (?P<number>[0-9]+[0-9A-Za-z.\-]*|[IVXLC]+\b))"
-)
-_STARTS = re.compile(
-    rf"(?:{_LABEL.pattern})|(?:{_SECTION.pattern.removeprefix('^')})|#|\||[A-Z][A-Z ]{{8,}}$"
-)
-_ABBREVIATIONS = re.compile(
-    r"(?:\b(?:[A-Za-z]|No|Nos|Art|Arts|para|paras|reg|regs|sec|secs|cl|ss|pt|Rs|Inc|Ltd|Co|Corp|Dr|Mr|Mrs|Ms|v|vs|approx|"
-    r"cf|etc|incl|viz|seq|Cap|Reg|Stat|U\.S|e\.g|i\.e|U\.S\.C|C\.F\.R|a\.m|p\.m)\.)$"
-)
-_STOP = re.compile(r"[.!?](?=[\"')\]]* +[\"'(\[]?[A-Z0-9])[\"')\]]*")
 #: Bounds on what is read together, so that time grows with the text and not with its square.
 _LONGEST_BLOCK = 8_000
 _MOST_NODES = 2_000
 _NO_PATH = ("section", "text", "bullet")
+_DUTY = re.compile(r"\b(?:shall|must|may|should|will)\b")
+_OPENS_LIST = re.compile(r"(?:[:—]|[:—] ?-|\b(?:if|when|where|that|of|following|and|or))$")
+_CONDITIONAL = re.compile(r"(?:If|Where|When|Whenever)\b")
 _COMMENT = re.compile(r"^# ?SOURCE\b|^<!--", re.IGNORECASE)
 
 
@@ -76,6 +59,8 @@ class Node:
         The section or article it belongs to, as printed ("§ 1010.311", "Article 19").
     section_title : str or None
         The words of the section's heading.
+    tail : bool
+        Whether it goes on, after a list, with the sentence that the list interrupted.
     path : tuple of str
         All labels from the section down.
     """
@@ -88,6 +73,7 @@ class Node:
     section: str | None = None
     section_title: str | None = None
     children: list[Node] = field(default_factory=list)
+    tail: bool = False
     sentences: list[Sentence] = field(default_factory=list)
     path: tuple[str, ...] = ()
 
@@ -111,7 +97,7 @@ def segment(text: str) -> list[Node]:
 def provisions(text: str) -> Iterator[list[Node]]:
     """Yield, section by section, the nodes of a text: what one provision's words can refer to."""
     builder = _Builder()
-    for block in blocks(text, starts_item=_STARTS):
+    for block in blocks(text, starts_item=LINE_STARTS):
         if _COMMENT.match(block.text):
             continue
         full = len(builder.nodes) >= _MOST_NODES and not block.indent
@@ -147,16 +133,17 @@ class _Builder:
         self.section: str | None = None
         self.title: str | None = None
         self.titled = False
+        self.last: Node | None = None
 
     def opens_section(self, block: Block) -> bool:
-        if _SECTION.match(block.text) and len(block.text) < 300:
+        if SECTION.match(block.text) and len(block.text) < 300:
             return True
-        labels, _ = _labels(block.text)
-        return bool(labels) and labels[0][0] == "section" and block.apart and block.indent == 0
+        found, _ = labels(block.text)
+        return bool(found) and found[0][0] == "section" and block.apart and block.indent == 0
 
     def add(self, block: Block) -> None:
-        section = _SECTION.match(block.text)
-        if section and len(block.text) < 300 and not _is_sentence(block.text[section.end() :]):
+        section = SECTION.match(block.text)
+        if section and len(block.text) < 300 and not is_sentence(block.text[section.end() :]):
             self.stack.clear()
             number = section["section"] or section["number"]
             self.section = f"§ {number}" if section["section"] else f"{section['word']} {number}"
@@ -164,48 +151,67 @@ class _Builder:
             self._append(Node(block, (), section.end(), heading=True, section=self.section))
             self.titled = True
             return
-        labels, body = _labels(block.text)
-        if section and not labels:
+        found, body = labels(block.text)
+        if section and not found:
             self.stack.clear()
             self.section = (
                 f"§ {section['section']}" if section["section"] else f"{section['word']} {section['number']}"
             )
             body = section.end()
-        if labels and labels[0][0] == "section" and block.indent == 0:
+        numbered = bool(found) and found[0][0] == "section" and block.indent == 0
+        titled = len(found) == 1 and self._is_titled(block, found[0][0], block.text[body:])
+        if numbered:
             self.stack.clear()
-            self.section, self.title = labels[0][1], None
-        heading = not labels and not section and self._is_heading(block)
-        node = Node(block, tuple(f"({x})" if k != "bullet" else x for k, x in labels), body, heading=heading)
+            self.section, self.title = found[0][1], self._heading_above()
+        if titled:
+            self.title = block.text[body:]
+        heading = titled or (not found and not section and self._is_heading(block))
+        node = Node(block, tuple(f"({x})" if k != "bullet" else x for k, x in found), body, heading=heading)
         node.section = self.section
-        if labels and labels[0][0] == "section" and block.indent == 0:
+        if numbered:
             node.labels = node.labels[1:]
-        if heading:
+        if found:
+            self._place(node, found)
+        elif heading:
             if self.titled and self.title is None:
                 self.title = block.text
             if block.text.startswith("#"):
                 self.stack.clear()
-        elif labels:
-            self._place(node, labels)
         else:
             self._place_unlabelled(node)
         self._append(node)
         self.titled = False
 
+    def _is_titled(self, block: Block, kind: str, words: str) -> bool:
+        """Say whether a numbered line is only a number and a title, and not an item of an open list."""
+        if kind not in ("section", "numbered") or not block.apart or not reads_as_title(words):
+            return False
+        owner = self._open()
+        listed = owner is not None and not owner.heading and _opens_list(owner.block.text)
+        return not listed and not _DUTY.search(words)
+
+    def _heading_above(self) -> str | None:
+        """Return the heading that stands right above a number, as in "Penalties / 12.—(1) A person ..."."""
+        last = self.nodes[-1] if self.nodes else self.last
+        return last.block.text if last is not None and last.heading and not last.labels else None
+
     def _append(self, node: Node) -> None:
         node.section_title = self.title
+        self.last = node
         text = node.block.text
-        node.sentences = [Sentence(node, a, b) for a, b in _split(text, node.body)]
+        node.sentences = [Sentence(node, a, b) for a, b in split(text, node.body)]
         self.nodes.append(node)
 
-    def _place(self, node: Node, labels: list[tuple[str, str]]) -> None:
-        for place, (kind, label) in enumerate(labels):
+    def _place(self, node: Node, found: list[tuple[str, str]]) -> None:
+        for place, (kind, label) in enumerate(found):
             kind = self._kind(kind, label)
             level = next((i for i, entry in enumerate(self.stack) if entry[0] == kind), None)
             if level is not None:
                 del self.stack[level:]
             if place == 0 or level is not None:
                 node.parent = self._open()
-            owner = node if place == len(labels) - 1 and node.body < len(node.block.text) else None
+            worded = node.body < len(node.block.text) and not node.heading
+            owner = node if place == len(found) - 1 and worded else None
             self.stack.append((kind, label, node.block.indent, owner))
         self._attach(node)
 
@@ -240,13 +246,32 @@ class _Builder:
             self._attach(node)
             self.stack.append(("text", "", indent, node))
             return
+        if node.block.text[0].islower() and self._close_list(node):
+            return
         while self.stack and self.stack[-1][0] not in ("section", "numbered"):
             self.stack.pop()
         if node.block.text[0].islower():
             node.parent = self._open()
         self._attach(node)
-        if not self.stack:
+        if not self.stack or _opens_list(node.block.text):
             self.stack.append(("text", "", indent, node))
+
+    def _close_list(self, node: Node) -> bool:
+        """Attach words that go on after a list ("the bank must report it") to what opened the list."""
+        openers = [
+            (place, entry[3])
+            for place, entry in enumerate(self.stack)
+            if entry[3] is not None and _opens_list(entry[3].block.text)
+        ]
+        if not openers:
+            return False
+        conditional = [o for o in openers if _CONDITIONAL.match(o[1].block.text, o[1].body)]
+        place, owner = (conditional or openers)[-1]
+        del self.stack[place + 1 :]
+        node.parent = owner
+        node.tail = True
+        self._attach(node)
+        return True
 
     def _is_heading(self, block: Block) -> bool:
         text = block.text
@@ -254,66 +279,8 @@ class _Builder:
             return True
         if len(text) > 200 or re.search(r"[.;:,—]$", text) or text[0].islower():
             return False
-        return self.titled or (block.apart and not _is_sentence(text)) or text.isupper()
+        return self.titled or (block.apart and not is_sentence(text)) or text.isupper()
 
 
-_VERB = re.compile(
-    r"\b(?:shall|must|may|should|means?|is|are|was|were|has|have|includes?|refers?|does|do|need|will|applies|apply)\b"
-)
-
-
-def _is_sentence(text: str) -> bool:
-    return bool(_VERB.search(text)) and bool(re.search(r"[.;:,—]$|\b(?:that|if|of|and|or|shall|must)$", text))
-
-
-def _labels(text: str) -> tuple[list[tuple[str, str]], int]:
-    """Read the labels a block begins with: (kind, label) each, and where its words start."""
-    found: list[tuple[str, str]] = []
-    position = 0
-    while match := _LABEL.match(text, position):
-        bracket, number, half = match.groups()
-        if number is not None:
-            if found or (len(number) == 4 and number.isdigit()):
-                break
-            dotted = match.group().rstrip().endswith((".", ")"))
-            found.append(("numbered" if dotted and "—" not in match.group() else "section", number))
-        elif bracket is None and half is None and not match.group().startswith("("):
-            if found:
-                break
-            found.append(("bullet", match.group().strip()))
-        else:
-            label = bracket or half or ""
-            found.append((_label_kind(label), label))
-        position = match.end()
-        dash = _DASH.match(text, position)
-        if dash and _LABEL.match(text, dash.end()):
-            position = dash.end()
-    return found, position
-
-
-def _label_kind(label: str) -> str:
-    stem = label.split(".")[0]
-    if not stem:
-        return "blank"
-    if stem[0].isdigit():
-        return "digit"
-    upper = "A" if stem.isupper() else "a"
-    if _ROMAN.match(stem.lower()):
-        return "ambiguous" if len(stem) == 1 or stem.lower() in ("ii", "xx", "vv") else f"roman{upper}"
-    return f"letter{upper}"
-
-
-def _split(text: str, start: int) -> list[tuple[int, int]]:
-    """Split a block's words into sentences."""
-    cuts: list[tuple[int, int]] = []
-    begin = start
-    for stop in _STOP.finditer(text, start):
-        if _ABBREVIATIONS.search(text, begin, stop.start() + 1):
-            continue
-        cuts.append((begin, stop.end()))
-        begin = stop.end()
-        while begin < len(text) and text[begin] == " ":
-            begin += 1
-    if begin < len(text):
-        cuts.append((begin, len(text)))
-    return [(a, b) for a, b in cuts if text[a:b].strip()]
+def _opens_list(text: str) -> bool:
+    return bool(_OPENS_LIST.search(text[-12:]))

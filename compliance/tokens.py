@@ -133,11 +133,17 @@ def blank() -> Any:
     vocab: Any = nlp.vocab
     prefixes = [
         r"[A-Za-z.]{1,5}\$",
-        r"(?:RM|[Rr]s\.?|Kshs?\.?|Tshs?|Php|[A-Z]{3}|GH₵|Tk\.?|Fr\.|[RNPK])(?=[0-9])",
+        r"(?:RM|[Rr]s\.?|[KTU]shs?\.?|Shs?\.?|Php|[A-Z]{3}\.?|GH[₵¢]|Tk\.?|S?Fr\.?|BD|SR|QR|KD|TL|[RNPK])(?=[0-9])",
+        r"[A-Z]{2,3}[₵¢]",
         "—",
         *defaults.prefixes,
     ]
-    suffixes = [r"(?<=[0-9])(?:€|£|\$|/-|%)", "—", *defaults.suffixes]
+    suffixes = [
+        r"(?<=[0-9])(?:€|£|\$|%)",
+        r"(?<=[0-9])(?:/[-=—]|[.,]?[-—]{1,2}|k|K|m|M|mn|bn)",
+        "—",
+        *defaults.suffixes,
+    ]
     infixes = [
         r"(?<=[0-9])-(?=[A-Za-z$€£¥0-9])",
         r"(?<=[A-Za-z])-(?=[0-9])",
@@ -150,7 +156,7 @@ def blank() -> Any:
     tokenizer.prefix_search = compile_prefix_regex(prefixes).search
     tokenizer.suffix_search = compile_suffix_regex(suffixes).search
     tokenizer.infix_finditer = compile_infix_regex(infixes).finditer
-    for short in ("Rs.", "rs.", "Re.", "Kshs.", "Ksh.", "Tk.", "Fr.", "SFr."):
+    for short in ("Rs.", "rs.", "Re.", "Kshs.", "Ksh.", "Tk.", "Fr.", "SFr.", "Shs.", "Dh.", "L.E.", "Tshs.", "Ushs."):
         tokenizer.add_special_case(short, [{"ORTH": short}])
     vocab.lex_attr_getters[LIKE_NUM] = like_number
     return nlp
