@@ -18,9 +18,10 @@ from anomaly.simulation.labelled import split_labelled
 from anomaly.tables import load_mirror
 from api.desk import create_app, server
 from api.tokens import issue
+from cli.checking import check_transfers
 from cli.consortium import admit
 from cli.consortium_commands import establish
-from cli.desk import check_transfers, keep_and_anchor
+from cli.desk import keep_and_anchor
 from cli.local import ensure_chain, ensure_keyholder, stop
 from cli.output import Settings, progress, say
 from cli.posting import PostReport, post_source
@@ -76,7 +77,7 @@ def run(options: Settings, banks: Banks, *, port: int | None) -> None:
         with story.stage("scan"), progress(options) as advance:
             story.flags = scan(transfers, position, progress=lambda _, n, of: advance("scan", n, of))
         with story.stage("check"):
-            story.check = check_transfers(gateway, transfers, position)
+            story.check = check_transfers(gateway, transfers, position, home=home)
         with story.stage("anchor flags"):
             keep_and_anchor(home, gateway, [*story.flags, *story.check.findings])
         if (source / "truth.parquet").exists():

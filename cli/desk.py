@@ -6,50 +6,23 @@ Detectors, rules and the API are imported by the commands that use them: the oth
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from cli.checking import check_transfers
 from cli.consortium import connect
 from cli.output import emit, progress, say, settings, show_table
-from ledger.encoding.policy import Policy
-from ledger.errors import ConfigurationError
-from ledger.flag import Flag, Position
+from ledger.flag import Flag
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.reader import desk as rounds
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from compliance.check import CheckRun
-
 __all__ = ["app", "check_transfers", "keep_and_anchor"]
 
 app = typer.Typer(help="The reader node: mirror, detectors, checks, API.", no_args_is_help=True)
-
-
-def check_transfers(gateway: Gateway, transfers: pa.Table, position: Position) -> CheckRun:
-    """Run the active rule set over transfers.
-
-    Raises
-    ------
-    ConfigurationError
-        When no rule set is active.
-    """
-    from compliance.check import run_with_summary
-    from compliance.ruleset import RuleSet
-
-    active = gateway.active_rule_set()
-    if active is None:
-        raise ConfigurationError(
-            "no rule set is active", next_step="Approve one with `counterfoil rules approve FILE...`."
-        )
-    policy = Policy.from_document(gateway.active_policy())
-    ruleset = RuleSet.from_bytes(active.document)
-    return run_with_summary(ruleset, transfers, position=position, policy_cuts=policy.cuts)
 
 
 def keep_and_anchor(home: Home, gateway: Gateway, flags: list[Flag]) -> tuple[int, int]:
@@ -122,14 +95,23 @@ def check(context: typer.Context) -> None:
     options = settings(context)
     gateway = connect(options.home, options.chain)
     transfers, position = load_mirror(options.home.desk.mirror)
-    run = check_transfers(gateway, transfers, position)
+    run = check_transfers(gateway, transfers, position, home=options.home)
     new, anchored = keep_and_anchor(options.home, gateway, run.findings)
     value: dict[str, Any] = {"rules": [asdict(s) for s in run.summary], "new": new, "anchored": anchored}
 
     def render() -> None:
-        columns = ["rule", "citation", "rows", "certain", "possible", "needs member", "note"]
+        columns = ["rule", "citation", "rows", "certain", "possible", "needs member", "across banks", "note"]
         rows = [
-            (s.rule_id, s.citation, s.rows, s.certain, s.possible, s.needs_member, s.not_checked or "")
+            (
+                s.rule_id,
+                s.citation,
+                s.rows,
+                s.certain,
+                s.possible,
+                s.needs_member,
+                s.across_banks,
+                s.not_checked or (f"{s.unconverted} without a rate" if s.unconverted else ""),
+            )
             for s in run.summary
         ]
         show_table("Rules", columns, rows)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cli.checking import check_transfers
 from cli.consortium import connect
-from cli.desk import check_transfers
 from cli.output import Settings, emit, say, settings, show_table
 from ledger.errors import VerificationError
 from ledger.flag import Flag
@@ -91,7 +91,8 @@ def replay(context: typer.Context, flag_id: FlagId) -> None:
     if kept.flag.source.kind == "detector":
         replay_detector(kept.flag, transfers)
     else:
-        findings = check_transfers(connect(options.home, options.chain), transfers, position).findings
+        gateway = connect(options.home, options.chain)
+        findings = check_transfers(gateway, transfers, position, home=options.home).findings
         if kept.flag.to_json() not in [finding.bounded().to_json() for finding in findings]:
             raise VerificationError("the finding does not come out again", where=kept.flag_id.hex())
     say(f"Flag {kept.flag_id.hex()[:12]} comes out again, equal in every field.")
