@@ -1,26 +1,60 @@
 """The ``counterfoil`` command: options for every command, the commands by party, and exit codes.
 
-Exit codes: 0 done, 1 a check failed, 2 wrong usage or input.
+Exit codes: 0 done, 1 a check failed, 2 wrong usage or input; 130 and 141 are the shell's: interrupted, and
+nobody reads on.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import signal
+import sqlite3
 import sys
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from cli import analysis, audit, chain, consortium_commands, demo, desk, flag, keyholder, member, rules
-from cli.output import Settings, say, show_error
+from cli.output import Settings, say, settings, show_error
 from ledger.errors import CounterfoilError
 from ledger.home import Home
 from localchain.errors import LocalChainError
 
 __all__ = ["app", "main"]
 
+
+class _Commands(TyperGroup):
+    """The commands; an error that a person is meant to read becomes a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except CounterfoilError as error:
+            _fail(ctx, error)
+        except LocalChainError as error:
+            _fail(ctx, CounterfoilError(error.what, next_step=error.next_step))
+        except sqlite3.DatabaseError as error:
+            _fail(ctx, _state_problem(error, settings(ctx).home))
+        except BrokenPipeError:
+            # whoever read us has seen enough; what is still buffered goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(128 + signal.SIGPIPE) from None
+        except OSError as error:
+            _fail(ctx, _system_problem(error))
+        except KeyboardInterrupt:
+            say("Stopped. Run the same command again to go on: nothing acknowledged is lost.")
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="counterfoil",
+    cls=_Commands,
     help="A consortium of banks shares encoded transactions on a permissioned ledger and finds together "
     "what no bank sees alone.",
     no_args_is_help=True,
@@ -44,7 +78,9 @@ def options(
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON for a program.")] = False,
 ) -> None:
     """Options for every command stand before it: ``counterfoil --home DIR member post ...``."""
-    context.obj = Settings(Home(home), chain_endpoint, as_json)
+    source = context.get_parameter_source("home")
+    given = source is not None and source.name == "COMMANDLINE"
+    context.obj = Settings(Home(home), chain_endpoint, as_json, _program(home if given else None))
 
 
 app.command("demo", rich_help_panel="Start here")(demo.demo)
@@ -64,20 +100,48 @@ app.add_typer(rules.app, name="rules", rich_help_panel="Compliance")
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    try:
-        app()
-    except CounterfoilError as error:
-        show_error(error)
-        sys.exit(error.exit_code)
-    except LocalChainError as error:
-        show_error(CounterfoilError(error.what, next_step=error.next_step))
-        sys.exit(2)
-    except KeyboardInterrupt:
-        say("Stopped. Run the same command again to go on: nothing acknowledged is lost.")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    signal.signal(signal.SIGTERM, _end)
+    app(prog_name="counterfoil")
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave by way of every `finally`: a demonstration stops the processes that it started."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _program(home: Path | None) -> str:
+    """Return how this command is called again: with its folder, and its path where the shell finds it not."""
+    called = Path(sys.argv[0])
+    known = called.name != "counterfoil" or shutil.which("counterfoil") is not None
+    program = "counterfoil" if known else str(called)
+    if not known and called.is_relative_to(Path.cwd()):
+        program = str(called.relative_to(Path.cwd()))
+    return program if home is None else f"{program} --home {shlex.quote(str(home))}"
+
+
+def _fail(context: Any, error: CounterfoilError) -> NoReturn:
+    show_error(error, program=settings(context).program)
+    raise typer.Exit(error.exit_code) from error
+
+
+def _system_problem(error: OSError) -> CounterfoilError:
+    files = [str(name) for name in (error.filename, error.filename2) if name]
+    return CounterfoilError(
+        f"the system says: {error.strerror or error}",
+        where=" and ".join(files) or None,
+        next_step="Check the path, its permissions and the free space, then run the same command again.",
+    )
+
+
+def _state_problem(error: sqlite3.DatabaseError, home: Home) -> CounterfoilError:
+    busy = "locked" in str(error)
+    return CounterfoilError(
+        "another command is writing to the same state" if busy else f"a state file cannot be used: {error}",
+        where=str(home.root),
+        next_step="Wait until it has ended, then run the same command again."
+        if busy
+        else "Check the free space; `counterfoil fsck` tells whether the mirror is whole.",
+    )
 
 
 if __name__ == "__main__":

@@ -1,37 +1,66 @@
-"""What a person or a program reads: tables, progress bars, JSON, and errors that name the next step."""
+"""What a person or a program reads: tables, prose, progress bars, JSON, and errors that name the next step.
+
+Results go to standard output, remarks and progress to standard error: a program reads the first alone.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from ledger.errors import CounterfoilError, VerificationError
 from ledger.home import Home
 
-__all__ = ["Settings", "emit", "progress", "say", "settings", "show_error", "show_table"]
+__all__ = [
+    "Settings",
+    "emit",
+    "progress",
+    "say",
+    "settings",
+    "show_entries",
+    "show_error",
+    "show_facts",
+    "show_table",
+    "tell",
+]
 
-#: Progress and remarks go to standard error, so that standard output can be read by a program.
-_remarks = Console(stderr=True, highlight=False)
-_results = Console(highlight=False, soft_wrap=True)
+#: A file or a pipe gets sentences whole; a terminal folds them itself.
+_remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_COMMAND: Final = "counterfoil"
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave the decision to the command line, as for any other output."""
+        raise BrokenPipeError
+
+
+_results = _Results(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options before the command."""
+    """The options before the command, and how this command is called again (`program`, with its --home)."""
 
     home: Home
     chain: str | None
     json: bool
+    program: str = _COMMAND
 
 
 def settings(context: typer.Context) -> Settings:
@@ -40,44 +69,128 @@ def settings(context: typer.Context) -> Settings:
     return found if isinstance(found, Settings) else Settings(Home(Path(".counterfoil")), None, False)
 
 
-def say(text: str) -> None:
-    """Print a remark for a person."""
-    _remarks.print(text)
+def say(text: str, *, style: str = "") -> None:
+    """Print a remark for a person, apart from the result."""
+    _remarks.print(Text(_plain(text), style))
+
+
+def tell(text: str) -> None:
+    """Print a sentence that belongs to the result."""
+    _results.print(Text(_plain(text)))
 
 
 def emit(options: Settings, value: Any, render: Callable[[], None]) -> None:
     """Print a result: as JSON for a program, or as `render` draws it for a person."""
     if options.json:
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+        text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_as_json)
+        sys.stdout.write(text + "\n")
     else:
         render()
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; columns whose cells are numbers are set to the right."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    originals = [value for row in cells for value in row]
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    """Print a table; columns whose cells are numbers are set to the right, with as many decimals each."""
+    given = [list(row) for row in rows]
+    table = _table(title, show_header=True)
+    cells = [_column([row[i] for row in given]) for i in range(len(columns))]
     for i, name in enumerate(columns):
-        numeric = bool(originals) and all(_is_number(row[i]) for row in cells)
+        numeric = bool(given) and all(row[i] is None or _is_number(row[i]) for row in given)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*row)
+    for row in zip(*cells, strict=True):
+        table.add_row(*(Text(cell) for cell in row))
+    _print(table)
+
+
+def show_facts(title: str, facts: Iterable[tuple[str, Any]]) -> None:
+    """Print names and values, as they are: identifiers, ports and codes are no quantities."""
+    table = _table(title, show_header=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(Text(name.replace("_", " ")), Text(_plain(_fact(value))))
+    _print(table)
+
+
+def show_entries(title: str, entries: Sequence[tuple[Sequence[Any], str]]) -> None:
+    """Print entries that a sentence explains: a line of short cells each, the sentence indented below it."""
+    lines = [[_plain(_fact(cell)) for cell in cells] for cells, _ in entries]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    _results.print(Text(title, "bold"))
+    for line, (_, text) in zip(lines, entries, strict=True):
+        _results.print()
+        head = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        _results.print(Text(head.rstrip(), "bold"))
+        _results.print(Padding(Text(_plain(text)), (0, 0, 0, 2)), soft_wrap=False)
+
+
+def _table(title: str, *, show_header: bool) -> Table:
+    return Table(
+        title=Text(_plain(title), "bold"),
+        title_justify="left",
+        header_style="bold",
+        show_header=show_header,
+        box=SIMPLE_HEAD if show_header else None,
+        padding=(0, 1, 0, 0) if show_header else (0, 2, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+
+
+def _print(table: Table) -> None:
     _results.print(table)
+    _results.print()
 
 
-def _cell(value: Any) -> str:
-    if value is None:
+def _column(values: Sequence[Any]) -> list[str]:
+    """Write a column's cells; shares and seconds get two decimals, all of them."""
+    fractions = any(isinstance(value, float) for value in values)
+    return [_cell(value, fractions) for value in values]
+
+
+def _cell(value: Any, fractions: bool) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "-"
-    if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:,.0f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+    if _is_number(value):
+        return f"{value:,.2f}" if fractions else f"{value:,}"
+    return _plain(_fact(value))
+
+
+def _fact(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_fact(v)}" for name, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_fact(v) for v in value) or "none"
     return str(value)
 
 
-def _is_number(text: str) -> bool:
-    return text.replace(",", "").replace(".", "", 1).lstrip("-").isdigit() or text == "-"
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(text: str) -> str:
+    """Keep control characters of foreign text from the terminal: they could rewrite what it shows."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON cannot hold, NaN and the infinities, by null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(v) for name, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
 @contextmanager
@@ -98,14 +211,12 @@ def progress(options: Settings) -> Iterator[Callable[[str, int, int], None]]:
         yield advance
 
 
-def show_error(error: CounterfoilError) -> None:
-    """Print an error: what happened, where, and what to do next."""
+def show_error(error: CounterfoilError, *, program: str = _COMMAND) -> None:
+    """Print an error: what happened, where, and what to do next, as commands that fit how we were called."""
     kind = "does not verify" if isinstance(error, VerificationError) else "error"
-    _remarks.print(f"[bold red]{kind}[/]: ", end="")
-    _remarks.print(error.what, markup=False)
+    _remarks.print(Text.assemble((f"{kind}: ", "bold red"), _plain(error.what)))
     if error.where:
-        _remarks.print("  where: ", style="dim", end="")
-        _remarks.print(error.where, markup=False)
+        _remarks.print(Text.assemble(("  where: ", "dim"), _plain(error.where)))
     if error.next_step:
-        _remarks.print("  next:  ", style="dim", end="")
-        _remarks.print(error.next_step, markup=False)
+        step = error.next_step.replace(f"`{_COMMAND} ", f"`{program} ")
+        _remarks.print(Text.assemble(("  next:  ", "dim"), _plain(step)))
