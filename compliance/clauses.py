@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from compliance.atoms import Atom, Passage
+from compliance.present import stated_duty
 from compliance.segmenting import Node, Sentence
 
 __all__ = ["Clause", "Read", "read"]
@@ -33,7 +34,11 @@ _MODALITY: Final = {
     "SHOULD": "should",
     "NOT_REQUIRED": "not_required",
     "DEEM": "deem",
+    "OFFENCE": "must_not",
+    "STATED": "must",
 }
+#: Where the sentence goes on after the modal; a verb that states a duty is itself what is to be done.
+_VERB_IS_MODAL: Final = "STATED"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +83,18 @@ class Clause:
     def text(self) -> str:
         """The sentence, normalised."""
         return self.passage.text[slice(*self.within)]
+
+    @property
+    def offence(self) -> bool:
+        """Whether the sentence makes what it describes an offence."""
+        return self.modal is not None and self.modal.label == "OFFENCE"
+
+    @property
+    def action_start(self) -> int:
+        """The character at which the words of what is to be done begin."""
+        if self.modal is None:
+            return self.within[0]
+        return self.modal.first if self.modal.label == _VERB_IS_MODAL else self.modal.last
 
     @property
     def chain(self) -> list[Clause]:
@@ -175,12 +192,41 @@ def read(nodes: list[Node], passages: list[Passage]) -> Read:
         for sentence in node.sentences:
             within = (sentence.start, sentence.end)
             modal = _main_modal(passage, within)
+            if modal is None and not node.heading and all(link.modal is None for link in above):
+                modal = _stated(passage, within)
             modality = _modality(passage, within, modal)
             previous = mine[-1] if mine else None
             mine.append(Clause(sentence, passage, within, modal, modality, above, previous))
         of_node[id(node)] = mine
         ordered += mine
+    for node in nodes:
+        _go_on(node, of_node)
     return Read(ordered, of_node)
+
+
+def _go_on(node: Node, of_node: dict[int, list[Clause]]) -> None:
+    """Let the items of a list know the words after it: "If (a) ... and (b) ..., the bank must report"."""
+    if node.tail or node.heading:
+        return
+    inherited = next(iter(of_node[id(node)]), None)
+    if inherited is None or any(link.modal is not None for link in inherited.above):
+        return
+    for ancestor in node.ancestors():
+        tails = (clause for child in ancestor.children if child.tail for clause in of_node[id(child)])
+        duty = next((clause for clause in tails if clause.modal is not None), None)
+        if duty is not None:
+            inherited.above.append(duty)
+            return
+
+
+def _stated(passage: Passage, within: tuple[int, int]) -> Atom | None:
+    verb = stated_duty(passage, within)
+    if verb is None or _subordinate(passage, verb):
+        return None
+    opens = next((w for w, s in zip(passage.words, passage.starts, strict=True) if s >= within[0]), "")
+    if opens in _CONDITIONAL and "," not in passage.text[within[0] : verb.first]:
+        return None
+    return verb
 
 
 def _main_modal(passage: Passage, within: tuple[int, int]) -> Atom | None:
@@ -225,6 +271,8 @@ def _modality(passage: Passage, within: tuple[int, int], modal: Atom | None) -> 
     if modal is None:
         return None
     found = _MODALITY[modal.label]
+    if modal.label == "STATED" and passage.words[modal.end - 1] in ("prohibited", "forbidden"):
+        return "must_not"
     negated = any(
         atom.first < modal.first and _leads(passage, within, atom)
         for atom in passage.of("C_NO_SUBJECT", within=within)

@@ -2,114 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from compliance.atoms import Atom, Passage
 
-__all__ = ["Comparison", "comparisons", "equivalent"]
+__all__ = ["Comparison", "comparisons", "equivalent", "inherited"]
 
 _BEFORE: Final = ("GT", "GE", "LT", "LE", "ONLY_LE")
 _AFTER: Final = ("AFTER_GE", "AFTER_LE", "AFTER_GT")
 #: Words that may stand between a comparison and its amount: "only up to an amount of".
 _FILLER: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "amount",
-        "amounts",
-        "sum",
-        "sums",
-        "value",
-        "values",
-        "total",
-        "totals",
-        "aggregate",
-        "limit",
-        "threshold",
-        "thresholds",
-        "of",
-        "to",
-        "(",
-        "applicable",
-        "designated",
-        "prescribed",
-        "equivalent",
-        "in",
-        "currency",
-        "cash",
-        "local",
-        "monetary",
-        "combined",
-        "gross",
-        "single",
-        "aggregated",
-        ",",
-        "reporting",
-        "approximately",
-        "or",
-        "is",
-        "are",
-        "maximum",
-        "minimum",
-        "combined",
-        "transaction",
-        "deposit",
-        "payment",
-        "either",
-        "about",
-        "equal",
-        "worth",
-        "its",
-        "counter-value",
-        "countervalue",
-        "cumulative",
-        "overall",
-        "monetary",
-        "face",
-        "nominal",
-    ]
+    "a an the amount amounts sum sums value values total totals aggregate limit limits threshold thresholds of to ( "
+    "applicable designated prescribed equivalent in currency cash local monetary combined gross single aggregated , "
+    "reporting approximately or is are maximum minimum transaction deposit payment either about equal worth its "
+    "counter-value countervalue cumulative overall face nominal together collectively individually aggregated legal "
+    "tender each money balance amounting than that reached reaching by both being figure price cost market fair "
+    "set fixed pre-set specified relevant de minimis ceiling upper lower monthly daily annual".split()
 )
 #: Words that may stand between an amount and a comparison after it: "or its equivalent, or more".
 _FILLER_AFTER: Final = frozenset(
-    [
-        "or",
-        "its",
-        "the",
-        "equivalent",
-        "in",
-        "any",
-        "other",
-        "foreign",
-        "national",
-        "local",
-        "currency",
-        "currencies",
-        ",",
-        "(",
-        ")",
-        "thereof",
-        "value",
-        "of",
-        "cash",
-        "to",
-        "an",
-        "amount",
-    ]
-) | {
-    "hong",
-    "kong",
-    "dollars",
-    "legal",
-    "tender",
-    "money",
-    "total",
-    "aggregate",
-    "single",
-    "transaction",
-    "a",
-}
+    "or its the equivalent in any other foreign national local currency currencies , ( ) thereof value of cash to an "
+    "amount hong kong dollars legal tender money total aggregate single transaction a virtual per each".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +42,7 @@ class Comparison:
     last: int
     limit: bool = False
     open_question: str | None = None
+    inherited: bool = False
 
 
 def comparisons(passage: Passage, within: tuple[int, int]) -> list[Comparison]:
@@ -150,10 +66,13 @@ def comparisons(passage: Passage, within: tuple[int, int]) -> list[Comparison]:
 
 def _single(passage: Passage, amount: Atom, within: tuple[int, int]) -> Comparison:
     before = _governing(passage, amount, within)
-    after = _trailing(passage, amount, within)
+    after = _trailing(passage, amount, within) or _at_least_after(passage, amount, within)
+    if before is not None and after is not None and after.label in ("GE", "LE"):
+        after = None
     if after is not None:
-        op = {"AFTER_GE": "ge", "AFTER_LE": "le", "AFTER_GT": "gt"}[after.label]
-        return Comparison(op, amount, None, amount.first, after.last)
+        op = after.label.removeprefix("AFTER_").lower()
+        first = before.first if before is not None and before.label == after.label[6:] else amount.first
+        return Comparison(op, amount, None, first, after.last)
     if before is not None:
         op = {"GT": "gt", "GE": "ge", "LT": "lt", "LE": "le", "ONLY_LE": "le"}[before.label]
         return Comparison(op, amount, None, before.first, amount.last, limit=before.label == "ONLY_LE")
@@ -186,6 +105,35 @@ def _trailing(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom |
         ]
         return atom if all(word in _FILLER_AFTER for word in inner) else None
     return None
+
+
+def _at_least_after(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom | None:
+    """Return the comparison of "NIS 50,000 at least", which elsewhere stands before its amount."""
+    for atom in passage.of("GE", "LE", within=within):
+        if atom.start == amount.end and passage.words[atom.start] in ("at", "minimum", "maximum"):
+            after = passage.words[atom.end : atom.end + 1]
+            return atom if not after or after[0] in (".", ",", ";", ")", "and", "or", "in", "shall", "must") else None
+    return None
+
+
+def inherited(comparison: Comparison, passage: Passage, above: Passage, last: int) -> Comparison:
+    """Let an amount that opens a list item take the comparison at which the words above it break off.
+
+    "... a sum exceeding: (a) N5,000,000, in the case of an individual".
+    """
+    lead = [w for w in passage.words[: comparison.amount.start] if w not in _LABELLING]
+    if comparison.op is not None or len(lead) > 4 or not all(w in _FILLER or len(w) < 3 for w in lead):
+        return comparison
+    for atom in reversed([a for a in above.of(*_BEFORE) if a.last <= last]):
+        rest = [w for s, w in zip(above.starts, above.words, strict=True) if atom.last <= s < last]
+        if all(w in _FILLER or w in _LABELLING for w in rest):
+            op = "le" if atom.label == "ONLY_LE" else atom.label.lower()
+            return replace(comparison, op=op, limit=atom.label == "ONLY_LE", inherited=True)
+        return comparison
+    return comparison
+
+
+_LABELLING: Final = frozenset(["(", ")", ":", "—", "-", ".", "the", "following", "amounts"])
 
 
 def _range(passage: Passage, low: Atom, high: Atom | None) -> Comparison | None:

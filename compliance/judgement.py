@@ -9,7 +9,7 @@ from compliance.atoms import Atom
 from compliance.clauses import Clause, Read
 from compliance.grammar import Comparison
 
-__all__ = ["kind_of", "reason_against", "sentence_reason"]
+__all__ = ["is_limit", "kind_of", "reason_against", "sentence_reason"]
 
 _CHAPEAU_IS = re.compile(
     r"\b(?:is|are|be)(?: as follows| either| any of the following| one of the following)?\s*[:—]?\s*$"
@@ -20,6 +20,17 @@ _NOT_DEFINING: Final = frozenset(
 )
 _LIMITING: Final = re.compile(
     r"(?:shall|must|may) (?:not|never) exceed|cannot exceed|limited to|up to|capped|not beyond", re.IGNORECASE
+)
+_CALCULATING: Final = re.compile(
+    r"^(?:in|when|for the purposes? of|by way of) (?:determining|calculating|computing|ascertaining|assessing|establishing|"
+    r"deciding|the calculation of) (?:whether|if|the|that|an?)\b",
+    re.IGNORECASE,
+)
+_RELATIVE: Final = re.compile(r"\b(?:if|where|when|whose|which|that|who|unless|provided|in respect of which)\b")
+_PAYING: Final = re.compile(
+    r"\b(?:accept|pay|paid|receive|received|make|made|hold|held|carry|carried|take|taken|deposit|withdraw|transfer|"
+    r"settle|settled|spend|load|store|send|redeem)\w*\b",
+    re.IGNORECASE,
 )
 #: "No bank may sell ... unless it verifies": what is forbidden is to leave something undone.
 _PROVISO: Final = re.compile(r"\b(?:unless|without|until|before|prior to)\b", re.IGNORECASE)
@@ -56,26 +67,37 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
             for a in link.of("C_DEFINITION")
         ):
             return "definition"
-    wealth = _near(clause, comparison, "C_WEALTH", 14, 8)
-    if wealth:
+    if _near(clause, comparison, "C_WEALTH", 14, 8):
         return "customer_wealth_condition"
     if _near(clause, comparison, "C_FEE", 8, 4):
         return "fee"
+    if _near(clause, comparison, "C_APPROPRIATION", 12, 12):
+        return "appropriation"
+    if _calculating(clause, comparison):
+        return "calculation"
     authority = _authority(clause, at)
     if authority is not None:
         return authority
     governing = clause.governing()
     if governing is not None and governing.modality == "not_required":
         return "exemption_condition"
-    if governing is not None and governing.modality == "may" and any(governing.of("C_EXEMPTING")):
-        return "exemption_condition"
+    if governing is not None and governing.modality == "may" and not is_limit(clause, comparison):
+        return "exemption_condition" if any(governing.of("C_EXEMPTING")) else "permission"
     if _excepted(clause, comparison):
         return "exemption_condition"
-    if governing is None:
-        return "parameter_definition" if any(clause.of("C_THRESHOLD")) else "no_duty"
-    if comparison.op is None:
-        return "parameter_definition" if any(clause.of("C_THRESHOLD")) else "no_comparison"
+    if governing is None or (comparison.op is None and not comparison.inherited):
+        if any(link.of("C_THRESHOLD") for link in clause.chain) and any(clause.of("C_THRESHOLD")):
+            return "parameter_definition"
+        return "no_duty" if governing is None else "no_comparison"
     return None
+
+
+def _calculating(clause: Clause, comparison: Comparison) -> bool:
+    """Say whether an amount stands in "In determining whether ...," before the main clause."""
+    if any(clause.of("A_AGGREGATE")):
+        return False
+    comma = clause.passage.text.find(",", *clause.within)
+    return bool(_CALCULATING.match(clause.text)) and (comma < 0 or comparison.first < comma)
 
 
 def _example(clause: Clause) -> bool:
@@ -86,10 +108,15 @@ def _example(clause: Clause) -> bool:
 
 
 def _penal(clause: Clause, *, inherited: bool) -> bool:
-    cues = [a for a in clause.of("C_PENALTY") if _top(clause, a)]
+    modal = clause.modal
+    cues = [
+        a
+        for a in clause.of("C_PENALTY")
+        if _top(clause, a) and not (modal is not None and clause.offence and a.first < modal.last)
+    ]
     if not cues:
         return False
-    amounts = list(clause.of("MONEY"))
+    amounts = list(clause.of("MONEY", "UNITS"))
     if not amounts:
         return inherited
     last = amounts[-1].first
@@ -167,10 +194,25 @@ def _excepted(clause: Clause, comparison: Comparison) -> bool:
             passage.of("MUST", "MUST_NOT", within=between)
         ):
             return True
+    if _other_than(clause, comparison):
+        return True
     for link in clause.above:
         tail = link.passage.words[-3:]
         if any(word in ("unless", "except") for word in tail):
             return True
+    return False
+
+
+def _other_than(clause: Clause, comparison: Comparison) -> bool:
+    """Say whether an amount belongs to what "other than" leaves out, and not to the subject before it."""
+    words = clause.passage.words
+    modal = clause.modal
+    first = clause.passage.starts
+    for place in range(comparison.amount.start - 1, max(0, comparison.amount.start - 16), -1):
+        if words[place] in (",", ";", ":", "—") or first[place] < clause.within[0]:
+            return False
+        if words[place] == "than" and words[place - 1] == "other":
+            return modal is None or modal.last <= first[place]
     return False
 
 
@@ -189,15 +231,14 @@ def kind_of(
         modality = "must"
     if any(not _apart(governing, a, comparison) for a in governing.of("A_AGGREGATE")):
         return "aggregate", modality, governing
-    text = clause.words(comparison.first, comparison.last) if comparison else ""
-    if comparison is not None and comparison.op == "le" and _is_limit(clause, comparison, text):
+    if comparison is not None and is_limit(clause, comparison):
         return "limit", "must_not", governing
-    duty = _duty(governing)
     if modality == "must_not" and comparison is not None:
         proviso = _PROVISO.search(governing.passage.text, *governing.within)
         if proviso and (needed := _first_action(governing, proviso.end())) in ("cdd", "record"):
-            return needed, modality, governing
+            return needed, "must", governing
         return "prohibit", modality, governing
+    duty = _duty(governing)
     if duty is None:
         for below in [c for c in clause.chain if c is not governing] + list(
             everything.below(governing.sentence.node)
@@ -207,7 +248,18 @@ def kind_of(
             )
             if duty:
                 break
-    return duty, modality, governing
+    return duty or _named_in_subject(governing), modality, governing
+
+
+def _named_in_subject(clause: Clause) -> str | None:
+    """Read "A report on transfers of $1,000 or more must be made": the subject says what is to be made."""
+    subject = clause.subject()
+    if subject is None:
+        return None
+    found = [
+        a for a in clause.passage.of("A_REPORT", "A_RECORD", "A_CDD", within=subject) if a.first < subject[0] + 30
+    ]
+    return _KINDS[found[0].label] if found else None
 
 
 def _apart(clause: Clause, cue: Atom, comparison: Comparison | None) -> bool:
@@ -222,13 +274,20 @@ def _ensured(clause: Clause) -> bool:
     return clause.modality in ("must", "should") and " ensure" in clause.text
 
 
-def _is_limit(clause: Clause, comparison: Comparison, text: str) -> bool:
-    if comparison.limit:
-        return True
-    if not _LIMITING.search(text):
+def is_limit(clause: Clause, comparison: Comparison) -> bool:
+    """Say whether a comparison bounds what may be paid ("may accept only up to", "shall not exceed")."""
+    if comparison.op != "le":
         return False
     governing = clause.governing()
-    return governing is clause and (_duty(clause) is None or clause.modality == "may")
+    if comparison.limit and governing is not None and governing.modality != "not_required":
+        return True
+    if governing is not clause or clause.modal is None:
+        return False
+    text = clause.words(comparison.first, comparison.last)
+    if clause.modality == "may":
+        lead = clause.words(clause.modal.last, comparison.first) if clause.modal.last < comparison.first else "if"
+        return bool(_PAYING.search(lead)) and not _RELATIVE.search(lead)
+    return bool(_LIMITING.search(text)) and _duty(clause) is None
 
 
 def _duty(clause: Clause) -> str | None:
@@ -242,12 +301,16 @@ def _first_action(clause: Clause, after: int) -> str | None:
         return None
     first = min(actions, key=lambda a: (a.first, -a.last))
     travel = [a for a in actions if a.label == "A_TRAVEL"]
+    verb = clause.passage.words[first.start]
     if (
         travel
         and (first.label == "A_RECORD" or travel[0].first - first.first < 60)
         and first.label != "A_REPORT"
+        and not (first.label == "A_CDD" and verb.startswith(_CHECKING))
     ):
         first = travel[0]
-    return {"A_REPORT": "report", "A_RECORD": "record", "A_CDD": "cdd", "A_TRAVEL": "travel_info"}[
-        first.label
-    ]
+    return _KINDS[first.label]
+
+
+_KINDS: Final = {"A_REPORT": "report", "A_RECORD": "record", "A_CDD": "cdd", "A_TRAVEL": "travel_info"}
+_CHECKING: Final = ("verif", "check", "confirm", "ascertain")
