@@ -1,8 +1,8 @@
 """What an entry of the case log says: kinds, and how a flag is sealed to the members it concerns.
 
-A flag's entry is named by its `flag_id`. Its payload is one envelope per addressee: the common fields and
-the addressee's own entities and rows, sealed to its HPKE key. Who is not addressed learns that a flag
-exists, and to whom it went, nothing else.
+A flag's entry is named by its `flag_id`. Its payload holds the flag's salted leaf hashes, once, and one
+envelope per addressee: the common fields and the addressee's own entities and rows, sealed to its HPKE key.
+Who is not addressed learns that a flag exists, and to whom it went, nothing else.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from enum import IntEnum
 from typing import Any, Final
 
 from ledger import canonical
+from ledger.commitment import merkle
 from ledger.envelope import key_id, open_envelope, seal
 from ledger.errors import VerificationError
-from ledger.flag import Flag, verify_view
+from ledger.flag import VIEW_FORMAT, Flag, verify_view
 
 __all__ = ["CaseKind", "addressees", "open_flag", "seal_flag"]
 
@@ -53,10 +54,12 @@ def seal_flag(flag: Flag, seed: bytes, hpke_keys: Mapping[int, bytes]) -> bytes:
     envelopes = {}
     for code in addressees(flag):
         public = hpke_keys[code]
-        view = canonical.dumps(flag.view(seed, code))
-        envelope = seal(view, _context(flag_id, code), [(key_id(public), public)])
+        leaves = enumerate(flag.view(seed, code)["leaves"])
+        opened = canonical.dumps([[index, *leaf] for index, leaf in leaves if not isinstance(leaf, str)])
+        envelope = seal(opened, _context(flag_id, code), [(key_id(public), public)])
         envelopes[str(code)] = base64.b64encode(envelope).decode()
-    return canonical.dumps({"format": _PAYLOAD_FORMAT, "sealed": envelopes})
+    hashes = base64.b64encode(b"".join(flag.leaf_hashes(seed))).decode()
+    return canonical.dumps({"format": _PAYLOAD_FORMAT, "leaves": hashes, "sealed": envelopes})
 
 
 def open_flag(payload: bytes, flag_id: bytes, code: int, private_key: bytes) -> dict[str, Any] | None:
@@ -72,13 +75,33 @@ def open_flag(payload: bytes, flag_id: bytes, code: int, private_key: bytes) -> 
         if value["format"] != _PAYLOAD_FORMAT:
             raise VerificationError("unknown case payload", expected=_PAYLOAD_FORMAT, got=value["format"])
         sealed = value["sealed"].get(str(code))
-        envelope = None if sealed is None else base64.b64decode(sealed, validate=True)
+        if sealed is None:
+            return None
+        hashes, envelope = _unbase64(value["leaves"]), _unbase64(sealed)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise VerificationError(f"the case payload is malformed: {error!r}") from error
-    if envelope is None:
-        return None
-    view = open_envelope(envelope, _context(flag_id, code), private_key)
-    return verify_view(canonical.loads(view, what="flag view"), flag_id)
+    opened: Any = canonical.loads(
+        open_envelope(envelope, _context(flag_id, code), private_key), what="flag view"
+    )
+    listed = [hashes[i : i + 32] for i in range(0, len(hashes), 32)]
+    if merkle.root(listed) != flag_id:
+        raise VerificationError(
+            "the leaves do not belong to the flag", expected=flag_id, got=merkle.root(listed)
+        )
+    leaves: list[Any] = [leaf.hex() for leaf in listed]
+    try:
+        for index, *leaf in opened:
+            leaves[index] = leaf
+    except (TypeError, ValueError, IndexError) as error:
+        raise VerificationError(f"the flag view is malformed: {error!r}") from error
+    return verify_view({"format": VIEW_FORMAT, "leaves": leaves}, flag_id)
+
+
+def _unbase64(text: str) -> bytes:
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("not base64 in its one spelling")
+    return data
 
 
 def _context(flag_id: bytes, code: int) -> bytes:

@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 from ledger import canonical
 from ledger.commitment import merkle
-from ledger.commitment.record import RecordCommitter, field_leaf, record_root
+from ledger.commitment.record import SALT_SIZE, RecordCommitter, field_leaf, record_root
 from ledger.errors import VerificationError
 
 __all__ = [
     "FORMAT",
     "MAX_EVIDENCE",
+    "VIEW_FORMAT",
     "Certainty",
     "Entity",
     "Flag",
@@ -211,6 +212,12 @@ class Flag:
         fields = self._fields()
         return record_root(fields, seed, leaves=_leaves(len(fields)))
 
+    def leaf_hashes(self, seed: bytes) -> list[bytes]:
+        """Return the hashes whose root is the identifier; they are salted and tell nothing."""
+        fields = self._fields()
+        committer = RecordCommitter([name for name, _ in fields], leaves=_leaves(len(fields)))
+        return committer.leaves([value for _, value in fields], seed)
+
     def view(self, seed: bytes, agent: int | None = None) -> dict[str, Any]:
         """Return what one addressee is shown: the common fields, and its own entities and rows.
 
@@ -283,10 +290,10 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
             raise VerificationError("unknown flag view format", expected=VIEW_FORMAT, got=view["format"])
         for index, leaf in enumerate(view["leaves"]):
             if isinstance(leaf, str):
-                hashes.append(bytes.fromhex(leaf))
+                hashes.append(_sized(leaf, 32))
                 continue
             name, text, salt = leaf
-            hashes.append(field_leaf(name, text, bytes.fromhex(salt)))
+            hashes.append(field_leaf(name, text, _sized(salt, SALT_SIZE)))
             opened[index] = name
             value = None if text is None else canonical.loads(text.encode(), what=name)
             group, _, item = name.partition("/")
@@ -317,6 +324,13 @@ def _names(entities: int, rows: int) -> list[str]:
     """Return the names of a flag's leaves, in their order."""
     counts = {"entities": entities, "rows": rows}
     return [*_COMMON, *(f"{group}/{i}" for group, count in counts.items() for i in range(count))]
+
+
+def _sized(text: str, size: int) -> bytes:
+    data = bytes.fromhex(text)
+    if len(data) != size or data.hex() != text:
+        raise ValueError(f"not {size} bytes in hex")
+    return data
 
 
 def _leaves(fields: int) -> int:
