@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ledger.batch import BatchHeader
 from ledger.commitment import merkle
 from ledger.commitment.record import open_fields
-from ledger.errors import InputError
+from ledger.errors import InputError, VerificationError
 from ledger.log import open_checkpoint
 from ledger.member.keys import MemberKeys
 from ledger.member.vault import HeldRecord, Vault
@@ -37,6 +37,8 @@ def make_receipt(
     ------
     InputError
         When the record is not posted yet, or the checkpoint does not cover its batch yet.
+    VerificationError
+        When the log is not the one that the checkpoint signs.
     """
     if record.batch is None or record.row_index is None:
         raise InputError(
@@ -47,7 +49,8 @@ def make_receipt(
     header_text, rows, log_index = vault.connection.execute(
         "SELECT header, rows, log_index FROM batch WHERE sequence = ?", (record.batch,)
     ).fetchone()
-    size = open_checkpoint(checkpoint, checkpoint_keys).size
+    note = open_checkpoint(checkpoint, checkpoint_keys)
+    size = note.size
     if log_index is None or log_index >= size:
         raise InputError(
             "no signed checkpoint covers the record's batch yet",
@@ -56,6 +59,13 @@ def make_receipt(
         )
     leaves = [merkle.leaf_hash(rows[i : i + ROW.itemsize]) for i in range(0, len(rows), ROW.itemsize)]
     entries = [merkle.leaf_hash(log[i : i + 32]) for i in range(0, size * 32, 32)]
+    if merkle.root(entries) != note.root:
+        raise VerificationError(
+            "the published log is not the one its checkpoint signs",
+            expected=note.root,
+            got=merkle.root(entries),
+            next_step="Ask the desk to run `counterfoil fsck`.",
+        )
     start = record.row_index * ROW.itemsize
     return Receipt(
         row=rows[start : start + ROW.itemsize],

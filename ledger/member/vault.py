@@ -285,7 +285,7 @@ class Vault:
 
     def find(self, key: str) -> HeldRecord | None:
         """Return the record with a UETR or transaction identifier, or None."""
-        return self._one("uetr = ?", (key,)) or self._one("transaction_id = ?", (key,))
+        return self._one("uetr = ?", (key.lower(),)) or self._one("transaction_id = ?", (key,))
 
     def _one(self, condition: str, values: tuple[Any, ...]) -> HeldRecord | None:
         row = self.connection.execute(

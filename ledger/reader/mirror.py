@@ -179,13 +179,7 @@ class Mirror:
             until = min(first + BLOCKS_PER_REQUEST - 1, last)
             for posted in gateway.batches(first, until):
                 if posted.log_index != expected_index:
-                    raise VerificationError(
-                        "the node left out a batch of the log",
-                        expected=expected_index,
-                        got=posted.log_index,
-                        where=f"block {posted.block}",
-                        next_step="Try another endpoint; nothing after this batch was taken.",
-                    )
+                    raise _left_out(expected_index, posted.log_index, posted.block)
                 expected_index += 1
                 seen.append(_without_payload(posted))
                 try:
@@ -195,6 +189,8 @@ class Mirror:
                     rejected.append(_rejected(posted, problem))
                 heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
             first = until + 1
+            if first > last and (size := gateway.log_size(last)) != expected_index:
+                raise _left_out(size, expected_index, last)
             if sum(len(batch.rows) for batch in opened) >= ROWS_PER_SEGMENT or first > last:
                 self._commit(gateway, until, opened, seen, rejected, heads)
                 counts.batches += len(seen)
@@ -313,6 +309,16 @@ class Mirror:
             self._state.execute("ROLLBACK")
             raise
         self._state.execute("COMMIT")
+
+
+def _left_out(expected: int, got: int, block: int) -> VerificationError:
+    return VerificationError(
+        "the node left out a batch of the log",
+        expected=expected,
+        got=got,
+        where=f"block {block}",
+        next_step="Try another endpoint; nothing after that batch was taken.",
+    )
 
 
 def _without_payload(posted: PostedBatch) -> PostedBatch:

@@ -107,6 +107,15 @@ class LyingGateway(Gateway):
         return (posted for posted in super().batches(first, last) if posted.log_index != self.hidden)
 
 
+def test_a_node_that_hides_the_newest_batch_is_caught(consortium: SmallConsortium, tmp_path: Path) -> None:
+    lying = LyingGateway(consortium.url, consortium.gateway.deployment)
+    lying.hidden = consortium.gateway.log_size() - 1
+    made = Mirror(tmp_path)
+    with pytest.raises(VerificationError, match="left out a batch of the log"):
+        made.sync(lying, consortium.desk_keys)
+    made.close()
+
+
 def test_a_node_that_leaves_out_a_batch_is_caught_and_nothing_after_it_is_taken(
     consortium: SmallConsortium, tmp_path: Path
 ) -> None:
