@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from anomaly.engine.parameters import DAY, HOUR, EngineParameters
 
-__all__ = ["Column", "columns", "first_columns"]
+__all__ = ["SEARCHED", "Column", "columns", "first_columns", "hop_bins"]
 
 _SIDES = ("debtor.out", "debtor.in", "creditor.out", "creditor.in")
 _MOMENTS = ("average", "sum", "variance", "skewness", "kurtosis")
@@ -102,15 +102,78 @@ def columns(parameters: EngineParameters) -> list[Column]:
                     found.append(Column(f"{family}_{way}.{_span(window)}", key, meaning, "1", window))
     for window in p.statistics:
         found += _statistics(window)
+    found += _searched(p)
+    if len({c.family for c in found} & set(SEARCHED)):
+        found.append(Column("truncated", "truncated", "1 where a search was cut", "1", max(p.windows)))
     return found
 
 
-_PASS_THROUGH = (
+def _searched(p: EngineParameters) -> list[Column]:
+    """Return the columns of the families that search."""
+    found: list[Column] = []
+    sized = (
+        ("scatter_gather", p.scatter_gather, p.bins, _SCATTER_GATHER),
+        ("temporal_cycle", p.temporal_cycle, p.bins, _CYCLE + _AGREEMENT),
+        ("hop_cycle", p.hop_cycle, hop_bins(p), _CYCLE),
+    )
+    for family, window, bins, plain in sized:
+        if window is None:
+            continue
+        if p.histograms:
+            found += _sizes(family, family, "patterns closed by the payment", bins, window)
+        else:
+            found += _plain(family, window, plain)
+    ahead = _HANDED_ON if p.scoring == "window_close" else ()
+    if p.bipartite is not None:
+        found += _plain("bipartite", p.bipartite, _BIPARTITE)
+    if p.gather_scatter is not None:
+        found += _plain("gather_scatter", p.gather_scatter, _GATHER_SCATTER)
+    if p.pass_through is not None:
+        found += _plain("pass_through", p.pass_through, _PASS_THROUGH + ahead)
+    return found
+
+
+#: Families that search, and so may be cut.
+SEARCHED = ("scatter_gather", "temporal_cycle", "hop_cycle", "bipartite", "gather_scatter", "pass_through")
+
+_Features = tuple[tuple[str, str, str], ...]
+_SCATTER_GATHER: _Features = (
+    ("count", "pairs of a first payer and a last payee with two or more accounts between them", "1"),
+    ("largest", "most accounts between such a pair", "1"),
+    ("stack", "accounts between such pairs beyond the payment's own, added up over the pairs", "1"),
+)
+_CYCLE: _Features = (
+    ("count", "cycles that the payment closes", "1"),
+    ("shortest", "payments of the shortest such cycle; 0 without one", "1"),
+    ("longest", "payments of the longest such cycle; 0 without one", "1"),
+)
+_AGREEMENT: _Features = (
+    ("agreement", "smallest over largest amount of the cycle where that is highest; 0 without one", "1"),
+)
+_BIPARTITE: _Features = (
+    ("butterflies", "pairs of a second payer and a second payee, all four payments made", "1"),
+    ("co_payers", "other payers of the creditor who share a further payee with the debtor", "1"),
+    ("shared", "most further payees shared with one of them", "1"),
+)
+_GATHER_SCATTER: _Features = (
+    ("senders", "accounts that paid the debtor before this payment", "1"),
+    ("receivers", "accounts that the debtor paid after the first of those receipts", "1"),
+    ("smaller", "the smaller of both", "1"),
+    ("sent_ratio", "sum paid after the first receipt over the sum received; 0 without receipts", "1"),
+)
+_PASS_THROUGH: _Features = (
     ("seconds_since_in", "time since the debtor last received; the window where it did not", "s"),
-    ("match_seconds", "time since the nearest earlier receipt handed on by amount; else the window", "s"),
+    ("match_seconds", "time since the nearest receipt that this amount can hand on; else the window", "s"),
     ("match_ratio", "this amount over that receipt's; 0 without one", "1"),
-    ("matches", "receipts that this amount could hand on", "1"),
-    ("received_ratio", "amount over the sum that the debtor received; 0 without receipts", "1"),
+    ("matches", "receipts that this amount can hand on", "1"),
+    ("received_ratio", "this amount over the sum that the debtor received; 0 without receipts", "1"),
+)
+_HANDED_ON: _Features = (
+    ("seconds_until_out", "time until the creditor next pays; the window where it does not", "s"),
+    ("onward_seconds", "time until the nearest payment that can hand this one on; else the window", "s"),
+    ("onward_ratio", "that payment's amount over this one's; 0 without one", "1"),
+    ("onward_matches", "payments that can hand this one on", "1"),
+    ("onward_share", "this amount over the sum that the creditor pays afterwards; 0 if it pays nothing", "1"),
 )
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.engine.columns import Column, columns, first_columns
+from typing import NamedTuple
+
+from anomaly.engine.columns import SEARCHED, Column, columns, first_columns, hop_bins
+from anomaly.engine.cycle import cycles
 from anomaly.engine.graph import LiveGraph, add, drop, empty, grown, number_accounts
+from anomaly.engine.neighbours import bipartite, scatter_gather
 from anomaly.engine.parameters import EngineParameters
+from anomaly.engine.search import Family, Limits, Room, room
+from anomaly.engine.side import gather_scatter, pass_through
 from anomaly.engine.statistics import StatisticsPlan, statistics
 from anomaly.engine.windows import leave_oldest
 from anomaly.kernels.jit import jit
@@ -64,8 +70,12 @@ class GraphFeatureEngine:
         places = first_columns(self.columns)
         widths = tuple(sorted({*p.statistics, *p.fan, *p.degree}))
         self._plan = _statistics_plan(p, widths, places)
+        self._patterns = _patterns(p, places)
+        self._limits = Limits(p.ties == "include", p.budget, p.hub_degree, p.keep_low, p.keep_high)
+        self._searches = any(family in places for family in SEARCHED)
         self._reach = max(p.windows)
         self._graph: LiveGraph = empty(widths)
+        self._room: Room = room(self._graph.newest.shape[1], p.budget)
         self._origin: int | None = None
         self._newest = 0
         self.rows = self.late = self.truncated = 0
@@ -174,7 +184,14 @@ class GraphFeatureEngine:
         assert origin is not None
         _forget(self._graph, int(when[0]) - self._reach, origin)
         self._graph = grown(self._graph, len(when), 2 * len(when))
-        _process(self._graph, self._plan, src, dst, when, amount, origin, out)
+        accounts = self._graph.newest.shape[1]
+        if accounts > len(self._room.mark):
+            self._room = room(accounts, self._limits.budget)
+        begin = _insert_and_search(self._graph, self._patterns, self._limits, self._room, self._searches,
+                                   self._plan.look_ahead, src, dst, when, amount, out, cut)  # fmt: skip
+        statistics(self._graph, self._plan, begin, begin + len(when), origin, out)
+        if self._searches:
+            out[:, -1] = cut
 
 
 @jit
@@ -185,24 +202,119 @@ def _forget(graph: LiveGraph, oldest: int, origin: int) -> None:
         drop(graph)
 
 
+class _Patterns(NamedTuple):
+    """The families that search."""
+
+    scatter_gather: Family
+    temporal_cycle: Family
+    hop_cycle: Family
+    bipartite: Family
+    gather_scatter: Family
+    pass_through: Family
+
+
 @jit
-def _process(
+def _insert_and_search(
     graph: LiveGraph,
-    plan: StatisticsPlan,
+    patterns: _Patterns,
+    limits: Limits,
+    room: Room,
+    searches: bool,
+    ahead: bool,
     src: Ints,
     dst: Ints,
     when: Ints,
     amount: Floats,
-    origin: int,
     out: Floats,
-) -> None:
+    cut: npt.NDArray[np.bool_],
+) -> int:
+    """Add a batch and search around each edge as soon as those of its time are in; return its first edge."""
     debtor, creditor = np.empty(len(src), np.int64), np.empty(len(src), np.int64)
     number_accounts(graph, src, debtor)
     number_accounts(graph, dst, creditor)
     begin = graph.counts[1]
+    credit = begin if ahead else np.iinfo(np.int64).max
+    done = 0
     for i in range(len(src)):
         add(graph, debtor[i], creditor[i], when[i], amount[i])
-    statistics(graph, plan, begin, graph.counts[1], origin, out)
+        if searches and (i + 1 == len(src) or when[i + 1] != when[i]):
+            for k in range(done, i + 1):
+                cut[k] = _close(graph, patterns, limits, room, begin + k, begin, credit, out)
+                if not ahead:
+                    cut[k] |= _around(graph, patterns, limits, room, begin + k, begin, ahead, out)
+            done = i + 1
+    if searches and ahead:
+        for k in range(len(src)):
+            cut[k] |= _around(graph, patterns, limits, room, begin + k, begin, ahead, out)
+    return begin
+
+
+@jit
+def _close(
+    graph: LiveGraph,
+    patterns: _Patterns,
+    limits: Limits,
+    room: Room,
+    edge: int,
+    begin: int,
+    credit: int,
+    out: Floats,
+) -> bool:
+    """Find the patterns that an edge closes."""
+    limit = graph.time[edge & (len(graph.time) - 1)] + limits.ties
+    cut = False
+    if patterns.scatter_gather.column >= 0:
+        cut |= scatter_gather(graph, edge, limit, patterns.scatter_gather, limits, room, begin, credit, out)
+    if patterns.temporal_cycle.column >= 0:
+        cut |= cycles(graph, edge, limit, True, patterns.temporal_cycle, limits, room, begin, credit, out)
+    if patterns.hop_cycle.column >= 0:
+        cut |= cycles(graph, edge, limit, False, patterns.hop_cycle, limits, room, begin, credit, out)
+    return cut
+
+
+@jit
+def _around(
+    graph: LiveGraph,
+    patterns: _Patterns,
+    limits: Limits,
+    room: Room,
+    edge: int,
+    begin: int,
+    ahead: bool,
+    out: Floats,
+) -> bool:
+    """Describe what lies around an edge in its window."""
+    now = graph.time[edge & (len(graph.time) - 1)]
+    row, cut = out[edge - begin], False
+    family = patterns.bipartite
+    if family.column >= 0:
+        limit = now + family.window if ahead else now + limits.ties
+        cut |= bipartite(graph, edge, now - family.window + 1, limit, family, limits, room, row)
+    family = patterns.gather_scatter
+    if family.column >= 0:
+        limit = now + family.window if ahead else now + limits.ties
+        cut |= gather_scatter(graph, edge, now - family.window + 1, limit, family, limits, row)
+    if patterns.pass_through.column >= 0:
+        cut |= pass_through(graph, edge, ahead, patterns.pass_through, limits, row)
+    return cut
+
+
+def _patterns(p: EngineParameters, places: dict[str, int]) -> _Patterns:
+    none = np.zeros(0, dtype=np.int64)
+    sized = bin_table(p.bins) if p.histograms else none
+    hops = bin_table(hop_bins(p)) if p.histograms else none
+
+    def family(name: str, bins: Ints = none, longest: int = 0) -> Family:
+        return Family(places.get(name, -1), getattr(p, name) or 0, longest, bins)
+
+    return _Patterns(
+        scatter_gather=family("scatter_gather", sized),
+        temporal_cycle=family("temporal_cycle", sized, p.cycle_length),
+        hop_cycle=family("hop_cycle", hops, p.hop_length),
+        bipartite=family("bipartite"),
+        gather_scatter=family("gather_scatter"),
+        pass_through=family("pass_through"),
+    )
 
 
 def _statistics_plan(p: EngineParameters, widths: tuple[int, ...], places: dict[str, int]) -> StatisticsPlan:

@@ -15,7 +15,22 @@ import numpy.typing as npt
 
 from anomaly.kernels.jit import jit
 
-__all__ = ["FIRST", "LOOPS", "NEXT", "OUT", "IN", "VERTICES", "LiveGraph", "add", "drop", "empty", "grown", "newest_of_pair", "number_accounts"]  # fmt: skip
+__all__ = [
+    "FIRST",
+    "IN",
+    "LOOPS",
+    "NEXT",
+    "OUT",
+    "VERTICES",
+    "LiveGraph",
+    "add",
+    "drop",
+    "empty",
+    "grown",
+    "is_latest",
+    "latest_of_pair",
+    "number_accounts",
+]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
 
@@ -199,10 +214,23 @@ def _pair_slot(graph: LiveGraph, key: int) -> int:
 
 
 @jit
-def newest_of_pair(graph: LiveGraph, debtor: int, creditor: int) -> int:
-    """Return the newest live edge from debtor to creditor, or -1."""
+def latest_of_pair(graph: LiveGraph, debtor: int, creditor: int, limit: int) -> int:
+    """Return the newest live edge from debtor to creditor with a time before `limit`, or -1."""
     slot = _pair_slot(graph, (debtor << 31) | creditor)
-    return graph.pair_edge[slot] if graph.pair_key[slot] >= 0 else -1
+    if graph.pair_key[slot] < 0:
+        return -1
+    ring = len(graph.time) - 1
+    edge = graph.pair_edge[slot]
+    while edge >= 0 and graph.time[edge & ring] >= limit:
+        edge = graph.pair_older[edge & ring]
+    return edge
+
+
+@jit
+def is_latest(graph: LiveGraph, edge: int, limit: int) -> bool:
+    """Say whether no newer edge of the same pair has a time before `limit`."""
+    newer = graph.pair_newer[edge & (len(graph.time) - 1)]
+    return newer < 0 or graph.time[newer & (len(graph.time) - 1)] >= limit
 
 
 @jit

@@ -84,7 +84,7 @@ class EngineParameters:
     def __post_init__(self) -> None:
         for name in ("statistics", "fan", "degree", "bins"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        windows = [w for w in self.windows]
+        windows = self.windows
         wrong = (
             (self.scoring not in ("arrival", "window_close"), "scoring is 'arrival' or 'window_close'"),
             (self.ties not in ("exclude", "include"), "ties is 'exclude' or 'include'"),

@@ -1,0 +1,209 @@
+"""Patterns of two hops that an edge takes part in: scatter-gather and its stacks, and bipartite meetings.
+
+All are one question: of the accounts around one end of the edge, how many are also around each account two
+hops away from the other end? Hubs do not matter: a long list is not walked but asked pair by pair.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest, latest_of_pair
+from anomaly.engine.search import Family, Limits, Room, is_seen, tell_size
+from anomaly.kernels.jit import jit
+
+__all__ = ["bipartite", "scatter_gather"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@jit
+def _common(
+    graph: LiveGraph,
+    hop: int,
+    hop_way: int,
+    other: int,
+    other_way: int,
+    extra: int,
+    low: int,
+    limit: int,
+    limits: Limits,
+    room: Room,
+) -> int:
+    """Count the accounts that both `hop` and `other` deal with, `extra` counting as dealing with `other`.
+
+    They stand in `room.found`. Both lists are walked by turns until the shorter one ends; then each of its
+    accounts is asked for the pair with the other. Returns -1 when the budget ends.
+    """
+    ring = len(graph.time) - 1
+    a, b = graph.newest[hop_way, hop], graph.newest[other_way, other]
+    while True:
+        while a >= 0 and graph.time[a & ring] >= limit:
+            a = graph.older[hop_way, a & ring]
+        while b >= 0 and graph.time[b & ring] >= limit:
+            b = graph.older[other_way, b & ring]
+        hop_ends = a < 0 or graph.time[a & ring] < low
+        if hop_ends or b < 0 or graph.time[b & ring] < low:
+            break
+        room.token[1] += 1
+        if room.token[1] > limits.budget:
+            return -1
+        a, b = graph.older[hop_way, a & ring], graph.older[other_way, b & ring]
+    walked, way, asked, asked_way = (
+        (hop, hop_way, other, other_way) if hop_ends else (other, other_way, hop, hop_way)
+    )
+    size = 0
+    if not hop_ends and _deals(graph, hop, hop_way, extra, low, limit):
+        room.found[size] = extra
+        size += 1
+    step = graph.newest[way, walked]
+    while step >= 0 and graph.time[step & ring] >= low:
+        at = step & ring
+        if graph.time[at] < limit and is_latest(graph, step, limit):
+            room.token[1] += 1
+            if room.token[1] > limits.budget:
+                return -1
+            account = graph.ends[1 - way, at]
+            if account == extra:
+                both = hop_ends  # told above where the other list is walked
+            else:
+                both = (
+                    account != hop
+                    and account != other
+                    and _deals(graph, asked, asked_way, account, low, limit)
+                )
+            if both:
+                room.found[size] = account
+                size += 1
+        step = graph.older[way, at]
+    return size
+
+
+@jit
+def _deals(graph: LiveGraph, account: int, way: int, other: int, low: int, limit: int) -> bool:
+    if way == OUT:
+        return is_seen(graph, account, other, low, limit)
+    return is_seen(graph, other, account, low, limit)
+
+
+@jit
+def scatter_gather(
+    graph: LiveGraph,
+    edge: int,
+    limit: int,
+    family: Family,
+    limits: Limits,
+    room: Room,
+    begin: int,
+    credit: int,
+    out: Floats,
+) -> bool:
+    """Count the scatter-gather patterns that `edge` closes, as scatter or as gather; return whether cut.
+
+    One pattern is one account that pays, one that is paid in the end, and all accounts between them (two or
+    more), payments in any order within the window.
+    """
+    ring = len(graph.time) - 1
+    payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
+    if payer == paid:
+        return False
+    low, cut = graph.time[edge & ring] - family.window, False
+    room.token[1] = 0
+    for way in range(2):
+        # way IN: the edge gathers; the hop scatters to its payer. way OUT: the edge scatters.
+        middle, other = (payer, paid) if way == IN else (paid, payer)
+        step, looked = graph.newest[way, middle], 0
+        while step >= 0 and graph.time[step & ring] >= low:
+            at = step & ring
+            if graph.time[at] < limit:
+                room.token[1] += 1
+                looked += 1
+                if room.token[1] > limits.budget:
+                    return True
+                if looked > limits.hub_degree:
+                    cut = True
+                    break
+                hop = graph.ends[1 - way, at]
+                if hop != middle and hop != other and is_latest(graph, step, limit):
+                    size = _common(graph, hop, 1 - way, other, way, middle, low, limit, limits, room)
+                    if size < 0:
+                        return True
+                    if size >= 2:
+                        tell_size(out, edge - begin, family, size)
+                        if edge > credit:
+                            source, sink = (hop, other) if way == IN else (other, hop)
+                            _credit(
+                                graph, edge, source, sink, size, low, limit, family, room, begin, credit, out
+                            )
+            step = graph.older[way, at]
+    return cut
+
+
+@jit
+def _credit(
+    graph: LiveGraph,
+    edge: int,
+    source: int,
+    sink: int,
+    size: int,
+    low: int,
+    limit: int,
+    family: Family,
+    room: Room,
+    begin: int,
+    credit: int,
+    out: Floats,
+) -> None:
+    """Tell the pattern to the other edges that are part of it, parallel ones included."""
+    ring = len(graph.time) - 1
+    for i in range(size):
+        for half in range(2):
+            debtor, creditor = (source, room.found[i]) if half == 0 else (room.found[i], sink)
+            step = latest_of_pair(graph, debtor, creditor, limit)
+            while step >= credit and graph.time[step & ring] >= low:
+                if step != edge:
+                    tell_size(out, step - begin, family, size)
+                step = graph.pair_older[step & ring]
+
+
+@jit
+def bipartite(
+    graph: LiveGraph,
+    edge: int,
+    low: int,
+    limit: int,
+    family: Family,
+    limits: Limits,
+    room: Room,
+    row: Floats,
+) -> bool:
+    """Write how the edge's payer shares creditors with others who pay the same account; return whether cut.
+
+    A butterfly is two payers and two creditors with all four payments in the window.
+    """
+    ring = len(graph.time) - 1
+    payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
+    if payer == paid:
+        return False
+    room.token[1] = 0
+    step, looked, first = graph.newest[IN, paid], 0, family.column
+    while step >= 0 and graph.time[step & ring] >= low:
+        at = step & ring
+        if graph.time[at] < limit:
+            room.token[1] += 1
+            looked += 1
+            if room.token[1] > limits.budget or looked > limits.hub_degree:
+                return True
+            other = graph.ends[OUT, at]
+            if other != payer and other != paid and is_latest(graph, step, limit):
+                size = _common(graph, other, OUT, payer, OUT, paid, low, limit, limits, room)
+                if size < 0:
+                    return True
+                if size >= 2:  # the creditor of the edge is one of them
+                    row[first] += size - 1
+                    row[first + 1] += 1
+                    row[first + 2] = max(row[first + 2], size - 1)
+        step = graph.older[IN, at]
+    return False

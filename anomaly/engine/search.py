@@ -1,0 +1,124 @@
+"""What every search shares: limits, room to work in, and how a pattern is told to the rows it counts for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.engine.graph import LiveGraph, latest_of_pair
+from anomaly.kernels.jit import jit
+
+__all__ = ["Family", "Limits", "Room", "is_seen", "room", "tell_cycle", "tell_size"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+#: Deepest path of any search, in edges.
+DEPTH = 66
+
+
+class Limits(NamedTuple):
+    """How far a search may go; see `EngineParameters`."""
+
+    ties: bool
+    budget: int
+    hub_degree: int
+    keep_low: float
+    keep_high: float
+
+
+class Family(NamedTuple):
+    """One family of patterns.
+
+    Attributes
+    ----------
+    column : int
+        First column, or -1 when the family is left out.
+    window : int
+        Seconds.
+    longest : int
+        Most edges of a cycle.
+    bins : (m,) int64
+        Size to bin (-1: none); empty for plain numbers.
+    """
+
+    column: int
+    window: int
+    longest: int
+    bins: Ints
+
+
+class Room(NamedTuple):
+    """Arrays that one thread works in.
+
+    Attributes
+    ----------
+    mark : (accounts,) int64
+        Accounts marked with the current token.
+    token : (2,) int64
+        The current token; the steps taken by the current search.
+    found : (budget + 1,) int64
+        Accounts found on the way.
+    path, edge, bound, looked : (DEPTH,) int64
+        Of a depth-first search: account, next edge to look at, time before which it must be, edges seen.
+    low, high : (DEPTH,) float64
+        Smallest and largest amount on the path.
+    """
+
+    mark: Ints
+    token: Ints
+    found: Ints
+    path: Ints
+    edge: Ints
+    bound: Ints
+    looked: Ints
+    low: Floats
+    high: Floats
+
+
+def room(accounts: int, budget: int) -> Room:
+    """Return room for a graph of so many accounts."""
+    token, deep, tall = np.zeros(2, dtype=np.int64), np.zeros(DEPTH, dtype=np.int64), np.zeros(DEPTH)
+    return Room(
+        np.zeros(accounts, dtype=np.int64), token, np.zeros(budget + 2, dtype=np.int64),
+        deep, deep.copy(), deep.copy(), deep.copy(), tall, tall.copy(),
+    )  # fmt: skip
+
+
+@jit
+def is_seen(graph: LiveGraph, debtor: int, creditor: int, low: int, limit: int) -> bool:
+    """Say whether some payment from debtor to creditor has a time from `low` to before `limit`."""
+    ring = len(graph.time) - 1
+    edge = latest_of_pair(graph, debtor, creditor, limit)
+    return edge >= 0 and graph.time[edge & ring] >= low
+
+
+@jit
+def tell_size(out: Floats, row: int, family: Family, size: int) -> None:
+    """Count a pattern of so many accounts for a row: histogram, or number, largest and paths beyond one."""
+    if len(family.bins):
+        found = family.bins[min(size, len(family.bins) - 1)]
+        if found >= 0:
+            out[row, family.column + found] += 1.0
+    else:
+        out[row, family.column] += 1.0
+        out[row, family.column + 1] = max(out[row, family.column + 1], size)
+        out[row, family.column + 2] += size - 1
+
+
+@jit
+def tell_cycle(out: Floats, row: int, family: Family, length: int, agreement: float) -> None:
+    """Count a cycle for a row: histogram, or number, shortest, longest and (if told) best agreement."""
+    if len(family.bins):
+        found = family.bins[min(length, len(family.bins) - 1)]
+        if found >= 0:
+            out[row, family.column + found] += 1.0
+    else:
+        first = family.column
+        out[row, first] += 1.0
+        out[row, first + 1] = length if out[row, first + 1] == 0 else min(out[row, first + 1], length)
+        out[row, first + 2] = max(out[row, first + 2], length)
+        if agreement >= 0.0:
+            out[row, first + 3] = max(out[row, first + 3], agreement)
