@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Final, TypeVar, cast
 
-import requests
+from eth_abi.exceptions import DecodingError
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_typing import BlockNumber, HexStr
 from hexbytes import HexBytes
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.exceptions import (
     BadFunctionCallOutput,
+    BlockNotFound,
     ContractCustomError,
     ContractLogicError,
     TransactionNotFound,
@@ -26,11 +28,14 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
+from web3.providers.base import JSONBaseProvider
+from web3.types import RPCEndpoint, RPCResponse
 
 from contracts.artifacts import load
 from ledger.batch import BatchHeader
 from ledger.deployment import CONTRACTS, Deployment
-from ledger.errors import ChainError, ChainUnreachableError, TransactionRejectedError, WrongChainError
+from ledger.errors import ChainError, TransactionRejectedError, WrongChainError
+from ledger.transport import AnswerTooLargeError, Transport, quoted
 
 __all__ = [
     "CaseEntry",
@@ -40,18 +45,49 @@ __all__ = [
     "PostedBatch",
     "Reader",
     "RuleSetDocument",
+    "RuleSetStep",
     "SignedTransaction",
 ]
 
 T = TypeVar("T")
 
+#: EIP-1474: the answer would be too large.
 _LIMIT_EXCEEDED: Final = -32_005
+
+#: What reading an answer of the wrong shape raises, in web3 or here.
+_WRONG_SHAPE: Final = (
+    Web3Exception,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+#: Wei of gas price above which a node is not believed: ten thousand times what busy networks ask.
+_MOST_BASE_FEE: Final = 10**15
+
+_OTHER_NODE: Final = "The node may be answering wrongly, or lag behind; try again, or another endpoint."
 
 _STATUS: Final = ("none", "active", "suspended", "revoked")
 _STANDING: Final = {
     "MemberSuspended": "suspended",
     "MemberReinstated": "active",
     "MemberRevoked": "revoked",
+}
+
+#: Events of the rule book: the step they record, and where it leaves the rule set (None: where it was).
+_STEPS: Final[dict[str, tuple[str, str | None]]] = {
+    "RuleSetDrafted": ("drafted", "drafted"),
+    "RuleSetBacktested": ("backtested", None),
+    "RuleSetSubmitted": ("submitted", "proposed"),
+    "RuleSetProposed": ("proposed", "proposed"),
+    "RuleSetApproved": ("approved", None),
+    "RuleSetActivated": ("activated", "active"),
+    "RuleSetSuperseded": ("superseded", "superseded"),
+    "RuleSetWithdrawalApproved": ("withdrawal approved", None),
+    "RuleSetWithdrawn": ("withdrawn", "withdrawn"),
 }
 
 #: What a contract's refusal means for a person, and what to do about it.
@@ -71,6 +107,19 @@ _REFUSALS: Final = {
     ),
     "BatchLedgerUnknownEpoch": ("the pseudonym key's epoch is not open", "Ask the operator to open it."),
     "BatchLedgerUnknownPolicy": ("the encoding policy is not on this chain", "Sync and post again."),
+    "RuleBookNotOfficer": ("this account is not an officer", "Ask the operator to grant the role."),
+    "RuleBookAuthorCannotApprove": (
+        "who wrote a rule set, or a draft it comes from, cannot approve it",
+        "Let two other officers approve it.",
+    ),
+    "RuleBookAlreadyApproved": ("this officer has approved already", "Another officer must approve."),
+    "RuleBookNotProposed": ("the rule set is not open for that", "See `counterfoil rules history`."),
+    "RuleBookNotActive": ("the rule set is not in force", "See `counterfoil rules history`."),
+    "RuleBookNotAuthor": ("only its author can do that", "Ask the author, or draft an edit of it."),
+    "RuleBookAlreadyProposed": (
+        "the same rule set, to the byte, was drafted before",
+        "See `counterfoil rules history`; what was withdrawn needs a document that says so.",
+    ),
     "AccessControlUnauthorizedAccount": (
         "this account lacks the role for that",
         "Ask the operator to grant it.",
@@ -123,13 +172,41 @@ class PostedBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSetStep:
+    """One step in the life of a rule set, as the chain recorded it."""
+
+    hash: bytes
+    what: str
+    actor: str
+    block: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSetDocument:
-    """A rule set as proposed on the chain, and where it stands."""
+    """A rule set on the chain, and where it stands.
+
+    Parameters
+    ----------
+    hash, document : bytes
+    author : str
+    version : int or None
+        The number that activation gave it.
+    status : str
+        drafted, proposed, active, superseded or withdrawn.
+    previous : bytes or None
+        The rule set it edits.
+    steps : tuple of RuleSetStep
+        Its life, oldest first.
+    """
 
     hash: bytes
     document: bytes
     author: str
     version: int | None
+    status: str = "proposed"
+    previous: bytes | None = None
+    steps: tuple[RuleSetStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +232,18 @@ class SignedTransaction:
     nonce: int
 
 
-class _AnswerTooLargeError(ChainError):
-    """Raised when a node finds the answer to a query too large (EIP-1474, limit exceeded)."""
+class _Provider(JSONBaseProvider):
+    """Lets web3 speak through our transport."""
+
+    #: Off: a contract's answer must not make us fetch an address that it names (EIP-3668).
+    global_ccip_read_enabled = False
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__()
+        self._transport = transport
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        return cast(RPCResponse, self._transport.ask(method, params or []))
 
 
 class Gateway:
@@ -169,7 +256,7 @@ class Gateway:
     deployment : Deployment
         What must be found there.
     timeout : float
-        Seconds to wait for an answer.
+        Seconds to wait for the whole of an answer.
 
     Raises
     ------
@@ -180,9 +267,10 @@ class Gateway:
     """
 
     def __init__(self, url: str, deployment: Deployment, *, timeout: float = 60.0) -> None:
-        self.url = url
+        self._transport = Transport(url, seconds=timeout)
+        self.url = self._transport.url
         self.deployment = deployment
-        self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": timeout}))
+        self._web3 = Web3(_Provider(self._transport))
         self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._contracts = {
             name: self._web3.eth.contract(
@@ -222,31 +310,35 @@ class Gateway:
     def height(self) -> int:
         """Return the number of the newest block."""
         with self._speaking():
-            return int(self._web3.eth.block_number)
+            return _quantity(self._web3.eth.block_number)
 
     def block_hash(self, number: int) -> bytes:
         """Return the hash of a block."""
         with self._speaking():
-            block = self._web3.eth.get_block(number)
-            return bytes(block["hash"])
+            return _word(self._web3.eth.get_block(number)["hash"])
 
     def block_time(self, number: int) -> int:
         """Return a block's Unix time."""
         with self._speaking():
-            return int(self._web3.eth.get_block(number)["timestamp"])
+            return _quantity(self._web3.eth.get_block(number)["timestamp"])
 
     # -- the consortium ---------------------------------------------------------------------------------
 
     def members(self) -> list[Member]:
         """Return every member ever admitted, in the order of its code."""
         found: dict[int, Member] = {}
-        for name, args, _ in self._events("Consortium", ("MemberAdmitted", *_STANDING)):
+        count = self._ask("Consortium", "memberCount")
+        for name, args, entry in self._events("Consortium", ("MemberAdmitted", *_STANDING)):
             code = args["code"]
+            if code != len(found) + 1 if name == "MemberAdmitted" else code not in found:
+                raise self._incomplete("a member's admission", block=entry["blockNumber"])
             if name == "MemberAdmitted":
                 keys = bytes(args["x25519Key"]), bytes(args["hpkeKey"])
                 found[code] = Member(code, args["account"], args["agent"], "active", *keys)
             else:
                 found[code] = replace(found[code], status=_STANDING[name])
+        if len(found) < count:
+            raise self._incomplete(f"{count - len(found)} of {count} members")
         return [found[code] for code in sorted(found)]
 
     def member(self, account: str) -> Member:
@@ -261,8 +353,7 @@ class Gateway:
 
     def role(self, name: str) -> bytes:
         """Return a role's identifier, for `grantRole` and `revokeRole`."""
-        with self._speaking():
-            return bytes(self._contracts["Consortium"].functions[name]().call())
+        return bytes(self._ask("Consortium", name))
 
     def readers(self) -> list[Reader]:
         """Return the current readers."""
@@ -273,6 +364,9 @@ class Gateway:
                 current[key_id] = Reader(key_id, bytes(args["hpkeKey"]), args["epoch"], args["label"])
             else:
                 current.pop(key_id, None)
+        for key_id, reader in current.items():
+            if not self._ask("Consortium", "isReader", key_id):
+                raise self._incomplete(f"that the reader {quoted(reader.label)} was removed")
         return list(current.values())
 
     def epoch(self) -> Epoch:
@@ -283,7 +377,10 @@ class Gateway:
         ChainError
             When none is open yet.
         """
+        current = self._ask("Consortium", "currentEpoch")
         epochs = [args for _, args, _ in self._events("Consortium", ("EpochOpened",))]
+        if current not in {0, *(args["epoch"] for args in epochs)}:
+            raise self._incomplete(f"the opening of epoch {current}")
         if not epochs:
             raise ChainError(
                 "no epoch of the pseudonym key is open yet", next_step="Ask the operator to open one."
@@ -294,8 +391,14 @@ class Gateway:
     def policies(self) -> dict[bytes, bytes]:
         """Return every policy document ever published, by hash, oldest first."""
         found = {}
+        active = bytes(self._ask("Consortium", "activePolicy"))
         for _, args, _ in self._events("Consortium", ("PolicyPublished",)):
-            found[bytes(args["policyHash"])] = bytes(args["document"])
+            document = bytes(args["document"])
+            if sha256(document).digest() != bytes(args["policyHash"]):
+                raise self._incomplete(f"the true text of policy {args['number']}")
+            found[bytes(args["policyHash"])] = document
+        if active != bytes(32) and active not in found:
+            raise self._incomplete("the policy in force")
         return found
 
     def active_policy(self) -> bytes:
@@ -314,41 +417,68 @@ class Gateway:
         return documents[-1]
 
     def rule_sets(self) -> list[RuleSetDocument]:
-        """Return every rule set proposed, with the version that activation gave it."""
+        """Return every rule set on the chain with its life so far, in the order of their first step.
+
+        Raises
+        ------
+        ChainError
+            When the node leaves out a step, or shows another document than the chain names.
+        """
+        current, version = self._ask("RuleBook", "activeRuleSet")
         found: dict[bytes, RuleSetDocument] = {}
-        for name, args, _ in self._events("RuleBook", ("RuleSetProposed", "RuleSetActivated")):
-            key = bytes(args["ruleSetHash"])
-            if name == "RuleSetProposed":
-                found[key] = RuleSetDocument(key, bytes(args["document"]), args["author"], None)
-            else:
-                known = found[key]
-                found[key] = RuleSetDocument(key, known.document, known.author, args["version"])
+        for name, args, entry in self._events("RuleBook", tuple(_STEPS)):
+            key, (what, status) = bytes(args["ruleSetHash"]), _STEPS[name]
+            actor = args.get("author") or args.get("officer") or ""
+            report = bytes(args.get("report", b""))
+            step = RuleSetStep(key, what, actor, int(entry["blockNumber"]), report)
+            if "document" in args:
+                document, before = bytes(args["document"]), bytes(args.get("previous", b""))
+                if sha256(document).digest() != key:
+                    raise self._incomplete(f"the true text of rule set {key.hex()[:12]}")
+                previous = before if before.strip(b"\0") else None
+                found[key] = RuleSetDocument(key, document, actor, None, previous=previous)
+            if key not in found:
+                raise self._incomplete(f"the draft of rule set {key.hex()[:12]}")
+            known = found[key]
+            found[key] = replace(
+                known,
+                status=status or known.status,
+                version=args.get("version", known.version),
+                steps=(*known.steps, step),
+            )
+        active = [entry.hash for entry in found.values() if entry.status == "active"]
+        if active != ([] if bytes(current) == bytes(32) else [bytes(current)]):
+            raise self._incomplete(f"a step of the rule sets: version {version} is the newest")
         return list(found.values())
 
     def active_rule_set(self) -> RuleSetDocument | None:
-        """Return the rule set in force, or None before the first activation."""
-        active = [entry for entry in self.rule_sets() if entry.version is not None]
-        return max(active, key=lambda entry: entry.version or 0) if active else None
+        """Return the rule set in force, or None before the first activation and after a withdrawal."""
+        return next((entry for entry in self.rule_sets() if entry.status == "active"), None)
 
     # -- the log ----------------------------------------------------------------------------------------
 
     def log_size(self, block: int | None = None) -> int:
         """Return the number of batches in the log, at a block or now."""
-        with self._speaking():
-            identifier: Any = "latest" if block is None else block
-            call = self._contracts["BatchLedger"].functions.logSize()
-            return int(call.call(block_identifier=identifier))
+        return int(self._ask("BatchLedger", "logSize", block=block))
 
     def head_of(self, account: str) -> tuple[int, bytes]:
         """Return a member's next sequence and the hash of its last batch."""
+        sequence, head = self._ask("BatchLedger", "headOf", Web3.to_checksum_address(account))
+        return int(sequence), bytes(head)
+
+    def _ask(self, contract: str, function: str, *args: Any, block: int | None = None) -> Any:
+        """Call a contract's view, at a block or now."""
+        identifier: Any = "latest" if block is None else block
         with self._speaking():
-            address = Web3.to_checksum_address(account)
-            sequence, head = self._contracts["BatchLedger"].functions.headOf(address).call()
-            return int(sequence), bytes(head)
+            return self._contracts[contract].functions[function](*args).call(block_identifier=identifier)
 
     def batches(self, first: int, last: int) -> Iterator[PostedBatch]:
         """Yield the batches posted in blocks `first` to `last`, in log order."""
+        expected: int | None = None
         for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
+            if expected is not None and args["logIndex"] != expected:
+                raise self._incomplete(f"batch {expected} of the log", block=entry["blockNumber"])
+            expected = args["logIndex"] + 1
             header = BatchHeader(
                 chain_id=self.deployment.chain_id,
                 contract=self.deployment.address("BatchLedger"),
@@ -372,7 +502,11 @@ class Gateway:
 
     def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
         """Yield the entries of the case log in blocks `first` to `last`."""
+        expected: int | None = None
         for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
+            if expected is not None and args["index"] != expected:
+                raise self._incomplete(f"entry {expected} of the case log", block=entry["blockNumber"])
+            expected = args["index"] + 1
             yield CaseEntry(
                 index=args["index"],
                 kind=args["kind"],
@@ -396,11 +530,11 @@ class Gateway:
             name, decoder = decoders[bytes(entry["topics"][0])]
             try:
                 args = decoder.process_log(entry)["args"]
-            except (Web3Exception, ValueError, KeyError, TypeError) as error:
+            except (*_WRONG_SHAPE, DecodingError) as error:
                 raise ChainError(
-                    f"an event {name} of {contract} cannot be decoded: {error}",
-                    where=f"block {entry.get('blockNumber')}",
-                    next_step="The node may be answering wrongly; try another endpoint.",
+                    f"an event {name} of {contract} cannot be decoded: {quoted(error)}",
+                    where=f"{self.url}, block {entry['blockNumber']}",
+                    next_step=_OTHER_NODE,
                 ) from error
             yield name, dict(args), entry
 
@@ -408,7 +542,7 @@ class Gateway:
         """Yield log entries of a block range, in halves where a node finds the answer too large."""
         try:
             with self._speaking():
-                found = self._web3.eth.get_logs(
+                answer = self._web3.eth.get_logs(
                     {
                         "address": address,
                         "fromBlock": cast(BlockNumber, first),
@@ -416,7 +550,8 @@ class Gateway:
                         "topics": [[HexStr("0x" + topic.hex()) for topic in topics]],
                     }
                 )
-        except _AnswerTooLargeError:
+                found = self._checked_logs(answer, address, topics, first, last)
+        except AnswerTooLargeError:
             if first >= last:
                 raise
             middle = (first + last) // 2
@@ -425,13 +560,29 @@ class Gateway:
             return
         yield from found
 
+    @staticmethod
+    def _checked_logs(answer: Any, address: str, topics: Sequence[bytes], first: int, last: int) -> list[Any]:
+        """Return log entries in chain order; each must be what was asked for, and there once."""
+        found: dict[tuple[int, int], Any] = {}
+        for entry in answer:
+            place = _quantity(entry["blockNumber"]), _quantity(entry["logIndex"])
+            if entry["address"] != address or _word(entry["topics"][0]) not in topics:
+                raise ValueError(f"an event that was not asked for, in block {place[0]}")
+            if not first <= place[0] <= last or entry.get("removed"):
+                raise ValueError(f"an event of block {place[0]} for blocks {first} to {last}")
+            if place in found:
+                raise ValueError(f"event {place[1]} of block {place[0]} twice")
+            _word(entry["blockHash"]), _word(entry["transactionHash"])
+            found[place] = entry
+        return [found[place] for place in sorted(found)]
+
     # -- writing ----------------------------------------------------------------------------------------
 
     def next_nonce(self, account: str, *, pending: bool = True) -> int:
         """Return the nonce of the account's next transaction, by default after those that wait."""
         block: Any = "pending" if pending else "latest"
         with self._speaking():
-            return int(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
+            return _quantity(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
 
     def sign(self, key: bytes, contract: str, function: str, *args: Any, nonce: int) -> SignedTransaction:
         """Build and sign a call without sending it.
@@ -443,7 +594,7 @@ class Gateway:
         data = bytes.fromhex(source.encode_abi(function, args=list(args)).removeprefix("0x"))
         zeros = data.count(0)
         with self._speaking():
-            base_fee = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+            base_fee = self._base_fee()
         signed = Account.sign_transaction(
             {
                 "to": source.address,
@@ -466,11 +617,17 @@ class Gateway:
         """
         call = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         with self._speaking():
-            base_fee = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+            base_fee = self._base_fee()
         fields = {name: call[name] for name in ("to", "data", "value", "chainId", "gas")}
         fields |= {"nonce": nonce, "maxFeePerGas": 10 * base_fee + 10, "maxPriorityFeePerGas": 1}
         signed = Account.sign_transaction(fields, key)
         return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+
+    def _base_fee(self) -> int:
+        base_fee = _quantity(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+        if base_fee > _MOST_BASE_FEE:
+            raise ValueError(f"a base fee of {base_fee} wei, which would empty the account")
+        return base_fee
 
     def rehearse_signed(self, account: str, raw: bytes) -> None:
         """Ask the chain whether a signed transaction would succeed.
@@ -496,25 +653,22 @@ class Gateway:
     def send(self, transactions: Sequence[bytes]) -> list[str | None]:
         """Send raw transactions as one JSON array; return each one's refusal, or None where it was taken.
 
-        web3 refuses to batch eth_sendRawTransaction, so the array goes through its provider directly.
+        web3 refuses to batch eth_sendRawTransaction, so the array goes through the transport directly.
         """
-        provider = cast(HTTPProvider, self._web3.provider)
-        with self._speaking():
-            answers: Any = provider.make_batch_request(
-                [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in transactions]  # type: ignore[misc]
-            )
-        if not isinstance(answers, list) or len(answers) != len(transactions):
-            raise ChainError("the node answered a batch request with something else", where=self.url)
-        return [None if "result" in a else str(a.get("error", {}).get("message", a)) for a in answers]
+        questions = [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in transactions]
+        answers = self._transport.ask_all(questions) if questions else []
+        return [None if "result" in a else quoted(a["error"]["message"]) for a in answers]
 
     def mined(self, transaction: bytes) -> tuple[int, bool] | None:
         """Return (block, succeeded) of a transaction, or None while no block holds it."""
         try:
             with self._speaking():
                 receipt = self._web3.eth.get_transaction_receipt(HexBytes(transaction))
+                if _word(receipt["transactionHash"]) != bytes(transaction):
+                    raise ValueError("the receipt is another transaction's")
+                return _quantity(receipt["blockNumber"]), _quantity(receipt["status"]) == 1
         except TransactionNotFound:
             return None
-        return int(receipt["blockNumber"]), bool(receipt["status"])
 
     def transact(self, key: bytes, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
         """Sign, send and wait for one call; return its block.
@@ -557,12 +711,17 @@ class Gateway:
         name, args = "", ()
         data = error.data if isinstance(error.data, str) else None
         if data is not None or isinstance(error, ContractCustomError):
-            name, args = self._decode_error(data or str(error.message))
+            try:
+                name, args = self._decode_error(data or str(error.message))
+            except (ValueError, DecodingError):
+                name, args = "", ()  # a reason that is none; the refusal stands
         if name in _REFUSALS:
             what, next_step = _REFUSALS[name]
             shown = f" ({', '.join(_shown(a) for a in args)})" if args else ""
             return TransactionRejectedError(what + shown, where=f"{where}: {name}", next_step=next_step)
-        return TransactionRejectedError(f"the contract refused: {name or error.message}", where=where)
+        return TransactionRejectedError(
+            f"the contract refused: {name or quoted(error.message)}", where=where, next_step=_OTHER_NODE
+        )
 
     def _decode_error(self, data: str) -> tuple[str, tuple[Any, ...]]:
         raw = bytes.fromhex(data.removeprefix("0x")) if data.startswith("0x") else b""
@@ -591,12 +750,6 @@ class Gateway:
         """Turn every way a node can fail to answer into our own errors; a rehearsal's refusal is none."""
         try:
             yield
-        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-            raise ChainUnreachableError(
-                "nothing answers JSON-RPC",
-                where=self.url,
-                next_step="Start the embedded chain with `counterfoil chain start`, or check --chain.",
-            ) from error
         except TransactionNotFound:
             raise
         except (BadFunctionCallOutput, ContractLogicError) as error:
@@ -609,10 +762,32 @@ class Gateway:
             ) from error
         except Web3RPCError as error:
             refusal = (error.rpc_response or {}).get("error", {})
-            kind = _AnswerTooLargeError if refusal.get("code") == _LIMIT_EXCEEDED else ChainError
-            raise kind(f"the node answered with an error: {error}", where=self.url) from error
-        except (Web3Exception, requests.exceptions.RequestException, ValueError) as error:
-            raise ChainError(f"the node answered with an error: {error}", where=self.url) from error
+            kind = AnswerTooLargeError if refusal.get("code") == _LIMIT_EXCEEDED else ChainError
+            what = f"the node answered with an error: {quoted(refusal.get('message', error))}"
+            raise kind(what, where=self.url, next_step=_OTHER_NODE) from error
+        except BlockNotFound as error:
+            raise ChainError(quoted(error), where=self.url, next_step=_OTHER_NODE) from error
+        except _WRONG_SHAPE as error:
+            what = f"the node's answer makes no sense: {quoted(error) or type(error).__name__}"
+            raise ChainError(what, where=self.url, next_step=_OTHER_NODE) from error
+
+    def _incomplete(self, what: str, *, block: int | None = None) -> ChainError:
+        where = self.url if block is None else f"{self.url}, block {block}"
+        return ChainError(f"the node left out {what}", where=where, next_step=_OTHER_NODE)
+
+
+def _quantity(value: Any) -> int:
+    """Check a number; nodes count blocks, seconds and nonces in it."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise ValueError(f"expected a number, got {quoted(value)}")
+    return value
+
+
+def _word(value: Any) -> bytes:
+    """Check a hash."""
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise ValueError(f"expected 32 bytes, got {quoted(value)}")
+    return bytes(value)
 
 
 def _shown(value: Any) -> str:

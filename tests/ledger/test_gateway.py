@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -277,12 +276,3 @@ def test_batches_of_a_range_are_those_of_its_blocks(consortium: SmallConsortium)
     assert all(b.header.hash == b.batch_hash for b in every)
     assert len(every) == gateway.log_size()
     assert gateway.log_size(gateway.deployment.block + 4) == 0
-
-
-def test_an_answer_to_a_batch_request_that_is_none_is_our_error(consortium: SmallConsortium) -> None:
-    gateway = Gateway(consortium.url, consortium.gateway.deployment)
-    with answering(200, "application/json", json.dumps({"no": "list"}).encode()) as url:
-        gateway._web3.provider.endpoint_uri = url  # type: ignore[attr-defined]
-        gateway.url = url
-        with pytest.raises(ChainError):
-            gateway.send([b"\x01", b"\x02"])
