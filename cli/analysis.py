@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.output import emit, progress, say, settings, show_table
+from cli.output import emit, progress, settings, show_entries, show_table, tell
 from ledger.errors import InputError
-from ledger.flag import Position
 
 __all__ = ["scan_command", "simulate_command"]
 
@@ -47,23 +47,24 @@ def scan_command(
 ) -> None:
     """Run the detectors on a plain file, without a ledger."""
     from anomaly.scan import scan
-    from anomaly.tables import read_file
+    from anomaly.tables import NO_LEDGER, read_file
 
     options = settings(context)
     if not file.is_file():
         raise InputError("there is no such file", where=str(file))
     plain = read_file(file, rows=rows)
-    nowhere = Position(chain_id=0, contract="", block=0, log_size=0)
     with progress(options) as advance:
         flags = scan(
-            plain.transfers, nowhere, progress=lambda _name, done, total: advance("scan", done, total)
+            plain.transfers, NO_LEDGER, progress=lambda _name, done, total: advance("scan", done, total)
         )
 
     def render() -> None:
-        found = [(f.title, f.severity, len(f.rows), f.explanation) for f in flags]
-        show_table(f"{len(flags)} flags", ["typology", "severity", "payments", "explanation"], found)
-        say(
-            f"{plain.transfers.num_rows} payments scanned; {sum(f.truncated for f in flags)} flags truncated."
-        )
+        entries = [((f.title, f.severity, f"{len(f.rows)} payments"), f.explanation) for f in flags]
+        show_entries(f"{len(flags)} flags", entries)
+        tell("")
+        counts = Counter(flag.title for flag in flags)
+        show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))
+        cut = sum(flag.truncated for flag in flags)
+        tell(f"{plain.transfers.num_rows:,} payments scanned; {cut} of {len(flags)} flags are truncated.")
 
     emit(options, [flag.to_json() for flag in flags], render)

@@ -9,16 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from cli.consortium import connect
-from cli.output import emit, progress, settings, show_table
-from ledger.audit.completeness import completeness
-from ledger.audit.fsck import fsck
-from ledger.audit.trust import Trust
-from ledger.audit.verify import verify
-from ledger.encoding.codes import CURRENCY_ALPHA
+from cli.output import emit, progress, settings, show_facts, show_table, tell
 from ledger.errors import InputError
-from ledger.reader.keys import DeskKeys
-from ledger.schema import Channel, Side
-from ledger.segment import Manifest, load
 
 __all__ = ["app", "fsck_command", "verify_command"]
 
@@ -33,6 +25,11 @@ def verify_command(
     ] = None,
 ) -> None:
     """Verify a receipt or disclosure offline, against a trust file."""
+    from ledger.audit.trust import Trust
+    from ledger.audit.verify import verify
+    from ledger.encoding.codes import CURRENCY_ALPHA
+    from ledger.schema import Channel, Side
+
     options = settings(context)
     if not file.is_file():
         raise InputError("there is no such file", where=str(file))
@@ -44,8 +41,8 @@ def verify_command(
         "row": proven.receipt.index,
         "batch_hash": header.hash.hex(),
         "log_index": proven.receipt.log_index,
-        "checkpoint_size": checkpoint.size,
-        "checkpoint_block": checkpoint.block,
+        "log_size": checkpoint.size,
+        "block": checkpoint.block,
         "side": Side(int(row["side"])).name.lower(),
         "channel": Channel(int(row["channel"])).name.lower(),
         "currency": CURRENCY_ALPHA.get(int(row["currency"])),
@@ -55,16 +52,20 @@ def verify_command(
     }
 
     def render() -> None:
-        facts = [(k, str(v)) for k, v in value.items() if k != "fields" and v is not None]
-        show_table("Verified", ["proven", "value"], facts)
+        show_facts("Verified", [(k, v) for k, v in value.items() if k != "fields" and v is not None])
         if proven.fields:
-            show_table("Exact fields, as posted then", ["field", "value"], proven.fields.items())
+            tell("")
+            show_facts("Exact fields, as posted then", proven.fields.items())
 
     emit(options, value, render)
 
 
 def fsck_command(context: typer.Context) -> None:
     """Re-derive everything from the chain, compare it with the mirror, and say what differs."""
+    from ledger.audit.fsck import fsck
+    from ledger.audit.trust import Trust
+    from ledger.reader.keys import DeskKeys
+
     options = settings(context)
     desk = options.home.desk
     with progress(options) as advance:
@@ -93,25 +94,26 @@ def fsck_command(context: typer.Context) -> None:
 @app.command("completeness")
 def completeness_command(context: typer.Context) -> None:
     """Say, for each member, what is proven by its counterparty, claimed alone, and missing on its side."""
+    from ledger.audit.completeness import completeness
+    from ledger.segment import Manifest, load
+
     options = settings(context)
     manifest = Manifest.read(options.home.desk.mirror)
     if manifest.transfers is None:
         raise InputError("nothing is matched yet", next_step="Run `counterfoil desk sync` first.")
     agents = {m.code: m.agent for m in connect(options.home, options.chain).members()}
     found = completeness(load(options.home.desk.mirror, manifest.transfers), agents)
-    columns = [
-        "member",
-        "month",
-        "rows",
-        "proven",
-        "conflict",
-        "claimed alone",
-        "on us",
-        "outside",
-        "missing",
-    ]
+    columns = ["member", "month", "rows", "proven", "conflict", "claimed", "on us", "outside", "missing"]
     rows = [
         (f.agent, f.month, f.rows, f.proven, f.conflict, f.claimed, f.on_us, f.outside, f.missing)
         for f in found
     ]
-    emit(options, [asdict(f) for f in found], lambda: show_table("Completeness by member", columns, rows))
+
+    def render() -> None:
+        show_table("Completeness by member", columns, rows)
+        tell(
+            "Proven: both banks posted it. Claimed: only this bank did. Missing: only the other bank did. "
+            "On us and outside have no second witness."
+        )
+
+    emit(options, [asdict(f) for f in found], render)

@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.local import CHAIN_ID, ensure_chain
-from cli.output import emit, say, settings, show_table
-from ledger.errors import VerificationError
+from cli.local import CHAIN_ID, ensure_chain, stop
+from cli.output import emit, say, settings, show_facts
+from ledger.errors import ChainUnreachableError, VerificationError
 from localchain import status
-from localchain.backup import back_up
-from localchain.backup import restore as restore_backup
-from localchain.check import Summary
 from localchain.errors import DamagedChainError
-from localchain.server import serve
+
+if TYPE_CHECKING:
+    from localchain.check import Summary
 
 __all__ = ["app"]
 
@@ -35,9 +34,13 @@ def start(
     """Start the chain, in the foreground unless --detach; it resumes where it stood, also after a kill -9."""
     options = settings(context)
     if detach:
-        url, pid = ensure_chain(options.home, port=port, chain_id=chain_id)
+        url, pid = ensure_chain(options.home, port=port, chain_id=chain_id, detached=True)
         say(f"The chain answers at {url}" + (f" (process {pid})." if pid else "; it was running already."))
+        say(f"Stop it with `{options.program} chain stop`.")
+        emit(options, status(options.home.chain), lambda: None)
         return
+    from localchain.server import serve
+
     serve(
         options.home.chain,
         port=port,
@@ -46,12 +49,23 @@ def start(
     )
 
 
+@app.command("stop")
+def stop_command(context: typer.Context) -> None:
+    """Stop the chain of this state folder; it loses nothing, and starts again where it stood."""
+    options = settings(context)
+    state = status(options.home.chain)
+    if state["pid"] is None:
+        raise ChainUnreachableError("the embedded chain is not running", where=str(options.home.chain))
+    stop(int(state["pid"]))
+    say(f"Stopped at block {state['height']}.")
+
+
 @app.command("status")
 def show(context: typer.Context) -> None:
     """Say whether the chain runs, where, and how long it is."""
     options = settings(context)
     state = status(options.home.chain)
-    emit(options, state, lambda: show_table("Embedded chain", ["", "value"], state.items()))
+    emit(options, state, lambda: show_facts("Embedded chain", state.items()))
 
 
 @app.command()
@@ -60,6 +74,8 @@ def backup(
     target: Annotated[Path, typer.Argument(help="Folder to make; it must not be there yet.")],
 ) -> None:
     """Copy the chain into a folder, also while it runs, and verify the copy from end to end."""
+    from localchain.backup import back_up
+
     options = settings(context)
     with _examined():
         summary = back_up(options.home.chain, target)
@@ -76,11 +92,16 @@ def restore(
     ] = False,
 ) -> None:
     """Put a backup in place of a chain that does not run; blocks after it are gone for everyone."""
+    from localchain.backup import restore as restore_backup
+
     options = settings(context)
     with _examined():
         summary = restore_backup(source, options.home.chain, force=force)
     emit(options, asdict(summary), lambda: _show_summary("Restored", summary))
-    say("Next: `counterfoil chain start`. A mirror that has read later blocks will say that they are gone.")
+    say(
+        f"Next: `{options.program} chain start`. "
+        "A mirror that has read later blocks will say that they are gone."
+    )
 
 
 @contextmanager
@@ -93,4 +114,4 @@ def _examined() -> Iterator[None]:
 
 
 def _show_summary(title: str, summary: Summary) -> None:
-    show_table(title, ["", "value"], [(name.replace("_", " "), v) for name, v in asdict(summary).items()])
+    show_facts(title, asdict(summary).items())

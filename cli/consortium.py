@@ -1,4 +1,7 @@
-"""Founding a consortium on this machine: contracts, roles, keys, readers, the key epoch, policy and rules."""
+"""Founding a consortium on this machine: contracts, roles, keys, readers, the key epoch, policy and rules.
+
+What speaks to the chain is imported by the functions that do: commands that need no chain answer at once.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final, Self
-
-from eth_account import Account
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from cli.local import chain_url
 from ledger import canonical
-from ledger.audit.trust import Trust
-from ledger.deployment import Deployment
-from ledger.encoding.policy import Policy, TimeUnit
 from ledger.errors import ConfigurationError, VerificationError
-from ledger.gateway import Gateway
 from ledger.home import Home
-from ledger.member.keys import MemberKeys
-from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
-from ledger.segment import write_atomically
-from localchain.deploy import deploy
-from localchain.faucet import fund
+
+if TYPE_CHECKING:
+    from ledger.encoding.policy import Policy, TimeUnit
+    from ledger.gateway import Gateway
+    from ledger.member.keys import MemberKeys
+    from ledger.reader.keys import DeskKeys
 
 __all__ = [
     "Governance",
@@ -54,10 +52,14 @@ class Governance:
     @classmethod
     def generate(cls) -> Self:
         """Make fresh keys: one operator, three officers (an author and two who approve)."""
+        from eth_account import Account
+
         return cls(bytes(Account.create().key), tuple(bytes(Account.create().key) for _ in range(_OFFICERS)))
 
     def save(self, home: Home) -> None:
         """Write the keys, readable by their owner only."""
+        from ledger.segment import write_atomically
+
         value = {
             "format": _FORMAT,
             "operator": self.operator.hex(),
@@ -99,12 +101,22 @@ def connect(home: Home, chain: str | None = None) -> Gateway:
     ChainUnreachableError
         When the chain does not answer.
     """
+    from ledger.deployment import Deployment
+
     deployment = Deployment.load(home.deployment)
-    return Gateway(chain or chain_url(home), deployment)
+    url = chain or chain_url(home)
+    from ledger.gateway import Gateway
+
+    return Gateway(url, deployment)
 
 
 def found(home: Home, url: str) -> Gateway:
     """Deploy the contracts, give out the roles and register the desk as reader; once for a home."""
+    from ledger.deployment import Deployment
+    from ledger.gateway import Gateway
+    from localchain.deploy import deploy
+    from localchain.faucet import fund
+
     if home.deployment.exists():
         return Gateway(url, Deployment.load(home.deployment))
     if not home.governance.exists():
@@ -128,6 +140,8 @@ def found(home: Home, url: str) -> Gateway:
 
 
 def _desk_keys(home: Home) -> DeskKeys:
+    from ledger.reader.keys import DeskKeys
+
     if home.desk.keys.exists():
         return DeskKeys.load(home.desk.keys)
     keys = DeskKeys.generate(month(datetime.now(UTC)))
@@ -143,6 +157,8 @@ def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
     if not new:
         return
     if home.chain.exists():
+        from localchain.faucet import fund
+
         fund(gateway.url, home.chain, [member.address for member in new], 1_000)
     for member in new:
         gateway.transact(
@@ -182,6 +198,8 @@ def publish_policy(
     development: bool = False,
 ) -> Policy:
     """Publish the encoding policy whose bands are cut at the active rules' thresholds, if it is a new one."""
+    from ledger.encoding.policy import Policy
+
     policy = Policy(
         time_unit=time_unit,
         cuts=cuts,
@@ -195,6 +213,9 @@ def publish_policy(
 
 def write_trust(home: Home, gateway: Gateway) -> None:
     """Write the trust file that auditors pin."""
+    from ledger.audit.trust import Trust
+    from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
+
     keys = DeskKeys.load(home.desk.keys)
     members = {member.account[2:].lower(): member.agent for member in gateway.members()}
     Trust(gateway.deployment, {CHECKPOINT_KEY_NAME: keys.checkpoint_public}, members).save(home.trust)
@@ -206,4 +227,6 @@ def month(moment: datetime) -> int:
 
 
 def _address(key: bytes) -> str:
+    from eth_account import Account
+
     return str(Account.from_key(key).address)

@@ -8,13 +8,12 @@ import typer
 
 from cli.consortium import activate_rules, connect, found, open_epoch, publish_policy
 from cli.local import chain_url
-from cli.output import Settings, emit, say, settings, show_table
+from cli.output import Settings, emit, say, settings, show_facts, show_table, tell
 from ledger.encoding.keyholder import create_epoch, epochs
-from ledger.encoding.policy import Policy
-from ledger.gateway import Gateway
 
 if TYPE_CHECKING:
     from compliance.ruleset import RuleSet
+    from ledger.gateway import Gateway
 
 __all__ = ["app", "establish"]
 
@@ -44,18 +43,32 @@ def establish(options: Settings, url: str, ruleset: RuleSet, *, epoch: int = 1) 
 
 @app.command()
 def init(context: typer.Context) -> None:
-    """Deploy the contracts, make the desk's and the officers' keys, and put the model rulebook in force."""
+    """Deploy the contracts, make the desk's and the officers' keys, and put the model rulebook in force.
+
+    Done once for a state folder; run again, it does what is missing.
+    """
     from compliance.rulebook import model_ruleset
 
     options = settings(context)
     gateway = establish(options, options.chain or chain_url(options.home), model_ruleset())
-    say(f"The consortium stands on chain {gateway.deployment.chain_id}; auditors pin {options.home.trust}.")
-    say("Next: `counterfoil keyholder serve`, then `counterfoil member init AGENT` for each bank.")
+    value = {
+        "chain_id": gateway.deployment.chain_id,
+        "url": gateway.url,
+        "contracts": dict(gateway.deployment.contracts),
+        "trust": str(options.home.trust),
+    }
+    emit(options, value, lambda: show_facts("Consortium", value.items()))
+    say(f"Auditors pin {options.home.trust}: give it to them out of band.")
+    say(
+        f"Next: `{options.program} keyholder serve`, and `{options.program} member init AGENT` for each bank."
+    )
 
 
 @app.command()
 def status(context: typer.Context) -> None:
     """Say who takes part and what is in force."""
+    from ledger.encoding.policy import Policy
+
     options = settings(context)
     gateway = connect(options.home, options.chain)
     policy = Policy.from_document(gateway.active_policy())
@@ -77,8 +90,8 @@ def status(context: typer.Context) -> None:
     }
 
     def render() -> None:
-        facts = [(k, str(v)) for k, v in value.items() if k != "members"]
-        show_table("Consortium", ["", "value"], facts)
+        show_facts("Consortium", [(k, v) for k, v in value.items() if k != "members"])
+        tell("")
         members = [(str(m.code), m.agent, m.status, m.account) for m in gateway.members()]
         show_table("Members", ["code", "agent", "status", "account"], members)
 

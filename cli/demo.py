@@ -18,15 +18,18 @@ def demo(
     file: Annotated[
         Path | None, typer.Option(help="Post this labelled file of payments instead of the simulation.")
     ] = None,
-    rows: Annotated[int | None, typer.Option(help="With --file: only its first so many rows.")] = None,
-    members: Annotated[int, typer.Option(help="With --file: how many of its largest banks take part.")] = 12,
-    transactions: Annotated[int, typer.Option(help="Transactions to simulate.")] = 100_000,
+    rows: Annotated[int | None, typer.Option(min=1, help="With --file: only its first so many rows.")] = None,
+    members: Annotated[
+        int, typer.Option(min=2, help="With --file: how many of its largest banks take part.")
+    ] = 12,
+    transactions: Annotated[int, typer.Option(min=1, help="Transactions to simulate.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
     port: Annotated[int, typer.Option(help="Port of the desk's API.")] = 8600,
 ) -> None:
     """Run a consortium: chain, key holder, banks and desk; post, scan, check, disclose, verify.
 
-    Interrupted? Run it again with the same options: what is done stays done.
+    Interrupted? Run it again with the same options: what is done stays done. A folder belongs to one
+    demonstration; for another, name another --home.
     """
     from cli.demonstration import Banks, run
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass
+from multiprocessing import active_children, get_context
 from pathlib import Path
+from socket import socket
+from typing import Final
 
 import pandas as pd
 
@@ -21,14 +25,15 @@ from api.tokens import issue
 from cli.checking import check_transfers
 from cli.consortium import admit
 from cli.consortium_commands import establish
-from cli.desk import keep_and_anchor
-from cli.local import ensure_chain, ensure_keyholder, stop
+from cli.desk import keep_and_anchor, member_names, note_members
+from cli.local import ensure_chain, ensure_keyholder, listen, stop
 from cli.output import Settings, progress, say
 from cli.posting import PostReport, post_source
 from cli.summary import Story, summarise
 from compliance.rulebook import model_ruleset
 from ledger.audit.trust import Trust
 from ledger.audit.verify import verify
+from ledger.errors import InputError
 from ledger.flag import Flag, RowRef
 from ledger.gateway import Gateway
 from ledger.home import Home
@@ -43,6 +48,7 @@ from ledger.segment import write_atomically
 __all__ = ["Banks", "run"]
 
 _QUOTA = 1_000_000
+_ASKED: Final = "demo.json"
 _DISCLOSED = ("uetr", "timestamp", "amount", "currency", "debtor_account", "creditor_account")
 
 
@@ -63,6 +69,7 @@ def run(options: Settings, banks: Banks, *, port: int | None) -> None:
     source = home.root / "banks"
     story = Story()
     started: list[int] = []
+    listening = None if port is None else listen(port)  # a taken port is said before the work, not after it
     try:
         with story.stage("bank files"):
             _bank_files(source, banks)
@@ -72,6 +79,7 @@ def run(options: Settings, banks: Banks, *, port: int | None) -> None:
             _post_all(options, source, story)
         with story.stage("mirror and match"), progress(options) as advance:
             report = rounds.sync(home.desk, gateway, DeskKeys.load(home.desk.keys), progress=advance)
+            note_members(home, gateway)
             story.states, story.rejected = report.states, len(report.rejected)
         transfers, position = load_mirror(home.desk.mirror)
         with story.stage("scan"), progress(options) as advance:
@@ -87,22 +95,35 @@ def run(options: Settings, banks: Banks, *, port: int | None) -> None:
         with story.stage("disclose and verify"):
             _prove(home, gateway, story)
         summarise(options, story)
-        if port is not None:
-            _serve(options, port)
+        if listening is not None:
+            _serve(options, listening)
     finally:
         for pid in reversed(started):
             stop(pid)
 
 
 def _bank_files(source: Path, banks: Banks) -> None:
+    asked = asdict(banks) | {"file": None if banks.file is None else str(banks.file.resolve())}
     if (source / "consortium.json").exists():
+        note = source / _ASKED
+        made = json.loads(note.read_text("utf-8")) if note.exists() else asked
+        if made != asked:
+            raise InputError(
+                "this folder holds another demonstration, of "
+                + (f"{made['file']}" if made["file"] else f"{made['transactions']:,} simulated transactions"),
+                where=str(source.parent),
+                next_step="Name another folder with --home, or repeat the same options.",
+            )
         return
+    if banks.file is not None and not banks.file.is_file():
+        raise InputError("there is no such file", where=str(banks.file))
     partial = source.with_name("banks.partial")
     shutil.rmtree(partial, ignore_errors=True)
     if banks.file is None:
         write(simulate(transactions=banks.transactions, seed=banks.seed), partial)
     else:
         split_labelled(banks.file, partial, members=banks.members, rows=banks.rows)
+    (partial / _ASKED).write_text(json.dumps(asked, indent=2) + "\n", "utf-8")
     partial.rename(source)
 
 
@@ -132,18 +153,26 @@ def _set_up(options: Settings, source: Path, started: list[int]) -> Gateway:
 def _post_all(options: Settings, source: Path, story: Story) -> None:
     agents = _agents(source)
     with (
-        ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(2, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool,
         progress(options) as advance,
     ):
         jobs = [
             pool.submit(_post_one, options.home, agent, source / "members" / f"{agent}.csv", options.chain)
             for agent in agents
         ]
-        for done, job in enumerate(as_completed(jobs), start=1):
-            report = job.result()
-            story.posts.append(report)
-            advance("banks", done, len(agents))
-            say(f"  {report.agent}: {report.intake.read:,} rows read, {report.sealed_rows:,} posted")
+        advance("banks", 0, len(agents))
+        try:
+            for done, job in enumerate(as_completed(jobs), start=1):
+                report = job.result()
+                story.posts.append(report)
+                advance("banks", done, len(agents))
+                say(f"  {report.agent}: {report.intake.read:,} rows read, {report.sealed_rows:,} posted")
+        except BaseException:
+            # a bank may be stopped anywhere: what it has taken in or sealed is durable, the next run goes on
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():
+                worker.terminate()
+            raise
 
 
 def _post_one(home: Home, agent: str, file: Path, chain: str | None) -> PostReport:
@@ -212,7 +241,7 @@ def _proofs(home: Home, gateway: Gateway, trust: Trust, place: RowRef) -> dict[s
 
 def _draw(home: Home, flag: Flag, out: Path) -> dict[str, str]:
     transfers, _ = load_mirror(home.desk.mirror)
-    graph = evidence_graph(flag, transfers)
+    graph = evidence_graph(flag, transfers, banks=member_names(home))
     write_atomically(out / "flag.svg", to_svg(graph).encode())
     write_atomically(out / "flag.graphml", to_graphml(graph))
     book = CaseBook(home.desk.cases)
@@ -223,8 +252,9 @@ def _draw(home: Home, flag: Flag, out: Path) -> dict[str, str]:
     return {"flag": kept.flag_id.hex(), "explanation": flag.explanation, "drawing": str(out / "flag.svg")}
 
 
-def _serve(options: Settings, port: int) -> None:
+def _serve(options: Settings, listening: socket) -> None:
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     token = issue(options.home, "officer", "demo-officer")
-    say(f"The desk answers at http://127.0.0.1:{port} (stop with Ctrl-C).")
-    say(f"  curl -H 'Authorization: Bearer {token}' http://127.0.0.1:{port}/v1/flags")
-    server(create_app(options.home, chain=options.chain), port=port).run()
+    say(f"The desk answers at {url} (stop with Ctrl-C).")
+    say(f"  curl -H 'Authorization: Bearer {token}' {url}/v1/flags")
+    server(create_app(options.home, chain=options.chain)).run(sockets=[listening])

@@ -6,27 +6,34 @@ Detectors, rules and the API are imported by the commands that use them: the oth
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cli.checking import check_transfers
 from cli.consortium import connect
-from cli.output import emit, progress, say, settings, show_table
+from cli.local import listen
+from cli.output import emit, progress, say, settings, show_table, tell
+from ledger import canonical
+from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag
-from ledger.gateway import Gateway
 from ledger.home import Home
-from ledger.reader import desk as rounds
-from ledger.reader.cases import CaseBook
-from ledger.reader.keys import DeskKeys
 
-__all__ = ["app", "check_transfers", "keep_and_anchor"]
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
+
+__all__ = ["app", "check_transfers", "keep_and_anchor", "member_names", "note_members"]
+
+_MEMBERS = "members.json"
 
 app = typer.Typer(help="The reader node: mirror, detectors, checks, API.", no_args_is_help=True)
 
 
 def keep_and_anchor(home: Home, gateway: Gateway, flags: list[Flag]) -> tuple[int, int]:
     """Keep flags and anchor them on the case log; return (new, anchored)."""
+    from ledger.reader.cases import CaseBook
+    from ledger.reader.keys import DeskKeys
+
     keys = DeskKeys.load(home.desk.keys)
     hpke = {member.code: member.hpke_key for member in gateway.members()}
     book = CaseBook(home.desk.cases)
@@ -36,17 +43,38 @@ def keep_and_anchor(home: Home, gateway: Gateway, flags: list[Flag]) -> tuple[in
         book.close()
 
 
+def note_members(home: Home, gateway: Gateway) -> None:
+    """Keep the members' names beside the mirror, for those who read flags without a chain."""
+    from ledger.segment import write_atomically
+
+    names = {str(member.code): member.agent for member in gateway.members()}
+    write_atomically(home.desk.root / _MEMBERS, canonical.dumps(names))
+
+
+def member_names(home: Home) -> dict[int, str]:
+    """Return agent code to agent, as of the last sync; empty where none was kept."""
+    try:
+        names: Any = canonical.loads((home.desk.root / _MEMBERS).read_bytes(), what="members' names")
+        return {int(code): str(agent) for code, agent in names.items()}
+    except (OSError, VerificationError, ValueError, AttributeError):
+        return {}
+
+
 @app.command()
 def sync(
     context: typer.Context,
     depth: Annotated[int, typer.Option(min=0, help="Blocks on top before a block is final.")] = 0,
 ) -> None:
     """Mirror what is new on the chain, match it, and sign the log's checkpoint."""
+    from ledger.reader import desk as rounds
+    from ledger.reader.keys import DeskKeys
+
     options = settings(context)
     keys = DeskKeys.load(options.home.desk.keys)
     with progress(options) as advance:
         gateway = connect(options.home, options.chain)
         report = rounds.sync(options.home.desk, gateway, keys, depth=depth, progress=advance)
+    note_members(options.home, gateway)
 
     def render() -> None:
         counts = report.counts
@@ -82,7 +110,7 @@ def scan(context: typer.Context) -> None:
 
     def render() -> None:
         show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))
-        say(f"{new} new, {anchored} anchored on the chain; {truncated} are marked truncated.")
+        tell(f"{new} new, {anchored} anchored on the chain; {truncated} are marked truncated.")
 
     emit(options, value, render)
 
@@ -115,7 +143,7 @@ def check(context: typer.Context) -> None:
             for s in run.summary
         ]
         show_table("Rules", columns, rows)
-        say(f"{len(run.findings)} findings; {new} new, {anchored} anchored on the chain.")
+        tell(f"{len(run.findings)} findings; {new} new, {anchored} anchored on the chain.")
 
     emit(options, value, render)
 
@@ -137,18 +165,27 @@ def token(
     }
     if role not in roles:
         raise typer.BadParameter(f"{role!r} is none of {', '.join(roles)}")
-
-    typer.echo(issue(settings(context).home, roles[role], subject))
+    options = settings(context)
+    value = {"role": role, "subject": subject, "token": issue(options.home, roles[role], subject)}
+    emit(options, value, lambda: typer.echo(value["token"]))
 
 
 @app.command()
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Port on loopback.")] = 8600,
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free one.")] = 8600,
 ) -> None:
     """Serve the desk's API until stopped."""
     from api.desk import create_app, server
 
     options = settings(context)
-    say(f"The desk answers at http://127.0.0.1:{port} (stop with Ctrl-C).")
-    server(create_app(options.home, chain=options.chain), port=port).run()
+    if not options.home.deployment.exists():
+        raise ConfigurationError(
+            "no consortium is set up here",
+            where=str(options.home.deployment),
+            next_step="Run `counterfoil demo`, or point --home at an existing state folder.",
+        )
+    listening = listen(port)
+    say(f"The desk answers at http://127.0.0.1:{listening.getsockname()[1]} (stop with Ctrl-C).")
+    say(f"A token for it: `{options.program} desk token officer NAME`.")
+    server(create_app(options.home, chain=options.chain), port=port).run(sockets=[listening])

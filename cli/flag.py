@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.checking import check_transfers
+from cli.checking import active_rules, run_rules
 from cli.consortium import connect
-from cli.output import Settings, emit, say, settings, show_table
-from ledger.errors import VerificationError
+from cli.desk import member_names
+from cli.output import Settings, emit, progress, say, settings, show_entries, show_facts, show_table
+from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag
-from ledger.reader.cases import CaseBook, KeptFlag
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ledger.gateway import Gateway
+    from ledger.reader.cases import CaseBook, KeptFlag
 
 __all__ = ["app"]
 
@@ -21,29 +30,38 @@ app = typer.Typer(help="Flags and findings: list, show, recompute.", no_args_is_
 
 FlagId = Annotated[str, typer.Argument(help="The flag's identifier, or its first digits.")]
 
+#: Figures that come in pairs, in minor units, and are read as one amount.
+_AMOUNTS: Final = {"sum": "together", "amount": "amount"}
+
 
 @app.command("list")
 def list_flags(
     context: typer.Context,
     title: Annotated[str | None, typer.Option(help="Only this typology or rule.")] = None,
+    severity: Annotated[str | None, typer.Option(help="Only this severity: low, medium or high.")] = None,
 ) -> None:
     """List flags and findings, newest last."""
     options = settings(context)
-    found = [kept for kept in _book(options).flags() if title in (None, kept.flag.title)]
-    value = [{"flag_id": kept.flag_id.hex(), **kept.flag.to_json()} for kept in found]
-    rows = [
+    with _book(options) as book:
+        kept = book.flags()
+    found = [k for k in kept if title in (None, k.flag.title) and severity in (None, k.flag.severity)]
+    value = [{"flag_id": k.flag_id.hex(), **k.flag.to_json()} for k in found]
+    entries = [
         (
-            k.flag_id.hex()[:12],
-            k.flag.title,
-            k.flag.severity,
-            k.flag.certainty,
-            len(k.flag.rows),
+            (
+                k.flag_id.hex()[:12],
+                k.flag.title,
+                f"{k.flag.severity}, {k.flag.certainty}",
+                f"{len(k.flag.rows)} rows",
+                _moment(k.flag.window[0])[:10],
+            ),
             k.flag.explanation,
         )
         for k in found
     ]
-    columns = ["flag", "what", "severity", "certainty", "rows", "explanation"]
-    emit(options, value, lambda: show_table(f"{len(found)} flags", columns, rows))
+    emit(options, value, lambda: show_entries(f"{len(found)} flags", entries))
+    if not kept:
+        say(f"None was raised yet; run `{options.program} desk scan` and `{options.program} desk check`.")
 
 
 @app.command()
@@ -53,20 +71,21 @@ def show(
     svg: Annotated[Path | None, typer.Option(help="Draw the evidence to this file.")] = None,
     graphml: Annotated[Path | None, typer.Option(help="Export the evidence graph to this file.")] = None,
 ) -> None:
-    """Show one flag: what, why, which rows, and which clause or parameters."""
+    """Show one flag: what, why, which payments, and which clause or parameters. Needs no chain."""
     options = settings(context)
-    kept = _book(options).find(flag_id)
+    with _book(options) as book:
+        kept = book.find(flag_id)
     if svg or graphml:
         from anomaly.evidence import evidence_graph, to_graphml, to_svg
         from anomaly.tables import load_mirror
 
         transfers, _ = load_mirror(options.home.desk.mirror)
-        graph = evidence_graph(kept.flag, transfers)
+        graph = evidence_graph(kept.flag, transfers, banks=member_names(options.home))
         if svg:
             svg.write_text(to_svg(graph), "utf-8")
         if graphml:
             graphml.write_bytes(to_graphml(graph))
-    emit(options, {"flag_id": kept.flag_id.hex(), **kept.flag.to_json()}, lambda: _render(kept))
+    emit(options, {"flag_id": kept.flag_id.hex(), **kept.flag.to_json()}, lambda: _render(options, kept))
     for path in (svg, graphml):
         if path:
             say(f"Written to {path}.")
@@ -74,58 +93,170 @@ def show(
 
 @app.command()
 def replay(context: typer.Context, flag_id: FlagId) -> None:
-    """Recompute a flag from the ledger position it names; fails when it does not come out the same."""
+    """Recompute a flag from the ledger position it names; fails when it does not come out the same.
+
+    Where the mirror has moved on since, the position is mirrored again from the chain, into a folder that is
+    removed afterwards.
+    """
     from anomaly.scan import replay as replay_detector
-    from anomaly.tables import load_mirror
 
     options = settings(context)
-    kept = _book(options).find(flag_id)
-    transfers, position = load_mirror(options.home.desk.mirror)
-    if position != kept.flag.position:
-        raise VerificationError(
-            "the mirror stands at another position than the flag names",
-            expected=f"block {kept.flag.position.block}, {kept.flag.position.log_size} batches",
-            got=f"block {position.block}, {position.log_size} batches",
-            next_step="Mirror the chain up to that block in a folder of its own and replay there.",
-        )
-    if kept.flag.source.kind == "detector":
-        replay_detector(kept.flag, transfers)
-    else:
-        gateway = connect(options.home, options.chain)
-        findings = check_transfers(gateway, transfers, position, home=options.home).findings
-        if kept.flag.to_json() not in [finding.bounded().to_json() for finding in findings]:
-            raise VerificationError("the finding does not come out again", where=kept.flag_id.hex())
+    with _book(options) as book:
+        kept = book.find(flag_id)
+    flag = kept.flag
+    with _at_position(options, flag) as transfers:
+        if flag.source.kind == "detector":
+            replay_detector(flag, transfers)
+        else:
+            gateway = connect(options.home, options.chain)
+            ruleset = _rules_of(gateway, flag)
+            findings = run_rules(gateway, ruleset, transfers, flag.position, home=options.home).findings
+            if flag.to_json() not in [finding.bounded().to_json() for finding in findings]:
+                raise VerificationError(
+                    "the finding does not come out again",
+                    where=kept.flag_id.hex(),
+                    next_step="Check that the banks' places and rates beside the desk are those of then.",
+                )
+    emit(options, {"flag_id": kept.flag_id.hex(), "equal": True}, lambda: None)
     say(f"Flag {kept.flag_id.hex()[:12]} comes out again, equal in every field.")
 
 
-def _book(options: Settings) -> CaseBook:
-    return CaseBook(options.home.desk.cases)
+@contextmanager
+def _at_position(options: Settings, flag: Flag) -> Iterator[pa.Table]:
+    """Read the transfers as they stood at the position that a flag names."""
+    from anomaly.tables import load_mirror
+
+    transfers, position = load_mirror(options.home.desk.mirror)
+    if position == flag.position:
+        yield transfers
+        return
+    from ledger.home import DeskHome
+    from ledger.reader import desk as rounds
+    from ledger.reader.keys import DeskKeys
+
+    gateway = connect(options.home, options.chain)
+    depth = gateway.height() - flag.position.block
+    if depth < 0 or (position.chain_id, position.contract) != (
+        flag.position.chain_id,
+        flag.position.contract,
+    ):
+        raise VerificationError(
+            "the chain does not hold the position that the flag names",
+            expected=f"block {flag.position.block} of {flag.position.contract}",
+            got=f"block {gateway.height()} of {position.contract}",
+        )
+    keys = DeskKeys.load(options.home.desk.keys)
+    with TemporaryDirectory(prefix="counterfoil-") as folder, progress(options) as advance:
+        there = DeskHome(Path(folder))
+        rounds.sync(there, gateway, keys, depth=depth, progress=advance)
+        yield load_mirror(there.mirror)[0]
 
 
-def _render(kept: KeptFlag) -> None:
-    flag: Flag = kept.flag
-    since, until = (datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M") for t in flag.window)
-    rows = [
+def _rules_of(gateway: Gateway, flag: Flag) -> Any:
+    """Return the rule set that a finding names; it may have been superseded since."""
+    from compliance.ruleset import RuleSet
+
+    for entry in gateway.rule_sets():
+        if entry.hash.hex() == flag.source.version:
+            return RuleSet.from_bytes(entry.document)
+    return active_rules(gateway)
+
+
+@contextmanager
+def _book(options: Settings) -> Iterator[CaseBook]:
+    from ledger.reader.cases import CaseBook
+
+    if not options.home.desk.keys.exists():
+        raise ConfigurationError(
+            "there is no desk here",
+            where=str(options.home.desk.root),
+            next_step="Run `counterfoil demo`, or check --home.",
+        )
+    book = CaseBook(options.home.desk.cases)
+    try:
+        yield book
+    finally:
+        book.close()
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _render(options: Settings, kept: KeptFlag) -> None:
+    flag = kept.flag
+    names = member_names(options.home)
+    facts = [
         ("flag", kept.flag_id.hex()),
         ("what", flag.title),
         ("explanation", flag.explanation),
-        ("window (UTC)", f"{since} to {until}"),
+        ("window (UTC)", f"{_moment(flag.window[0])} to {_moment(flag.window[1])}"),
         ("certainty", flag.certainty),
         ("severity", flag.severity),
         ("score", flag.score),
-        ("raised by", f"{flag.source.kind} {flag.source.id} {flag.source.version[:12]}"),
+        ("raised by", f"{flag.source.kind} {flag.source.id}, version {flag.source.version[:12]}"),
         ("position", f"block {flag.position.block}, {flag.position.log_size} batches"),
-        ("anchored in block", kept.block),
-        ("truncated", "yes" if flag.truncated else "no"),
+        ("anchored", "not yet" if kept.block is None else f"block {kept.block}"),
+        ("truncated", flag.truncated),
     ]
     if flag.citation:
-        rows[2:2] = [("citation", flag.citation), ("clause", flag.clause)]
-    show_table("Flag", ["", "value"], rows)
+        facts[2:2] = [("citation", flag.citation), ("clause", flag.clause)]
+    show_facts("Flag", facts)
     if flag.details:
-        show_table("Figures", ["", "value"], sorted(flag.details.items()))
-    show_table("Entities", ["pseudonym", "agent"], [(e.pseudonym, str(e.agent)) for e in flag.entities])
-    show_table(
-        "Evidence rows",
-        ["member", "batch", "row"],
-        [(str(r.member), str(r.sequence), str(r.index)) for r in flag.rows],
-    )
+        show_facts("Figures", _figures(flag.details))
+    entities = [(e.pseudonym, names.get(e.agent, f"bank {e.agent}")) for e in flag.entities]
+    show_table("Accounts and parties (pseudonyms)", ["pseudonym", "bank"], entities)
+    show_table(*_evidence(options, flag, names))
+
+
+def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Read a flag's figures as a person does: currency by its letters, minor units as an amount."""
+    from anomaly.money import ALPHA, NUMERIC, amount_range
+
+    currency = details.get("currency")
+    code = NUMERIC.get(currency) if isinstance(currency, str) else currency
+    paired = {
+        f"{name}_{end}": name
+        for name in _AMOUNTS
+        for end in ("low", "high")
+        if code is not None and f"{name}_low" in details and f"{name}_high" in details
+    }
+    for name, value in sorted(details.items()):
+        pair = paired.get(name)
+        if pair is None:
+            yield name, ALPHA.get(value, value) if name == "currency" and isinstance(value, int) else value
+        elif name.endswith("_low"):
+            low, high = int(details[f"{pair}_low"]), int(details[f"{pair}_high"])
+            yield _AMOUNTS[pair], amount_range(low, high, int(code or 0))
+
+
+def _evidence(
+    options: Settings, flag: Flag, names: Mapping[int, str]
+) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+    """Return the table of payments in evidence; their places alone where the mirror does not hold them."""
+    from anomaly.evidence import evidence_rows
+    from anomaly.money import amount_range
+    from anomaly.tables import load_mirror
+
+    try:
+        transfers, _ = load_mirror(options.home.desk.mirror)
+        rows = evidence_rows(flag, transfers).to_pylist()
+    except ConfigurationError:
+        places = [(names.get(r.member, f"bank {r.member}"), f"{r.sequence}:{r.index}") for r in flag.rows]
+        return "Evidence (there is no mirror here to read it from)", ["posted by", "batch:row"], places
+
+    def end(row: Mapping[str, Any], side: str) -> str:
+        account, agent = row[f"{side}_account"], int(row[f"{side}_agent"] or 0)
+        told = account.hex()[:8] if account is not None and any(account) else "unknown"
+        return f"{told} {names.get(agent, f'bank {agent}') if agent else 'outside'}"
+
+    payments = [
+        (
+            _moment(row["time_low"]),
+            end(row, "debtor"),
+            end(row, "creditor"),
+            amount_range(row["amount_low"], row["amount_high"], row["currency"]),
+        )
+        for row in rows
+    ]
+    return f"{len(payments)} payments in evidence", ["time (UTC)", "from", "to", "amount"], payments

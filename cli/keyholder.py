@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Collection
 from typing import Annotated
 
 import typer
-import uvicorn
 
-from api.keyholder import create_app
 from cli.consortium import connect
-from cli.local import KEYHOLDER_FILE
+from cli.local import KEYHOLDER_FILE, listen, running_keyholder
 from cli.output import Settings, say, settings
-from ledger.encoding.keyholder import create_epoch, epochs
-from ledger.segment import write_atomically
+from ledger.encoding.keyholder import epochs
+from ledger.errors import ConfigurationError
 
 __all__ = ["DEFAULT_QUOTA", "app"]
 
@@ -34,19 +31,34 @@ def serve(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free one.")] = 0,
     quota: Annotated[int, typer.Option(help="Evaluations per member, epoch and day.")] = DEFAULT_QUOTA,
-    epoch: Annotated[int, typer.Option(help="Epoch to make a key for if the holder has none.")] = 1,
 ) -> None:
     """Serve evaluations to active members until stopped."""
+    import uvicorn
+
+    from api.keyholder import create_app
+    from ledger.segment import write_atomically
+
     options = settings(context)
     folder = options.home.keyholder()
+    members = _ActiveMembers(options)
+    members()  # says at once what is wrong with the consortium or its chain
     if not epochs(folder):
-        create_epoch(folder, epoch)
-    application = create_app(folder, members=_ActiveMembers(options), quota=quota)
-    listening = socket.create_server(("127.0.0.1", port))
+        raise ConfigurationError(
+            "the key holder has no key",
+            where=str(folder),
+            next_step="`counterfoil consortium init` makes it where the consortium is founded.",
+        )
+    serving = running_keyholder(folder)
+    if serving is not None:
+        raise ConfigurationError(
+            f"a key holder answers at {serving} already", where=str(folder), next_step="Stop that one first."
+        )
+    application = create_app(folder, members=members, quota=quota)
+    listening = listen(port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     endpoint = folder / KEYHOLDER_FILE
     write_atomically(endpoint, json.dumps({"url": url, "pid": os.getpid()}).encode())
-    say(f"The key holder answers at {url}.")
+    say(f"The key holder answers at {url} (stop with Ctrl-C).")
     try:
         uvicorn.Server(uvicorn.Config(application, log_level="warning")).run(sockets=[listening])
     finally:

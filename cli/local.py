@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,9 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
-from ledger.errors import ChainUnreachableError, ConfigurationError, KeyHolderError
+from ledger.errors import ChainUnreachableError, ConfigurationError, InputError, KeyHolderError
 from ledger.home import Home
 from localchain import status
 
@@ -25,6 +24,8 @@ __all__ = [
     "ensure_chain",
     "ensure_keyholder",
     "keyholder_url",
+    "listen",
+    "running_keyholder",
     "stop",
 ]
 
@@ -54,13 +55,36 @@ def chain_url(home: Home) -> str:
     return str(state["url"])
 
 
-def ensure_chain(home: Home, *, port: int = 0, chain_id: int = CHAIN_ID) -> tuple[str, int | None]:
-    """Return the chain's endpoint, and the process started for it (None when it was running already)."""
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on loopback; 0 picks a free port.
+
+    Raises
+    ------
+    InputError
+        When the port is taken.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on port {port}: {error.strerror}",
+            where=f"127.0.0.1:{port}",
+            next_step="Name another port with --port.",
+        ) from error
+
+
+def ensure_chain(
+    home: Home, *, port: int = 0, chain_id: int = CHAIN_ID, detached: bool = False
+) -> tuple[str, int | None]:
+    """Return the chain's endpoint, and the process started for it (None when it was running already).
+
+    A detached one outlives the terminal; otherwise it is stopped with whoever started it.
+    """
     state = status(home.chain)
     if state["running"] and state["url"]:
         return str(state["url"]), None
     place = ["--home", str(home.chain), "--port", str(port), "--chain-id", str(chain_id)]
-    pid = _start(["localchain.server", *place], home.root / "chain.log")
+    pid = _start(["localchain.server", *place], home.root / "chain.log", detached=detached)
     url = _wait(lambda: status(home.chain)["url"], pid, home.root / "chain.log", "the embedded chain")
     return url, pid
 
@@ -73,7 +97,7 @@ def keyholder_url(folder: Path) -> str:
     KeyHolderError
         When none is running.
     """
-    url = _probe_keyholder(folder)
+    url = running_keyholder(folder)
     if url is None:
         raise KeyHolderError(
             "the key holder is not running",
@@ -86,15 +110,18 @@ def keyholder_url(folder: Path) -> str:
 def ensure_keyholder(home: Home, *, quota: int) -> tuple[str, int | None]:
     """Return the key holder's address, and the process started for it (None when it was running already)."""
     folder = home.keyholder()
-    url = _probe_keyholder(folder)
+    url = running_keyholder(folder)
     if url is not None:
         return url, None
     log = home.root / "keyholder.log"
     pid = _start(["cli.main", "--home", str(home.root), "keyholder", "serve", "--quota", str(quota)], log)
-    return _wait(lambda: _probe_keyholder(folder), pid, log, "the key holder"), pid
+    return _wait(lambda: running_keyholder(folder), pid, log, "the key holder"), pid
 
 
-def _probe_keyholder(folder: Path) -> str | None:
+def running_keyholder(folder: Path) -> str | None:
+    """Return the address of the key holder that serves a folder; None when none does."""
+    import httpx
+
     try:
         endpoint: dict[str, Any] = json.loads((folder / KEYHOLDER_FILE).read_text("utf-8"))
         url = str(endpoint["url"])
@@ -104,7 +131,7 @@ def _probe_keyholder(folder: Path) -> str | None:
     return url
 
 
-def _start(module: list[str], log: Path) -> int:
+def _start(module: list[str], log: Path, *, detached: bool = False) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own module
@@ -112,7 +139,7 @@ def _start(module: list[str], log: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            start_new_session=detached,
         )
     return process.pid
 
@@ -131,9 +158,21 @@ def _wait(probe: Callable[[], str | None], pid: int, log: Path, what: str) -> st
 
 
 def stop(pid: int) -> None:
-    """Ask a process we started to stop, and wait until it has."""
+    """Ask a process to stop, and wait until it has."""
     try:
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
+    except ProcessLookupError:
         return
+    except ChildProcessError:  # somebody else's child: look until it is gone
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and _alive(pid):
+            time.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -2,59 +2,81 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.consortium import admit, connect
-from cli.output import Settings, emit, progress, say, settings, show_table
-from cli.posting import post_source
-from ledger.audit.trust import Trust
+from cli.output import Settings, emit, progress, say, settings, show_entries, show_facts, show_table
 from ledger.errors import InputError
-from ledger.gateway import Gateway
-from ledger.member.inbox import received_flags
-from ledger.member.keys import MemberKeys
-from ledger.member.receipts import disclose as make_disclosure
-from ledger.member.receipts import make_receipt
-from ledger.member.vault import HeldRecord, Vault
-from ledger.receipt import Receipt
 from ledger.schema import FIELDS, OPTIONAL_FIELDS
-from ledger.segment import write_atomically
+
+if TYPE_CHECKING:
+    from ledger.member.vault import HeldRecord, Vault
+    from ledger.receipt import Receipt
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Post transactions, hand out proofs, read flags.", no_args_is_help=True)
 
+#: Own transactions named with a flag.
+_SHOWN = 8
+
+_AGENT = re.compile(r"[A-Z0-9_.-]{1,35}", re.ASCII)
+
 _REQUIRED = [name for name in FIELDS if name not in OPTIONAL_FIELDS]
 
+
+def _agent(text: str) -> str:
+    """Read an agent identifier, which also names the member's folder."""
+    agent = text.strip().upper()
+    if _AGENT.fullmatch(agent) is None or set(agent) <= {"."}:
+        raise typer.BadParameter(f"{text!r} is not an agent identifier, such as a BIC")
+    return agent
+
+
 Agent = Annotated[
-    str, typer.Option("--member", "-m", envvar="COUNTERFOIL_MEMBER", help="Agent identifier (BIC).")
+    str,
+    typer.Option(
+        "--member", "-m", envvar="COUNTERFOIL_MEMBER", callback=_agent, help="Agent identifier (BIC)."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write; default: standard output.")]
 
 
 @app.command()
 def init(
-    context: typer.Context, agent: Annotated[str, typer.Argument(help="Agent identifier (BIC).")]
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(callback=_agent, help="Agent identifier (BIC).")],
 ) -> None:
-    """Make a member's keys; admit it where the operator's keys are on this machine."""
+    """Make a member's keys; admit it where the operator's keys are on this machine.
+
+    Keys that exist stay as they are: run again, it does what is missing.
+    """
+    from ledger.member.keys import MemberKeys
+
     options = settings(context)
-    place = options.home.member(agent.upper())
-    keys = MemberKeys.generate(agent.upper())
-    keys.save(place.keys)
-    if options.home.governance.exists():
-        admit(options.home, connect(options.home, options.chain), [keys])
+    place = options.home.member(agent)
+    gateway = connect(options.home, options.chain) if options.home.governance.exists() else None
+    if not place.keys.exists():
+        MemberKeys.generate(agent).save(place.keys)
+    keys = MemberKeys.load(place.keys)
+    if gateway is not None:
+        admit(options.home, gateway, [keys])
         say(f"{keys.agent} is admitted; its account is {keys.address}.")
+        say(f"Next: `{options.program} member post -m {keys.agent} FILE`.")
     else:
-        say("Send this to the operator, who admits you:")
+        say("Send these public keys to the operator, who admits you:")
     value = {
         "agent": keys.agent,
         "account": keys.address,
         "x25519_key": keys.x25519_public.hex(),
         "hpke_key": keys.hpke_public.hex(),
     }
-    emit(options, value, lambda: show_table("Public keys", ["", "value"], value.items()))
+    emit(options, value, lambda: show_facts("Public keys", value.items()))
 
 
 @app.command(epilog=f"Columns: {', '.join(FIELDS)}. All but {', '.join(_REQUIRED)} may be missing.")
@@ -72,11 +94,13 @@ def post(
     Interrupted? Run the same command again: nothing is lost, nothing is posted twice. Bad rows go to a
     quarantine file with their line, field and reason.
     """
+    from cli.posting import post_source
+
     options = settings(context)
     with progress(options) as advance:
         report = post_source(
             options.home,
-            agent.upper(),
+            agent,
             file,
             chain=options.chain,
             keyholder=keyholder,
@@ -105,6 +129,8 @@ def post(
 @app.command()
 def status(context: typer.Context, agent: Agent) -> None:
     """Say what the vault holds and what is posted."""
+    from ledger.member.vault import Vault
+
     options = settings(context)
     with Vault(_vault_path(options, agent)) as vault:
         batches, posted = vault.connection.execute("SELECT count(*), count(block) FROM batch").fetchone()
@@ -114,7 +140,8 @@ def status(context: typer.Context, agent: Agent) -> None:
             "batches_sealed": batches,
             "batches_posted": posted,
         }
-    emit(options, value, lambda: show_table(f"Vault of {agent.upper()}", ["", "count"], value.items()))
+    rows = [(name.replace("_", " "), count) for name, count in value.items()]
+    emit(options, value, lambda: show_table(f"Vault of {agent}", ["", "count"], rows))
 
 
 @app.command()
@@ -125,10 +152,12 @@ def receipt(
     out: Out = None,
 ) -> None:
     """Prove that a record stands in the log, offline and to anyone."""
+    from ledger.member.vault import Vault
+
     options = settings(context)
     with Vault(_vault_path(options, agent)) as vault:
         made = _receipt(options, vault, _find(vault, key))
-    _hand_out(made.to_bytes(), out)
+    _hand_out(options, made.to_bytes(), out)
 
 
 @app.command()
@@ -141,23 +170,30 @@ def disclose(
     out: Out = None,
 ) -> None:
     """Open chosen exact fields of a record, with proof, for a stated purpose."""
+    from ledger.member.keys import MemberKeys
+    from ledger.member.receipts import disclose as make_disclosure
+    from ledger.member.vault import Vault
+
     options = settings(context)
-    keys = MemberKeys.load(options.home.member(agent.upper()).keys)
+    keys = MemberKeys.load(options.home.member(agent).keys)
     gateway = connect(options.home, options.chain)
     with Vault(_vault_path(options, agent)) as vault:
         record = _find(vault, key)
         made = _receipt(options, vault, record)
-        opened = make_disclosure(
-            vault, keys, record, made, policy=_policy(gateway, made), names=field, purpose=purpose
-        )
-    _hand_out(opened.to_bytes(), out)
+        policy = gateway.policies()[made.header.policy_hash]
+        opened = make_disclosure(vault, keys, record, made, policy=policy, names=field, purpose=purpose)
+    _hand_out(options, opened.to_bytes(), out)
 
 
 @app.command()
 def flags(context: typer.Context, agent: Agent) -> None:
     """List the flags addressed to this member, opened and verified, with its own entities and rows."""
+    from ledger.member.inbox import received_flags
+    from ledger.member.keys import MemberKeys
+    from ledger.member.vault import Vault
+
     options = settings(context)
-    keys = MemberKeys.load(options.home.member(agent.upper()).keys)
+    keys = MemberKeys.load(options.home.member(agent).keys)
     received = list(received_flags(connect(options.home, options.chain), keys))
     value = [
         {"flag_id": r.flag_id.hex(), "block": r.block, "problem": r.problem, **(r.shown or {})}
@@ -165,27 +201,31 @@ def flags(context: typer.Context, agent: Agent) -> None:
     ]
 
     def render() -> None:
-        rows: list[tuple[Any, ...]] = []
-        for r in received:
-            shown = r.shown or {}
-            rows.append(
-                (
-                    r.flag_id.hex()[:12],
-                    shown.get("title", "(does not open)"),
-                    shown.get("severity"),
-                    len(shown.get("rows", [])),
-                    shown.get("explanation", r.problem),
-                )
-            )
-        show_table(
-            f"Flags for {agent.upper()}", ["flag", "what", "severity", "own rows", "explanation"], rows
-        )
+        with Vault(_vault_path(options, agent)) as vault:
+            entries = [_entry(flag, vault) for flag in value]
+        show_entries(f"{len(entries)} flags for {agent}", entries)
 
     emit(options, value, render)
 
 
+def _entry(flag: dict[str, Any], vault: Vault) -> tuple[tuple[str, ...], str]:
+    """Describe a received flag by the bank's own transactions, which only the bank can name."""
+    head = (flag["flag_id"][:12], flag.get("title", "(does not open)"), flag.get("severity", "-"))
+    if flag["problem"]:
+        return head, flag["problem"]
+    own = []
+    for row in flag["rows"]:
+        record = vault.record_at(row["sequence"], row["index"])
+        name = record.values[FIELDS.index("transaction_id")] if record else "not in this vault"
+        own.append(f"{name} ({row['sequence']}:{row['index']})")
+    more = f" and {len(own) - _SHOWN} more" if len(own) > _SHOWN else ""
+    return head, f"{flag['explanation']}\nOwn transactions: {', '.join(own[:_SHOWN]) or 'none'}{more}"
+
+
 def _vault_path(options: Settings, agent: str) -> Path:
-    place = options.home.member(agent.upper())
+    from ledger.member.keys import MemberKeys
+
+    place = options.home.member(agent)
     MemberKeys.load(place.keys)
     return place.vault
 
@@ -205,6 +245,9 @@ def _find(vault: Vault, key: str) -> HeldRecord:
 
 
 def _receipt(options: Settings, vault: Vault, record: HeldRecord) -> Receipt:
+    from ledger.audit.trust import Trust
+    from ledger.member.receipts import make_receipt
+
     desk = options.home.desk
     if not desk.checkpoint.exists():
         raise InputError(
@@ -221,13 +264,12 @@ def _receipt(options: Settings, vault: Vault, record: HeldRecord) -> Receipt:
     )
 
 
-def _policy(gateway: Gateway, made: Receipt) -> bytes:
-    return gateway.policies()[made.header.policy_hash]
+def _hand_out(options: Settings, data: bytes, out: Path | None) -> None:
+    from ledger.segment import write_atomically
 
-
-def _hand_out(data: bytes, out: Path | None) -> None:
     if out is None:
-        typer.echo(data.decode())
+        sys.stdout.write(data.decode() + "\n")
         return
     write_atomically(out, data)
-    say(f"Written to {out}. Check it with: counterfoil verify {out}")
+    emit(options, {"written": str(out)}, lambda: None)
+    say(f"Written to {out}. Check it with: {options.program} verify {out}")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anomaly.score import Score
-from cli.output import Settings, emit, say, show_table
+from cli.output import Settings, emit, say, show_table, tell
 from cli.posting import PostReport
 from compliance.check import CheckRun
 from ledger.flag import Flag
@@ -33,7 +33,7 @@ class Story:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage and name it to the person who waits."""
-        say(f"[bold]{name}[/] ...")
+        say(f"{name} ...", style="bold")
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start
@@ -87,10 +87,10 @@ def _render(options: Settings, story: Story) -> None:
             ["typology", "planted", "found", "recall", "flags", "right", "precision"],
             [(s.typology, s.instances, s.found, s.recall, s.flags, s.right, s.precision) for s in tallies],
         )
-        say(
-            "An instance is found when one flag holds half of its rows; a flag is right when half of its rows"
+        tell(
+            "An instance is found when one flag holds half of its rows; a flag is right when half of its "
+            f"rows are planted. {value['truncated']} of {value['flags']} flags are marked truncated.\n"
         )
-        say(f"are planted. {value['truncated']} of {value['flags']} flags are marked truncated.")
     if story.check:
         checked = [s for s in story.check.summary if s.rows]
         show_table(
@@ -98,19 +98,19 @@ def _render(options: Settings, story: Story) -> None:
             ["rule", "transfers", "certain", "possible", "needs member"],
             [(s.citation or s.rule_id, s.rows, s.certain, s.possible, s.needs_member) for s in checked],
         )
-    show_table("Time by stage", ["stage", "seconds"], [(k, round(v, 2)) for k, v in story.seconds.items()])
+    show_table("Time by stage", ["stage", "seconds"], list(story.seconds.items()))
     _next_steps(options, story)
 
 
 def _next_steps(options: Settings, story: Story) -> None:
-    home = options.home.root
+    program = options.program
     if "flag" in story.files:
-        say(f"One flag: {story.files['explanation']}")
-        say(f"  read it:  counterfoil --home {home} flag show {story.files['flag'][:12]}")
-        say(f"  see it:   {story.files['drawing']}")
+        tell(f"One flag: {story.files['explanation']}")
+        tell(f"  read it:  {program} flag show {story.files['flag'][:12]}")
+        tell(f"  see it:   {story.files['drawing']}")
     if "disclosure" in story.files:
-        say("A row of its evidence was disclosed by its bank and verified offline. Verify it yourself:")
-        say(f"  counterfoil --home {home} verify {story.files['disclosure']}")
+        tell("A row of its evidence was disclosed by its bank and verified offline. Verify it yourself:")
+        tell(f"  {program} verify {story.files['disclosure']}")
 
 
 def _stage_sums(posts: list[PostReport]) -> dict[str, float]:
