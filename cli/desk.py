@@ -128,21 +128,24 @@ def check(context: typer.Context) -> None:
     value: dict[str, Any] = {"rules": [asdict(s) for s in run.summary], "new": new, "anchored": anchored}
 
     def render() -> None:
-        columns = ["rule", "citation", "rows", "certain", "possible", "needs member", "across banks", "note"]
+        columns = ["rule", "rows", "certain", "possible", "needs member", "across banks", "note"]
         rows = [
             (
                 s.rule_id,
-                s.citation,
                 s.rows,
                 s.certain,
                 s.possible,
                 s.needs_member,
                 s.across_banks,
-                s.not_checked or (f"{s.unconverted} without a rate" if s.unconverted else ""),
+                f"{s.unconverted} without a rate" if s.unconverted else "",
             )
             for s in run.summary
+            if not s.not_checked
         ]
         show_table("Rules", columns, rows)
+        rest = sum(s.not_checked is not None for s in run.summary)
+        if rest:
+            tell(f"{rest} rules say who, when or how long, and have no check of their own.")
         tell(f"{len(run.findings)} findings; {new} new, {anchored} anchored on the chain.")
 
     emit(options, value, render)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.consortium import activate_rules, connect, publish_policy
-from cli.output import emit, say, settings, show_table
+from cli import rule_life
+from cli.consortium import connect
+from cli.output import emit, settings, show_table
 
 if TYPE_CHECKING:
     from compliance.model import RuleDocument
@@ -34,6 +35,7 @@ def extract(
     """Extract rules, each field with the words it was read from; what cannot be decided needs review."""
     from compliance.extract import extract_file
     from compliance.model import dumps
+    from compliance.reading import read_file
 
     options = settings(context)
     documents = [extract_file(path, jurisdiction) for path in files]
@@ -41,31 +43,7 @@ def extract(
         typer.echo(dumps(documents[0] if len(documents) == 1 else documents))
         return
     for path, document in zip(files, documents, strict=True):
-        _render(document, path.read_text("utf-8"))
-
-
-@app.command()
-def approve(context: typer.Context, files: Files, jurisdiction: Jurisdiction = None) -> None:
-    """Put the rules of these texts in force: proposed by one officer, approved by two others.
-
-    The encoding policy is cut anew at their thresholds, for rows to come. Needs the officers' keys on this
-    machine.
-    """
-    from compliance.extract import extract_file
-    from compliance.ruleset import build, cuts
-
-    options = settings(context)
-    texts = [path.read_text("utf-8") for path in files]
-    documents = [extract_file(path, jurisdiction) for path in files]
-    ruleset = build(", ".join(path.name for path in files), zip(documents, texts, strict=True))
-    gateway = connect(options.home, options.chain)
-    activate_rules(options.home, gateway, ruleset.to_bytes())
-    policy = publish_policy(options.home, gateway, cuts=cuts(ruleset), rule_set=ruleset.hash)
-    waiting = sum(rule.status == "needs_review" for document in documents for rule in document.rules)
-    say(f"Rule set {ruleset.hash.hex()[:12]} is in force with {len(ruleset.rules)} rules.")
-    say(f"Policy {policy.hash.hex()[:12]} cuts the bands of rows to come at their thresholds.")
-    if waiting:
-        say(f"{waiting} rules need review and stay out; see `counterfoil rules extract`.")
+        _render(document, read_file(path))
 
 
 @app.command("list")
@@ -95,3 +73,6 @@ def _render(document: RuleDocument, text: str) -> None:
     if document.rejected:
         rejected = [(r.text, r.reason) for r in document.rejected]
         show_table("Amounts that are no thresholds", ["words", "reason"], rejected)
+
+
+rule_life.register(app)

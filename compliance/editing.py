@@ -57,7 +57,7 @@ def edit(ruleset: RuleSet, rule_id: str, changes: Mapping[str, Any], *, why: str
             place = place.get(holder) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place or name.split(".")[0] in _FIXED:
             raise InputError(f"no field {name!r} to edit", where=f"rule {rule_id}")
-        if isinstance(place[last], str) and isinstance(after, int) and not isinstance(after, bool):
+        if last in ("amount", "amount_max") and after is not None:
             after = str(after)
         if place[last] != after:
             made.append(Edit(rule_id, name, place[last], after, why))
@@ -121,6 +121,7 @@ def merge(active: RuleSet, newer: RuleSet) -> RuleSet:
         name=newer.name if not kept.rules else f"{kept.name} with {newer.name}",
         rules=tuple(sorted((*kept.rules, *newer.rules), key=lambda rule: rule.rule_id)),
         clauses=dict(sorted({**kept.clauses, **newer.clauses}.items())),
+        words={**kept.words, **newer.words},
         sources=tuple(sources[name] for name in sorted(used)),
         origin=dict(sorted({**kept.origin, **newer.origin}.items())),
         terms={**kept.terms, **newer.terms},

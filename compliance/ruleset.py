@@ -70,6 +70,8 @@ class RuleSet:
     clauses : mapping
         Rule identifier to the words of its clause.
     sources : sequence of Source
+    words : mapping
+        Rule identifier to field to the words it was read from, as they stand in the text.
     origin : mapping
         Rule identifier to the name of its text.
     terms : mapping
@@ -85,6 +87,7 @@ class RuleSet:
     clauses: Mapping[str, str]
     sources: tuple[Source, ...]
     origin: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     terms: Mapping[str, Term] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     linked_days: int = LINKED_DAYS
@@ -97,6 +100,7 @@ class RuleSet:
                 "name": self.name,
                 "rules": [rule.model_dump(mode="json") for rule in self.rules],
                 "clauses": dict(self.clauses),
+                "words": {rule_id: dict(found) for rule_id, found in self.words.items()},
                 "sources": [
                     {"document": s.document, "sha256": s.sha256, "jurisdiction": s.jurisdiction}
                     for s in self.sources
@@ -161,6 +165,7 @@ class RuleSet:
             rules=tuple(rule for rule in self.rules if rule.rule_id in kept),
             clauses={k: v for k, v in self.clauses.items() if k in kept},
             origin={k: v for k, v in self.origin.items() if k in kept},
+            words={k: v for k, v in self.words.items() if k in kept},
             terms={k: v for k, v in self.terms.items() if k in kept},
         )
 
@@ -176,14 +181,27 @@ class RuleSet:
             When a rule in it is malformed; names rule and field.
         """
         value = canonical.loads(data, what="rule set")
-        keys = {"format", "name", "rules", "clauses", "sources", "origin", "terms", "edits", "linked_days"}
+        keys = {
+            "format",
+            "name",
+            "rules",
+            "clauses",
+            "words",
+            "sources",
+            "origin",
+            "terms",
+            "edits",
+            "linked_days",
+        }
         if isinstance(value, dict) and value.get("format") != FORMAT:
             raise VerificationError("unknown rule set format", expected=FORMAT, got=value.get("format"))
         if not isinstance(value, dict) or set(value) != keys:
             got = sorted(value) if isinstance(value, dict) else type(value).__name__
             raise VerificationError("not a rule set", expected=sorted(keys), got=got)
         name, clauses, origin = value["name"], value["clauses"], value["origin"]
+        words = value["words"]
         shaped = isinstance(name, str) and _texts(clauses) and _texts(origin)
+        shaped = shaped and isinstance(words, dict) and all(map(_texts, words.values()))
         if not shaped or not isinstance(value["rules"], list) or type(value["linked_days"]) is not int:
             raise VerificationError("the rule set is malformed: name, clauses and rules have other types")
         rules = [parse_rule(rule, document=name) for rule in value["rules"]]
@@ -193,6 +211,7 @@ class RuleSet:
             clauses,
             tuple(_sources(value["sources"])),
             origin,
+            words,
             _terms(value["terms"]),
             _edits(value["edits"]),
             value["linked_days"],
@@ -244,7 +263,7 @@ def _checked(whole: RuleSet) -> RuleSet:
                 "two rules have one identifier", where=f"rule set {name}, rule {identifier}"
             )
     known = set(identifiers)
-    for found in (set(whole.clauses), set(whole.origin)):
+    for found in (set(whole.clauses), set(whole.origin), set(whole.words)):
         if known != found:
             odd = sorted(known ^ found)
             raise RuleFormatError(
@@ -258,6 +277,7 @@ def _checked(whole: RuleSet) -> RuleSet:
         rules=tuple(sorted(whole.rules, key=lambda rule: rule.rule_id)),
         clauses=dict(sorted(whole.clauses.items())),
         origin=dict(sorted(whole.origin.items())),
+        words=dict(sorted(whole.words.items())),
     )
 
 
@@ -285,6 +305,7 @@ def build(name: str, documents: Iterable[tuple[RuleDocument, str]], *, undecided
     rules: list[Rule] = []
     clauses: dict[str, str] = {}
     origin: dict[str, str] = {}
+    words: dict[str, dict[str, str]] = {}
     sources: list[Source] = []
     edits: list[Edit] = []
     for document, text in documents:
@@ -304,8 +325,19 @@ def build(name: str, documents: Iterable[tuple[RuleDocument, str]], *, undecided
         for rule in whole:
             clauses[rule.rule_id] = " ".join(text[slice(*rule.span)].split())
             origin[rule.rule_id] = document.document
-    found = _checked(RuleSet(name, tuple(rules), clauses, tuple(sources), origin, edits=tuple(edits)))
+            words[rule.rule_id] = _words(rule, text)
+    found = _checked(RuleSet(name, tuple(rules), clauses, tuple(sources), origin, words, edits=tuple(edits)))
     return found if undecided else found.decided()
+
+
+def _words(rule: Rule, text: str) -> dict[str, str]:
+    """Return the words behind each field that has a span, with single spaces."""
+    spans = dict(rule.spans)
+    for name in ("trigger", "aggregation", "deadline", "retention"):
+        part = getattr(rule, name)
+        if part is not None:
+            spans[name] = part.span
+    return {name: " ".join(text[slice(*span)].split()) for name, span in sorted(spans.items())}
 
 
 def _amount(rule: Rule) -> str | None:
