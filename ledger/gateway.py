@@ -29,7 +29,7 @@ from web3.exceptions import (
 )
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.base import JSONBaseProvider
-from web3.types import RPCEndpoint, RPCResponse
+from web3.types import BlockData, RPCEndpoint, RPCResponse
 
 from contracts.artifacts import load
 from ledger.batch import BatchHeader
@@ -315,12 +315,22 @@ class Gateway:
     def block_hash(self, number: int) -> bytes:
         """Return the hash of a block."""
         with self._speaking():
-            return _word(self._web3.eth.get_block(number)["hash"])
+            return _word(self._block(number)["hash"])
 
     def block_time(self, number: int) -> int:
         """Return a block's Unix time."""
         with self._speaking():
-            return _quantity(self._web3.eth.get_block(number)["timestamp"])
+            return _quantity(self._block(number)["timestamp"])
+
+    def _block(self, number: int) -> BlockData:
+        try:
+            return self._web3.eth.get_block(number)
+        except BlockNotFound as error:
+            raise ChainError(
+                f"the node does not have block {number}",
+                where=self.url,
+                next_step="It lags behind, or the chain was cut deeper than was final: wait, or try another.",
+            ) from error
 
     # -- the consortium ---------------------------------------------------------------------------------
 
@@ -765,8 +775,6 @@ class Gateway:
             kind = AnswerTooLargeError if refusal.get("code") == _LIMIT_EXCEEDED else ChainError
             what = f"the node answered with an error: {quoted(refusal.get('message', error))}"
             raise kind(what, where=self.url, next_step=_OTHER_NODE) from error
-        except BlockNotFound as error:
-            raise ChainError(quoted(error), where=self.url, next_step=_OTHER_NODE) from error
         except _WRONG_SHAPE as error:
             what = f"the node's answer makes no sense: {quoted(error) or type(error).__name__}"
             raise ChainError(what, where=self.url, next_step=_OTHER_NODE) from error
