@@ -75,11 +75,9 @@ def cycles(
         if not is_latest(graph, step, room.bound[depth]):
             continue
         account = graph.ends[OUT, at]
+        amount = _largest_at_once(graph, step)
         if account == paid:
-            smallest, largest = (
-                min(room.low[depth], graph.amount[at]),
-                max(room.high[depth], graph.amount[at]),
-            )
+            smallest, largest = min(room.low[depth], amount), max(room.high[depth], amount)
             agreement = -1.0 if not temporal else (smallest / largest if largest > 0.0 else 1.0)
             tell_cycle(out, edge - begin, family, depth + 2, agreement)
             if edge > credit:
@@ -87,8 +85,8 @@ def cycles(
                     graph, edge, depth, low, temporal, family, limits, room, begin, credit, agreement, out
                 )
         elif room.mark[account] != token and depth + 2 < family.longest:
-            room.low[depth + 1] = min(room.low[depth], graph.amount[at])
-            room.high[depth + 1] = max(room.high[depth], graph.amount[at])
+            room.low[depth + 1] = min(room.low[depth], amount)
+            room.high[depth + 1] = max(room.high[depth], amount)
             depth += 1
             room.path[depth], room.edge[depth] = account, graph.newest[IN, account]
             room.bound[depth] = (graph.time[at] + limits.ties) if temporal else limit
@@ -105,6 +103,18 @@ def _pays(graph: LiveGraph, account: int, low: int, limit: int) -> bool:
     while step >= 0 and graph.time[step & ring] >= limit:
         step = graph.older[OUT, step & ring]
     return step >= 0 and graph.time[step & ring] >= low
+
+
+@jit
+def _largest_at_once(graph: LiveGraph, edge: int) -> float:
+    """Return the largest amount among parallel payments of the edge's time: those have no order."""
+    ring = len(graph.time) - 1
+    now, largest = graph.time[edge & ring], graph.amount[edge & ring]
+    older = graph.pair_older[edge & ring]
+    while older >= 0 and graph.time[older & ring] == now:
+        largest = max(largest, graph.amount[older & ring])
+        older = graph.pair_older[older & ring]
+    return largest
 
 
 @jit
