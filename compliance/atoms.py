@@ -6,6 +6,7 @@ atom. Everything after works on `Atom` objects, which also carry what was read (
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +17,7 @@ from spacy.language import Language
 from spacy.matcher import Matcher, PhraseMatcher
 from spacy.tokens import Doc, Span
 
-from compliance import durations, money
+from compliance import durations, money, units
 from compliance.lexicon import ACTIONS, COMPARATORS, CUES, MODALS, PHRASES, WINDOWS
 from compliance.tokens import blank
 
@@ -55,12 +56,18 @@ class Passage:
         self.ends = [token.idx + len(token) for token in doc]
         self.depth = _depths(self.words)
         self.atoms = list(_atoms(doc))
+        self._firsts = [atom.first for atom in self.atoms]
+
+    def between(self, within: tuple[int, int]) -> Iterator[Atom]:
+        """Yield the atoms that lie in a character range, in order."""
+        for place in range(bisect_left(self._firsts, within[0]), bisect_left(self._firsts, within[1])):
+            if self.atoms[place].last <= within[1]:
+                yield self.atoms[place]
 
     def of(self, *labels: str, within: tuple[int, int] | None = None) -> Iterator[Atom]:
         """Yield the atoms with one of the labels that lie in a character range."""
-        first, last = within or (0, len(self.text))
-        for atom in self.atoms:
-            if atom.label in labels and atom.first >= first and atom.last <= last:
+        for atom in self.between(within or (0, len(self.text) + 1)):
+            if atom.label in labels:
                 yield atom
 
 
@@ -135,9 +142,12 @@ def _atoms(doc: Doc) -> Iterator[Atom]:
     runs = sorted({(start, end) for label, start, end in spans if label == "NUMBER"})
     amounts = list(money.find(doc, runs))
     taken = {i for m in amounts for i in range(m.start, m.end)}
+    counted = [u for u in units.find(doc, runs) if not taken.intersection(range(u.start, u.end))]
+    taken |= {i for u in counted for i in range(u.start, u.end)}
     periods = [d for d in durations.find(doc, runs) if not taken.intersection(range(d.start, d.end))]
     found = [_atom(doc, label, start, end) for label, start, end in spans if label != "NUMBER"]
     found += [_atom(doc, "MONEY", m.start, m.end, money=m) for m in amounts]
+    found += [_atom(doc, "UNITS", u.start, u.end) for u in counted]
     found += [_atom(doc, "DURATION", d.start, d.end, duration=d) for d in periods]
     yield from sorted(found, key=lambda a: (a.start, a.end, a.label))
 

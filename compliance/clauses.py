@@ -24,6 +24,10 @@ _ENSURE = re.compile(
     r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b"
     r"|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b"
 )
+#: "No bank shall": forbidden to all; "No later than" and "No account is taken" forbid nobody.
+_NO_ONE = re.compile(
+    r"(?:[A-Z][^,]{0,80}, )?(?:No|no|Neither) (?!later|less|more|fewer|sooner|account)[a-z]+"
+)
 #: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
 _ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
 
@@ -276,7 +280,7 @@ def _modality(passage: Passage, within: tuple[int, int], modal: Atom | None) -> 
     negated = any(
         atom.first < modal.first and _leads(passage, within, atom)
         for atom in passage.of("C_NO_SUBJECT", within=within)
-    )
+    ) or bool(_NO_ONE.match(passage.text, within[0], modal.first))
     if negated:
         words = passage.text[modal.first : modal.last].lower()
         return "not_required" if "required" in words or "need" in words or "obliged" in words else "must_not"

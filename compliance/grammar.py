@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
 from compliance.atoms import Atom, Passage
+from compliance.lexicon import SETS
 
 __all__ = ["Comparison", "comparisons", "equivalent", "inherited"]
 
 _BEFORE: Final = ("GT", "GE", "LT", "LE", "ONLY_LE")
 _AFTER: Final = ("AFTER_GE", "AFTER_LE", "AFTER_GT")
 #: Words that may stand between a comparison and its amount: "only up to an amount of".
-_FILLER: Final = frozenset(
-    "a an the amount amounts sum sums value values total totals aggregate limit limits threshold thresholds of to ( "
-    "applicable designated prescribed equivalent in currency cash local monetary combined gross single aggregated , "
-    "reporting approximately or is are maximum minimum transaction deposit payment either about equal worth its "
-    "counter-value countervalue cumulative overall face nominal together collectively individually aggregated legal "
-    "tender each money balance amounting than that reached reaching by both being figure price cost market fair "
-    "set fixed pre-set specified relevant de minimis ceiling upper lower monthly daily annual".split()
-)
+_FILLER: Final = SETS["FILLER"]
 #: Words that may stand between an amount and a comparison after it: "or its equivalent, or more".
-_FILLER_AFTER: Final = frozenset(
-    "or its the equivalent in any other foreign national local currency currencies , ( ) thereof value of cash to an "
-    "amount hong kong dollars legal tender money total aggregate single transaction a virtual per each".split()
-)
+_FILLER_AFTER: Final = SETS["FILLER_AFTER"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class Comparison:
 
 def comparisons(passage: Passage, within: tuple[int, int]) -> list[Comparison]:
     """Return every amount in a character range with the comparison that governs it."""
-    amounts = list(passage.of("MONEY", within=within))
+    amounts = list(passage.of("MONEY", "UNITS", within=within))
     found: list[Comparison] = []
     skip = False
     for place, amount in enumerate(amounts):
@@ -112,25 +104,37 @@ def _at_least_after(passage: Passage, amount: Atom, within: tuple[int, int]) -> 
     for atom in passage.of("GE", "LE", within=within):
         if atom.start == amount.end and passage.words[atom.start] in ("at", "minimum", "maximum"):
             after = passage.words[atom.end : atom.end + 1]
-            return atom if not after or after[0] in (".", ",", ";", ")", "and", "or", "in", "shall", "must") else None
+            return (
+                atom
+                if not after or after[0] in (".", ",", ";", ")", "and", "or", "in", "shall", "must")
+                else None
+            )
     return None
 
 
-def inherited(comparison: Comparison, passage: Passage, above: Passage, last: int) -> Comparison:
+def inherited(
+    comparison: Comparison,
+    passage: Passage,
+    within: tuple[int, int],
+    above: Passage,
+    above_within: tuple[int, int],
+) -> Comparison:
     """Let an amount that opens a list item take the comparison at which the words above it break off.
 
     "... a sum exceeding: (a) N5,000,000, in the case of an individual".
     """
-    lead = [w for w in passage.words[: comparison.amount.start] if w not in _LABELLING]
-    if comparison.op is not None or len(lead) > 4 or not all(w in _FILLER or len(w) < 3 for w in lead):
+    first = next(i for i, s in enumerate(passage.starts) if s >= within[0])
+    lead = passage.words[first : comparison.amount.start]
+    if comparison.op is not None or len(lead) > 4 or not all(w in _FILLER or w in _LABELLING for w in lead):
         return comparison
-    for atom in reversed([a for a in above.of(*_BEFORE) if a.last <= last]):
-        rest = [w for s, w in zip(above.starts, above.words, strict=True) if atom.last <= s < last]
-        if all(w in _FILLER or w in _LABELLING for w in rest):
-            op = "le" if atom.label == "ONLY_LE" else atom.label.lower()
-            return replace(comparison, op=op, limit=atom.label == "ONLY_LE", inherited=True)
+    last = next(reversed(list(above.of(*_BEFORE, within=above_within))), None)
+    if last is None:
         return comparison
-    return comparison
+    rest = above.text[last.last : above_within[1]].lower()
+    if not all(w in _FILLER or w in _LABELLING for w in re.findall(r"[a-z-]{2,}|[^\sa-z-]", rest)):
+        return comparison
+    op = "le" if last.label == "ONLY_LE" else last.label.lower()
+    return replace(comparison, op=op, limit=last.label == "ONLY_LE", inherited=True)
 
 
 _LABELLING: Final = frozenset(["(", ")", ":", "—", "-", ".", "the", "following", "amounts"])

@@ -1,7 +1,7 @@
 """The lexicon: fixed phrases of regulatory English, by what they mean; the phrases stand in `lexicon.txt`.
 
-Comparisons are made from three lists of words, since law joins them freely: "equal to or above", "at or over",
-"exceeding or equal to", "not less than", "shall not be more than".
+Comparisons are made from three lists of words, since law joins them freely: "equal to or above", "at or
+over", "exceeding or equal to", "not less than", "shall not be more than".
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["ACTIONS", "COMPARATORS", "CUES", "MODALS", "PHRASES", "WINDOWS"]
+__all__ = ["ACTIONS", "COMPARATORS", "CUES", "MODALS", "PHRASES", "SETS", "WINDOWS"]
 
 Group = dict[str, list[str]]
 
@@ -84,4 +84,6 @@ ACTIONS: Final[Group] = _GROUPS["ACTIONS"]
 WINDOWS: Final[Group] = _GROUPS["WINDOWS"]
 #: Words that say what an amount is, or who is speaking; judged by place.
 CUES: Final[Group] = _GROUPS["CUES"]
+#: Single words by the part they play.
+SETS: Final[dict[str, frozenset[str]]] = {name: frozenset(words) for name, words in _GROUPS["SETS"].items()}
 PHRASES: Final[Group] = {**COMPARATORS, **MODALS, **ACTIONS, **WINDOWS, **CUES}

@@ -15,7 +15,9 @@ __all__ = ["Money", "decimal_text", "find"]
 #: Short forms that mean a currency only where they touch the number ("R25 000", "N5,000,000").
 _ATTACHED = frozenset({"r", "n", "p", "k", "ft", "b$", "g$"})
 #: Short forms that need their capitals.
-_CAPITALS = frozenset({"bd", "sr", "qr", "kd", "ro", "tl", "dh", "le", "vt", "rm", "rmb", "cfa", "fcfa", "nis"})
+_CAPITALS = frozenset(
+    {"bd", "sr", "qr", "kd", "ro", "tl", "dh", "le", "vt", "rm", "rmb", "cfa", "fcfa", "nis"}
+)
 _FLOURISHES = frozenset({".—", ",—", ".-", ",-", ".--", ",--", "/-", "/=", "/—"})
 _SHORT_SCALES = {"m": 10**6, "k": 10**3, "mn": 10**6, "bn": 10**9, "b": 10**9}
 
@@ -122,7 +124,7 @@ def _sign(doc: Any, place: int) -> str | None:
             return (
                 lower if spaced_rand and place + 2 < len(doc) and doc[place + 2].text[:1].isdigit() else None
             )
-        if lower in _CAPITALS and not token.text.isupper() and not token.whitespace_ == "":
+        if lower in _CAPITALS and not token.text.isupper() and token.whitespace_:
             return None
         return str(lower)
     if token.text in codes():
@@ -219,5 +221,5 @@ def _same(one: Money, other: Money) -> bool:
         return SYMBOLS.get(sign) or NAMES.get(known_name(sign) or "") or sign.upper()
 
     first, second = family(one.written[0]), family(other.written[0])
-    generic = {"dollar", "pound", "peso", "rupee", "franc", "shilling", "dirham", "riyal", "dinar"}
-    return first == second or (bool({first, second} & generic) and one.amount == other.amount)
+    shared_name = first.islower() or second.islower()
+    return first == second or (shared_name and one.amount == other.amount)

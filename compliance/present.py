@@ -5,29 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from compliance.atoms import Atom, Passage
+from compliance.lexicon import SETS
 
-__all__ = ["stated_duty"]
+__all__ = ["names_actor", "stated_duty"]
 
 #: Stems of what institutions do; "s" is added for one of them.
-_DOES: Final = frozenset(
-    "report keep retain identify verify notify obtain record file submit declare maintain preserve ensure "
-    "communicate register inform disclose furnish store document check conserve transmit".split()
-)
+_DOES: Final = SETS["DOES"]
 _SINGULAR: Final = frozenset(
     {word + "s" for word in _DOES} | {"identifies", "verifies", "notifies", "carries", "performs", "applies"}
 ) - {"identifys", "verifys", "notifys"}
-_DONE: Final = frozenset(
-    "reported kept retained identified verified notified recorded filed submitted declared maintained preserved "
-    "communicated registered disclosed furnished stored documented conserved transmitted prohibited "
-    "forbidden".split()
-)
+_DONE: Final = SETS["DONE"]
 #: Who is under such duties.
-_WHO: Final = frozenset(
-    "bank institution intermediary entity person dealer trader business firm casino operator provider licensee "
-    "insurer broker member company agent undertaking professional lawyer notary seller buyer carrier traveller "
-    "officer branch cooperative union house exchange it".split()
-)
-_ADVERBS: Final = frozenset("also immediately promptly then always thereupon additionally likewise".split())
+_WHO: Final = SETS["WHO"]
+_ADVERBS: Final = SETS["ADVERBS"]
 
 
 def stated_duty(passage: Passage, within: tuple[int, int]) -> Atom | None:
@@ -55,8 +45,16 @@ def _does(words: list[str], place: int) -> bool:
     who = words[before]
     if words[place] in _SINGULAR:
         return who in _WHO
-    plural = who.removesuffix("ies") + "y" if who.endswith("ies") else who.removesuffix("s")
-    return who == "they" or (who.endswith("s") and (plural in _WHO or who.removesuffix("es") in _WHO))
+    return who == "they" or (who.endswith("s") and names_actor(who))
+
+
+def names_actor(word: str) -> bool:
+    """Say whether a word, in lower case, names who can be under a duty, one or several."""
+    return word in _WHO or word.removesuffix("s") in _WHO or _singular(word) in _WHO
+
+
+def _singular(word: str) -> str:
+    return word.removesuffix("ies") + "y" if word.endswith("ies") else word.removesuffix("es")
 
 
 def _atom(passage: Passage, start: int, end: int) -> Atom:

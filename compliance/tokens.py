@@ -156,7 +156,21 @@ def blank() -> Any:
     tokenizer.prefix_search = compile_prefix_regex(prefixes).search
     tokenizer.suffix_search = compile_suffix_regex(suffixes).search
     tokenizer.infix_finditer = compile_infix_regex(infixes).finditer
-    for short in ("Rs.", "rs.", "Re.", "Kshs.", "Ksh.", "Tk.", "Fr.", "SFr.", "Shs.", "Dh.", "L.E.", "Tshs.", "Ushs."):
+    for short in (
+        "Rs.",
+        "rs.",
+        "Re.",
+        "Kshs.",
+        "Ksh.",
+        "Tk.",
+        "Fr.",
+        "SFr.",
+        "Shs.",
+        "Dh.",
+        "L.E.",
+        "Tshs.",
+        "Ushs.",
+    ):
         tokenizer.add_special_case(short, [{"ORTH": short}])
     vocab.lex_attr_getters[LIKE_NUM] = like_number
     return nlp
