@@ -80,7 +80,7 @@ def cycles(
             smallest, largest = min(room.low[depth], amount), max(room.high[depth], amount)
             agreement = -1.0 if not temporal else (smallest / largest if largest > 0.0 else 1.0)
             tell_cycle(out, edge - begin, family, depth + 2, agreement)
-            if edge > credit:
+            if edge >= credit:
                 _credit(
                     graph, edge, depth, low, temporal, family, limits, room, begin, credit, agreement, out
                 )

@@ -132,7 +132,7 @@ def scatter_gather(
                         return True
                     if size >= 2:
                         tell_size(out, edge - begin, family, size)
-                        if edge > credit:
+                        if edge >= credit:
                             source, sink = (hop, other) if way == IN else (other, hop)
                             _credit(
                                 graph, edge, source, sink, size, low, limit, family, room, begin, credit, out
