@@ -7,6 +7,7 @@ Starting point: `contracts.artifacts.load("BatchLedger")` gives ABI and bytecode
 - `artifacts/`: one JSON file per contract, checked in; `artifacts.py` reads them.
 - `build.py`: recompiles them through py-solc-x and the npm compiler (`python -m contracts.build [--check]`);
   `solc.js` is the wrapper between the two, `package-lock.json` pins compiler and base contracts.
+- `analysis.py`: runs slither over them, where it is installed.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Any
 
 from contracts.artifacts import CONTRACTS, FOLDER, FORMAT
 
-__all__ = ["BuildError", "compile_all", "main"]
+__all__ = ["BuildError", "compile_all", "main", "standard_input"]
 
 _HERE = Path(__file__).parent
 _PREFIX = "contracts/solidity"
@@ -56,7 +56,7 @@ def compile_all() -> dict[str, bytes]:
         raise BuildError("node is not installed; it is needed to recompile the contracts, never to run them")
     if not (_HERE / "node_modules" / "solc").is_dir():
         raise BuildError(f"the compiler is not installed; run `npm ci` in {_HERE}")
-    given = {"language": "Solidity", "settings": _SETTINGS, "sources": _sources()}
+    given = standard_input()
     wrapper = (_HERE / "solc.js").resolve()
     try:
         output = solcx.compile_standard(given, solc_binary=wrapper)
@@ -72,6 +72,11 @@ def compile_all() -> dict[str, bytes]:
         )
         for name in CONTRACTS
     }
+
+
+def standard_input() -> dict[str, Any]:
+    """Return the compiler's whole input as standard JSON: every source with its content, and the settings."""
+    return {"language": "Solidity", "settings": dict(_SETTINGS), "sources": _sources()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -86,6 +86,8 @@ contract BatchLedger {
         bytes calldata payload
     ) external returns (bytes32 batchHash) {
         if (_consortium.paused()) revert BatchLedgerPaused();
+        // the member's code is not needed: it is the revert that counts
+        // slither-disable-next-line unused-return
         _consortium.requireActive(msg.sender);
         _requireNext(sequence, previousHash);
         if (!_consortium.isEpoch(epoch)) revert BatchLedgerUnknownEpoch(epoch);
