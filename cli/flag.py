@@ -14,6 +14,7 @@ import typer
 from cli.checking import active_rules, run_rules
 from cli.consortium import connect
 from cli.desk import member_names
+from cli.findings import figures, register, show_owed
 from cli.output import Settings, emit, progress, say, settings, show_entries, show_facts, show_table
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag
@@ -203,7 +204,8 @@ def _render(options: Settings, kept: KeptFlag) -> None:
         facts[2:2] = [("citation", flag.citation), ("clause", flag.clause)]
     show_facts("Flag", facts)
     if flag.details:
-        show_facts("Figures", _figures(flag.details))
+        show_facts("Figures", _figures(figures(flag.details)))
+        show_owed(flag, names)
     entities = [(e.pseudonym, names.get(e.agent, f"bank {e.agent}")) for e in flag.entities]
     show_table("Accounts and parties (pseudonyms)", ["pseudonym", "bank"], entities)
     show_table(*_evidence(options, flag, names))
@@ -260,3 +262,6 @@ def _evidence(
         for row in rows
     ]
     return f"{len(payments)} payments in evidence", ["time (UTC)", "from", "to", "amount"], payments
+
+
+register(app)

@@ -233,17 +233,18 @@ def _show(report: Backtest, recorded: bool) -> None:
             r.gone,
         )
         for r in report.rules
-        if not r.note or r.gone
+        if r.flags or r.before or r.gone
     ]
     show_table(f"On {report.transfers:,} transfers up to block {report.position.block}", columns, rows)
+    silent = sum(not (r.flags or r.before or r.gone) for r in report.rules)
+    say(f"{silent} other rules find nothing, now or then.")
     total = report.to_json()["total"]
     against = f"against {report.against[:12]}" if report.against else "none is in force"
     say(f"{total['flags']} flags: {total['new']} new, {total['gone']} gone ({against}).")
     rough = [r.rule_id for r in report.rules if not r.exact]
     if rough:
-        say(
-            f"Rows posted so far are not cut at the amounts of {', '.join(rough)}: those can be `possible` only."
-        )
+        named = ", ".join(rough)
+        say(f"Rows posted so far are not cut at the amounts of {named}: some hits are only `possible`.")
     if recorded:
         say("The report stands on the chain, beside the draft.")
 
