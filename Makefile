@@ -38,7 +38,7 @@ lock: $(VENV)/.ready-dev ## Pin the newest allowed versions, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --upgrade --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  --no-header --no-annotate --upgrade --extra dev --extra pdf -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the environment and the demo's state
 	rm -rf $(VENV) $(HOME_DIR)
