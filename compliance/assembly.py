@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from compliance import counting, grammar, limits, periods
 from compliance.atoms import Atom
@@ -54,7 +55,7 @@ class Assembler:
                 self._write.reject(clause, atom.first, atom.last, against)
             return
         window = counting.window(clause.passage, clause.within)
-        limit = limits.deadline(clause)
+        limit = limits.deadline(clause, window)
         if limit is not None and window is not None and _overlap(limit, window):
             limit = None
         made = self._thresholds(clause, amounts, window, limit, provision)
@@ -87,26 +88,29 @@ class Assembler:
         provision: Read,
     ) -> int:
         made = 0
-        told: set[tuple[Any, ...]] = set()
+        told: list[tuple[Comparison, tuple[Any, ...]]] = []
         for comparison in amounts:
-            money = comparison.amount.money
-            currencies = tuple(resolve(sign, self.jurisdiction) for sign in money.written) if money else ()
-            same = (money.amount if money else None, currencies or comparison.amount.first)
             reason = reason_against(clause, comparison)
             if reason in ("no_comparison", "no_duty", "definition") and sets_amount(clause, comparison):
                 reason = "parameter_definition"
-            if (reason in (None, "no_comparison") and (*same, comparison.op) in told) or (
-                reason == "no_comparison" and any(same[0] == t[0] for t in told)
-            ):
+            what = self._what(comparison)
+            if reason in (None, "no_comparison") and _restates(clause, comparison, what, told):
                 reason = "restated"
             if reason is not None:
                 self._write.reject(clause, comparison.first, comparison.last, reason)
                 if reason in ("definition", "parameter_definition"):
                     self._parameter(clause, comparison)
                 continue
-            told.add((*same, comparison.op))
+            told.append((comparison, what))
             made += self._threshold(clause, comparison, window, limit, provision)
         return made
+
+    def _what(self, comparison: Comparison) -> tuple[Any, ...]:
+        """Return what makes two amounts of a sentence the same: the sum and its currencies."""
+        money = comparison.amount.money
+        if money is None:
+            return (comparison.amount.first,)
+        return (money.amount, *(resolve(sign, self.jurisdiction) for sign in money.written))
 
     def _threshold(
         self,
@@ -289,3 +293,22 @@ class Assembler:
 
 def _overlap(one: periods.Period, other: counting.Window) -> bool:
     return one.first < other.last and other.first < one.last
+
+
+#: "each check in excess of $100, each item in excess of $100": told anew of something else.
+_ANEW: Final = re.compile(r"(?:\band|\bor|,) (?:of )?(?:each|every|any|all|for|in the case of)\b")
+
+
+def _restates(
+    clause: Clause,
+    comparison: Comparison,
+    what: tuple[Any, ...],
+    told: list[tuple[Comparison, tuple[Any, ...]]],
+) -> bool:
+    """Say whether an amount only repeats one that the sentence has told before."""
+    for before, same in told:
+        if same != what or comparison.op not in (None, before.op):
+            continue
+        if comparison.op is None or not _ANEW.search(clause.words(before.last, comparison.first)):
+            return True
+    return False

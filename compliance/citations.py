@@ -20,6 +20,8 @@ _INSTRUMENTS: Final = (
 )
 #: A text without an instrument's number is cited by its title: a short first line, up to its full stop.
 _TITLE = re.compile(r"(?:# )?([A-Z][A-Za-z' ,:()\-]{5,80}[a-z)])(?:\.|$)")
+#: A first line that tells where a file comes from is no title.
+_COMMENT: Final = re.compile(r"#? ?(?:SOURCE|Source|source)\b|<!")
 _LEVEL: Final = (
     ("CFR", "{instrument} {number}"),
     ("SOR", "{instrument} s. {number}"),
@@ -49,7 +51,7 @@ def instrument(head: str, document: str) -> str | None:
             if found:
                 words = [w.replace("reg", "Regulation").replace("dir", "Directive") for w in found.groups()]
                 return form.format(*words)
-    title = _TITLE.match(head)
+    title = None if _COMMENT.match(head) else _TITLE.match(head)
     return title[1] if title else None
 
 

@@ -28,9 +28,14 @@ _ENSURE = re.compile(
 _NO_ONE = re.compile(
     r"(?:[A-Z][^,]{0,80}, )?(?:No|no|Neither) (?!later|less|more|fewer|sooner|account)[a-z]+"
 )
+#: "for transactions under $10,000 no due diligence is required".
+_NOTHING = re.compile(r"\bno (?!later|less|more|fewer|sooner)(?:[a-z-]+ ){1,4}$")
 #: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
+_ENSURE_THAT = re.compile(r"\b(?:ensure|require|provide|stipulate|lay down|prescribe) that ")
 _ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
 
+#: "Member States shall ensure that banks need not ...": what is laid down is what stands after "that".
+_ENSURES = re.compile(r"(?:shall|must|may|should)(?: also)? (?:ensure|require|provide|stipulate|lay down|prescribe)\b")
 _MODALITY: Final = {
     "MUST": "must",
     "MUST_NOT": "must_not",
@@ -114,6 +119,9 @@ class Clause:
         if self.modal is None:
             return None
         first, last = self.within[0], self.modal.first
+        told = _ENSURE_THAT.search(self.passage.text, first, last)
+        if told:
+            first = told.end()
         lead = _LEAD.match(self.passage.text, first, last)
         if lead:
             comma = _comma_before_subject(self.passage, lead.end(), last)
@@ -241,6 +249,10 @@ def _main_modal(passage: Passage, within: tuple[int, int]) -> Atom | None:
     ]
     if not candidates:
         return None
+    if len(candidates) > 1 and _ENSURES.match(passage.text, candidates[0].first):
+        told = candidates[1]
+        if "that" in passage.words[candidates[0].end : told.start]:
+            return told
     first_word = next((w for w, s in zip(passage.words, passage.starts, strict=True) if s >= within[0]), "")
     if first_word in _CONDITIONAL:
         comma = passage.text.find(",", within[0], within[1])
@@ -281,6 +293,7 @@ def _modality(passage: Passage, within: tuple[int, int], modal: Atom | None) -> 
         atom.first < modal.first and _leads(passage, within, atom)
         for atom in passage.of("C_NO_SUBJECT", within=within)
     ) or bool(_NO_ONE.match(passage.text, within[0], modal.first))
+    negated = negated or bool(_NOTHING.search(passage.text, within[0], modal.first))
     if negated:
         words = passage.text[modal.first : modal.last].lower()
         return "not_required" if "required" in words or "need" in words or "obliged" in words else "must_not"

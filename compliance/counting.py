@@ -51,6 +51,8 @@ _ORDER: Final = {
     )
 }
 _DAY: Final = {"business": "business_day", "working": "business_day", "gaming": "gaming_day"}
+#: "the monthly total": the period is an adjective.
+_PERIODIC: Final = SETS["PERIODIC"]
 _LEADS: Final = SETS["PERIOD_LEADS"]
 #: What is counted, and what is done with it; a period that follows these counts transactions.
 _COUNTED: Final = SETS["COUNTED"]
@@ -98,7 +100,7 @@ def _windows(passage: Passage, within: tuple[int, int]) -> Iterator[Window]:
                 continue
             if unit not in TIMED:
                 yield Window(unit, None, atom.first, atom.last)
-            elif _counts(passage, atom, within):
+            elif passage.words[atom.start] in _PERIODIC or _counts(passage, atom, within):
                 yield Window(unit, 1, atom.first, atom.last)
         elif atom.duration is not None and _counts(passage, atom, within):
             unit, value = _unit(atom)

@@ -215,6 +215,8 @@ def _share(passage: Passage, found: list[Comparison]) -> list[Comparison]:
 _OPEN_END: Final = "The range leaves out one of its ends; which amounts does it cover?"
 _ROUND: Final = 16
 #: "a monthly equivalent" is about time, not about currency.
+#: "an amount equivalent to", and not "a rent that is equivalent to", which is a comparison.
+_VALUED: Final = frozenset(["amount", "amounts", "value", "sum", "the", "an", "currency", "its"])
 _PERIODIC: Final = frozenset(["monthly", "annual", "yearly", "daily", "weekly"])
 
 
@@ -225,13 +227,14 @@ def equivalent(passage: Passage, comparison: Comparison, within: tuple[int, int]
         (m.start for m in passage.of("MONEY", within=within) if m.start >= amount.end), amount.end + _ROUND
     )
     for atom in passage.of("C_EQUIVALENT", within=within):
-        if atom.start and passage.words[atom.start - 1] in _PERIODIC:
+        before = passage.words[atom.start - 1] if atom.start else ""
+        if before in _PERIODIC:
             continue
         if amount.end <= atom.start < min(amount.end + _ROUND, limit):
             words = passage.words[amount.end : atom.start]
             return not {".", ";"} & set(words) and bool({"or", "(", "its", "an", "the"} & set(words))
         lead = passage.words[atom.end : comparison.amount.start]
-        if atom.end <= comparison.amount.start and lead in (
+        if before in _VALUED and atom.end <= comparison.amount.start and lead in (
             ["of"],
             ["to"],
             ["in", "value", "to"],

@@ -58,6 +58,8 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
             for a in link.of("C_DEFINITION")
         ):
             return "definition"
+    if _status(clause):
+        return "definition"
     if _near(clause, comparison, "C_WEALTH", 14, 8):
         return "customer_wealth_condition"
     if _near(clause, comparison, "C_FEE", 8, 4):
@@ -81,6 +83,14 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
             return "parameter_definition"
         return "no_duty" if governing is None else "no_comparison"
     return None
+
+
+def _status(clause: Clause) -> bool:
+    """Say whether a sentence says what somebody or something is: "a person shall not be a check casher if"."""
+    modal = clause.modal
+    if modal is None or modal.label not in ("MUST", "MUST_NOT") or any(clause.of("A_AGGREGATE")):
+        return False
+    return clause.passage.words[modal.end : modal.end + 2] in (["be", "a"], ["be", "an"], ["be", "one"])
 
 
 def _calculating(clause: Clause, comparison: Comparison) -> bool:

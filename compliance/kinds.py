@@ -84,8 +84,11 @@ def plainly_demands(clause: Clause) -> bool:
     "A bank shall report any suspicious transaction", and not "the programme must contain procedures for ...".
     """
     subject = clause.subject()
-    if clause.modal is None or subject is None:
+    if clause.modal is None:
         return False
+    if subject is None:
+        impersonal = clause.words(clause.modal.first, clause.modal.last).lower().startswith("it ")
+        return impersonal and clause.modality == "must_not"
     words = clause.passage.words
     first, last = (bisect_left(clause.passage.starts, at) for at in subject)
     if not any(names_actor(word) for word in words[first:last]):

@@ -8,7 +8,9 @@ from typing import Final
 from compliance.atoms import Atom
 from compliance.clauses import Clause
 from compliance.lexicon import SETS
+from compliance.counting import Window
 from compliance.periods import ANCHOR_END, Period, anchor
+from compliance.tokens import ordinal
 
 __all__ = ["deadline", "limiting"]
 
@@ -26,7 +28,7 @@ _NTH: Final = (
     r"[a-z]+teenth|twentieth|twenty-[a-z]+|thirtieth|last)"
     rf"(?: (?:working |business |calendar |banking )?day)? (?:of|in) {_PERIOD}"
 )
-_END: Final = rf"the end of {_PERIOD}"
+_END: Final = rf"the (?:end|close|last day) of (?:the (?:first|second|third|fourth) )?{_PERIOD}"
 _WEEKDAY: Final = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day(?: (?:of|in) [a-z ]{4,60})?"
 _DATE: Final = re.compile(
     rf"\b{_BY} (?:the )?(?:{_DAY}|{_NTH}|{_END}|{_WEEKDAY})"
@@ -42,6 +44,12 @@ _NEXT_DAY: Final = re.compile(
     r"next after))\b",
     re.IGNORECASE,
 )
+#: "by the 15th day after": fifteen days.
+_NTH_AFTER: Final = re.compile(
+    rf"\b{_BY} (?:the )?(?P<nth>[0-9]{{1,3}}(?:st|nd|rd|th)|[a-z]+(?:st|nd|rd|th)) "
+    r"(?P<calendar>business |working |banking |calendar )?day (?:after|following|from)\b",
+    re.IGNORECASE,
+)
 _BEFORE_IT: Final = re.compile(
     r"\b(?:before|prior to|in advance of|ahead of) (?=(?:the |any |each |such |an? )?(?:[a-z-]+ing|"
     r"establishment|opening|execution|"
@@ -55,8 +63,8 @@ _CALENDAR_UNIT: Final = {"calendar": "calendar_day", "business": "business_day",
 _OWED: Final = ("must", "must_not", "deem", "should")
 
 
-def deadline(clause: Clause) -> Period | None:
-    """Read the time limit of a sentence's duty, or return None."""
+def deadline(clause: Clause, window: Window | None = None) -> Period | None:
+    """Read the time limit of a sentence's duty, or return None; `window` is a time that counts transactions."""
     hard = _hard_limit(clause)
     if hard is not None:
         return hard
@@ -68,7 +76,8 @@ def deadline(clause: Clause) -> Period | None:
         d = atom.duration
         if cue is None or d is None or not _of_duty(clause, cue) or d.calendar == "consecutive":
             continue
-        return _limit(clause, cue, atom)
+        if window is None or atom.last <= window.first or window.last <= atom.first:
+            return _limit(clause, cue, atom)
     reporting = any(governing.of("A_REPORT"))
     after = clause.modal.last if clause.modal else clause.within[0]
     if reporting and (dated := _dated(clause, after)):
@@ -78,7 +87,7 @@ def deadline(clause: Clause) -> Period | None:
             if reporting and cue.first >= after and clause.modal is not None:
                 return _event(clause, unit, cue.first, cue.last)
     before = _BEFORE_IT.search(clause.passage.text, after, clause.within[1])
-    if before and clause.modal is not None and "," not in clause.words(after, before.start()):
+    if before and clause.modal is not None and "," not in clause.words(after, before.start()).lstrip(", "):
         return _event(clause, "before", *before.span())
     return None
 
@@ -89,6 +98,10 @@ def _dated(clause: Clause, after: int) -> Period | None:
     date = _DATE.search(text, after, clause.within[1]) or _DATE.match(text, *clause.within)
     if date:
         return Period(None, "calendar_date", False, *date.span(), date.span())
+    nth = _NTH_AFTER.search(text, after, clause.within[1])
+    if nth and (value := ordinal(nth["nth"])):
+        unit = _CALENDAR_UNIT.get((nth["calendar"] or "").strip().lower().replace("banking", "business"), "day")
+        return Period(value, unit, False, *nth.span(), anchor(clause, nth.end() - 6))
     following = _NEXT_DAY.search(text, after, clause.within[1])
     if following is None:
         return None

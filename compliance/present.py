@@ -17,6 +17,8 @@ _SINGULAR: Final = frozenset(
 _DONE: Final = SETS["DONE"]
 #: Who is under such duties.
 _WHO: Final = SETS["WHO"]
+#: "Money changers record every exchange": a plural that opens the sentence, its verb, and an object.
+_OBJECTS: Final = [[word] for word in ("every", "each", "all", "the", "a", "any", "their", "such", "to")]
 _ADVERBS: Final = SETS["ADVERBS"]
 
 
@@ -45,7 +47,10 @@ def _does(words: list[str], place: int) -> bool:
     who = words[before]
     if words[place] in _SINGULAR:
         return who in _WHO
-    return who == "they" or (who.endswith("s") and names_actor(who))
+    if who == "they" or (who.endswith("s") and names_actor(who)):
+        return True
+    opens = before < 4 or words[before - 3] in (".", ")")
+    return opens and who.endswith("s") and words[place + 1 : place + 2] in _OBJECTS
 
 
 def names_actor(word: str) -> bool:

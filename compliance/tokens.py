@@ -10,7 +10,7 @@ import spacy
 from spacy.attrs import LIKE_NUM
 from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix_regex
 
-__all__ = ["blank", "like_number", "parse_number"]
+__all__ = ["blank", "like_number", "ordinal", "parse_number"]
 
 _UNITS: Final[dict[str, int]] = {
     word: value
@@ -108,6 +108,28 @@ def parse_number(words: list[str]) -> Decimal | None:
             value *= _SCALES[word]
         return value
     return _spelled(rest)
+
+
+_IRREGULAR: Final = {
+    "first": 1,
+    "second": 2,
+    "third": 3,
+    "fifth": 5,
+    "eighth": 8,
+    "ninth": 9,
+    "twelfth": 12,
+    "twentieth": 20,
+    "thirtieth": 30,
+}
+
+
+def ordinal(word: str) -> int | None:
+    """Read "15th" or "fifteenth"; None for what is no ordinal."""
+    word = word.lower()
+    if word[:1].isdigit():
+        digits = word.rstrip("stndrh")
+        return int(digits) if digits.isdigit() else None
+    return _IRREGULAR.get(word) or _UNITS.get(word.removesuffix("th"))
 
 
 def _spelled(words: list[str]) -> Decimal | None:
