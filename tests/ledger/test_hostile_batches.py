@@ -146,6 +146,7 @@ def attacks(consortium: SmallConsortium, stolen: bytes) -> dict[str, tuple[Attac
         "speaks for both sides": (lie(side=Side.ON_US), side),
         "speaks for the other side": (lie(side=Side.CREDIT), side),
         "no side": (lie(side=0), side),
+        "speaks for two others, with no side": (lie(debtor_agent=2, creditor_agent=3, side=0), side),
         "unknown agent": (lie(creditor_agent=999), "row 3 has a wrong agent code"),
         "unknown version": (lie(version=2), "row 3 has a wrong version"),
         "unknown channel": (lie(channel=8), "row 3 has a wrong channel"),
