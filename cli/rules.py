@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import rule_life
-from cli.consortium import connect
-from cli.output import emit, settings, show_table
+from cli import rule_life, rule_views
+from cli.output import settings, show_table
 
 if TYPE_CHECKING:
     from compliance.model import RuleDocument
@@ -46,18 +44,6 @@ def extract(
         _render(document, read_file(path))
 
 
-@app.command("list")
-def list_rules(context: typer.Context) -> None:
-    """List the rules in force."""
-    options = settings(context)
-    active = connect(options.home, options.chain).active_rule_set()
-    value = json.loads(active.document) if active else {"rules": []}
-    rows = [(r["rule_id"], r["citation"], r["kind"], r["status"]) for r in value["rules"]]
-    emit(
-        options, value, lambda: show_table(f"{len(rows)} rules", ["rule", "citation", "kind", "status"], rows)
-    )
-
-
 def _render(document: RuleDocument, text: str) -> None:
     rows = []
     for rule in document.rules:
@@ -75,4 +61,5 @@ def _render(document: RuleDocument, text: str) -> None:
         show_table("Amounts that are no thresholds", ["words", "reason"], rejected)
 
 
+rule_views.register(app)
 rule_life.register(app)

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from compliance.check import compile_ruleset
 from compliance.checks.interval import cut_points, minor_interval
 from compliance.model import Rule, RuleDocument
+from compliance.ruleset import RuleSet
 
-__all__ = ["Change", "diff"]
+__all__ = ["Change", "compare_checks", "diff"]
 
 _FIELDS: Final = ("kind", "modality", "subject", "transaction_type", "status")
 _PARTS: Final = {
@@ -68,6 +70,25 @@ def diff(old: RuleDocument, new: RuleDocument) -> list[Change]:
             changes.append(Change("changed", before, after, fields, moved))
     changes += [Change("added", None, rule, {}, ([], _edges(rule))) for rule in left]
     return changes
+
+
+def compare_checks(old: RuleSet, new: RuleSet) -> dict[str, list[str]]:
+    """Return the rules whose checks go, come, or run with other parameters or another time limit."""
+    before, after = _parameters(old), _parameters(new)
+    return {
+        "gone": sorted(before.keys() - after.keys()),
+        "new": sorted(after.keys() - before.keys()),
+        "changed": sorted(name for name in before.keys() & after.keys() if before[name] != after[name]),
+    }
+
+
+def _parameters(ruleset: RuleSet) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for check in compile_ruleset(ruleset):
+        limit, kept = check.linked.deadline, check.linked.retention
+        times = [(part.value, part.unit) if part else None for part in (limit, kept)]
+        found.setdefault(check.rule.rule_id, []).append((check.parameters(), times))
+    return found
 
 
 def _related(old: Rule, new: Rule) -> bool:

@@ -13,6 +13,7 @@ from compliance.linking import Linked
 from compliance.model import Rule
 from compliance.ruleset import Term
 from compliance.transactions import describe
+from ledger.encoding.bands import MAX_AMOUNT
 from ledger.errors import InputError
 
 __all__ = ["Check", "NotCheckableError", "compile_rule", "compile_rules"]
@@ -138,8 +139,8 @@ class Check:
         lines = [
             f"{self.rule.rule_id} ({self.rule.citation})",
             f"  banks    {banks}",
-            f"  rows     {rows.words}: {rows.where or 'no column decides it'}",
-            f"  amount   {self.interval.low} to {self.interval.high} minor units of {self.currency}"
+            f"  rows     {rows.words}: {rows.where.replace('$', '') or 'no column decides it'}",
+            f"  amount   {self._amounts()} minor units of {self.currency}"
             + (", or the equivalent at a supplied rate" if self.equivalent else ""),
             f"  window   {window}",
         ]
@@ -148,6 +149,10 @@ class Check:
             lines.append(f"  in force {f'from {since} ' if since else ''}{f'until {until}' if until else ''}")
         lines += [f"  missing  {words}" for words in self.missing]
         return "\n".join(lines)
+
+    def _amounts(self) -> str:
+        low, high = self.interval.low, self.interval.high
+        return f"{low:,} or more" if high == MAX_AMOUNT else f"{low:,} to {high:,}"
 
 
 def _day(value: date | None) -> int | None:

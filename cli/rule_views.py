@@ -1,0 +1,226 @@
+"""``counterfoil rules``, to look at: list, show, diff, graph."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.checking import active_rules
+from cli.consortium import connect
+from cli.output import emit, say, settings, show_facts, show_table, tell
+from cli.rule_life import chosen, read_texts
+from ledger.errors import InputError
+
+if TYPE_CHECKING:
+    from compliance.checks.boundary import Case
+    from compliance.checks.definition import Check
+    from compliance.diff import Change
+    from compliance.ruleset import RuleSet
+
+__all__ = ["register"]
+
+Jurisdiction = Annotated[
+    str | None, typer.Option(help="Two letters; tells the currency of a bare $. Default: what the text says.")
+]
+InSet = Annotated[str, typer.Option("--set", help="First digits of a rule set's hash, or `active`.")]
+
+
+def _ruleset(context: typer.Context, target: str) -> RuleSet:
+    from compliance.ruleset import RuleSet
+
+    options = settings(context)
+    return RuleSet.from_bytes(chosen(connect(options.home, options.chain), target).document)
+
+
+def list_rules(context: typer.Context, in_set: InSet = "active") -> None:
+    """List the rules of a set, by default of the one in force."""
+    options = settings(context)
+    gateway = connect(options.home, options.chain)
+    if in_set == "active" and gateway.active_rule_set() is None:
+        emit(options, {"rules": []}, lambda: tell("No rule set is in force."))
+        return
+    ruleset = active_rules(gateway) if in_set == "active" else _ruleset(context, in_set)
+    rows = [
+        (r.rule_id, r.citation, r.kind, _threshold(r.trigger), ruleset.jurisdiction(r.rule_id), r.status)
+        for r in ruleset.rules
+    ]
+    columns = ["rule", "citation", "kind", "threshold", "law of", "status"]
+    value = json.loads(ruleset.to_bytes()) | {"hash": ruleset.hash.hex()}
+    emit(options, value, lambda: show_table(f"{len(rows)} rules", columns, rows))
+
+
+def _threshold(trigger: Any) -> str:
+    if trigger is None or trigger.amount is None:
+        return ""
+    upper = f" to {trigger.amount_max}" if trigger.amount_max else ""
+    return f"{trigger.op} {trigger.currency} {trigger.amount}{upper}"
+
+
+def show(
+    context: typer.Context,
+    rule_id: Annotated[str, typer.Argument(help="The rule's identifier.")],
+    in_set: InSet = "active",
+) -> None:
+    """Show one rule: its clause, the words behind each field, what completes it, its check, and examples."""
+    from compliance.check import compile_ruleset
+    from compliance.checks.boundary import boundaries
+    from compliance.linking import joins, linked
+
+    options = settings(context)
+    ruleset = _ruleset(context, in_set)
+    rule = ruleset.rule(rule_id)
+    found = joins(ruleset.rules, ruleset.clauses)
+    whole = linked(rule, ruleset.rules, found)
+    checks = [check for check in compile_ruleset(ruleset) if check.rule.rule_id == rule_id]
+    cases = boundaries(
+        rule,
+        jurisdiction=ruleset.jurisdiction(rule_id),
+        linked_days=ruleset.linked_days,
+        term=ruleset.term(rule_id),
+    )
+    value = {
+        "rule": rule.model_dump(mode="json"),
+        "clause": ruleset.clauses[rule_id],
+        "words": dict(ruleset.words[rule_id]),
+        "jurisdiction": ruleset.jurisdiction(rule_id),
+        "joins": [{"what": j.what, "rule": j.other, "how": j.how} for j in whole.joins],
+        "deadline": whole.deadline.model_dump(mode="json") if whole.deadline else None,
+        "retention": whole.retention.model_dump(mode="json") if whole.retention else None,
+        "checks": [check.describe() for check in checks],
+        "examples": [{"case": c.name, "trips": c.trips, "asks_bank": c.asks} for c in cases],
+        "edits": [
+            {"field": e.field, "before": e.before, "after": e.after, "why": e.why}
+            for e in ruleset.edits
+            if e.rule_id == rule_id
+        ],
+    }
+    emit(options, value, lambda: _show(ruleset, value, checks, cases))
+
+
+def _show(ruleset: RuleSet, value: dict[str, Any], checks: list[Check], cases: list[Case]) -> None:
+    rule = value["rule"]
+    facts = [("citation", rule["citation"]), ("clause", value["clause"]), ("kind", rule["kind"])]
+    facts += [("law of", value["jurisdiction"]), ("status", rule["status"])]
+    facts += [("question", reason) for reason in rule["reasons"]]
+    facts += [(f"words: {name.replace('_', ' ')}", f"“{words}”") for name, words in value["words"].items()]
+    for edit in value["edits"]:
+        facts.append((f"edited: {edit['field']}", f"{edit['before']} to {edit['after']}: {edit['why']}"))
+    show_facts(rule["rule_id"], facts)
+    rows = [(j["what"], j["rule"], ruleset.clauses[j["rule"]], j["how"]) for j in value["joins"]]
+    if rows:
+        show_table("Completed by", ["what", "rule", "words", "joined because"], rows)
+    for check in checks:
+        tell(check.describe())
+    if not checks:
+        tell("No check of its own: it says who, when or how long.")
+    answers = [(c.name, "asks the bank" if c.asks and c.trips else "yes" if c.trips else "no") for c in cases]
+    if answers:
+        show_table("Examples at the boundary", ["transactions", "does the rule apply?"], answers)
+
+
+def diff(
+    context: typer.Context,
+    old: Annotated[Path, typer.Argument(help="The earlier edition.")],
+    new: Annotated[Path, typer.Argument(help="The later edition.")],
+    jurisdiction: Jurisdiction = None,
+) -> None:
+    """Say what changed between two editions of a text: in rules, checks and bands, not in lines."""
+    from compliance.diff import compare_checks
+    from compliance.diff import diff as changes_of
+    from compliance.extract import extract_file
+
+    options = settings(context)
+    documents = [extract_file(path, jurisdiction) for path in (old, new)]
+    changes = changes_of(*documents)
+    sets = [read_texts([path], jurisdiction, undecided=False) for path in (old, new)]
+    checks = compare_checks(*sets)
+    value = {
+        "changes": [
+            {
+                "what": change.what,
+                "old": change.old.rule_id if change.old else None,
+                "new": change.new.rule_id if change.new else None,
+                "fields": {k: list(v) for k, v in change.fields.items()},
+                "bands_gone": change.cuts[0],
+                "bands_new": change.cuts[1],
+            }
+            for change in changes
+        ],
+        "checks": checks,
+    }
+    emit(options, value, lambda: _show_diff(changes, checks))
+
+
+def _show_diff(changes: list[Change], checks: dict[str, list[str]]) -> None:
+    if not changes:
+        tell("No rule changes; words may have moved.")
+        return
+    rows = []
+    for change in changes:
+        name = (change.new or change.old).rule_id  # type: ignore[union-attr]
+        moved = [f"-{c} {e}" for c, e in change.cuts[0]] + [f"+{c} {e}" for c, e in change.cuts[1]]
+        what = "; ".join(f"{k}: {a} to {b}" for k, (a, b) in change.fields.items())
+        rows.append((change.what, name, what, ", ".join(moved)))
+    show_table("Changes in rules", ["what", "rule", "fields", "band edges (minor units)"], rows)
+    for what, names in checks.items():
+        if names:
+            tell(f"Checks {what}: {', '.join(names)}")
+
+
+def graph(
+    context: typer.Context,
+    files: Annotated[list[Path] | None, typer.Argument(help="Texts; without them, the set in force.")] = None,
+    in_set: InSet = "active",
+    jurisdiction: Jurisdiction = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Only nodes of this type: rule, ...")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="field=value; * for any.")] = None,
+    joined: Annotated[str | None, typer.Option(help="Nodes that such an edge leaves: deadline, ...")] = None,
+    near: Annotated[str | None, typer.Option("--around", help="Only what stands beside this node.")] = None,
+    steps: Annotated[int, typer.Option(min=1, max=5, help="How far around.")] = 1,
+    jsonld: Annotated[Path | None, typer.Option(help="Write the graph as JSON-LD.")] = None,
+    graphml: Annotated[Path | None, typer.Option(help="Write the graph as GraphML.")] = None,
+) -> None:
+    """Query the knowledge graph of rules, provisions, thresholds and references; export it."""
+    from compliance.graph import around, knowledge_graph, query
+    from compliance.graph_export import to_graphml, to_jsonld
+
+    options = settings(context)
+    ruleset = read_texts(files, jurisdiction, undecided=True) if files else _ruleset(context, in_set)
+    whole = knowledge_graph(ruleset)
+    if near is not None:
+        whole = around(whole, near, steps)
+    if jsonld:
+        jsonld.write_text(json.dumps(to_jsonld(whole), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        say(f"Written to {jsonld}.")
+    if graphml:
+        graphml.write_bytes(to_graphml(whole))
+        say(f"Written to {graphml}.")
+    fields = {}
+    for entry in where or ():
+        name, separator, wanted = entry.partition("=")
+        if not separator:
+            raise InputError(f"{entry!r} is no query", next_step="Write field=value, such as kind=report.")
+        fields[name] = wanted
+    nodes = query(whole, kind, joined=joined, **fields)
+    value = [{"node": node, **whole.nodes[node]} for node in nodes]
+
+    def render() -> None:
+        rows = []
+        for node in nodes:
+            data = whole.nodes[node]
+            said = data.get("clause") or data.get("words") or data.get("citation") or data.get("action") or ""
+            edges = sorted({edge["relation"] for *_, edge in whole.out_edges(node, data=True)})
+            rows.append((node, data["type"], str(said)[:80], ", ".join(edges)))
+        show_table(f"{len(nodes)} nodes", ["node", "type", "says", "edges"], rows)
+
+    emit(options, value, render)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to ``counterfoil rules``."""
+    app.command("list")(list_rules)
+    for command in (show, diff, graph):
+        app.command()(command)
