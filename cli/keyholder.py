@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Collection
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +13,10 @@ from cli.consortium import connect
 from cli.local import KEYHOLDER_FILE, listen, running_keyholder
 from cli.output import Settings, say, settings
 from ledger.encoding.keyholder import epochs
-from ledger.errors import ConfigurationError
+from ledger.errors import ChainUnreachableError, ConfigurationError
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
 
 __all__ = ["DEFAULT_QUOTA", "app"]
 
@@ -22,8 +24,6 @@ app = typer.Typer(help="A holder of the pseudonym key; it sees blinded points on
 
 #: Evaluations per member, epoch and day: each guess at an account number counts.
 DEFAULT_QUOTA = 200_000
-
-_MEMBERS_FOR_SECONDS = 10.0
 
 
 @app.command()
@@ -66,16 +66,26 @@ def serve(
 
 
 class _ActiveMembers:
-    """The active members' addresses, asked of the chain at most every few seconds."""
+    """The active members' addresses, as of the chain's newest block."""
 
     def __init__(self, options: Settings) -> None:
         self._options = options
+        self._gateway: Gateway | None = None
+        self._height = -1
         self._known: Collection[str] = ()
-        self._asked = -_MEMBERS_FOR_SECONDS
 
     def __call__(self) -> Collection[str]:
-        if time.monotonic() - self._asked > _MEMBERS_FOR_SECONDS:
-            gateway = connect(self._options.home, self._options.chain)
-            self._known = {m.account for m in gateway.members() if m.status == "active"}
-            self._asked = time.monotonic()
+        try:
+            return self._ask()
+        except ChainUnreachableError:
+            self._gateway = None  # the embedded chain may have come back on another port
+            return self._ask()
+
+    def _ask(self) -> Collection[str]:
+        if self._gateway is None:
+            self._gateway = connect(self._options.home, self._options.chain)
+        height = self._gateway.height()
+        if height != self._height:
+            members = self._gateway.members()
+            self._known, self._height = {m.account for m in members if m.status == "active"}, height
         return self._known

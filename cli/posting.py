@@ -20,6 +20,7 @@ from ledger.member.intake import open_source
 from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
+from ledger.member.sending import require_active
 from ledger.member.vault import IntakeCounts, Vault
 
 __all__ = ["PostReport", "post_source"]
@@ -84,6 +85,7 @@ def post_source(
     opened = None if source is None else open_source(source)
     with Vault(place.vault) as vault:
         gateway = connect(home, chain)
+        require_active(gateway.member(keys.address))
         outbox = Outbox(vault, keys, gateway)
         report = PostReport(agent, IntakeCounts())
         clock = _Clock(report.seconds)

@@ -129,7 +129,9 @@ class HttpKeyHolder:
             raise QuotaExceededError(
                 what, where=self._url, next_step="What was pseudonymised is kept; run again then."
             )
-        raise KeyHolderError(what, where=self._url)
+        raise KeyHolderError(
+            what, where=self._url, next_step="`counterfoil consortium status` says how this member stands."
+        )
 
     def _nonsense(self) -> KeyHolderError:
         return KeyHolderError(

@@ -75,9 +75,13 @@ def open_source(source: Path | pd.DataFrame) -> Source:
     if isinstance(source, pd.DataFrame):
         opened = _open_frame(source)
     elif not source.is_file():
-        raise InputError("there is no such file", where=str(source))
+        raise InputError(
+            "there is no such file", where=str(source), next_step="Name a CSV or a Parquet file."
+        )
     elif source.stat().st_size == 0:
-        raise InputError("the file is empty", where=str(source))
+        raise InputError(
+            "the file is empty", where=str(source), next_step="Export it again; it needs a header at least."
+        )
     elif source.suffix.lower() in (".parquet", ".pq"):
         opened = _open_parquet(source)
     else:

@@ -1,0 +1,225 @@
+"""What an officer and an auditor can do with the folder of a demonstration whose processes have ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from ledger.audit.trust import Trust
+from tests.cli.conftest import ROOT, Demonstration, arguments, call, environment, process
+
+NEEDS_CHAIN = (
+    ("consortium", "status"),
+    ("desk", "sync"),
+    ("desk", "scan"),
+    ("desk", "check"),
+    ("fsck",),
+    ("audit", "completeness"),
+    ("member", "post", "-m", "ALFADE20"),
+    ("member", "flags", "-m", "ALFADE20"),
+    ("member", "disclose", "-m", "ALFADE20", "0:0", "-f", "amount", "--purpose", "request 7"),
+    ("member", "init", "NEWBXX22"),
+    ("rules", "list"),
+    ("keyholder", "serve"),
+)
+
+
+def _first(demonstration: Demonstration, kind: str) -> str:
+    flags = call(demonstration.home, "--json", "flag", "list").expect().json
+    return str(next(flag["flag_id"] for flag in flags if flag["source"]["kind"] == kind))
+
+
+def test_the_summary_adds_up(demonstration: Demonstration) -> None:
+    summary = demonstration.summary
+    assert summary["rows_posted"] == summary["rows_read"] - summary["rows_quarantined"] > 3000
+    assert summary["batches_rejected"] == 0
+    assert sum(summary["states"].values()) == 3000
+    assert summary["flags"] > 0
+    assert summary["typologies"][-1]["recall"] > 0.5
+
+
+def test_nothing_of_it_runs_any_more(demonstration: Demonstration) -> None:
+    assert call(demonstration.home, "--json", "chain", "status").expect().json["running"] is False
+    assert not (demonstration.home / "keyholders" / "1" / "endpoint.json").exists()
+
+
+@pytest.mark.parametrize("words", NEEDS_CHAIN, ids=" ".join)
+def test_what_needs_the_chain_says_how_to_start_it(
+    demonstration: Demonstration, words: tuple[str, ...]
+) -> None:
+    said = call(demonstration.home, *words).expect(2)
+    assert said.out == ""
+    assert "the embedded chain is not running" in said.err
+    assert f"where: {demonstration.home / 'chain'}" in said.err
+    assert f"counterfoil --home {demonstration.home} chain start" in said.err
+
+
+def test_a_member_that_could_not_be_admitted_has_no_keys_in_the_way(demonstration: Demonstration) -> None:
+    call(demonstration.home, "member", "init", "LATEXX22").expect(2)
+    assert not (demonstration.home / "members" / "LATEXX22").exists()
+
+
+def test_flags_are_listed_within_the_width(demonstration: Demonstration) -> None:
+    flags = call(demonstration.home, "--json", "flag", "list").expect().json
+    assert len(flags) == demonstration.summary["flags"] + demonstration.summary["findings"]
+    listed = call(demonstration.home, "flag", "list").expect().out
+    assert max(map(len, listed.splitlines())) <= 80
+    for flag in flags:
+        assert flag["flag_id"][:12] in listed
+    high = call(demonstration.home, "--json", "flag", "list", "--severity", "high").expect().json
+    assert {flag["severity"] for flag in high} == {"high"}
+    title = flags[0]["title"]
+    same = call(demonstration.home, "--json", "flag", "list", "--title", title).expect().json
+    assert {flag["title"] for flag in same} == {title}
+
+
+@pytest.mark.parametrize("kind", ["detector", "rule"])
+def test_a_flag_is_shown_with_its_payments_and_the_banks_names(
+    demonstration: Demonstration, kind: str
+) -> None:
+    flag_id = _first(demonstration, kind)
+    flag = call(demonstration.home, "--json", "flag", "show", flag_id).expect().json
+    shown = call(demonstration.home, "flag", "show", flag_id[:10].upper()).expect().out
+    assert flag_id in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert " ".join(flag["explanation"].split())[:40] in " ".join(shown.split())
+    assert "payments in evidence" in shown
+    assert "bank 1" not in shown
+    names = {path.stem for path in (demonstration.home / "banks" / "members").glob("*.csv")}
+    assert any(name in shown for name in names)
+    for entity in flag["entities"]:
+        assert entity["pseudonym"] in shown
+
+
+def test_a_flag_is_drawn_and_exported(demonstration: Demonstration, tmp_path: Path) -> None:
+    flag_id = _first(demonstration, "detector")
+    svg, graphml = tmp_path / "f.svg", tmp_path / "f.graphml"
+    call(demonstration.home, "flag", "show", flag_id, "--svg", svg, "--graphml", graphml).expect()
+    assert ElementTree.parse(svg).getroot().tag.endswith("svg")
+    assert ElementTree.parse(graphml).getroot().tag.endswith("graphml")
+
+
+def test_a_flag_comes_out_again_and_an_altered_one_does_not(
+    demonstration: Demonstration, tmp_path: Path
+) -> None:
+    flag_id = _first(demonstration, "detector")
+    assert call(demonstration.home, "--json", "flag", "replay", flag_id).expect().json["equal"] is True
+    home = demonstration.copy(tmp_path / "home")
+    path = home / "desk" / "cases.sqlite"
+    with sqlite3.connect(path) as cases:
+        (document,) = cases.execute(
+            "SELECT document FROM flag WHERE flag_id = ?", (bytes.fromhex(flag_id),)
+        ).fetchone()
+        altered = json.loads(document)
+        altered["details"]["strength"] = 99.0
+        cases.execute(
+            "UPDATE flag SET document = ? WHERE flag_id = ?",
+            (json.dumps(altered, separators=(",", ":"), sort_keys=True).encode(), bytes.fromhex(flag_id)),
+        )
+    cases.close()
+    said = call(home, "flag", "replay", flag_id).expect(1)
+    assert said.err.startswith("does not verify")
+
+
+@pytest.mark.parametrize("name", ["receipt", "disclosure"])
+def test_proofs_verify_offline_and_a_changed_digit_does_not(
+    demonstration: Demonstration, tmp_path: Path, name: str
+) -> None:
+    file = demonstration.home / "evidence" / f"{name}.json"
+    proven = call(demonstration.home, "--json", "verify", file).expect().json
+    assert proven["posted_by"].endswith("20")
+    assert bool(proven["fields"]) == (name == "disclosure")
+    shown = call(demonstration.home, "verify", file).expect().out
+    assert proven["batch_hash"] in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    forged = tmp_path / "forged.json"
+    text = file.read_text("utf-8")
+    place = text.index('"row"') + 12
+    forged.write_text(text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :], "utf-8")
+    said = call(demonstration.home, "verify", forged).expect(1)
+    assert said.out == ""
+    assert said.err.startswith("does not verify")
+
+
+def test_a_trust_file_of_another_consortium_proves_nothing(
+    demonstration: Demonstration, tmp_path: Path
+) -> None:
+    pinned = Trust.load(demonstration.home / "trust.json")
+    keys = dict.fromkeys(pinned.checkpoint_keys, b"\x11" * 32)
+    other = tmp_path / "trust.json"
+    Trust(pinned.deployment, keys, pinned.members).save(other)
+    receipt = demonstration.home / "evidence" / "receipt.json"
+    said = call(demonstration.home, "verify", receipt, "--trust", other).expect(1)
+    assert said.err.startswith("does not verify")
+    nothing = call(demonstration.home, "verify", receipt, "--trust", tmp_path / "none.json").expect(2)
+    assert "there is no trust file" in nothing.err
+
+
+def test_a_damaged_mirror_is_named_not_shown(demonstration: Demonstration, tmp_path: Path) -> None:
+    home = demonstration.copy(tmp_path / "home")
+    transfers = next((home / "desk" / "mirror").glob("transfers-*.parquet"))
+    data = bytearray(transfers.read_bytes())
+    data[len(data) // 2] ^= 1
+    transfers.write_bytes(data)
+    said = call(home, "flag", "show", _first(demonstration, "detector")).expect(1)
+    assert transfers.name in said.err
+
+
+def test_vault_and_receipts_need_no_chain(demonstration: Demonstration, tmp_path: Path) -> None:
+    status = call(demonstration.home, "--json", "member", "status", "-m", "alfade20").expect().json
+    assert status["records"] > 0
+    assert status["records_waiting"] == 0
+    out = tmp_path / "r.json"
+    written = call(demonstration.home, "member", "receipt", "-m", "ALFADE20", "0:3", "-o", out).expect()
+    assert f"verify {out}" in written.err
+    assert call(demonstration.home, "--json", "verify", out).expect().json["row"] == 3
+    printed = call(demonstration.home, "member", "receipt", "-m", "ALFADE20", "0:3").expect()
+    assert printed.out.strip() == out.read_text("utf-8").strip()
+
+
+def test_a_plain_file_is_scanned_without_a_ledger(demonstration: Demonstration, tmp_path: Path) -> None:
+    file = next((demonstration.home / "banks" / "members").glob("*.csv"))
+    flags = call(tmp_path / "nowhere", "--json", "scan", file).expect().json
+    assert all(flag["position"]["log_size"] == 0 for flag in flags)
+    shown = call(tmp_path / "nowhere", "scan", file, "--rows", 300).expect().out
+    assert "300 payments scanned" in shown
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_reader_that_stops_reading_is_no_failure_of_a_check(demonstration: Demonstration) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        arguments(demonstration.home, "flag", "list"),
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        cwd=ROOT,
+        timeout=60,
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_run_again_nothing_is_posted_twice(demonstration: Demonstration, tmp_path: Path) -> None:
+    home = demonstration.copy(tmp_path / "home")
+    again = process(home, "--json", "demo", "--once", "--transactions", 3000).expect().json
+    assert again["rows_posted"] == 0
+    assert again["rows_already_held"] == again["rows_read"] == demonstration.summary["rows_read"]
+    assert again["states"] == demonstration.summary["states"]
+    assert again["flags"] == demonstration.summary["flags"]
+    assert again["files"]["flag"] == demonstration.summary["files"]["flag"]
+
+
+def test_a_folder_keeps_to_its_own_demonstration(demonstration: Demonstration) -> None:
+    said = call(demonstration.home, "demo", "--once", "--transactions", 4000).expect(2)
+    assert "another demonstration" in said.err
+    assert "--home" in said.err
