@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 BANK = st.integers(0, 2)
+EXAMPLES = int(os.environ.get("COUNTERFOIL_FUZZ_EXAMPLES", "0"))
 FAULTS = ["sequence", "previous", "epoch", "policy", "rows", "payload", "stolen"]
 
 
@@ -183,8 +185,8 @@ def test_no_gap_no_duplicate_and_history_never_changes(world):
     run_state_machine_as_test(
         History,
         settings=settings(
-            max_examples=10,
-            stateful_step_count=20,
+            max_examples=EXAMPLES or 8,
+            stateful_step_count=40 if EXAMPLES else 20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

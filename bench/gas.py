@@ -1,0 +1,218 @@
+"""``python -m bench.gas``: what every function of the contracts costs, on a chain with Prague's rules.
+
+Gas depends on the rules and the bytes, not on the machine: the same table comes out everywhere, but for the
+zero bytes among random ones. The floor is what calldata costs at least (EIP-7623); a posted batch pays it and
+nothing else, so rows cost what their bytes cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import tempfile
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from web3 import Web3
+
+from cli.local import ensure_chain, stop
+from cli.output import say, show_table
+from contracts.artifacts import CONTRACTS, load
+from ledger.batch import BatchHeader
+from ledger.home import Home
+from localchain.admission import calldata_floor
+from localchain.faucet import fund
+
+ZERO = bytes(32)
+KEY = b"k" * 32
+
+#: Bytes of one packed row, and of an envelope around them for one reader (see docs/formats.md).
+ROW, ENVELOPE = 136, 2 + 112 + 32 + 4 + 16
+
+
+@dataclass
+class Meter:
+    """Sends calls and notes what each cost."""
+
+    url: str
+    chain_id: int
+    addresses: dict[str, str] = field(default_factory=dict)
+    rows: list[tuple[str, str, int, int, int, str]] = field(default_factory=list)
+    nonces: dict[bytes, int] = field(default_factory=dict)
+
+    def ask(self, method: str, *params: Any) -> Any:
+        """Call a method of the node."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read())["result"]
+
+    def deploy(self, key: bytes, name: str, argument: str) -> None:
+        """Deploy a contract."""
+        artifact = load(name)
+        data = Web3().eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(argument)
+        receipt = self._send(key, None, bytes.fromhex(data.data_in_transaction[2:]))
+        self.addresses[name] = Web3.to_checksum_address(receipt["contractAddress"])
+        self._note(name, "deployment", len(artifact.bytecode), 0, receipt)
+
+    def call(
+        self, key: bytes, contract: str, function: str, *arguments: Any, note: str | None = None
+    ) -> None:
+        """Call a function; with a note its cost is a row of the table."""
+        encoder = Web3().eth.contract(abi=load(contract).abi)
+        data = bytes.fromhex(encoder.encode_abi(function, args=list(arguments))[2:])
+        receipt = self._send(key, self.addresses[contract], data)
+        if note is not None:
+            name = f"{function}{': ' if note else ''}{note}"
+            self._note(contract, name, len(data), calldata_floor(data), receipt)
+
+    def _send(self, key: bytes, to: str | None, data: bytes) -> dict[str, Any]:
+        nonce = self.nonces.get(key, 0)
+        fields = {
+            "data": data,
+            "value": 0,
+            "nonce": nonce,
+            "chainId": self.chain_id,
+            "gas": 9_000_000,
+            "maxFeePerGas": 10**11,
+            "maxPriorityFeePerGas": 1,
+        } | ({"to": to} if to else {})
+        raw = Account.sign_transaction(fields, key).raw_transaction
+        self.nonces[key] = nonce + 1
+        receipt: dict[str, Any] = self.ask(
+            "eth_getTransactionReceipt", self.ask("eth_sendRawTransaction", "0x" + raw.hex())
+        )
+        return receipt
+
+    def _note(self, contract: str, what: str, size: int, floor: int, receipt: dict[str, Any]) -> None:
+        outcome = "done" if receipt["status"] == "0x1" else "reverted"
+        self.rows.append((contract, what, size, floor, int(receipt["gasUsed"], 16), outcome))
+
+
+def payload(rows: int) -> bytes:
+    """Return as many random bytes as so many rows take when sealed to one reader."""
+    return os.urandom(ENVELOPE + ROW * rows)
+
+
+def measure(meter: Meter, keys: Sequence[bytes]) -> None:
+    """Call everything once, most of it in the order in which a consortium does."""
+    operator, author, second, third, desk, bank = keys
+    address = {key: Account.from_key(key).address for key in keys}
+    for name in CONTRACTS:
+        meter.deploy(operator, name, meter.addresses.get("Consortium", address[operator]))
+    for role, key in (("OFFICER", author), ("OFFICER", second), ("OFFICER", third), ("DESK", desk)):
+        identifier = Web3.keccak(text=f"{role}_ROLE")
+        note = "" if key == author else None
+        meter.call(operator, "Consortium", "grantRole", identifier, address[key], note=note)
+    admission = (address[bank], "ALFADEFF", KEY, KEY)
+    meter.call(operator, "Consortium", "admitMember", *admission, note="")
+    reader = hashlib.sha256(KEY).digest()
+    meter.call(operator, "Consortium", "addReader", reader, KEY, 24_315, "desk", note="")
+    meter.call(operator, "Consortium", "openEpoch", 1, 0, KEY, [], note="one holder")
+    meter.call(operator, "Consortium", "openEpoch", 2, 0, KEY, [KEY] * 5, note="five holders")
+    policy = os.urandom(2_000)
+    meter.call(operator, "Consortium", "publishPolicy", policy, note="2 kB")
+    _posts(meter, operator, bank, hashlib.sha256(policy).digest())
+    meter.call(operator, "Consortium", "removeReader", reader, note="")
+    meter.call(operator, "Consortium", "revokeMember", address[bank], note="")
+    _rules(meter, author, second, third)
+    for count in (1, 10, 50):
+        entries = [(1, KEY, os.urandom(32), os.urandom(1_500)) for _ in range(count)]
+        meter.call(desk, "CaseLog", "append", entries, note=f"{count} of 1.5 kB")
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"
+
+
+def _posts(meter: Meter, operator: bytes, bank: bytes, policy: bytes) -> None:
+    address = Account.from_key(bank).address
+    head, sequence = ZERO, 0
+
+    def post(rows: int, note: str, *, first: int | None = None) -> None:
+        nonlocal head, sequence
+        number = sequence if first is None else first
+        before, content = len(meter.rows), payload(rows)
+        arguments = (number, head, 1, policy, rows, KEY, content)
+        meter.call(bank, "BatchLedger", "post", *arguments, note=note)
+        if meter.rows[before][-1] == "done":
+            header = BatchHeader(
+                chain_id=meter.chain_id,
+                contract=bytes.fromhex(meter.addresses["BatchLedger"][2:]),
+                member=bytes.fromhex(address[2:]),
+                sequence=number,
+                previous_hash=head,
+                epoch=1,
+                policy_hash=policy,
+                row_count=rows,
+                rows_root=KEY,
+            )
+            head, sequence = header.hash, sequence + 1
+
+    post(1, "1 row, the member's first")
+    for rows in (1, 100, 800):
+        post(rows, _rows(rows))
+    for rows in (1, 800):
+        post(rows, f"{_rows(rows)}, wrong sequence", first=99)
+    meter.call(operator, "Consortium", "suspendMember", address, note="")
+    for rows in (1, 800):
+        post(rows, f"{_rows(rows)}, suspended")
+    meter.call(operator, "Consortium", "reinstateMember", address, note="")
+    meter.call(operator, "Consortium", "pause", note="")
+    for rows in (1, 800):
+        post(rows, f"{_rows(rows)}, paused")
+    meter.call(operator, "Consortium", "unpause", note="")
+
+
+def _rules(meter: Meter, author: bytes, second: bytes, third: bytes) -> None:
+    documents = [os.urandom(10_000) for _ in range(3)]
+    names = [hashlib.sha256(document).digest() for document in documents]
+    meter.call(author, "RuleBook", "propose", documents[0], note="10 kB")
+    meter.call(second, "RuleBook", "approve", names[0], note="first officer")
+    meter.call(third, "RuleBook", "approve", names[0], note="second officer, nothing in force")
+    meter.call(author, "RuleBook", "draft", documents[1], ZERO, note="10 kB")
+    meter.call(author, "RuleBook", "recordBacktest", names[1], os.urandom(2_000), note="2 kB")
+    meter.call(author, "RuleBook", "submit", names[1], note="")
+    meter.call(second, "RuleBook", "approve", names[1])
+    meter.call(third, "RuleBook", "approve", names[1], note="second officer, supersedes")
+    meter.call(author, "RuleBook", "propose", documents[2])
+    meter.call(author, "RuleBook", "withdraw", names[2], note="")
+    meter.call(second, "RuleBook", "withdrawActive", names[1], note="first officer")
+    meter.call(third, "RuleBook", "withdrawActive", names[1], note="second officer")
+
+
+def main() -> None:
+    """Measure on a fresh chain and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.gas", description=__doc__)
+    parser.add_argument(
+        "--markdown", type=Path, help="write the table to this file, as docs/contracts.md has it"
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
+        home = Home(Path(folder))
+        url, pid = ensure_chain(home)
+        try:
+            keys = [bytes(Account.create().key) for _ in range(6)]
+            fund(url, home.chain, [Account.from_key(key).address for key in keys], 1_000)
+            meter = Meter(url, 20_261)
+            measure(meter, keys)
+        finally:
+            if pid is not None:
+                stop(pid)
+    columns = ["contract", "call", "calldata bytes", "floor", "gas used", "outcome"]
+    show_table("Gas (Prague)", columns, meter.rows)
+    if options.markdown:
+        cells = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in meter.rows]
+        lines = ["| " + " | ".join(row) + " |" for row in [columns, ["---"] * len(columns), *cells]]
+        options.markdown.write_text("\n".join(lines) + "\n", "utf-8")
+    say(f"{len(meter.rows)} calls measured.")
+
+
+if __name__ == "__main__":
+    main()

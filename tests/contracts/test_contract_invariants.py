@@ -1,0 +1,408 @@
+"""State machines against consortium, rule book and case log: what must hold whatever anybody does.
+
+Short in the suite; `COUNTERFOIL_FUZZ_EXAMPLES=100 pytest tests/contracts -k "invariants or history"` is long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+ZERO = bytes(32)
+EXAMPLES = int(os.environ.get("COUNTERFOIL_FUZZ_EXAMPLES", "0"))
+
+
+def run(machine: type[RuleBasedStateMachine], world: Any, *, examples: int, steps: int) -> None:
+    machine.world = world
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES or examples,
+            stateful_step_count=steps if not EXAMPLES else 2 * steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+class OnChain(RuleBasedStateMachine):
+    """Starts every example from the same snapshot, and sends what may fail."""
+
+    world: Any = None
+
+    def __init__(self):
+        super().__init__()
+        self.snapshot = self.world.tester.take_snapshot()
+        self.paused = False
+
+    def teardown(self):
+        self.world.tester.revert_to_snapshot(self.snapshot)
+
+    def send(self, call, sender):
+        """Send a call; returns whether it succeeded."""
+        sent = call.transact({"from": sender, "gas": 3_000_000})
+        return self.world.web3.eth.get_transaction_receipt(sent)["status"] == 1
+
+    def toggle_pause(self):
+        functions = self.world.consortium.functions
+        self.world.do(functions.unpause() if self.paused else functions.pause(), self.world.operator)
+        self.paused = not self.paused
+
+
+# ---------------------------------------------------------------- the consortium
+
+ACCOUNT = st.integers(0, 4)
+SMALL = st.integers(0, 4)
+
+
+class Registry(OnChain):
+    """Members, readers, epochs and policies beside a model that knows the answer to every call."""
+
+    @initialize()
+    def start(self):
+        self.people = [*self.world.banks, self.world.desk, self.world.stranger]
+        self.members: dict[int, list[Any]] = {}  # account -> [code, status, agent]
+        self.readers: dict[int, str] = {}
+        self.epochs: list[tuple[int, int]] = []
+        self.policies: list[bytes] = []
+
+    def check(self, call, expected):
+        assert self.send(call, self.world.operator) == expected
+        # Nobody else may, whatever the state is.
+        assert not self.send(call, self.world.officers[0])
+
+    @rule(account=ACCOUNT, agent=SMALL, keyless=st.booleans())
+    def admit(self, account, agent, keyless):
+        name = "" if agent == 4 else f"BANK{agent}"
+        taken = {agent for _code, _status, agent in self.members.values()}
+        good = account not in self.members and name and name not in taken and not keyless
+        key = ZERO if keyless else b"k" * 32
+        call = self.world.consortium.functions.admitMember(self.people[account], name, key, b"h" * 32)
+        self.check(call, bool(good))
+        if good:
+            self.members[account] = [len(self.members) + 1, 1, name]
+
+    @rule(account=ACCOUNT, change=st.sampled_from(["suspend", "reinstate", "revoke"]))
+    def change(self, account, change):
+        before, after = {"suspend": ({1}, 2), "reinstate": ({2}, 1), "revoke": ({1, 2}, 3)}[change]
+        good = account in self.members and self.members[account][1] in before
+        self.check(self.world.consortium.functions[f"{change}Member"](self.people[account]), good)
+        if good:
+            self.members[account][1] = after
+
+    @rule(reader=SMALL, wrong=st.booleans())
+    def add_reader(self, reader, wrong):
+        key = bytes([reader]) * 32  # 0 is no key
+        key_id = hashlib.sha256(key + b"!" * wrong).digest()
+        good = reader != 0 and not wrong and reader not in self.readers
+        self.check(self.world.consortium.functions.addReader(key_id, key, 24_000, "r"), good)
+        if good:
+            self.readers[reader] = "active"
+
+    @rule(reader=SMALL)
+    def remove_reader(self, reader):
+        good = self.readers.get(reader) == "active"
+        key_id = hashlib.sha256(bytes([reader]) * 32).digest()
+        self.check(self.world.consortium.functions.removeReader(key_id), good)
+        if good:
+            self.readers[reader] = "removed"
+
+    @rule(epoch=SMALL, start=SMALL, keyless=st.booleans())
+    def open_epoch(self, epoch, start, keyless):
+        good = not keyless and (not self.epochs or epoch > self.epochs[-1][0])
+        good = good and start >= (self.epochs[-1][1] if self.epochs else 0)
+        key = ZERO if keyless else b"p" * 32
+        self.check(self.world.consortium.functions.openEpoch(epoch, start, key, []), good)
+        if good:
+            self.epochs.append((epoch, start))
+
+    @rule(document=st.binary(max_size=2))
+    def publish(self, document):
+        good = bool(document) and document not in self.policies
+        self.check(self.world.consortium.functions.publishPolicy(document), good)
+        if good:
+            self.policies.append(document)
+
+    @invariant()
+    def the_chain_says_what_the_model_says(self):
+        if not hasattr(self, "people"):
+            return
+        functions = self.world.consortium.functions
+        assert functions.memberCount().call() == len(self.members)
+        for account, person in enumerate(self.people):
+            code, status, agent = self.members.get(account, [0, 0, ""])
+            assert functions.memberOf(person).call()[:3] == [code, status, agent]
+            if code:
+                assert functions.memberAt(code).call() == person
+        for reader in range(1, 5):
+            key_id = hashlib.sha256(bytes([reader]) * 32).digest()
+            assert functions.isReader(key_id).call() == (self.readers.get(reader) == "active")
+        opened = {epoch for epoch, _start in self.epochs}
+        assert {epoch for epoch in range(5) if functions.isEpoch(epoch).call()} == opened
+        active = hashlib.sha256(self.policies[-1]).digest() if self.policies else ZERO
+        assert functions.activePolicy().call() == active
+
+
+def test_registry_invariants(world):
+    run(Registry, world, examples=3, steps=15)
+
+
+# ---------------------------------------------------------------- the rule book
+
+NONE, PROPOSED, ACTIVE, WITHDRAWN, DRAFTED, SUPERSEDED = range(6)
+STEPS = {
+    NONE: {DRAFTED, PROPOSED},
+    DRAFTED: {PROPOSED, WITHDRAWN},
+    PROPOSED: {ACTIVE, WITHDRAWN},
+    ACTIVE: {SUPERSEDED, WITHDRAWN},
+    SUPERSEDED: set(),
+    WITHDRAWN: set(),
+}
+PERSON = st.integers(0, 4)
+DOCUMENT = st.integers(0, 5)
+
+
+class RuleLife(OnChain):
+    """Five persons, of whom some are officers at times, do anything to six documents.
+
+    Nothing here repeats the contract's conditions: it keeps what succeeded, and asks whether that was right.
+    """
+
+    @initialize()
+    def start(self):
+        self.people = [*self.world.officers, self.world.desk, self.world.auditor]
+        self.officers = {0, 1, 2}
+        self.status = [NONE] * 6
+        self.writers: list[set[int]] = [set() for _ in range(6)]
+        self.approvals: list[set[int]] = [set() for _ in range(6)]
+        self.withdrawals: list[set[int]] = [set() for _ in range(6)]
+        self.activated: list[int] = []
+
+    def document(self, number):
+        return b"rules %d" % number
+
+    def name(self, number):
+        return hashlib.sha256(self.document(number)).digest()
+
+    def act(self, person, function, *arguments):
+        """Send a call to the rule book; whoever is no officer, and anybody in a pause, must fail."""
+        done = self.send(self.world.rules.functions[function](*arguments), self.people[person])
+        if done:
+            assert person in self.officers
+            assert not self.paused
+        return done
+
+    @rule(person=PERSON, appoint=st.booleans())
+    def change_officer(self, person, appoint):
+        role = self.world.consortium.functions.OFFICER_ROLE().call()
+        function = "grantRole" if appoint else "revokeRole"
+        call = self.world.consortium.functions[function](role, self.people[person])
+        self.world.do(call, self.world.operator)
+        (self.officers.add if appoint else self.officers.discard)(person)
+
+    @rule()
+    def pause_or_resume(self):
+        self.toggle_pause()
+
+    @rule(person=PERSON, number=DOCUMENT)
+    def propose(self, person, number):
+        if self.act(person, "propose", self.document(number)):
+            self.written(number, {person})
+
+    @rule(person=PERSON, number=DOCUMENT, previous=st.none() | DOCUMENT)
+    def draft(self, person, number, previous):
+        named = ZERO if previous is None else self.name(previous)
+        settled = previous is None or self.status[previous] in (ACTIVE, SUPERSEDED)
+        known = previous is None or self.status[previous] != NONE
+        if self.act(person, "draft", self.document(number), named):
+            assert known
+            self.written(number, {person} | (set() if settled else self.writers[previous]))
+
+    def written(self, number, writers):
+        assert self.status[number] == NONE  # a document is used once
+        self.writers[number] = writers
+
+    @rule(person=PERSON, number=DOCUMENT)
+    def submit(self, person, number):
+        if self.act(person, "submit", self.name(number)):
+            assert person in self.writers[number]
+
+    @rule(person=PERSON, number=DOCUMENT, report=st.binary(max_size=1))
+    def backtest(self, person, number, report):
+        if self.act(person, "recordBacktest", self.name(number), report):
+            assert report
+            assert self.status[number] in (DRAFTED, PROPOSED)
+
+    @rule(person=PERSON, number=DOCUMENT)
+    def approve(self, person, number):
+        if self.act(person, "approve", self.name(number)):
+            assert person not in self.writers[number]
+            self.approvals[number].add(person)
+
+    @rule(person=PERSON, number=DOCUMENT)
+    def withdraw(self, person, number):
+        if self.act(person, "withdraw", self.name(number)):
+            assert person in self.writers[number]
+
+    @rule(person=PERSON, number=DOCUMENT)
+    def withdraw_active(self, person, number):
+        if self.act(person, "withdrawActive", self.name(number)):
+            assert self.status[number] == ACTIVE
+            self.withdrawals[number].add(person)
+
+    @precondition(lambda self: NONE in self.status)
+    @rule()
+    def three_officers_agree(self):
+        """The way that must be open: one writes, two others approve."""
+        if self.paused:
+            self.toggle_pause()
+        for person in range(3):
+            self.change_officer(person, appoint=True)
+        number = self.status.index(NONE)
+        self.propose(0, number)
+        for person in (1, 2):
+            self.approve(person, number)
+        self.transitions()
+        assert self.status[number] == ACTIVE
+
+    @invariant()
+    def transitions(self):
+        if not hasattr(self, "people"):
+            return
+        functions = self.world.rules.functions
+        before, self.status = (
+            self.status,
+            [functions.proposalOf(self.name(number)).call()[0] for number in range(6)],
+        )
+        for number, (old, new) in enumerate(zip(before, self.status, strict=True)):
+            if old == new:
+                continue
+            assert new in STEPS[old], (old, new)
+            if new == ACTIVE:
+                self.activated.append(number)
+                counting = self.approvals[number] & self.officers
+                assert len(counting - self.writers[number]) >= 2
+            if (old, new) == (ACTIVE, WITHDRAWN):
+                assert len(self.withdrawals[number] & self.officers) >= 2
+        active = [number for number, status in enumerate(self.status) if status == ACTIVE]
+        assert len(active) <= 1
+        expected = [self.name(active[0]) if active else ZERO, len(self.activated)]
+        assert functions.activeRuleSet().call() == expected
+
+    def teardown(self):
+        if hasattr(self, "people"):
+            events = self.world.events(self.world.rules, "RuleSetActivated")
+            assert [e["ruleSetHash"] for e in events] == [self.name(n) for n in self.activated]
+            assert [e["version"] for e in events] == list(range(1, len(events) + 1))
+            for name in ("RuleSetProposed", "RuleSetDrafted"):
+                for event in self.world.events(self.world.rules, name):
+                    assert hashlib.sha256(event["document"]).digest() == event["ruleSetHash"]
+        super().teardown()
+
+
+def test_rule_book_invariants(staffed):
+    run(RuleLife, staffed, examples=4, steps=20)
+
+
+# ---------------------------------------------------------------- the case log
+
+MAY = {1: {"desk"}, 2: {"desk"}, 3: {"officer"}, 4: {"officer", "auditor"}, 5: {"bank"}, 6: {"desk"}}
+ENTRY = st.tuples(st.integers(0, 7), st.integers(0, 9), st.binary(max_size=3))
+
+
+class Cases(OnChain):
+    """Anybody appends anything; beside it a chain of hashes in plain Python."""
+
+    @initialize()
+    def start(self):
+        world = self.world
+        self.people = {
+            "desk": world.desk,
+            "officer": world.officers[0],
+            "auditor": world.auditor,
+            "bank": world.banks[0],
+            "stranger": world.stranger,
+        }
+        self.head, self.log = ZERO, []
+        self.suspended = False
+
+    @rule(
+        who=st.sampled_from(["desk", "officer", "auditor", "bank", "stranger"]),
+        entries=st.lists(ENTRY, max_size=4),
+    )
+    def append(self, who, entries):
+        given = [
+            (kind, b"c" * 32, hashlib.sha256(bytes([content])).digest(), payload)
+            for kind, content, payload in entries
+        ]
+        contents = [entry[2] for entry in given]
+        good = (
+            bool(given)
+            and not self.paused
+            and all(who in MAY.get(entry[0], set()) for entry in given)
+            and not (self.suspended and who == "bank")
+            and len(set(contents)) == len(contents)
+            and not set(contents) & {entry["contentHash"] for entry in self.log}
+        )
+        assert self.send(self.world.cases.functions.append(given), self.people[who]) == good
+        if good:
+            self.note(who, given)
+
+    def note(self, who, given):
+        for kind, case, content, payload in given:
+            self.head = hashlib.sha256(
+                self.head
+                + struct.pack(">QB", len(self.log), kind)
+                + case
+                + content
+                + bytes.fromhex(self.people[who][2:])
+                + hashlib.sha256(payload).digest()
+            ).digest()
+            self.log.append(
+                {
+                    "index": len(self.log),
+                    "caseId": case,
+                    "kind": kind,
+                    "author": self.people[who],
+                    "contentHash": content,
+                    "head": self.head,
+                    "payload": payload,
+                }
+            )
+
+    @rule()
+    def pause_or_resume(self):
+        self.toggle_pause()
+
+    @rule()
+    def suspend_or_reinstate(self):
+        functions = self.world.consortium.functions
+        change = functions.reinstateMember if self.suspended else functions.suspendMember
+        self.world.do(change(self.people["bank"]), self.world.operator)
+        self.suspended = not self.suspended
+
+    @invariant()
+    def the_log_is_what_was_appended(self):
+        if not hasattr(self, "people"):
+            return
+        functions = self.world.cases.functions
+        assert functions.head().call() == self.head
+        assert functions.size().call() == len(self.log)
+        assert self.world.events(self.world.cases, "CaseEntryAppended") == self.log
+
+
+def test_case_log_invariants(staffed):
+    run(Cases, staffed, examples=4, steps=15)
