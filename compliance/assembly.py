@@ -238,7 +238,9 @@ class Assembler:
         for named in clause.of("C_THRESHOLD"):
             op = next((a for a in clause.of("GT", "GE", "LT", "LE") if a.end == named.start), None)
             kind, modality, duty = kind_of(clause, None, Read([], {}))
-            owed = modality == "must" and clause.authority() is None
+            if modality == "must_not":
+                kind = "prohibit"
+            owed = modality in ("must", "must_not") and clause.authority() is None
             if op is None or duty is None or kind is None or not owed:
                 continue
             trigger = Trigger(

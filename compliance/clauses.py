@@ -31,11 +31,18 @@ _NO_ONE = re.compile(
 #: "for transactions under $10,000 no due diligence is required".
 _NOTHING = re.compile(r"\bno (?!later|less|more|fewer|sooner)(?:[a-z-]+ ){1,4}$")
 #: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
+#: Where one sentence may hold two main clauses; a proviso belongs to the clause before it.
+_JOINT = re.compile(
+    r",? and (?=(?:shall|must|may|should|need not|(?:is|are)(?: not)? required)\b)"
+    r"|; (?!(?:or|and|provided|unless|except|if|which|whether|save|including|as|nor)\b)(?=[a-zA-Z(])"
+)
 _ENSURE_THAT = re.compile(r"\b(?:ensure|require|provide|stipulate|lay down|prescribe) that ")
 _ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
 
 #: "Member States shall ensure that banks need not ...": what is laid down is what stands after "that".
-_ENSURES = re.compile(r"(?:shall|must|may|should)(?: also)? (?:ensure|require|provide|stipulate|lay down|prescribe)\b")
+_ENSURES = re.compile(
+    r"(?:shall|must|may|should)(?: also)? (?:ensure|require|provide|stipulate|lay down|prescribe)\b"
+)
 _MODALITY: Final = {
     "MUST": "must",
     "MUST_NOT": "must_not",
@@ -128,6 +135,8 @@ class Clause:
             if comma is not None:
                 first = comma
         text = self.passage.text
+        if not text[first:last].strip(" ,") and self.previous is not None:
+            return self.previous.subject() if self.within[0] - self.previous.within[1] < 8 else None
         while first < last and text[first] in " ,(":
             first += 1
         while last > first and text[last - 1] in " ,":
@@ -141,7 +150,8 @@ class Clause:
             return None
         head = subject[0] + 40
         for atom in self.passage.of("C_AUTHORITY", within=subject):
-            if atom.first <= head and not _names_other(self.passage, atom):
+            leads = _BEFORE_AUTHORITY.fullmatch(self.passage.text, subject[0], atom.first)
+            if atom.first <= head and leads and not _names_other(self.passage, atom):
                 if _ENSURE.search(self.passage.text, self.modal.first if self.modal else 0, self.within[1]):
                     return None
                 return atom
@@ -150,6 +160,12 @@ class Clause:
         return None
 
 
+#: What may stand before an authority that is itself the subject: "Each", "FinCEN and", "The Minister or".
+_BEFORE_AUTHORITY = re.compile(
+    r"(?:(?:the|each|any|every|a|an|all|those|its|their|competent|relevant|national|where [a-z ]{1,20},) |"
+    r"[^,;]{2,40} (?:and|or) )*",
+    re.IGNORECASE,
+)
 _LEAD = re.compile(
     r"(?:If|Where|When|Once|In addition|By way|Subject to|Except|For|Unless|Notwithstanding|In the case"
     r"|In respect|With respect|Without prejudice|In relation|Before|After|Upon|On|In|As|Other|Consistent"
@@ -201,7 +217,7 @@ def read(nodes: list[Node], passages: list[Passage]) -> Read:
             if clauses and not ancestor.heading:
                 above.append(clauses[-1])
         mine: list[Clause] = []
-        for sentence in node.sentences:
+        for sentence in _coordinated(node, passage):
             within = (sentence.start, sentence.end)
             modal = _main_modal(passage, within)
             if modal is None and not node.heading and all(link.modal is None for link in above):
@@ -214,6 +230,30 @@ def read(nodes: list[Node], passages: list[Passage]) -> Read:
     for node in nodes:
         _go_on(node, of_node)
     return Read(ordered, of_node)
+
+
+def _coordinated(node: Node, passage: Passage) -> Iterator[Sentence]:
+    """Yield a node's sentences, cut at a semicolon where both sides have a main clause of their own."""
+    for sentence in node.sentences:
+        start = sentence.start
+        for mark in _JOINT.finditer(passage.text, sentence.start, sentence.end):
+            rest = (mark.end(), sentence.end)
+            before = _main_modal(passage, (start, mark.start() + 1))
+            if before is None or not _opens_clause(passage, rest):
+                continue
+            if (
+                mark[0] == "; "
+                or _modality(passage, rest, _main_modal(passage, rest)) != _MODALITY[before.label]
+            ):
+                yield Sentence(node, start, mark.start() + 1)
+                start = mark.end()
+        yield Sentence(node, start, sentence.end)
+
+
+def _opens_clause(passage: Passage, within: tuple[int, int]) -> bool:
+    end = passage.text.find("; ", *within)
+    within = (within[0], within[1] if end < 0 else end + 1)
+    return _main_modal(passage, within) is not None or _stated(passage, within) is not None
 
 
 def _go_on(node: Node, of_node: dict[int, list[Clause]]) -> None:

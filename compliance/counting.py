@@ -73,7 +73,7 @@ _DONE_WITHIN: Final = re.compile(
 #: "for a period of five years": records are kept that long; nothing is counted.
 _LASTS: Final = re.compile(
     r"\b(?:for|until|until the end of) (?:(?:a|an|the|minimum|maximum|further|total|period|term|of|at|"
-    r"least|not|no|less|more|than|"
+    r"least|not|no|less|more|than|up|to|"
     r"another|additional) )*$",
     re.IGNORECASE,
 )

@@ -66,9 +66,18 @@ def _single(passage: Passage, amount: Atom, within: tuple[int, int]) -> Comparis
         first = before.first if before is not None and before.label == after.label[6:] else amount.first
         return Comparison(op, amount, None, first, after.last)
     if before is not None:
+        first = _past_copula(passage, before)
         op = {"GT": "gt", "GE": "ge", "LT": "lt", "LE": "le", "ONLY_LE": "le"}[before.label]
-        return Comparison(op, amount, None, before.first, amount.last, limit=before.label == "ONLY_LE")
+        return Comparison(op, amount, None, first, amount.last, limit=before.label == "ONLY_LE")
     return Comparison(None, amount, None, amount.first, amount.last)
+
+
+def _past_copula(passage: Passage, atom: Atom) -> int:
+    """Return where a comparison begins without "is", "which" or the like before it."""
+    place = atom.start
+    while place < atom.end - 1 and passage.words[place] in ("is", "are", "which", "that", "and"):
+        place += 1
+    return passage.starts[place]
 
 
 def _governing(passage: Passage, amount: Atom, within: tuple[int, int]) -> Atom | None:
@@ -234,11 +243,16 @@ def equivalent(passage: Passage, comparison: Comparison, within: tuple[int, int]
             words = passage.words[amount.end : atom.start]
             return not {".", ";"} & set(words) and bool({"or", "(", "its", "an", "the"} & set(words))
         lead = passage.words[atom.end : comparison.amount.start]
-        if before in _VALUED and atom.end <= comparison.amount.start and lead in (
-            ["of"],
-            ["to"],
-            ["in", "value", "to"],
-            ["value", "of"],
+        if (
+            before in _VALUED
+            and atom.end <= comparison.amount.start
+            and lead
+            in (
+                ["of"],
+                ["to"],
+                ["in", "value", "to"],
+                ["value", "of"],
+            )
         ):
             return True
     return False

@@ -76,8 +76,10 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
         return "exemption_condition"
     if governing is not None and governing.modality == "may" and not is_limit(clause, comparison):
         return "exemption_condition" if any(governing.of("C_EXEMPTING")) else "permission"
-    if _excepted(clause, comparison):
+    if _excepted(clause, comparison) or _exempted_after(clause, comparison):
         return "exemption_condition"
+    if clause.modal is not None and comparison.first > clause.modal.last and _content(clause):
+        return "content"
     if governing is None or (comparison.op is None and not comparison.inherited):
         if any(link.of("C_THRESHOLD") for link in clause.chain) and any(clause.of("C_THRESHOLD")):
             return "parameter_definition"
@@ -86,7 +88,7 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
 
 
 def _status(clause: Clause) -> bool:
-    """Say whether a sentence says what somebody or something is: "a person shall not be a check casher if"."""
+    """Say whether a sentence says what something is: "a person shall not be a check casher if"."""
     modal = clause.modal
     if modal is None or modal.label not in ("MUST", "MUST_NOT") or any(clause.of("A_AGGREGATE")):
         return False
@@ -202,6 +204,34 @@ def _excepted(clause: Clause, comparison: Comparison) -> bool:
         if any(word in ("unless", "except") for word in tail):
             return True
     return False
+
+
+def _exempted_after(clause: Clause, comparison: Comparison) -> bool:
+    """Say whether an amount is subject of a second clause: "..., and those below EUR 100 are excluded"."""
+    if clause.modal is None or comparison.first < clause.modal.last:
+        return False
+    for atom in clause.of("NOT_REQUIRED"):
+        if atom.first >= comparison.last:
+            between = clause.words(comparison.last, atom.first)
+            return not re.search(r"[,;:]|\b(?:which|that|who|if|where|when|and|or)\b", between)
+    return False
+
+
+def _content(clause: Clause) -> bool:
+    """Say whether a sentence says what a document holds: "the list shall include any agent whose ..."."""
+    modal = clause.modal
+    subject = clause.subject()
+    if modal is None or subject is None or not _DOCUMENT.search(clause.words(*subject)):
+        return False
+    return bool(_HOLDS.match(clause.passage.text, modal.last))
+
+
+_DOCUMENT: Final = re.compile(
+    r"^(?:the|a|an|each|any|such|every|this)? ?(?:[a-z]+ ){0,2}(?:list|form|statement|register|programme|"
+    r"program|plan|policy|policies|procedures|schedule|notice|report|return|record|records)\b",
+    re.IGNORECASE,
+)
+_HOLDS: Final = re.compile(r" (?:also )?(?:include|contain|state|specify|set out|list|indicate)\b")
 
 
 def _other_than(clause: Clause, comparison: Comparison) -> bool:

@@ -1,4 +1,4 @@
-"""Kinds: what a sentence demands: a report, a record, due diligence, information sent along, a limit, a sum."""
+"""Kinds: what a sentence demands: a report, a record, due diligence, information sent along, a limit."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def kind_of(
     if modality == "must_not" and comparison is not None:
         proviso = _PROVISO.search(governing.passage.text, *governing.within)
         if proviso and (needed := _first_action(governing, proviso.end())) in ("cdd", "record"):
-            return needed, "must", governing
+            return needed, "should" if _advises(governing) else "must", governing
         return "prohibit", modality, governing
     duty = _duty(governing)
     if duty is None:
@@ -63,6 +63,11 @@ def kind_of(
             if duty:
                 break
     return duty or _named_in_subject(governing), modality, governing
+
+
+def _advises(clause: Clause) -> bool:
+    modal = clause.modal
+    return modal is not None and clause.words(modal.first, modal.last).lower().startswith(("should", "ought"))
 
 
 def _named_in_subject(clause: Clause) -> str | None:
@@ -150,6 +155,8 @@ def _first_action(clause: Clause, after: int) -> str | None:
     first = min(actions, key=lambda a: (a.first, -a.last))
     travel = [a for a in actions if a.label == "A_TRAVEL"]
     verb = clause.passage.words[first.start]
+    if first.label == "A_RECORD" and not _SENT_ALONG.search(clause.text):
+        travel = []
     if (
         travel
         and (first.label == "A_RECORD" or travel[0].first - first.first < 60)
@@ -161,4 +168,8 @@ def _first_action(clause: Clause, after: int) -> str | None:
 
 
 _KINDS: Final = {"A_REPORT": "report", "A_RECORD": "record", "A_CDD": "cdd", "A_TRAVEL": "travel_info"}
+#: Information is only kept where nothing says that it goes with the payment.
+_SENT_ALONG: Final = re.compile(
+    r"\b(?:includ|accompan|contain|transmit|pass|attach|forward|send|sent|together with)\w*"
+)
 _CHECKING: Final = ("verif", "check", "confirm", "ascertain")

@@ -61,6 +61,7 @@ def _compose(words: Group, group: Group) -> Group:
             for other in kind:
                 yield f"{equal} or {other}"
                 yield f"{other} or {equal}"
+                yield f"{other} , or {equal} ,"
                 yield f"{equal} and {other}"
                 yield f"{equal} or is {other}"
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from compliance.atoms import Atom
 from compliance.clauses import Clause
-from compliance.lexicon import SETS
 from compliance.counting import Window
+from compliance.lexicon import SETS
 from compliance.periods import ANCHOR_END, Period, anchor
 from compliance.tokens import ordinal
 
@@ -64,7 +64,7 @@ _OWED: Final = ("must", "must_not", "deem", "should")
 
 
 def deadline(clause: Clause, window: Window | None = None) -> Period | None:
-    """Read the time limit of a sentence's duty, or return None; `window` is a time that counts transactions."""
+    """Read the time limit of a sentence's duty, or None; `window` is a time that counts transactions."""
     hard = _hard_limit(clause)
     if hard is not None:
         return hard
@@ -100,7 +100,9 @@ def _dated(clause: Clause, after: int) -> Period | None:
         return Period(None, "calendar_date", False, *date.span(), date.span())
     nth = _NTH_AFTER.search(text, after, clause.within[1])
     if nth and (value := ordinal(nth["nth"])):
-        unit = _CALENDAR_UNIT.get((nth["calendar"] or "").strip().lower().replace("banking", "business"), "day")
+        unit = _CALENDAR_UNIT.get(
+            (nth["calendar"] or "").strip().lower().replace("banking", "business"), "day"
+        )
         return Period(value, unit, False, *nth.span(), anchor(clause, nth.end() - 6))
     following = _NEXT_DAY.search(text, after, clause.within[1])
     if following is None:

@@ -21,6 +21,12 @@ ANCHOR_END: Final = re.compile(r"[,;.:—]|\b(?:unless|if|provided|and shall|wit
 _KEPT: Final = SETS["KEPT"]
 
 
+#: "at least once in every seven years" is how often, not how long.
+_RECURS: Final = re.compile(
+    r"\b(?:once|twice|times)?(?: in)? ?(?:every|each|per) (?:period of )?$", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A retention or a deadline as read: value, unit, whether a minimum, its characters, and its anchor's."""
@@ -45,6 +51,8 @@ def period_reason(clause: Clause, atom: Atom) -> str | None:
         return "no_duty"
     if governing.authority() is not None:
         return "power" if governing.modality == "may" else "authority_duty"
+    if _RECURS.search(clause.words(clause.within[0], at)):
+        return "review_cycle"
     if governing.modality == "not_required":
         kept = any(word in _KEPT for word in governing.passage.words)
         return "retention_ceiling" if kept else "exemption_condition"

@@ -152,6 +152,8 @@ class _Builder:
             self.titled = True
             return
         found, body = labels(block.text)
+        if found and self._follows_section(found[0], block):
+            found[0] = ("section", found[0][1])
         if section and not found:
             self.stack.clear()
             self.section = (
@@ -181,6 +183,18 @@ class _Builder:
             self._place_unlabelled(node)
         self._append(node)
         self.titled = False
+
+    def _follows_section(self, label: tuple[str, str], block: Block) -> bool:
+        """Say whether "8." is the next section after "7.—(1)", and not an item of its list."""
+        kind, number = label
+        if kind != "numbered" or block.indent or not self.stack or self.stack[0][0] != "section":
+            return False
+        before, this = (re.match(r"[0-9]+", text) for text in (self.stack[0][1], number))
+        if not before or not this:
+            return False
+        owner = self._open()
+        listed = owner is not None and _opens_list(owner.block.text)
+        return int(this[0]) > int(before[0]) or not listed
 
     def _is_titled(self, block: Block, kind: str, words: str) -> bool:
         """Say whether a numbered line is only a number and a title, and not an item of an open list."""

@@ -175,6 +175,8 @@ def blank() -> Any:
         r"(?<=[a-z])\((?=[A-Za-z$€£0-9])",
         *defaults.infixes,
     ]
+    # "8)" closes a list label here, and is no face
+    tokenizer.rules = {text: parts for text, parts in tokenizer.rules.items() if not set(text) & set("()[]")}
     tokenizer.prefix_search = compile_prefix_regex(prefixes).search
     tokenizer.suffix_search = compile_suffix_regex(suffixes).search
     tokenizer.infix_finditer = compile_infix_regex(infixes).finditer
