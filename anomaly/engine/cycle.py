@@ -17,12 +17,56 @@ from anomaly.kernels.jit import jit
 __all__ = ["cycles"]
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @jit
 def cycles(
     graph: LiveGraph,
+    first: int,
+    last: int,
+    temporal: bool,
+    family: Family,
+    limits: Limits,
+    room: Room,
+    begin: int,
+    credit: int,
+    out: Floats,
+    cut: Mask,
+) -> None:
+    """Count the cycles that each edge from `first` to before `last` closes, in its row of `out`.
+
+    Parameters
+    ----------
+    begin : int
+        Edge of the first row of `out` and `cut`.
+    credit : int
+        Edges from this one on are told, too, of the cycles that they are part of.
+    """
+    ring = len(graph.time) - 1
+    for edge in range(first, last):
+        at = edge & ring
+        low, limit = graph.time[at] - family.window, graph.time[at] + limits.ties
+        # money must have come in to the payer and gone out of the paid account
+        step = graph.newest[IN, graph.ends[OUT, at]]
+        while step >= 0 and graph.time[step & ring] >= limit:
+            step = graph.older[IN, step & ring]
+        if step < 0 or graph.time[step & ring] < low:
+            continue
+        step = graph.newest[OUT, graph.ends[IN, at]]
+        while step >= 0 and graph.time[step & ring] >= limit:
+            step = graph.older[OUT, step & ring]
+        if step < 0 or graph.time[step & ring] < low or graph.ends[OUT, at] == graph.ends[IN, at]:
+            continue
+        if _closed_by(graph, edge, low, limit, temporal, family, limits, room, begin, credit, out):
+            cut[edge - begin] = True
+
+
+@jit
+def _closed_by(
+    graph: LiveGraph,
     edge: int,
+    low: int,
     limit: int,
     temporal: bool,
     family: Family,
@@ -32,22 +76,9 @@ def cycles(
     credit: int,
     out: Floats,
 ) -> bool:
-    """Count the cycles that `edge` closes in its row of `out`; return whether the search was cut.
-
-    Parameters
-    ----------
-    limit : int
-        Other edges are earlier than this.
-    begin : int
-        Edge of the first row of `out`.
-    credit : int
-        Edges from this one on are told, too, of the cycles that they are part of.
-    """
+    """Count the cycles that one edge closes with others from `low` to before `limit`; return whether cut."""
     ring = len(graph.time) - 1
     payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
-    low = graph.time[edge & ring] - family.window
-    if payer == paid or not _pays(graph, paid, low, limit):
-        return False
     room.token[0] += 1
     token, cut, steps, depth = room.token[0], False, 0, 0
     room.path[0], room.edge[0], room.bound[0] = payer, graph.newest[IN, payer], limit
@@ -93,16 +124,6 @@ def cycles(
             room.looked[depth] = 0
             room.mark[account] = token
     return cut
-
-
-@jit
-def _pays(graph: LiveGraph, account: int, low: int, limit: int) -> bool:
-    """Say whether the account paid anything at a time from `low` to before `limit`."""
-    ring = len(graph.time) - 1
-    step = graph.newest[OUT, account]
-    while step >= 0 and graph.time[step & ring] >= limit:
-        step = graph.older[OUT, step & ring]
-    return step >= 0 and graph.time[step & ring] >= low
 
 
 @jit

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
-
-from typing import NamedTuple
 
 from anomaly.engine.columns import SEARCHED, Column, columns, first_columns, hop_bins
 from anomaly.engine.cycle import cycles
@@ -24,7 +24,10 @@ __all__ = ["GraphFeatureEngine", "LateRowError", "RowError"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+Mask = npt.NDArray[np.bool_]
+
 _CHUNK = 4_096
+_BIT = 64
 
 
 class RowError(InputError):
@@ -187,7 +190,7 @@ class GraphFeatureEngine:
         accounts = self._graph.newest.shape[1]
         if accounts > len(self._room.mark):
             self._room = room(accounts, self._limits.budget)
-        begin = _insert_and_search(self._graph, self._patterns, self._limits, self._room, self._searches,
+        begin = _insert_and_search(self._graph, self._patterns, self._limits, self._room,
                                    self._plan.look_ahead, src, dst, when, amount, out, cut)  # fmt: skip
         statistics(self._graph, self._plan, begin, begin + len(when), origin, out)
         if self._searches:
@@ -219,33 +222,34 @@ def _insert_and_search(
     patterns: _Patterns,
     limits: Limits,
     room: Room,
-    searches: bool,
     ahead: bool,
     src: Ints,
     dst: Ints,
     when: Ints,
     amount: Floats,
     out: Floats,
-    cut: npt.NDArray[np.bool_],
+    cut: Mask,
 ) -> int:
-    """Add a batch and search around each edge as soon as those of its time are in; return its first edge."""
-    debtor, creditor = np.empty(len(src), np.int64), np.empty(len(src), np.int64)
+    """Add a batch and search around its edges; return its first edge.
+
+    A search skips what is newer than its edge, so a long batch is added and searched bit by bit.
+    """
+    n, begin = len(src), graph.counts[1]
+    debtor, creditor = np.empty(n, np.int64), np.empty(n, np.int64)
     number_accounts(graph, src, debtor)
     number_accounts(graph, dst, creditor)
-    begin = graph.counts[1]
     credit = begin if ahead else np.iinfo(np.int64).max
-    done = 0
-    for i in range(len(src)):
+    first = begin
+    for i in range(n):
         add(graph, debtor[i], creditor[i], when[i], amount[i])
-        if searches and (i + 1 == len(src) or when[i + 1] != when[i]):
-            for k in range(done, i + 1):
-                cut[k] = _close(graph, patterns, limits, room, begin + k, begin, credit, out)
-                if not ahead:
-                    cut[k] |= _around(graph, patterns, limits, room, begin + k, begin, ahead, out)
-            done = i + 1
-    if searches and ahead:
-        for k in range(len(src)):
-            cut[k] |= _around(graph, patterns, limits, room, begin + k, begin, ahead, out)
+        last = begin + i + 1
+        if i + 1 == n or (last - first >= _BIT and when[i + 1] != when[i]):
+            _close(graph, patterns, limits, room, first, last, begin, credit, out, cut)
+            if not ahead:
+                _around(graph, patterns, limits, room, first, last, begin, ahead, out, cut)
+            first = last
+    if ahead:
+        _around(graph, patterns, limits, room, begin, begin + n, begin, ahead, out, cut)
     return begin
 
 
@@ -255,21 +259,23 @@ def _close(
     patterns: _Patterns,
     limits: Limits,
     room: Room,
-    edge: int,
+    first: int,
+    last: int,
     begin: int,
     credit: int,
     out: Floats,
-) -> bool:
-    """Find the patterns that an edge closes."""
-    limit = graph.time[edge & (len(graph.time) - 1)] + limits.ties
-    cut = False
-    if patterns.scatter_gather.column >= 0:
-        cut |= scatter_gather(graph, edge, limit, patterns.scatter_gather, limits, room, begin, credit, out)
-    if patterns.temporal_cycle.column >= 0:
-        cut |= cycles(graph, edge, limit, True, patterns.temporal_cycle, limits, room, begin, credit, out)
-    if patterns.hop_cycle.column >= 0:
-        cut |= cycles(graph, edge, limit, False, patterns.hop_cycle, limits, room, begin, credit, out)
-    return cut
+    cut: Mask,
+) -> None:
+    """Find the patterns that edges close."""
+    family = patterns.scatter_gather
+    if family.column >= 0:
+        scatter_gather(graph, first, last, family, limits, room, begin, credit, out, cut)
+    family = patterns.temporal_cycle
+    if family.column >= 0:
+        cycles(graph, first, last, True, family, limits, room, begin, credit, out, cut)
+    family = patterns.hop_cycle
+    if family.column >= 0:
+        cycles(graph, first, last, False, family, limits, room, begin, credit, out, cut)
 
 
 @jit
@@ -278,25 +284,20 @@ def _around(
     patterns: _Patterns,
     limits: Limits,
     room: Room,
-    edge: int,
+    first: int,
+    last: int,
     begin: int,
     ahead: bool,
     out: Floats,
-) -> bool:
-    """Describe what lies around an edge in its window."""
-    now = graph.time[edge & (len(graph.time) - 1)]
-    row, cut = out[edge - begin], False
-    family = patterns.bipartite
-    if family.column >= 0:
-        limit = now + family.window if ahead else now + limits.ties
-        cut |= bipartite(graph, edge, now - family.window + 1, limit, family, limits, room, row)
-    family = patterns.gather_scatter
-    if family.column >= 0:
-        limit = now + family.window if ahead else now + limits.ties
-        cut |= gather_scatter(graph, edge, now - family.window + 1, limit, family, limits, row)
+    cut: Mask,
+) -> None:
+    """Describe what lies around edges in their windows."""
+    if patterns.bipartite.column >= 0:
+        bipartite(graph, first, last, ahead, patterns.bipartite, limits, room, begin, out, cut)
+    if patterns.gather_scatter.column >= 0:
+        gather_scatter(graph, first, last, ahead, patterns.gather_scatter, limits, begin, out, cut)
     if patterns.pass_through.column >= 0:
-        cut |= pass_through(graph, edge, ahead, patterns.pass_through, limits, row)
-    return cut
+        pass_through(graph, first, last, ahead, patterns.pass_through, limits, begin, out, cut)
 
 
 def _patterns(p: EngineParameters, places: dict[str, int]) -> _Patterns:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from anomaly.engine.inlined import inlined
 from anomaly.kernels.jit import jit
 
 __all__ = [
@@ -66,10 +67,10 @@ class LiveGraph(NamedTuple):
         Open addressing: the caller's account to its number here.
     windows : (w,) int64
         The sliding windows, in seconds.
-    state : (accounts, 2, w, 7) int64
-    back : (accounts, 2, w, 8) float64
-    front : (ring, 2, w, 8) float64
-        See `anomaly.engine.windows`.
+    state : (accounts * 2 * w, 7) int64
+    back : (accounts * 2 * w, 8) float64
+    front : (ring * 2 * w, 8) float64
+        By account (edge), direction and window; see `anomaly.engine.windows`.
     """
 
     counts: Ints
@@ -106,19 +107,19 @@ def _ring(size: int, windows: int) -> dict[str, npt.NDArray[np.int64]]:
     arrays = {name: np.full(two, -1, dtype=np.int64) for name in ("ends", "older", "newer")}
     arrays |= {name: np.full(one, -1, dtype=np.int64) for name in ("time", "pair_older", "pair_newer")}
     arrays |= {name: np.full(2 * size, -1, dtype=np.int64) for name in ("pair_key", "pair_edge")}
-    floats = {"amount": np.zeros(one), "front": np.zeros((size, 2, windows, 8))}
+    floats = {"amount": np.zeros(one), "front": np.zeros((size * 2 * windows, 8))}
     return {**arrays, **floats}  # type: ignore[dict-item]
 
 
 def _accounts(size: int, windows: int) -> dict[str, npt.NDArray[np.int64]]:
-    state = np.zeros((size, 2, windows, STATE), dtype=np.int64)
-    state[..., :3] = -1
+    state = np.zeros((size * 2 * windows, STATE), dtype=np.int64)
+    state[:, :3] = -1
     return {
         "newest": np.full((2, size), -1, dtype=np.int64),
         "account_key": np.zeros(2 * size, dtype=np.int64),
         "account_number": np.full(2 * size, -1, dtype=np.int64),
         "state": state,
-        "back": np.zeros((size, 2, windows, 8)),  # type: ignore[dict-item]
+        "back": np.zeros((size * 2 * windows, 8)),  # type: ignore[dict-item]
     }
 
 
@@ -137,6 +138,9 @@ def grown(graph: LiveGraph, edges: int, accounts: int) -> LiveGraph:
                 old = getattr(graph, name)
                 if name in ("ends", "older", "newer"):
                     array[:, here] = old[:, there]
+                elif name == "front":
+                    cells = (2 * len(graph.windows), 8)
+                    array.reshape(ring, *cells)[here] = old.reshape(len(graph.time), *cells)[there]
                 else:
                     array[here] = old[there]
         graph = graph._replace(**new)
@@ -148,8 +152,9 @@ def grown(graph: LiveGraph, edges: int, accounts: int) -> LiveGraph:
             room *= 2
         new = _accounts(room, len(graph.windows))
         new["newest"][:, :vertices] = graph.newest[:, :vertices]
+        cells = vertices * 2 * len(graph.windows)
         for name in ("state", "back"):
-            new[name][:vertices] = getattr(graph, name)[:vertices]
+            new[name][:cells] = getattr(graph, name)[:cells]
         used = graph.account_number >= 0
         _fill_accounts(
             new["account_key"], new["account_number"], graph.account_key[used], graph.account_number[used]
@@ -226,14 +231,14 @@ def latest_of_pair(graph: LiveGraph, debtor: int, creditor: int, limit: int) -> 
     return edge
 
 
-@jit
+@inlined
 def is_latest(graph: LiveGraph, edge: int, limit: int) -> bool:
     """Say whether no newer edge of the same pair has a time before `limit`."""
     newer = graph.pair_newer[edge & (len(graph.time) - 1)]
     return newer < 0 or graph.time[newer & (len(graph.time) - 1)] >= limit
 
 
-@jit
+@inlined
 def add(graph: LiveGraph, debtor: int, creditor: int, time: int, amount: float) -> None:
     """Append an edge, not older than the newest; the ring must have room."""
     edge = graph.counts[NEXT]
@@ -248,9 +253,10 @@ def add(graph: LiveGraph, debtor: int, creditor: int, time: int, amount: float) 
         if last >= 0:
             graph.newer[way, last & ring] = edge
         graph.newest[way, vertex] = edge
+        cell = (2 * vertex + way) * len(graph.windows)
         for w in range(len(graph.windows)):
-            if graph.state[vertex, way, w, HEAD] < 0:
-                graph.state[vertex, way, w, HEAD] = edge
+            if graph.state[cell + w, HEAD] < 0:
+                graph.state[cell + w, HEAD] = edge
     key = (debtor << 31) | creditor
     slot = _pair_slot(graph, key)
     graph.pair_newer[at] = -1
@@ -265,7 +271,7 @@ def add(graph: LiveGraph, debtor: int, creditor: int, time: int, amount: float) 
     graph.counts[NEXT] = edge + 1
 
 
-@jit
+@inlined
 def drop(graph: LiveGraph) -> None:
     """Forget the oldest edge; no sliding window may hold it any more."""
     edge = graph.counts[FIRST]

@@ -17,6 +17,7 @@ __all__ = ["bipartite", "scatter_gather"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @jit
@@ -91,7 +92,55 @@ def _deals(graph: LiveGraph, account: int, way: int, other: int, low: int, limit
 @jit
 def scatter_gather(
     graph: LiveGraph,
+    first: int,
+    last: int,
+    family: Family,
+    limits: Limits,
+    room: Room,
+    begin: int,
+    credit: int,
+    out: Floats,
+    cut: Mask,
+) -> None:
+    """Count the scatter-gather patterns that each edge closes, as scatter or as gather, in its row of `out`.
+
+    One pattern is one account that pays, one that is paid in the end, and all accounts between them (two or
+    more), payments in any order within the window. Other parameters are those of `cycle.cycles`.
+    """
+    ring = len(graph.time) - 1
+    for edge in range(first, last):
+        at = edge & ring
+        if graph.ends[OUT, at] == graph.ends[IN, at]:
+            continue
+        low, limit = graph.time[at] - family.window, graph.time[at] + limits.ties
+        room.token[1] = 0
+        for way in range(2):
+            # way IN: the edge gathers, one that paid its payer scatters. way OUT: the edge scatters.
+            middle, other = graph.ends[way ^ IN, at], graph.ends[way, at]
+            step = graph.newest[way, middle]
+            while step >= 0 and graph.time[step & ring] >= limit:
+                step = graph.older[way, step & ring]
+            if step < 0 or graph.time[step & ring] < low:
+                continue
+            beyond = graph.newest[way, other]
+            while beyond >= 0 and (graph.time[beyond & ring] >= limit or beyond == edge):
+                beyond = graph.older[way, beyond & ring]
+            if beyond < 0 or graph.time[beyond & ring] < low:
+                continue  # nobody else between
+            if _between(
+                graph, edge, way, middle, other, low, limit, family, limits, room, begin, credit, out
+            ):
+                cut[edge - begin] = True
+
+
+@jit
+def _between(
+    graph: LiveGraph,
     edge: int,
+    way: int,
+    middle: int,
+    other: int,
+    low: int,
     limit: int,
     family: Family,
     limits: Limits,
@@ -100,45 +149,28 @@ def scatter_gather(
     credit: int,
     out: Floats,
 ) -> bool:
-    """Count the scatter-gather patterns that `edge` closes, as scatter or as gather; return whether cut.
-
-    One pattern is one account that pays, one that is paid in the end, and all accounts between them (two or
-    more), payments in any order within the window.
-    """
+    """Count the patterns with `middle` between `other` and each account beyond it; return whether cut."""
     ring = len(graph.time) - 1
-    payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
-    if payer == paid:
-        return False
-    low, cut = graph.time[edge & ring] - family.window, False
-    room.token[1] = 0
-    for way in range(2):
-        # way IN: the edge gathers; the hop scatters to its payer. way OUT: the edge scatters.
-        middle, other = (payer, paid) if way == IN else (paid, payer)
-        step, looked = graph.newest[way, middle], 0
-        while step >= 0 and graph.time[step & ring] >= low:
-            at = step & ring
-            if graph.time[at] < limit:
-                room.token[1] += 1
-                looked += 1
-                if room.token[1] > limits.budget:
+    step, looked = graph.newest[way, middle], 0
+    while step >= 0 and graph.time[step & ring] >= low:
+        at = step & ring
+        if graph.time[at] < limit:
+            room.token[1] += 1
+            looked += 1
+            if room.token[1] > limits.budget or looked > limits.hub_degree:
+                return True
+            hop = graph.ends[1 - way, at]
+            if hop != middle and hop != other and is_latest(graph, step, limit):
+                size = _common(graph, hop, 1 - way, other, way, middle, low, limit, limits, room)
+                if size < 0:
                     return True
-                if looked > limits.hub_degree:
-                    cut = True
-                    break
-                hop = graph.ends[1 - way, at]
-                if hop != middle and hop != other and is_latest(graph, step, limit):
-                    size = _common(graph, hop, 1 - way, other, way, middle, low, limit, limits, room)
-                    if size < 0:
-                        return True
-                    if size >= 2:
-                        tell_size(out, edge - begin, family, size)
-                        if edge >= credit:
-                            source, sink = (hop, other) if way == IN else (other, hop)
-                            _credit(
-                                graph, edge, source, sink, size, low, limit, family, room, begin, credit, out
-                            )
-            step = graph.older[way, at]
-    return cut
+                if size >= 2:
+                    tell_size(out, edge - begin, family, size)
+                    if edge >= credit:
+                        source, sink = (hop, other) if way == IN else (other, hop)
+                        _credit(graph, edge, source, sink, size, low, limit, family, room, begin, credit, out)
+        step = graph.older[way, at]
+    return False
 
 
 @jit
@@ -171,23 +203,52 @@ def _credit(
 @jit
 def bipartite(
     graph: LiveGraph,
-    edge: int,
-    low: int,
-    limit: int,
+    first: int,
+    last: int,
+    ahead: bool,
     family: Family,
     limits: Limits,
     room: Room,
-    row: Floats,
-) -> bool:
-    """Write how the edge's payer shares creditors with others who pay the same account; return whether cut.
+    begin: int,
+    out: Floats,
+    cut: Mask,
+) -> None:
+    """Write how each edge's payer shares further payees with others who pay the same account.
 
-    A butterfly is two payers and two creditors with all four payments in the window.
+    A butterfly is two payers and two payees with all four payments in the window of the edge.
     """
     ring = len(graph.time) - 1
-    payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
-    if payer == paid:
-        return False
-    room.token[1] = 0
+    for edge in range(first, last):
+        at = edge & ring
+        payer, paid = graph.ends[OUT, at], graph.ends[IN, at]
+        if payer == paid:
+            continue
+        low = graph.time[at] - family.window + 1
+        limit = graph.time[at] + (family.window if ahead else limits.ties)
+        room.token[1] = 0
+        step = graph.newest[OUT, payer]
+        while step >= 0 and (graph.time[step & ring] >= limit or graph.ends[IN, step & ring] == paid):
+            step = graph.older[OUT, step & ring]
+        if step < 0 or graph.time[step & ring] < low:
+            continue  # the payer paid nobody else
+        if _meetings(graph, payer, paid, low, limit, edge - begin, family, limits, room, out):
+            cut[edge - begin] = True
+
+
+@jit
+def _meetings(
+    graph: LiveGraph,
+    payer: int,
+    paid: int,
+    low: int,
+    limit: int,
+    i: int,
+    family: Family,
+    limits: Limits,
+    room: Room,
+    out: Floats,
+) -> bool:
+    ring = len(graph.time) - 1
     step, looked, first = graph.newest[IN, paid], 0, family.column
     while step >= 0 and graph.time[step & ring] >= low:
         at = step & ring
@@ -201,9 +262,9 @@ def bipartite(
                 size = _common(graph, other, OUT, payer, OUT, paid, low, limit, limits, room)
                 if size < 0:
                     return True
-                if size >= 2:  # the creditor of the edge is one of them
-                    row[first] += size - 1
-                    row[first + 1] += 1
-                    row[first + 2] = max(row[first + 2], size - 1)
+                if size >= 2:  # the account paid is one of them
+                    out[i, first] += size - 1
+                    out[i, first + 1] += 1
+                    out[i, first + 2] = max(out[i, first + 2], size - 1)
         step = graph.older[IN, at]
     return False

@@ -6,15 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest
+from anomaly.engine.inlined import inlined
 from anomaly.engine.search import Family, Limits
 from anomaly.kernels.jit import jit
 
 __all__ = ["gather_scatter", "pass_through"]
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
-@jit
+@inlined
 def _handed_on(
     graph: LiveGraph,
     edge: int,
@@ -23,7 +25,8 @@ def _handed_on(
     limit: int,
     width: int,
     limits: Limits,
-    row: Floats,
+    out: Floats,
+    i: int,
     at: int,
 ) -> bool:
     """Compare an edge with the payments into its debtor before it (way IN) or out of its creditor after it."""
@@ -53,37 +56,72 @@ def _handed_on(
                 if apart < matched or (apart == matched and part > ratio):
                     matched, ratio = apart, part
         step = graph.older[way, other]
-    row[at], row[at + 1], row[at + 2], row[at + 3] = nearest, matched, ratio, matches
-    row[at + 4] = amount / total if total > 0.0 else 0.0
+    out[i, at], out[i, at + 1], out[i, at + 2], out[i, at + 3] = nearest, matched, ratio, matches
+    out[i, at + 4] = amount / total if total > 0.0 else 0.0
     return cut
 
 
 @jit
 def pass_through(
-    graph: LiveGraph, edge: int, ahead: bool, family: Family, limits: Limits, row: Floats
-) -> bool:
-    """Write how an edge hands on what its debtor received, and, looking ahead, how it is handed on."""
-    ring = len(graph.time) - 1
-    now = graph.time[edge & ring]
-    first = family.column
-    cut = _handed_on(
-        graph, edge, IN, now - family.window + 1, now + limits.ties, family.window, limits, row, first
-    )
-    if ahead:
-        low, limit = now + (not limits.ties), now + family.window
-        cut |= _handed_on(graph, edge, OUT, low, limit, family.window, limits, row, first + 5)
-    return cut
+    graph: LiveGraph,
+    first: int,
+    last: int,
+    ahead: bool,
+    family: Family,
+    limits: Limits,
+    begin: int,
+    out: Floats,
+    cut: Mask,
+) -> None:
+    """Write how each edge hands on what its debtor received, and, looking ahead, how it is handed on."""
+    ring, width, column = len(graph.time) - 1, family.window, family.column
+    for edge in range(first, last):
+        now, i = graph.time[edge & ring], edge - begin
+        low, limit = now - width + 1, now + limits.ties
+        if _handed_on(graph, edge, IN, low, limit, width, limits, out, i, column):
+            cut[i] = True
+        if ahead:
+            low, limit = now + (not limits.ties), now + width
+            if _handed_on(graph, edge, OUT, low, limit, width, limits, out, i, column + 5):
+                cut[i] = True
 
 
 @jit
 def gather_scatter(
-    graph: LiveGraph, edge: int, low: int, limit: int, family: Family, limits: Limits, row: Floats
+    graph: LiveGraph,
+    first: int,
+    last: int,
+    ahead: bool,
+    family: Family,
+    limits: Limits,
+    begin: int,
+    out: Floats,
+    cut: Mask,
+) -> None:
+    """Write from how many accounts each edge's debtor received, and how many it paid after the first."""
+    ring = len(graph.time) - 1
+    for edge in range(first, last):
+        now = graph.time[edge & ring]
+        low, limit = now - family.window + 1, now + (family.window if ahead else limits.ties)
+        if graph.ends[OUT, edge & ring] != graph.ends[IN, edge & ring] and _gathered(
+            graph, edge, low, limit, family, limits, out, edge - begin
+        ):
+            cut[edge - begin] = True
+
+
+@inlined
+def _gathered(
+    graph: LiveGraph,
+    edge: int,
+    low: int,
+    limit: int,
+    family: Family,
+    limits: Limits,
+    out: Floats,
+    i: int,
 ) -> bool:
-    """Write from how many accounts the debtor received, and to how many it paid after the first receipt."""
     ring = len(graph.time) - 1
     account, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
-    if account == paid:
-        return False
     first, received, cut, looked, senders = graph.time[edge & ring], 0.0, False, 0, 0
     step = graph.newest[IN, account]
     while step >= 0 and graph.time[step & ring] >= low:
@@ -97,11 +135,12 @@ def gather_scatter(
             received += graph.amount[at]
             first = min(first, graph.time[at])
         step = graph.older[IN, at]
-    after = first + (not limits.ties)
     receivers, sent, looked = 0, 0.0, 0
-    if senders:
+    if senders > 0:
+        low = max(low, first + (not limits.ties))
+        receivers, sent = 1, graph.amount[edge & ring]
         step = graph.newest[OUT, account]
-        while step >= 0 and graph.time[step & ring] >= low and graph.time[step & ring] >= after:
+        while step >= 0 and graph.time[step & ring] >= low:
             at = step & ring
             if graph.time[at] < limit and graph.ends[IN, at] != account and step != edge:
                 looked += 1
@@ -111,9 +150,8 @@ def gather_scatter(
                 receivers += is_latest(graph, step, limit) and graph.ends[IN, at] != paid
                 sent += graph.amount[at]
             step = graph.older[OUT, at]
-        receivers += 1
-        sent += graph.amount[edge & ring]
     column = family.column
-    row[column], row[column + 1], row[column + 2] = senders, receivers, min(senders, receivers)
-    row[column + 3] = sent / received if received > 0.0 else 0.0
+    out[i, column], out[i, column + 1] = senders, receivers
+    out[i, column + 2] = min(senders, receivers)
+    out[i, column + 3] = sent / received if received > 0.0 else 0.0
     return cut

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.engine.graph import LiveGraph
-from anomaly.engine.windows import advance, join, total
+from anomaly.engine.inlined import inlined
+from anomaly.engine.windows import BACK, DISTINCT, FRONT, LOOPS, OLDEST, advance, join, total
 from anomaly.kernels.jit import jit
 
 __all__ = ["SIDE_FEATURES", "StatisticsPlan", "bin_of", "statistics"]
@@ -19,7 +20,6 @@ Floats = npt.NDArray[np.float64]
 #: Of one side: fan, degree, ratio, then average, sum, variance, skewness, kurtosis of amounts and of ages.
 SIDE_FEATURES = 13
 
-_FRONT, _BACK, _DISTINCT, _LOOPS, _OLDEST = 3, 4, 5, 6, 0
 #: A variance below this part of the squared mean is the rounding of equal values.
 _EQUAL = 1e-22
 
@@ -50,34 +50,44 @@ class StatisticsPlan(NamedTuple):
     ties: bool
 
 
-@jit
+@inlined
 def bin_of(table: Ints, size: int) -> int:
     """Return the bin of a pattern's size, or -1."""
     return table[min(size, len(table) - 1)]
 
 
-@jit
-def _describe(out: Floats, at: int, moments: Floats, k: int, n: int, value: float, sign: float) -> None:
-    """Write average, sum, variance, skewness and kurtosis; `value` is the average to tell."""
+@inlined
+def _describe(
+    out: Floats, i: int, at: int, moments: Floats, k: int, n: int, average: float, sign: float
+) -> None:
+    """Write average, sum, variance, skewness and kurtosis of `n` values."""
     variance = moments[k + 1] / n
-    out[at], out[at + 1] = value, value * n
-    if variance <= _EQUAL * moments[k] * moments[k]:
-        out[at + 2] = out[at + 3] = out[at + 4] = 0.0
-    else:
-        out[at + 2] = variance
-        out[at + 3] = sign * (moments[k + 2] / n) / (variance * np.sqrt(variance))
-        out[at + 4] = (moments[k + 3] / n) / (variance * variance)
+    out[i, at], out[i, at + 1] = average, average * n
+    if variance > _EQUAL * moments[k] * moments[k]:
+        out[i, at + 2] = variance
+        out[i, at + 3] = sign * (moments[k + 2] / n) / (variance * np.sqrt(variance))
+        out[i, at + 4] = (moments[k + 3] / n) / (variance * variance)
 
 
-@jit
-def _new_counterparty(graph: LiveGraph, edge: int, oldest: int, size: int) -> bool:
+@inlined
+def _is_new(graph: LiveGraph, edge: int, oldest: int, size: int) -> bool:
     """Say whether no edge of the same pair, earlier than this edge, is in the window."""
     ring = len(graph.time) - 1
     now = graph.time[edge & ring]
     earlier = graph.pair_older[edge & ring]
     while earlier >= 0 and graph.time[earlier & ring] == now:
         earlier = graph.pair_older[earlier & ring]
-    return size == 0 or earlier < 0 or earlier < oldest
+    return size == 0 or earlier < oldest
+
+
+@inlined
+def _tell(out: Floats, i: int, plan: StatisticsPlan, first: int, place: int, size: int) -> None:
+    if len(plan.bins) == 0:
+        out[i, first + place] = size
+    else:
+        found = bin_of(plan.bin_table, size)
+        if found >= 0:
+            out[i, first + place * len(plan.bins) + found] = 1.0
 
 
 @jit
@@ -85,58 +95,46 @@ def statistics(
     graph: LiveGraph, plan: StatisticsPlan, begin: int, end: int, origin: int, out: Floats
 ) -> None:
     """Write the statistics of the edges from `begin` to before `end` into the rows of `out`."""
-    ring = len(graph.time) - 1
-    moments, own = np.empty(8), np.zeros(8)
-    numbers = len(plan.bins) == 0
+    ring, windows = len(graph.time) - 1, len(graph.windows)
+    moments, own = np.empty(8), np.zeros((1, 8))
     for edge in range(begin, end):
-        at = edge & ring
-        row = out[edge - begin]
+        at, i = edge & ring, edge - begin
         now, age = graph.time[at], float(graph.time[at] - origin)
-        loop = graph.ends[0, at] == graph.ends[1, at]
-        own[0], own[4] = graph.amount[at], age
-        for w in range(len(graph.windows)):
-            width = graph.windows[w]
+        loop = 1 if graph.ends[0, at] == graph.ends[1, at] else 0
+        own[0, 0], own[0, 4] = graph.amount[at], age
+        for w in range(windows):
+            width, full = graph.windows[w], plan.full[w]
             before = now + width if plan.look_ahead else (now + 1 if plan.ties else now)
             for side in range(4):
-                end_of, way = side >> 1, side & 1
-                fan_side, wanted = side == 0 or side == 3, plan.full[w] >= 0
-                if not wanted and not fan_side:
+                way, of_edge = side & 1, side == 0 or side == 3
+                if full < 0 and not of_edge:
                     continue
-                vertex = graph.ends[end_of, at]
-                advance(graph, vertex, way, w, now - width, before, origin)
-                state = graph.state[vertex, way, w]
-                n, fan, loops = state[_FRONT] + state[_BACK], state[_DISTINCT], state[_LOOPS]
-                add_own = not plan.look_ahead and not plan.ties and (fan_side or loop)
-                if wanted:
-                    total(graph, vertex, way, w, moments)
-                if add_own:
-                    if _new_counterparty(graph, edge, state[_OLDEST], n):
+                cell = (2 * graph.ends[side >> 1, at] + way) * windows + w
+                advance(graph, cell, way, w, now - width, before, origin)
+                n = graph.state[cell, FRONT] + graph.state[cell, BACK]
+                fan, loops = graph.state[cell, DISTINCT], graph.state[cell, LOOPS]
+                if full >= 0 and n > 0:
+                    total(graph, cell, way, w, moments)
+                if not plan.look_ahead and not plan.ties and (of_edge or loop == 1):
+                    if _is_new(graph, edge, graph.state[cell, OLDEST], n):
                         fan += 1
-                    if wanted:
-                        join(moments, 0, n, own, 1)
-                        join(moments, 4, n, own, 1)
+                    if n == 0:
+                        for k in range(8):
+                            moments[k] = own[0, k]
+                    elif full >= 0:
+                        join(moments, 0, n, own, 0, 1)
+                        join(moments, 4, n, own, 0, 1)
                     loops += loop
                     n += 1
-                if wanted:
-                    first = plan.full[w] + side * SIDE_FEATURES
-                    if n:
-                        row[first], row[first + 1], row[first + 2] = fan, n, n / fan
-                        _describe(row, first + 3, moments, 0, n, moments[0], 1.0)
-                        _describe(row, first + 8, moments, 4, n, age - moments[4], -1.0)
-                if fan_side and not loop:
-                    fan -= 1 if loops > 0 else 0
+                if full >= 0 and n > 0:
+                    first = full + side * SIDE_FEATURES
+                    out[i, first], out[i, first + 1], out[i, first + 2] = fan, n, n / fan
+                    _describe(out, i, first + 3, moments, 0, n, moments[0], 1.0)
+                    _describe(out, i, first + 8, moments, 4, n, age - moments[4], -1.0)
+                if of_edge and loop == 0:
+                    distinct = fan - 1 if loops > 0 else fan
                     place = 1 if side == 0 else 0
                     if plan.fan[w] >= 0:
-                        _tell(row, plan, plan.fan[w], place, fan, numbers)
+                        _tell(out, i, plan, plan.fan[w], place, distinct)
                     if plan.degree[w] >= 0:
-                        _tell(row, plan, plan.degree[w], place, n - loops, numbers)
-
-
-@jit
-def _tell(row: Floats, plan: StatisticsPlan, first: int, place: int, size: int, numbers: bool) -> None:
-    if numbers:
-        row[first + place] = size
-    else:
-        found = bin_of(plan.bin_table, size)
-        if found >= 0:
-            row[first + place * len(plan.bins) + found] = 1.0
+                        _tell(out, i, plan, plan.degree[w], place, n - loops)

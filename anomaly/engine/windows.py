@@ -6,9 +6,9 @@ to the end of that part; the newer part keeps one running total. Leaving a windo
 older part, so nothing is ever subtracted, and an amount of 10^12 that has left leaves no error behind.
 Totals are joined by the formulas of Pébay (SAND2008-6212). Amortised O(1) for each edge and window.
 
-`state` holds, of one window: the oldest edge in it, the next edge to take in, the newest edge in it, the
-sizes of the older and of the newer part, the number of distinct counterparties, the number of self-loops.
-Moments are mean, M2, M3, M4 of the amount, then of the time (seconds since `origin`).
+A cell is one account, direction and window: `cell = (2 * account + way) * windows + w`, and for the moments
+kept at edges `(2 * slot + way) * windows + w`. Moments are mean, M2, M3, M4 of the amount, then of the time
+(seconds since `origin`).
 """
 
 from __future__ import annotations
@@ -17,53 +17,48 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.engine.graph import FIRST, LiveGraph
+from anomaly.engine.inlined import inlined
 from anomaly.kernels.jit import jit
 
-__all__ = ["advance", "join", "leave_oldest", "total"]
+__all__ = ["BACK", "DISTINCT", "FRONT", "LOOPS", "OLDEST", "advance", "join", "leave_oldest", "total"]
 
 Floats = npt.NDArray[np.float64]
 
-_OLDEST, _HEAD, _NEWEST, _FRONT, _BACK, _DISTINCT, _LOOPS = range(7)
+#: Columns of `state`: the oldest edge in the window, the next edge to take in, the newest edge in it, the
+#: sizes of the older and of the newer part, the numbers of distinct counterparties and of self-loops.
+OLDEST, HEAD, NEWEST, FRONT, BACK, DISTINCT, LOOPS = range(7)
 
 
-@jit
-def push(moments: Floats, at: int, count: int, value: float) -> None:
-    """Add one value to the moments of `count` others."""
+@inlined
+def push(moments: Floats, i: int, at: int, count: int, value: float) -> None:
+    """Add one value to the moments of `count` others, at place `at` of row `i`."""
     n = count + 1.0
-    delta = value - moments[at]
+    delta = value - moments[i, at]
     step = delta / n
     square = step * step
     term = delta * step * count
-    moments[at + 3] += (
-        term * square * (n * n - 3.0 * n + 3.0)
-        + 6.0 * square * moments[at + 1]
-        - 4.0 * step * moments[at + 2]
-    )
-    moments[at + 2] += term * step * (n - 2.0) - 3.0 * step * moments[at + 1]
-    moments[at + 1] += term
-    moments[at] += step
+    m2, m3 = moments[i, at + 1], moments[i, at + 2]
+    moments[i, at + 3] += term * square * (n * n - 3.0 * n + 3.0) + 6.0 * square * m2 - 4.0 * step * m3
+    moments[i, at + 2] = m3 + term * step * (n - 2.0) - 3.0 * step * m2
+    moments[i, at + 1] = m2 + term
+    moments[i, at] += step
 
 
-@jit
-def join(moments: Floats, at: int, count: int, other: Floats, other_count: int) -> None:
-    """Join the moments of `other_count` values into those of `count` others, both at place `at`."""
-    if other_count == 0:
-        return
-    if count == 0:
-        for i in range(at, at + 4):
-            moments[i] = other[i]
-        return
+@inlined
+def join(moments: Floats, at: int, count: int, other: Floats, i: int, other_count: int) -> None:
+    """Join the moments of `other_count` values in row `i` into those of `count` others, both not none."""
     a, b = float(count), float(other_count)
     n = a + b
-    delta = other[at] - moments[at]
+    delta = other[i, at] - moments[at]
     part = delta / n
     m2, m3 = moments[at + 1], moments[at + 2]
-    o2, o3 = other[at + 1], other[at + 2]
+    o2, o3 = other[i, at + 1], other[i, at + 2]
     term = delta * part * a * b
+    square = part * part
     moments[at + 3] += (
-        other[at + 3]
-        + term * part * part * (a * a - a * b + b * b)
-        + 6.0 * part * part * (a * a * o2 + b * b * m2)
+        other[i, at + 3]
+        + term * square * (a * a - a * b + b * b)
+        + 6.0 * square * (a * a * o2 + b * b * m2)
         + 4.0 * part * (a * o3 - b * m3)
     )
     moments[at + 2] = m3 + o3 + term * part * (a - b) + 3.0 * part * (a * o2 - b * m2)
@@ -71,105 +66,111 @@ def join(moments: Floats, at: int, count: int, other: Floats, other_count: int) 
     moments[at] += part * b
 
 
+@inlined
+def _clear(moments: Floats, i: int) -> None:
+    for k in range(8):
+        moments[i, k] = 0.0
+
+
 @jit
-def _flip(graph: LiveGraph, vertex: int, way: int, w: int, origin: int) -> None:
+def _flip(graph: LiveGraph, cell: int, way: int, w: int, origin: int) -> None:
     """Make the newer part the older one: write at each edge the moments from it to the newest."""
-    ring = len(graph.time) - 1
-    state, back = graph.state[vertex, way, w], graph.back[vertex, way, w]
-    size = state[_BACK]
-    back[:] = 0.0
-    edge = state[_NEWEST]
+    ring, windows = len(graph.time) - 1, len(graph.windows)
+    size, edge = graph.state[cell, BACK], graph.state[cell, NEWEST]
+    _clear(graph.back, cell)
     for count in range(size):
         at = edge & ring
-        push(back, 0, count, graph.amount[at])
-        push(back, 4, count, float(graph.time[at] - origin))
-        graph.front[at, way, w, :] = back
+        push(graph.back, cell, 0, count, graph.amount[at])
+        push(graph.back, cell, 4, count, float(graph.time[at] - origin))
+        kept = (2 * at + way) * windows + w
+        for k in range(8):
+            graph.front[kept, k] = graph.back[cell, k]
         edge = graph.older[way, at]
-    back[:] = 0.0
-    state[_FRONT], state[_BACK] = size, 0
+    _clear(graph.back, cell)
+    graph.state[cell, FRONT], graph.state[cell, BACK] = size, 0
 
 
-@jit
-def _pop(graph: LiveGraph, vertex: int, way: int, w: int, origin: int) -> None:
-    ring = len(graph.time) - 1
-    state = graph.state[vertex, way, w]
-    if state[_FRONT] == 0:
-        _flip(graph, vertex, way, w, origin)
-    edge = state[_OLDEST]
-    at = edge & ring
+@inlined
+def _pop(graph: LiveGraph, cell: int, way: int, w: int, origin: int) -> None:
+    if graph.state[cell, FRONT] == 0:
+        if graph.state[cell, BACK] == 1:  # nothing is left behind it: no moments to keep
+            graph.state[cell, FRONT], graph.state[cell, BACK] = 1, 0
+        else:
+            _flip(graph, cell, way, w, origin)
+    at = graph.state[cell, OLDEST] & (len(graph.time) - 1)
     following = graph.pair_newer[at]
-    if following < 0 or following > state[_NEWEST]:
-        state[_DISTINCT] -= 1
+    if following < 0 or following > graph.state[cell, NEWEST]:
+        graph.state[cell, DISTINCT] -= 1
     if graph.ends[0, at] == graph.ends[1, at]:
-        state[_LOOPS] -= 1
-    state[_FRONT] -= 1
-    state[_OLDEST] = graph.newer[way, at]
+        graph.state[cell, LOOPS] -= 1
+    graph.state[cell, FRONT] -= 1
+    graph.state[cell, OLDEST] = graph.newer[way, at]
 
 
-@jit
-def advance(graph: LiveGraph, vertex: int, way: int, w: int, after: int, before: int, origin: int) -> None:
+@inlined
+def advance(graph: LiveGraph, cell: int, way: int, w: int, after: int, before: int, origin: int) -> None:
     """Move a window to the times strictly between `after` and `before`; neither ever goes back."""
     ring = len(graph.time) - 1
-    state = graph.state[vertex, way, w]
-    size = state[_FRONT] + state[_BACK]
-    if size and graph.time[state[_NEWEST] & ring] <= after:  # all of it has left
-        state[_FRONT] = state[_BACK] = state[_DISTINCT] = state[_LOOPS] = size = 0
-    while size and graph.time[state[_OLDEST] & ring] <= after:
-        _pop(graph, vertex, way, w, origin)
+    size = graph.state[cell, FRONT] + graph.state[cell, BACK]
+    if size > 0 and graph.time[graph.state[cell, NEWEST] & ring] <= after:  # all of it has left
+        for k in range(FRONT, LOOPS + 1):
+            graph.state[cell, k] = 0
+        size = 0
+    while size > 0 and graph.time[graph.state[cell, OLDEST] & ring] <= after:
+        _pop(graph, cell, way, w, origin)
         size -= 1
-    edge = state[_HEAD]
+    edge = graph.state[cell, HEAD]
     while edge >= 0:
         at = edge & ring
         time = graph.time[at]
         if time >= before:
             break
         if time > after:
-            back = graph.back[vertex, way, w]
             if size == 0:
-                state[_OLDEST] = edge
-            if state[_BACK] == 0:
-                back[:] = 0.0
+                graph.state[cell, OLDEST] = edge
+            if graph.state[cell, BACK] == 0:
+                _clear(graph.back, cell)
             earlier = graph.pair_older[at]
-            if earlier < 0 or earlier < state[_OLDEST]:
-                state[_DISTINCT] += 1
+            if earlier < 0 or earlier < graph.state[cell, OLDEST]:
+                graph.state[cell, DISTINCT] += 1
             if graph.ends[0, at] == graph.ends[1, at]:
-                state[_LOOPS] += 1
-            push(back, 0, state[_BACK], graph.amount[at])
-            push(back, 4, state[_BACK], float(time - origin))
-            state[_BACK] += 1
-            state[_NEWEST] = edge
+                graph.state[cell, LOOPS] += 1
+            push(graph.back, cell, 0, graph.state[cell, BACK], graph.amount[at])
+            push(graph.back, cell, 4, graph.state[cell, BACK], float(time - origin))
+            graph.state[cell, BACK] += 1
+            graph.state[cell, NEWEST] = edge
             size += 1
         edge = graph.newer[way, at]
-    state[_HEAD] = edge
+    graph.state[cell, HEAD] = edge
 
 
-@jit
-def total(graph: LiveGraph, vertex: int, way: int, w: int, moments: Floats) -> int:
-    """Write the moments of a window and return its number of edges."""
-    state = graph.state[vertex, way, w]
-    older, newer = state[_FRONT], state[_BACK]
-    if older:
-        front = graph.front[state[_OLDEST] & (len(graph.time) - 1), way, w]
-        moments[:] = front
-        join(moments, 0, older, graph.back[vertex, way, w], newer)
-        join(moments, 4, older, graph.back[vertex, way, w], newer)
-    elif newer:
-        moments[:] = graph.back[vertex, way, w]
+@inlined
+def total(graph: LiveGraph, cell: int, way: int, w: int, moments: Floats) -> None:
+    """Write the moments of a window that is not empty."""
+    older, newer = graph.state[cell, FRONT], graph.state[cell, BACK]
+    if older > 0:
+        at = graph.state[cell, OLDEST] & (len(graph.time) - 1)
+        kept = (2 * at + way) * len(graph.windows) + w
+        for k in range(8):
+            moments[k] = graph.front[kept, k]
+        if newer > 0:
+            join(moments, 0, older, graph.back, cell, newer)
+            join(moments, 4, older, graph.back, cell, newer)
     else:
-        moments[:] = 0.0
-    return older + newer
+        for k in range(8):
+            moments[k] = graph.back[cell, k]
 
 
-@jit
+@inlined
 def leave_oldest(graph: LiveGraph, origin: int) -> None:
     """Take the oldest live edge out of every window, before it is dropped."""
     edge = graph.counts[FIRST]
     at = edge & (len(graph.time) - 1)
     for way in range(2):
-        vertex = graph.ends[way, at]
+        cell = (2 * graph.ends[way, at] + way) * len(graph.windows)
         for w in range(len(graph.windows)):
-            state = graph.state[vertex, way, w]
-            if state[_FRONT] + state[_BACK] > 0 and state[_OLDEST] == edge:
-                _pop(graph, vertex, way, w, origin)
-            elif state[_HEAD] == edge:
-                state[_HEAD] = graph.newer[way, at]
+            size = graph.state[cell + w, FRONT] + graph.state[cell + w, BACK]
+            if size > 0 and graph.state[cell + w, OLDEST] == edge:
+                _pop(graph, cell + w, way, w, origin)
+            elif graph.state[cell + w, HEAD] == edge:
+                graph.state[cell + w, HEAD] = graph.newer[way, at]
