@@ -298,7 +298,9 @@ def _overlap(one: periods.Period, other: counting.Window) -> bool:
 
 
 #: "each check in excess of $100, each item in excess of $100": told anew of something else.
-_ANEW: Final = re.compile(r"(?:\band|\bor|,) (?:of )?(?:each|every|any|all|for|in the case of)\b")
+_ANEW: Final = re.compile(
+    r"(?:\band|\bor|,) (?:of )?(?:each|every|any|all|for|in the case of)\b|; ?\(?[0-9a-z]{1,3}\)"
+)
 
 
 def _restates(

@@ -236,10 +236,12 @@ def equivalent(passage: Passage, comparison: Comparison, within: tuple[int, int]
         (m.start for m in passage.of("MONEY", within=within) if m.start >= amount.end), amount.end + _ROUND
     )
     for atom in passage.of("C_EQUIVALENT", within=within):
-        before = passage.words[atom.start - 1] if atom.start else ""
+        before = passage.words[atom.start - 1] if atom.start and atom.end - atom.start == 1 else "the"
         if before in _PERIODIC:
             continue
         if amount.end <= atom.start < min(amount.end + _ROUND, limit):
+            if passage.words[atom.end : atom.end + 1] == ["to"] and atom.end + 1 == limit:
+                continue
             words = passage.words[amount.end : atom.start]
             return not {".", ";"} & set(words) and bool({"or", "(", "its", "an", "the"} & set(words))
         lead = passage.words[atom.end : comparison.amount.start]

@@ -76,6 +76,8 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
         return "exemption_condition"
     if governing is not None and governing.modality == "may" and not is_limit(clause, comparison):
         return "exemption_condition" if any(governing.of("C_EXEMPTING")) else "permission"
+    if _part_of_sum(clause, comparison):
+        return "part_of_sum"
     if _excepted(clause, comparison) or _exempted_after(clause, comparison):
         return "exemption_condition"
     if clause.modal is not None and comparison.first > clause.modal.last and _content(clause):
@@ -215,6 +217,17 @@ def _exempted_after(clause: Clause, comparison: Comparison) -> bool:
             between = clause.words(comparison.last, atom.first)
             return not re.search(r"[,;:]|\b(?:which|that|who|if|where|when|and|or)\b", between)
     return False
+
+
+def _part_of_sum(clause: Clause, comparison: Comparison) -> bool:
+    """Say whether an amount is what each of several transactions stays below ("individually below")."""
+    if comparison.op not in ("lt", "le"):
+        return False
+    lead = clause.words(clause.within[0], comparison.first)[-40:]
+    return bool(_EACH_BELOW.search(lead))
+
+
+_EACH_BELOW: Final = re.compile(r"\b(?:individually|separately|each of which|each being)(?: [a-z]+){0,3} $")
 
 
 def _content(clause: Clause) -> bool:

@@ -53,7 +53,8 @@ _NTH_AFTER: Final = re.compile(
 _BEFORE_IT: Final = re.compile(
     r"\b(?:before|prior to|in advance of|ahead of) (?=(?:the |any |each |such |an? )?(?:[a-z-]+ing|"
     r"establishment|opening|execution|"
-    r"completion|carrying|transfer|transaction|payment|departure|entry|conclusion|commencement|release|"
+    r"completion|carrying|transfer|transaction|payment|purchase|sale|disbursement|issuance|issue|provision|processing|arrival|"
+    r"crediting|leaving|departure|entry|conclusion|commencement|release|"
     r"account)\b)"
     r"|\bin advance\b|\bbeforehand\b",
     re.IGNORECASE,

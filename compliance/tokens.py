@@ -155,7 +155,7 @@ def blank() -> Any:
     vocab: Any = nlp.vocab
     prefixes = [
         r"[A-Za-z.]{1,5}\$",
-        r"(?:RM|[Rr]s\.?|[KTU]shs?\.?|Shs?\.?|Php|[A-Z]{3}\.?|GH[₵¢]|Tk\.?|S?Fr\.?|BD|SR|QR|KD|TL|[RNPK])(?=[0-9])",
+        r"(?:RM|[Rr]s\.?|[KTU]shs?\.?|Shs?\.?|Php|Rp\.?|kr\.?|[A-Z]{3}\.?|GH[₵¢]|Tk\.?|S?Fr\.?|BD|SR|QR|KD|TL|[RNPK])(?=[0-9])",
         r"[A-Z]{2,3}[₵¢]",
         "—",
         *defaults.prefixes,
@@ -192,6 +192,8 @@ def blank() -> Any:
         "Shs.",
         "Dh.",
         "L.E.",
+        "Rp.",
+        "kr.",
         "Tshs.",
         "Ushs.",
     ):
