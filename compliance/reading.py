@@ -7,18 +7,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from compliance.readers import NOTHING, plain
+from compliance.readers.pdf import pdf_text
 from ledger.errors import InputError
 
-__all__ = ["MAX_CHARACTERS", "Block", "blocks", "decode", "read_file"]
+__all__ = ["MAX_BYTES", "MAX_CHARACTERS", "Block", "blocks", "decode", "read_file"]
 
 #: Longer texts are refused: a whole title of law is a fifth of this, and memory stays bounded.
 MAX_CHARACTERS = 10_000_000
+#: Refused before they are read: no text within the bound above is larger in UTF-8.
+MAX_BYTES = 4 * MAX_CHARACTERS
+_HEAD = 4_000
+_MARKS = (
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+    (b"PK\x03\x04", "a packed file (DOCX, ODT or ZIP)"),
+)
 
 #: One character for one character, so that offsets stand: spaces, quotes and hyphens of every kind.
 _SAME_LENGTH = str.maketrans(
     {
         **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a", " "),
-        **dict.fromkeys("\u202f\u205f\u3000\t\r\f\v\u200b\ufeff\u00ad", " "),
+        **dict.fromkeys("\u202f\u205f\u3000\t\r\f\v", " "),
+        **dict.fromkeys("\u200b\u2060\ufeff\u00ad", NOTHING),
         **dict.fromkeys("\u2018\u2019\u201b\u02bc\u2032", "'"),
         **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
         **dict.fromkeys("\u2010\u2011\u2012\u2212", "-"),
@@ -31,37 +42,9 @@ _SAME_LENGTH = str.maketrans(
 )
 #: A text with a longer line keeps one paragraph per line; only others are hard-wrapped.
 _WRAP_AT = 200
-_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]{0,11})(?:\s[^<>]{0,500})?/?>")
-_SCRIPT = re.compile(r"<(script|style)\b[^>]{0,500}>.{0,200000}?</\1>", re.IGNORECASE | re.DOTALL)
-_BLOCK_TAGS = {
-    "p",
-    "div",
-    "li",
-    "ul",
-    "ol",
-    "br",
-    "tr",
-    "td",
-    "th",
-    "table",
-    "section",
-    "article",
-    "html",
-    "body",
-}
-_BLOCK_TAGS |= {f"h{level}" for level in range(1, 7)}
-_ENTITY = re.compile(r"&(#?[A-Za-z0-9]{2,8});")
-_ENTITIES = {
-    "euro": "€",
-    "pound": "£",
-    "yen": "¥",
-    "amp": "&",
-    "sect": "§",
-    "quot": '"',
-    "rsquo": "'",
-    "mdash": "—",
-}
-_SPACES = re.compile(r"[ \n]+")
+_SPACES = re.compile(rf"[ \n{NOTHING}]+")
+_BROKEN = re.compile(r"([A-Za-z]{2,})-$")
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _ENDED = re.compile(r"[.;:,!?—\"')\]]$")
 
 
@@ -97,16 +80,21 @@ def decode(data: bytes, *, document: str) -> str:
     Raises
     ------
     InputError
-        Naming the byte at which the file stops being UTF-8, or that it is empty or too long.
+        Naming the byte at which the file stops being UTF-8, or that it is too long.
     """
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            raise InputError(f"{name}, not UTF-8 text", where=document, next_step="Save the file as UTF-8.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
             f"not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start}",
             where=document,
-            next_step="Save the file as UTF-8 text; a PDF or a scan needs its text extracted first.",
+            next_step="Save the file as UTF-8 text; a scan needs its text recognised first.",
         ) from error
+    if "\0" in text[:_HEAD]:
+        raise InputError("a binary file, not a text", where=document, next_step="Give the text itself.")
     return check_length(text, document=document)
 
 
@@ -128,17 +116,27 @@ def check_length(text: str, *, document: str) -> str:
 
 
 def read_file(path: Path) -> str:
-    """Read a text file strictly.
+    """Read a text file strictly; of a PDF file, its text.
 
     Raises
     ------
     InputError
-        When the file cannot be read, is not UTF-8, or is too long.
+        When the file cannot be read, is not UTF-8, is a scan, or is too long.
+    ConfigurationError
+        For a PDF file without the extra that reads them.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(
+                f"{path.stat().st_size:,} bytes, more than {MAX_BYTES:,}",
+                where=path.name,
+                next_step="Split the text by title or part.",
+            )
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    if data.startswith(b"%PDF-"):
+        return check_length(pdf_text(data, document=path.name), document=path.name)
     return decode(data, document=path.name)
 
 
@@ -152,8 +150,9 @@ def blocks(text: str, *, starts_item: re.Pattern[str]) -> Iterator[Block]:
     starts_item : pattern
         Matches a (normalised) line that begins a list item or heading and so is never a continuation.
     """
-    flat = _unmarked(text.translate(_SAME_LENGTH))
+    flat = plain(text).translate(_SAME_LENGTH)
     lines = flat.split("\n")
+    known = Words(flat)
     wrapped = max((len(line) for line in lines if not line.startswith("#")), default=0) <= _WRAP_AT
     pending: list[tuple[int, int]] = []
     indent, apart, blank = 0, True, True
@@ -172,19 +171,10 @@ def blocks(text: str, *, starts_item: re.Pattern[str]) -> Iterator[Block]:
             pending.append((first, last))
             continue
         if pending:
-            yield _block(flat, pending, indent, apart)
+            yield _block(flat, pending, indent, apart, known)
         pending, indent, apart, blank = [(first, last)], first - start, blank, False
     if pending:
-        yield _block(flat, pending, indent, apart)
-
-
-def _unmarked(flat: str) -> str:
-    """Blank out HTML tags, scripts and entities and Markdown emphasis, character for character."""
-    if _TAG.search(flat):
-        flat = _SCRIPT.sub(lambda m: " " * len(m.group()), flat)
-        flat = _TAG.sub(lambda m: ("\n" if m[1].lower() in _BLOCK_TAGS else " ").ljust(len(m.group())), flat)
-        flat = _ENTITY.sub(lambda m: _ENTITIES.get(m[1], " ").ljust(len(m.group())), flat)
-    return flat.replace("**", "  ")
+        yield _block(flat, pending, indent, apart, known)
 
 
 def _wraps(flat: str, previous: tuple[int, int], line: str) -> bool:
@@ -197,20 +187,42 @@ def _wraps(flat: str, previous: tuple[int, int], line: str) -> bool:
     return line[0].islower() or len(before) >= 60
 
 
-def _block(flat: str, lines: list[tuple[int, int]], indent: int, apart: bool) -> Block:
+def _block(flat: str, lines: list[tuple[int, int]], indent: int, apart: bool, known: Words) -> Block:
     characters: list[str] = []
     offsets: list[int] = []
     for first, last in lines:
         if characters:
-            characters.append(" ")
-            offsets.append(first - 1)
+            broken = _BROKEN.search("".join(characters[-40:])) if characters[-1] == "-" else None
+            rest = _WORD.match(flat, first, last) if broken else None
+            if broken is not None and rest is not None:
+                if known(broken[1] + rest.group()):
+                    characters.pop()
+                    offsets.pop()
+            else:
+                characters.append(" ")
+                offsets.append(first - 1)
         position = first
         for gap in _SPACES.finditer(flat, first, last):
             characters.extend(flat[position : gap.start()])
             offsets.extend(range(position, gap.start()))
-            characters.append(" ")
-            offsets.append(gap.start())
+            if gap.group().strip(NOTHING):
+                characters.append(" ")
+                offsets.append(gap.start())
             position = gap.end()
         characters.extend(flat[position:last])
         offsets.extend(range(position, last))
     return Block("".join(characters), tuple(offsets), indent, apart)
+
+
+class Words:
+    """Which words a text writes whole somewhere: a hyphen at a line's end then only breaks the line."""
+
+    def __init__(self, flat: str) -> None:
+        self._flat = flat
+        self._words: frozenset[str] | None = None
+
+    def __call__(self, word: str) -> bool:
+        """Say whether the text has the word somewhere."""
+        if self._words is None:
+            self._words = frozenset(match.group().lower() for match in _WORD.finditer(self._flat))
+        return word.lower() in self._words
