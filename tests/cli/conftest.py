@@ -155,11 +155,12 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 class Serving:
     """A command that serves until it is stopped: `with Serving(home, "desk", "serve", "--port", 0) as line`.
 
-    The value is the first line it says that names an address.
+    The value is the first line it says that names an address; `out` is what it printed, once it has ended.
     """
 
     def __init__(self, home: Path, *words: object) -> None:
         self._words = arguments(home, *words)
+        self.out = ""
 
     def __enter__(self) -> str:
         self.process = subprocess.Popen(
@@ -181,7 +182,7 @@ class Serving:
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.communicate(timeout=20)
+            self.out, _ = self.process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ledger.audit.trust import Trust
-from tests.cli.conftest import ROOT, Demonstration, arguments, call, environment, process
+from tests.cli.conftest import ROOT, Demonstration, arguments, call, environment
 
 NEEDS_CHAIN = (
     ("consortium", "status"),
@@ -207,16 +207,6 @@ def test_a_reader_that_stops_reading_is_no_failure_of_a_check(demonstration: Dem
     os.close(write)
     assert done.returncode == 141
     assert done.stderr == ""
-
-
-def test_run_again_nothing_is_posted_twice(demonstration: Demonstration, tmp_path: Path) -> None:
-    home = demonstration.copy(tmp_path / "home")
-    again = process(home, "--json", "demo", "--once", "--transactions", 3000).expect().json
-    assert again["rows_posted"] == 0
-    assert again["rows_already_held"] == again["rows_read"] == demonstration.summary["rows_read"]
-    assert again["states"] == demonstration.summary["states"]
-    assert again["flags"] == demonstration.summary["flags"]
-    assert again["files"]["flag"] == demonstration.summary["files"]["flag"]
 
 
 def test_a_folder_keeps_to_its_own_demonstration(demonstration: Demonstration) -> None:
