@@ -2,4 +2,6 @@
 
 Run them with ``make bench``. `ledger_path` measures every stage from file to flags; `baseline` is one row per
 Ethereum transaction on the same chain in the same run; `report` prints the table.
+`python -m bench.chain_length` grows the embedded chain to 10,000 blocks; `python -m bench.gas` calls every
+function of the contracts.
 """

@@ -188,26 +188,20 @@ def main() -> None:
         scratch = Path(folder)
         home, poster, pid = set_up(scratch / "home")
         try:
-            per_small = disk_per_block(poster, home, scratch, SMALL, 200)
-            per_full = disk_per_block(poster, home, scratch, FULL, 10)
             for length in lengths:
                 while poster.gateway.height() < length:
                     for _ in range(min(50, length - poster.gateway.height())):
                         poster.post(FULL if poster.sequence % options.full_every == 0 else SMALL)
                 curve.append(measure(poster, home, pid, scratch, length))
                 say(f"{length} blocks: {json.dumps({k: round(v, 2) for k, v in curve[-1].items()})}")
-            late_small = disk_per_block(poster, home, scratch, SMALL, 200)
-            late_full = disk_per_block(poster, home, scratch, FULL, 10)
+            disk = {
+                "one row": disk_per_block(poster, home, scratch, SMALL, 200),
+                "800 rows, 120 KiB": disk_per_block(poster, home, scratch, FULL, 20),
+            }
         finally:
             stop(pid)
     rows = [[name, *(f"{point[name]:.1f}" for point in curve)] for name in curve[0] if name != "blocks"]
     show_table(machine(), ["", *(f"{int(point['blocks']):,} blocks" for point in curve)], rows)
-    disk = {
-        "small, new": per_small,
-        "small, at length": late_small,
-        "full": per_full,
-        "full, at length": late_full,
-    }
     show_table(
         "Disk per block", ["batch", "KiB"], [(name, round(size / 1024, 1)) for name, size in disk.items()]
     )

@@ -344,6 +344,21 @@ class Cases(OnChain):
         entries=st.lists(ENTRY, max_size=4),
     )
     def append(self, who, entries):
+        self.try_to_append(who, entries)
+
+    @rule(
+        kinds=st.lists(st.sampled_from(sorted(MAY)), min_size=1, max_size=3),
+        contents=st.lists(st.integers(0, 9), min_size=3, max_size=3),
+    )
+    def append_by_who_may(self, kinds, contents):
+        """Mostly the caller is the right one, so that the log grows and contents meet again."""
+        who = sorted(MAY[kinds[0]])[0]
+        entries = [(k, c, b"") for k, c in zip(kinds, contents, strict=False) if who in MAY[k]]
+        if self.paused:
+            self.toggle_pause()
+        self.try_to_append(who, entries)
+
+    def try_to_append(self, who, entries):
         given = [
             (kind, b"c" * 32, hashlib.sha256(bytes([content])).digest(), payload)
             for kind, content, payload in entries
