@@ -205,7 +205,8 @@ def _render(options: Settings, kept: KeptFlag) -> None:
     show_facts("Flag", facts)
     if flag.details:
         show_facts("Figures", _figures(figures(flag.details)))
-        show_owed(flag, names)
+        if flag.source.kind == "rule":
+            show_owed(flag, names)
     entities = [(e.pseudonym, names.get(e.agent, f"bank {e.agent}")) for e in flag.entities]
     show_table("Accounts and parties (pseudonyms)", ["pseudonym", "bank"], entities)
     show_table(*_evidence(options, flag, names))

@@ -15,11 +15,11 @@ from cli.consortium import Governance, activate_rules, connect, publish_policy
 from cli.output import Settings, emit, say, settings, show_table
 from ledger.encoding.policy import Policy
 from ledger.errors import InputError
-from ledger.gateway import Gateway, RuleSetDocument
 
 if TYPE_CHECKING:
     from compliance.backtest import Backtest
     from compliance.ruleset import RuleSet
+    from ledger.gateway import Gateway, RuleSetDocument
 
 __all__ = ["chosen", "read_texts", "register"]
 
