@@ -8,6 +8,7 @@ from typing import Any
 import rfc8785
 
 from ledger.errors import VerificationError
+from ledger.nesting import MOST_DEPTH, nesting
 
 __all__ = ["dumps", "loads"]
 
@@ -39,6 +40,8 @@ def loads(data: bytes, *, what: str = "document") -> Any:
     VerificationError
         When the bytes are not JSON, or not the canonical form of what they say.
     """
+    if nesting(data) > MOST_DEPTH:
+        raise VerificationError(f"the {what} is nested deeper than {MOST_DEPTH} levels")
     try:
         value = json.loads(data.decode("utf-8"))
         again = rfc8785.dumps(value)

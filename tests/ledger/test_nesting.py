@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger import canonical
+from ledger.errors import VerificationError
 from ledger.nesting import MOST_DEPTH, nesting
 
 VALUES = st.recursive(
@@ -39,3 +42,9 @@ def test_any_bytes_have_some_depth(data: bytes) -> None:
 def test_it_stops_counting_where_nobody_parses_any_more() -> None:
     assert nesting(b"[" * 5_000_000) == MOST_DEPTH + 1
     assert nesting(b"[]" * 100_000) == 1
+
+
+def test_a_file_of_opening_brackets_is_refused_before_it_can_end_the_process() -> None:
+    for opening in (b"[", b'{"":'):
+        with pytest.raises(VerificationError, match="the receipt is nested deeper than 100 levels"):
+            canonical.loads(opening * 500_000, what="receipt")
