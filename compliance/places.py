@@ -16,7 +16,7 @@ _INSIDE: Final = re.compile(
 )
 _WITHIN: Final = re.compile(r"\s*(?:paragraph|subparagraph|subsection|point|clause|item|indent)s?\b", re.I)
 _PARTS: Final = re.compile(r"\(([0-9A-Za-z]+)\)")
-_NUMBERED: Final = re.compile(r"([0-9]+(?:[.-][0-9]+)*[A-Za-z]?)((?:\([0-9A-Za-z]+\))*)")
+_NUMBERED: Final = re.compile(r"(?<![0-9/])([0-9]+(?:[.-][0-9]+)*[A-Za-z]?)((?:\([0-9A-Za-z]+\))*)(?![0-9/])")
 _JOINED: Final = re.compile(r",?\s*(?:points?|letters?)\s*((?:\([0-9A-Za-z]+\))+)", re.I)
 
 
