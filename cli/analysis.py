@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.output import emit, progress, settings, show_entries, show_table, tell
 from ledger.errors import InputError
 
+if TYPE_CHECKING:
+    from anomaly.tables import PlainFile
+    from ledger.flag import Flag
+
 __all__ = ["scan_command", "simulate_command"]
+
+
+#: Accounts named with a flag; `--json` has them all.
+_SHOWN = 6
 
 
 def simulate_command(
@@ -58,8 +66,15 @@ def scan_command(
             plain.transfers, NO_LEDGER, progress=lambda _name, done, total: advance("scan", done, total)
         )
 
+    accounts = [_accounts(flag, plain) for flag in flags]
+
     def render() -> None:
-        entries = [((f.title, f.severity, f"{len(f.rows)} payments"), f.explanation) for f in flags]
+        entries = []
+        for flag, names in zip(flags, accounts, strict=True):
+            told = ", ".join(f"{name['account']} at {name['bank']}" for name in names[:_SHOWN])
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            head = (flag.title, flag.severity, f"{len(flag.rows)} payments")
+            entries.append((head, f"{flag.explanation}\nAccounts: {told}{more}"))
         show_entries(f"{len(flags)} flags", entries)
         tell("")
         counts = Counter(flag.title for flag in flags)
@@ -67,4 +82,11 @@ def scan_command(
         cut = sum(flag.truncated for flag in flags)
         tell(f"{plain.transfers.num_rows:,} payments scanned; {cut} of {len(flags)} flags are truncated.")
 
-    emit(options, [flag.to_json() for flag in flags], render)
+    found = [flag.to_json() | {"accounts": names} for flag, names in zip(flags, accounts, strict=True)]
+    emit(options, found, render)
+
+
+def _accounts(flag: Flag, plain: PlainFile) -> list[dict[str, str]]:
+    """Name a flag's accounts as the file does."""
+    named = (plain.accounts.get(entity.pseudonym, ("", entity.pseudonym)) for entity in flag.entities)
+    return [{"bank": bank, "account": account} for bank, account in named]

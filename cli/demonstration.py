@@ -122,7 +122,8 @@ def _bank_files(source: Path, banks: Banks) -> None:
     if banks.file is None:
         write(simulate(transactions=banks.transactions, seed=banks.seed), partial)
     else:
-        split_labelled(banks.file, partial, members=banks.members, rows=banks.rows)
+        split = split_labelled(banks.file, partial, members=banks.members, rows=banks.rows)
+        say(f"  {split['transactions']:,} payments concern the {len(split['members'])} largest banks")
     (partial / _ASKED).write_text(json.dumps(asked, indent=2) + "\n", "utf-8")
     partial.rename(source)
 

@@ -262,7 +262,7 @@ def _evidence(
         )
         for row in rows
     ]
-    return f"{len(payments)} payments in evidence", ["time (UTC)", "from", "to", "amount"], payments
+    return f"Payments in evidence: {len(payments)}", ["time (UTC)", "from", "to", "amount"], payments
 
 
 register(app)

@@ -89,7 +89,7 @@ def test_a_flag_is_shown_with_its_payments_and_the_banks_names(
     assert flag_id in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert " ".join(flag["explanation"].split())[:40] in " ".join(shown.split())
-    assert "payments in evidence" in shown
+    assert "Payments in evidence" in shown
     assert "bank 1" not in shown
     names = {path.stem for path in (demonstration.home / "banks" / "members").glob("*.csv")}
     assert any(name in shown for name in names)
@@ -186,9 +186,13 @@ def test_vault_and_receipts_need_no_chain(demonstration: Demonstration, tmp_path
 def test_a_plain_file_is_scanned_without_a_ledger(demonstration: Demonstration, tmp_path: Path) -> None:
     file = next((demonstration.home / "banks" / "members").glob("*.csv"))
     flags = call(tmp_path / "nowhere", "--json", "scan", file).expect().json
+    assert flags
     assert all(flag["position"]["log_size"] == 0 for flag in flags)
+    assert all(len(flag["accounts"]) == len(flag["entities"]) for flag in flags)
     shown = call(tmp_path / "nowhere", "scan", file, "--rows", 300).expect().out
     assert "300 payments scanned" in shown
+    everything = call(tmp_path / "nowhere", "scan", file).expect().out
+    assert flags[0]["accounts"][0]["account"] in everything
     assert not (tmp_path / "nowhere").exists()
 
 
