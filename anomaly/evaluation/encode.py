@@ -1,0 +1,47 @@
+"""The same payments as an encoding policy would have told them: amount bands and time buckets."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ledger.encoding.bands import MAX_AMOUNT, Bands, logarithmic_grid
+
+__all__ = ["BUCKET", "Encoding", "encode"]
+
+Encoding = Literal["exact", "bands_minute", "bands_hour", "bands_day"]
+
+#: Length of the time bucket, seconds.
+BUCKET: Final[dict[str, int]] = {"exact": 1, "bands_minute": 60, "bands_hour": 3_600, "bands_day": 86_400}
+
+
+def encode(transfers: pa.Table, encoding: Encoding, *, per_decade: int = 10) -> pa.Table:
+    """Return the transfers with amounts and times widened to the policy's intervals.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table
+        `ledger.schema.TRANSFER`, exact.
+    encoding : str
+    per_decade : int
+        Bands per factor of ten; ten is the default policy's grid (without the thresholds of rules).
+    """
+    if encoding == "exact":
+        return transfers
+    bucket = BUCKET[encoding]
+    bands = Bands(logarithmic_grid(per_decade))
+    amount = np.clip(np.asarray(transfers.column("amount_low").to_numpy(), dtype=np.int64), 0, MAX_AMOUNT)
+    low, high = bands.decode(bands.encode(amount))
+    time = np.asarray(transfers.column("time_low").to_numpy(), dtype=np.int64) // bucket * bucket
+    new = {"amount_low": low, "amount_high": high, "time_low": time, "time_high": time + bucket}
+    return _replaced(transfers, new)
+
+
+def _replaced(table: pa.Table, columns: dict[str, npt.NDArray[np.int64]]) -> pa.Table:
+    for name, values in columns.items():
+        field = table.schema.field(name)
+        table = table.set_column(table.schema.get_field_index(name), field, pa.array(values).cast(field.type))
+    return table

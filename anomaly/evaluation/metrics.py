@@ -1,0 +1,173 @@
+"""Metrics of a ranking, with weights: one call sorts, every resample is then a matter of weights.
+
+A budget of 1 % is the 1 % of rows (by weight) with the highest scores. Rows of equal score are put in random
+order once, so no place in a file is ever an advantage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BUDGETS", "Ranking", "best_threshold"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: Shares of rows that are alerted.
+BUDGETS = (0.001, 0.005, 0.01)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Rows of a test part, highest score first.
+
+    Attributes
+    ----------
+    label : (n,) int8
+    score : (n,) float64
+    instance : (n,) int64
+        Pattern instance, or -1.
+    typology : (n,) object
+    source, target, time : (n,) int64
+    order : (n,) int64
+        Where each row stood before it was sorted.
+    """
+
+    label: npt.NDArray[np.int8]
+    score: Floats
+    instance: Ints
+    typology: npt.NDArray[np.object_]
+    source: Ints
+    target: Ints
+    time: Ints
+    order: Ints
+
+    @classmethod
+    def of(
+        cls,
+        label: npt.NDArray[np.int8],
+        score: Floats,
+        instance: Ints,
+        typology: npt.NDArray[np.object_],
+        source: Ints,
+        target: Ints,
+        time: Ints,
+        seed: int = 0,
+    ) -> Ranking:
+        """Sort by score, ties at random."""
+        order = np.lexsort((np.random.default_rng(seed).random(len(score)), -score))
+        return cls(*(a[order] for a in (label, score, instance, typology, source, target, time)), order)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def pr_auc(self, weight: Floats) -> float:
+        """Return the average precision: mean over the cases of the precision at their place."""
+        hits = np.cumsum(weight * self.label)
+        seen = np.cumsum(weight)
+        total = hits[-1] if len(hits) else 0.0
+        if total == 0:
+            return float("nan")
+        return float(np.sum(weight * self.label * hits / np.maximum(seen, 1e-12)) / total)
+
+    def alerted(self, budget: float, weight: Floats) -> npt.NDArray[np.bool_]:
+        """Return which rows a budget alerts; at least one."""
+        seen = np.cumsum(weight)
+        limit = max(np.floor(budget * seen[-1] + 1e-9), 1.0) if len(seen) else 0.0
+        return np.asarray(seen <= limit + 1e-9)
+
+    def precision_at(self, budget: float, weight: Floats) -> float:
+        """Return the share of alerts that are cases."""
+        alert = self.alerted(budget, weight)
+        return _share(weight * self.label * alert, weight * alert)
+
+    def recall_at(self, budget: float, weight: Floats) -> float:
+        """Return the share of cases that are alerted."""
+        return _share(weight * self.label * self.alerted(budget, weight), weight * self.label)
+
+    def ceiling_at(self, budget: float, weight: Floats) -> float:
+        """Return the recall of a perfect ranking: a budget smaller than the number of cases misses some."""
+        cases = float(np.sum(weight * self.label))
+        alerts = float(np.sum(weight * self.alerted(budget, weight)))
+        return min(alerts / cases, 1.0) if cases else float("nan")
+
+    def f1(self, threshold: float, weight: Floats) -> float:
+        """Return F1 of the alerts at or above a threshold chosen elsewhere."""
+        alert = self.score >= threshold
+        hit = float(np.sum(weight * self.label * alert))
+        wrong = float(np.sum(weight * (alert != (self.label == 1))))
+        return 2 * hit / (2 * hit + wrong) if hit + wrong else float("nan")
+
+    def typology_recall(self, typology: str, budget: float, weight: Floats) -> float:
+        """Return the share of a typology's rows that are alerted."""
+        own = weight * (self.typology == typology)
+        return _share(own * self.alerted(budget, weight), own)
+
+    def instance_recall(self, typology: str | None, budget: float, weight: Floats, part: float = 0.0) -> float:
+        """Return the share of instances of which any row (or at least `part` of the rows) is alerted."""
+        chosen = self.instance >= 0 if typology is None else (self.instance >= 0) & (self.typology == typology)
+        if not chosen.any():
+            return float("nan")
+        _, number = np.unique(self.instance[chosen], return_inverse=True)
+        alert = self.alerted(budget, weight)[chosen]
+        rows = np.bincount(number)
+        hit = np.bincount(number, weights=(alert & (weight[chosen] > 0)).astype(np.float64))
+        # all rows of an instance bear one weight: the instance was drawn so often
+        drawn = np.zeros(len(rows))
+        drawn[number] = weight[chosen]
+        return _share(drawn * ((hit > 0) & (hit >= part * rows)), drawn)
+
+    def account_recall(self, budget: float, weight: Floats) -> float:
+        """Return the share of the accounts in cases that are among the budget of accounts, best row each."""
+        own = np.concatenate((self.source, self.target))
+        place = np.concatenate((np.arange(len(self)), np.arange(len(self))))
+        drawn = np.concatenate((weight, weight)) > 0
+        _, number = np.unique(own[drawn], return_inverse=True)
+        best = np.full(int(number.max(initial=-1)) + 1, len(self))
+        np.minimum.at(best, number, place[drawn])
+        case = np.zeros(len(best))
+        np.maximum.at(case, number, np.concatenate((self.label, self.label))[drawn].astype(np.float64))
+        alert = np.zeros(len(best))
+        alert[np.argsort(best, kind="stable")[: max(int(budget * len(best)), 1)]] = 1.0
+        return _share(case * alert, case)
+
+    def hours_to_flag(self, budget: float, weight: Floats, delay: float) -> float:
+        """Return the median hours from an instance's first row to its first alert, instances never found apart.
+
+        Parameters
+        ----------
+        delay : float
+            Seconds after a row at which it is judged.
+        """
+        chosen = self.instance >= 0
+        _, number = np.unique(self.instance[chosen], return_inverse=True)
+        begin = np.full(int(number.max(initial=-1)) + 1, np.inf)
+        found = begin.copy()
+        np.minimum.at(begin, number, self.time[chosen].astype(np.float64))
+        alert = self.alerted(budget, weight)[chosen]
+        np.minimum.at(found, number[alert], self.time[chosen][alert].astype(np.float64))
+        waits = (found - begin)[np.isfinite(found)]
+        return float((np.median(waits) + delay) / 3_600) if len(waits) else float("nan")
+
+
+def best_threshold(label: npt.NDArray[np.int8], score: Floats) -> float:
+    """Return the score at which F1 is highest on the rows given (validation)."""
+    if not label.any():
+        return float("inf")
+    order = np.argsort(-score, kind="stable")
+    hits, ordered = np.cumsum(label[order]), score[order]
+    f1 = 2 * hits / (np.arange(1, len(score) + 1) + hits[-1])
+    last = np.append(ordered[1:] != ordered[:-1], True)  # a threshold takes all rows of a score or none
+    return float(ordered[int(np.argmax(np.where(last, f1, -1.0)))])
+
+
+def _share(part: Floats, whole: Floats) -> float:
+    total = float(np.sum(whole))
+    return float(np.sum(part)) / total if total > 0 else float("nan")
+
+
+Metric = Callable[[Ranking, Floats], float]

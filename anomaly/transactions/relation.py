@@ -1,0 +1,191 @@
+"""What came before between two accounts, and how long either has been known: novelty and habit.
+
+A payment's own bucket counts as "so far", itself apart, so the order inside a bucket never matters.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.graph import TemporalGraph
+from anomaly.kernels.jit import jit
+
+__all__ = ["COLUMNS", "first_of_pair", "habits"]
+
+Ints = npt.NDArray[np.int64]
+
+#: Name, meaning, unit, and whether it needs the window to have closed.
+COLUMNS: Final = (
+    ("pair_before", "earlier payments of the same pair", "log(1 + n), all so far", False),
+    ("pair_since", "time since the pair's last payment", "log(1 + hours), -1: none", False),
+    ("pair_change", "log ratio to the pair's last amount", "log ratio, 0: none", False),
+    ("reverse_before", "earlier payments the other way", "log(1 + n), all so far", False),
+    ("pair_after", "later payments of the same pair", "log(1 + n), window", True),
+    ("reverse_after", "later payments the other way", "log(1 + n), window", True),
+    ("payer_age", "time since the payer was first seen", "log(1 + hours)", False),
+    ("payee_age", "time since the payee was first seen", "log(1 + hours)", False),
+    ("payer_pause", "time since the payer's last payment in or out", "log(1 + hours), -1: none", False),
+    ("payee_pause", "time since the payee's last payment in or out", "log(1 + hours), -1: none", False),
+    ("payer_payments", "payments of the payer so far", "log(1 + n)", False),
+    ("payee_payments", "payments of the payee so far", "log(1 + n)", False),
+    ("payer_new_share", "share of the payer's payments to new payees", "share, so far", False),
+    ("payee_new_share", "share of the payee's receipts from new payers", "share, so far", False),
+)
+
+
+def first_of_pair(graph: TemporalGraph, time: Ints) -> npt.NDArray[np.bool_]:
+    """Return which payments have no earlier one of the same ordered pair (all of the first bucket)."""
+    if not graph.edges:
+        return np.zeros(0, np.bool_)
+    first = np.full(int(graph.relation.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, graph.relation, time)
+    return np.asarray(time == first[graph.relation], dtype=np.bool_)
+
+
+def habits(
+    graph: TemporalGraph,
+    time: Ints,
+    hour: int,
+    log_amount: npt.NDArray[np.float64],
+    first: npt.NDArray[np.bool_],
+    window: int,
+) -> npt.NDArray[np.float32]:
+    """Return (edges, COLUMNS).
+
+    Parameters
+    ----------
+    hour : int
+        Length of an hour in the unit of `time` and `window`.
+    """
+    n = graph.accounts
+    result = np.zeros((graph.edges, len(COLUMNS)), np.float32)
+    if not graph.edges:
+        return result
+    reverse = _reverse(graph)
+    order = np.lexsort((time, graph.relation)).astype(np.int64)
+    starts = np.concatenate(
+        (np.zeros(1, np.int64), np.cumsum(np.bincount(graph.relation, minlength=len(reverse))))
+    )
+    ordered = time[order]
+    _pairs(starts, order, ordered, graph.relation, reverse, time, hour, log_amount, window, result)
+    _accounts(
+        n, graph.src, graph.dst, graph.out_ptr, graph.out_edge, graph.in_ptr, graph.in_edge,
+        time, hour, first, result,
+    )  # fmt: skip
+    return result
+
+
+def _reverse(graph: TemporalGraph) -> Ints:
+    """Return for each pair the number of the reversed pair, or -1."""
+    size = int(graph.relation.max()) + 1
+    key = np.zeros(size, np.int64)
+    back = np.zeros(size, np.int64)
+    src, dst = graph.src.astype(np.int64), graph.dst.astype(np.int64)
+    key[graph.relation] = src * graph.accounts + dst
+    back[graph.relation] = dst * graph.accounts + src
+    found = np.minimum(np.searchsorted(key, back), size - 1)  # pairs are numbered in the order of their key
+    return np.where(key[found] == back, found, -1)
+
+
+@jit
+def _until(times: Ints, low: int, high: int, limit: int) -> int:
+    """Return the first place in [low, high) whose time is greater than `limit`."""
+    while low < high:
+        middle = (low + high) // 2
+        if times[middle] <= limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit
+def _pairs(
+    starts: Ints,
+    order: Ints,
+    ordered: Ints,
+    relation: Ints,
+    reverse: Ints,
+    time: Ints,
+    hour: int,
+    log_amount: npt.NDArray[np.float64],
+    window: int,
+    result: npt.NDArray[np.float32],
+) -> None:
+    for e in range(len(relation)):
+        r = relation[e]
+        low, high = starts[r], starts[r + 1]
+        here = _until(ordered, low, high, time[e])
+        before = _until(ordered, low, high, time[e] - 1)
+        row = result[e]
+        row[0] = np.log1p(here - low - 1)
+        row[1] = -1.0
+        if before > low:
+            row[1] = np.log1p((time[e] - ordered[before - 1]) / hour)
+            # all payments of the last bucket together: none of them is the last one
+            last = _until(ordered, low, before, ordered[before - 1] - 1)
+            mean = 0.0
+            for i in range(last, before):
+                mean += log_amount[order[i]]
+            row[2] = log_amount[e] - mean / (before - last)
+        row[4] = np.log1p(_until(ordered, low, high, time[e] + window) - here)
+        b = reverse[r]
+        if b >= 0:
+            low, high = starts[b], starts[b + 1]
+            here = _until(ordered, low, high, time[e])
+            row[3] = np.log1p(here - low)
+            row[5] = np.log1p(_until(ordered, low, high, time[e] + window) - here)
+
+
+@jit
+def _accounts(
+    accounts: int,
+    src: npt.NDArray[np.int32],
+    dst: npt.NDArray[np.int32],
+    out_ptr: Ints,
+    out_edge: npt.NDArray[np.int32],
+    in_ptr: Ints,
+    in_edge: npt.NDArray[np.int32],
+    time: Ints,
+    hour: int,
+    first: npt.NDArray[np.bool_],
+    result: npt.NDArray[np.float32],
+) -> None:
+    """Walk each account's payments bucket by bucket."""
+    for v in range(accounts):
+        i, j = out_ptr[v], in_ptr[v]
+        begin = np.int64(0)
+        previous = np.int64(0)
+        known = False
+        sent, got, sent_new, got_new = 0, 0, 0, 0
+        while i < out_ptr[v + 1] or j < in_ptr[v + 1]:
+            if j == in_ptr[v + 1]:
+                now = time[out_edge[i]]
+            elif i == out_ptr[v + 1]:
+                now = time[in_edge[j]]
+            else:
+                now = min(time[out_edge[i]], time[in_edge[j]])
+            a, b = i, j
+            while i < out_ptr[v + 1] and time[out_edge[i]] == now:
+                sent += 1
+                sent_new += first[out_edge[i]]
+                i += 1
+            while j < in_ptr[v + 1] and time[in_edge[j]] == now:
+                got += 1
+                got_new += first[in_edge[j]]
+                j += 1
+            if not known:
+                begin = now
+            age = np.log1p((now - begin) / hour)
+            pause = np.log1p((now - previous) / hour) if known else -1.0
+            for k in range(a, i):
+                row = result[out_edge[k]]
+                row[6], row[8], row[10], row[12] = age, pause, np.log1p(sent + got), sent_new / sent
+            for k in range(b, j):
+                row = result[in_edge[k]]
+                row[7], row[9], row[11], row[13] = age, pause, np.log1p(sent + got), got_new / got
+            previous = now
+            known = True

@@ -1,0 +1,291 @@
+"""Part in shapes that passing relations draw: bipartite groups, scatter-gather, and ways back to the start.
+
+Only payments of pairs that are new within the window take part: standing relations are ordinary business.
+Each search has a budget of steps; what it could not look at counts as not there, and `shape_cut` says so.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.graph import TemporalGraph
+from anomaly.kernels.jit import jit
+
+__all__ = ["AROUND", "CYCLES", "around", "cycles"]
+
+Ints = npt.NDArray[np.int64]
+Floats32 = npt.NDArray[np.float32]
+
+#: Columns of `around`: name, meaning, unit.
+AROUND: Final = (
+    ("butterflies", "pairs (other payer, other payee) that complete a two-by-two group", "log(1 + n)"),
+    ("group_payers", "other payers in such groups", "log(1 + n)"),
+    ("group_payees", "other payees in such groups", "log(1 + n)"),
+    ("gather", "ways by which one source reached the payee, through this payer's peers", "log(1 + n)"),
+    ("scatter", "ways by which this payer reached one target, through the payee's peers", "log(1 + n)"),
+    ("shape_cut", "whether a budget cut the search", "0 or 1"),
+)
+
+#: Columns of `cycles`.
+CYCLES: Final = (
+    ("closes_hops", "payments of the shortest round that this one closes", "payments, 0: none"),
+    ("closes_weight", "rarity of that round", "-log10 chance"),
+    ("round_weight", "rarity of the rarest round that this one is part of", "-log10 chance"),
+    ("round_hops", "payments of that round", "payments, 0: none"),
+)
+
+_BUDGET: Final = 3_000
+_HOPS: Final = 12
+
+
+@jit
+def _bound(time: Ints, edges: npt.NDArray[np.int32], low: int, high: int, limit: int) -> int:
+    while low < high:
+        middle = (low + high) // 2
+        if time[edges[middle]] <= limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def around(
+    graph: TemporalGraph, time: Ints, eligible: npt.NDArray[np.bool_], window: int, ahead: int
+) -> Floats32:
+    """Return (edges, AROUND) from the eligible payments in [t - window, t + ahead]."""
+    result = np.zeros((graph.edges, len(AROUND)), np.float32)
+    _around(
+        graph.src, graph.dst, graph.out_ptr, graph.out_edge, graph.in_ptr, graph.in_edge,
+        eligible, time, window, ahead, result,
+    )  # fmt: skip
+    return result
+
+
+@jit
+def _around(
+    src: npt.NDArray[np.int32],
+    dst: npt.NDArray[np.int32],
+    out_ptr: Ints,
+    out_edge: npt.NDArray[np.int32],
+    in_ptr: Ints,
+    in_edge: npt.NDArray[np.int32],
+    eligible: npt.NDArray[np.bool_],
+    time: Ints,
+    window: int,
+    ahead: int,
+    result: Floats32,
+) -> None:
+    accounts = len(in_ptr) - 1
+    mark = np.full(accounts, -1, np.int64)
+    payer_mark = np.full(accounts, -1, np.int64)
+    count = np.zeros(accounts, np.int32)
+    stamp = np.full(accounts, -1, np.int64)
+    for e in range(len(src)):
+        if not eligible[e]:
+            continue
+        s, d = src[e], dst[e]
+        first, last = time[e] - window - 1, time[e] + ahead
+        steps = 0
+        # who else pays the payee
+        low = _bound(time, in_edge, in_ptr[d], in_ptr[d + 1], first)
+        high = _bound(time, in_edge, low, in_ptr[d + 1], last)
+        peers = 0
+        for i in range(low, high):
+            f = in_edge[i]
+            steps += 1
+            if eligible[f] and src[f] != s and mark[src[f]] != e:
+                mark[src[f]] = e
+                peers += 1
+        butterflies, payers, payees, best_scatter, best_gather = 0, 0, 0, 0, 0
+        out_low = _bound(time, out_edge, out_ptr[s], out_ptr[s + 1], first)
+        out_high = _bound(time, out_edge, out_low, out_ptr[s + 1], last)
+        if peers > 0:
+            for i in range(out_low, out_high):
+                f = out_edge[i]
+                if not eligible[f] or dst[f] == d or stamp[dst[f]] == e:
+                    continue
+                if steps > _BUDGET:
+                    break
+                stamp[dst[f]] = e
+                here = 0
+                a = _bound(time, in_edge, in_ptr[dst[f]], in_ptr[dst[f] + 1], first)
+                b = _bound(time, in_edge, a, in_ptr[dst[f] + 1], last)
+                for j in range(a, b):
+                    g = in_edge[j]
+                    steps += 1
+                    if eligible[g] and src[g] != s and mark[src[g]] == e:
+                        here += 1
+                        if payer_mark[src[g]] != e:
+                            payer_mark[src[g]] = e
+                            payers += 1
+                butterflies += here
+                payees += here > 0
+            # sources of the payer: how many of the payee's payers did one of them pay before
+            low_s = _bound(time, in_edge, in_ptr[s], in_ptr[s + 1], first)
+            high_s = _bound(time, in_edge, low_s, in_ptr[s + 1], time[e])
+            for i in range(low_s, high_s):
+                f = in_edge[i]
+                if not eligible[f]:
+                    continue
+                if steps > _BUDGET:
+                    break
+                p = src[f]
+                ways = 0
+                a = _bound(time, out_edge, out_ptr[p], out_ptr[p + 1], first)
+                b = _bound(time, out_edge, a, out_ptr[p + 1], last)
+                for j in range(a, b):
+                    g = out_edge[j]
+                    steps += 1
+                    if eligible[g] and dst[g] != s and mark[dst[g]] == e:
+                        ways += 1
+                best_gather = max(best_gather, ways)
+        if ahead > 0 and out_high - out_low > 1:
+            # targets of the payee: how many of the payer's other payees also pay one of them
+            low_d = _bound(time, out_edge, out_ptr[d], out_ptr[d + 1], time[e] - 1)
+            high_d = _bound(time, out_edge, low_d, out_ptr[d + 1], last)
+            if high_d > low_d:
+                for i in range(out_low, out_high):
+                    f = out_edge[i]
+                    if eligible[f] and dst[f] != d:
+                        stamp[dst[f]] = -2 - e
+                for i in range(low_d, high_d):
+                    f = out_edge[i]
+                    if not eligible[f]:
+                        continue
+                    if steps > _BUDGET:
+                        break
+                    t = dst[f]
+                    ways = 0
+                    a = _bound(time, in_edge, in_ptr[t], in_ptr[t + 1], first)
+                    b = _bound(time, in_edge, a, in_ptr[t + 1], last)
+                    for j in range(a, b):
+                        g = in_edge[j]
+                        steps += 1
+                        if eligible[g] and src[g] != d and stamp[src[g]] == -2 - e:
+                            ways += 1
+                    best_scatter = max(best_scatter, ways)
+        row = result[e]
+        row[0] = np.log1p(butterflies)
+        row[1] = np.log1p(payers)
+        row[2] = np.log1p(payees)
+        row[3] = np.log1p(best_gather)
+        row[4] = np.log1p(best_scatter)
+        row[5] = steps > _BUDGET
+
+
+def cycles(
+    graph: TemporalGraph,
+    time: Ints,
+    eligible: npt.NDArray[np.bool_],
+    span: int,
+    ahead: int,
+) -> Floats32:
+    """Return (edges, CYCLES): rounds of eligible payments that come back to their start within `span`.
+
+    Amounts do not matter here. What speaks for a round is how few accounts the search had to reach before it
+    found the way back, and that every hop is a passing relation: long rounds hardly happen by accident,
+    while three acquaintances often pay each other.
+
+    Parameters
+    ----------
+    ahead : int
+        A payment takes part in a round only if that was closed so long after it at most.
+    """
+    result = np.zeros((graph.edges, len(CYCLES)), np.float32)
+    _cycles(
+        graph.src, graph.dst, graph.in_ptr, graph.in_edge, graph.out_ptr, graph.out_edge, eligible, time, span,
+        ahead, result,
+    )  # fmt: skip
+    return result
+
+
+@jit
+def _cycles(
+    src: npt.NDArray[np.int32],
+    dst: npt.NDArray[np.int32],
+    in_ptr: Ints,
+    in_edge: npt.NDArray[np.int32],
+    out_ptr: Ints,
+    out_edge: npt.NDArray[np.int32],
+    eligible: npt.NDArray[np.bool_],
+    time: Ints,
+    span: int,
+    ahead: int,
+    result: Floats32,
+) -> None:
+    """From each payment search backwards, hop by hop, for a way from its payee to its payer."""
+    accounts = len(in_ptr) - 1
+    latest = np.empty(accounts, np.int64)
+    stamp = np.full(accounts, -1, np.int64)
+    parent = np.empty(accounts, np.int32)
+    queue = np.empty(accounts + 1, np.int32)
+    oldest = 0
+    for e in range(len(src)):
+        if not eligible[e]:
+            continue
+        s, d = src[e], dst[e]
+        stamp[s] = e
+        latest[s] = time[e]
+        parent[s] = -1
+        queue[0] = s
+        begin, end, steps, hops = 0, 1, 0, 1
+        found = False
+        reached = 0.0
+        while begin < end and hops < _HOPS and not found and steps <= _BUDGET:
+            layer_end = end
+            while begin < layer_end and not found and steps <= _BUDGET:
+                v = queue[begin]
+                begin += 1
+                high = _bound(time, in_edge, in_ptr[v], in_ptr[v + 1], latest[v])
+                for i in range(high - 1, in_ptr[v] - 1, -1):
+                    f = in_edge[i]
+                    if time[f] < time[e] - span:
+                        break
+                    steps += 1
+                    if steps > _BUDGET:
+                        break
+                    u = src[f]
+                    if not eligible[f] or f == e:
+                        continue
+                    if u == d and hops >= 2:
+                        found = True
+                        stamp[d] = e
+                        parent[d] = f
+                        break
+                    if stamp[u] == e or u == d:
+                        continue
+                    stamp[u] = e
+                    latest[u] = time[f]
+                    parent[u] = f
+                    queue[end] = u
+                    end += 1
+                    reached += 1.0
+            hops += 1
+        if not found:
+            continue
+        while time[oldest] < time[e] - span:
+            oldest += 1
+        high = _bound(time, out_edge, out_ptr[d], out_ptr[d + 1], time[e])
+        sent = high - _bound(time, out_edge, out_ptr[d], high, time[e] - span - 1)
+        weight = -np.log10(min((reached + 1.0) * sent / (e - oldest + 1.0), 1.0))
+        length = 1
+        v = d
+        while parent[v] >= 0 and v != s:
+            length += 1
+            v = dst[parent[v]]
+        row = result[e]
+        row[0] = length
+        row[1] = weight
+        v = d
+        if weight > row[2]:
+            row[2] = weight
+            row[3] = length
+        while v != s:
+            f = parent[v]
+            if time[e] - time[f] <= ahead and weight > result[f, 2]:
+                result[f, 2] = weight
+                result[f, 3] = length
+            v = dst[f]
