@@ -191,10 +191,11 @@ def _ran(
             if hit.exempted:
                 counts["exempted"] += 1
                 continue
-            flag = evidence.flag(check, hit, asks or (missing if check.shape != "single" else ()))
+            unsaid = asks or (missing if check.shape != "single" else ())
             if rule.kind in raised:
-                findings.append(flag)
-            counts["across_banks" if check.reach == "consortium" else flag.certainty] += 1
+                findings.append(evidence.flag(check, hit, unsaid))
+            across = check.reach == "consortium"
+            counts["across_banks" if across else evidence.certainty(check, hit, unsaid)] += 1
     own = checks[0]
     edges = set((policy_cuts or {}).get(own.currency, ()))
     assert first is not None, "a rule that compiles has a check"  # noqa: S101

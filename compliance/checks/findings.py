@@ -9,7 +9,7 @@ from typing import Any, Final
 from compliance.checks.definition import Check
 from compliance.checks.execute import Hit
 from compliance.checks.owed import Owed, owed
-from compliance.checks.table import Prepared
+from compliance.checks.table import UNKNOWN, Prepared
 from compliance.currencies import exponent
 from compliance.ruleset import RuleSet
 from ledger.encoding.bands import MAX_AMOUNT
@@ -72,16 +72,33 @@ class Evidence:
         self._ruleset = ruleset
         self._version = ruleset.hash.hex()
         self._context = dict(context or {})
+        self._places = {side: prepared.table[f"{side}_place"].to_numpy() for side in ("debtor", "creditor")}
+
+    def certainty(self, check: Check, hit: Hit, missing: Iterable[str] = ()) -> FlagCertainty:
+        """Return how certain a hit is: by its amount, and by what only the bank can say."""
+        asked = any(missing) and check.shape == "single"
+        if asked or check.operations or self._open_home(check, hit):
+            return "needs_member"
+        return "certain" if hit.certainty == "certain" else "possible"
+
+    def _open_home(self, check: Check, hit: Hit) -> bool:
+        """Say whether a bank that may be bound stands nobody knows where, and no other is bound."""
+        countries = check.countries
+        if countries is None or not self._prepared.located:
+            return False
+        sides = {"in": ("creditor",), "out": ("debtor",)}.get(hit.direction or "", ("debtor", "creditor"))
+        found = {int(self._places[side][row]) for row in hit.rows for side in sides}
+        homes = [self._prepared.places[place] for place in found if place > UNKNOWN]
+        bound = any(home is not None and home.number in countries for home in homes)
+        return UNKNOWN in found and not bound
 
     def flag(self, check: Check, hit: Hit, missing: Iterable[str] = ()) -> Flag:
         """Return the finding of one hit; `missing` makes a single transfer's finding `needs_member`."""
         wanted = list(hit.rows[: MAX_EVIDENCE + 1])
         rows = self._prepared.table.select(_COLUMNS).take(wanted).to_pylist()
         duties = owed(check, hit, rows, self._prepared)
-        lacking = (*missing, _HOME) if duties.open_home else tuple(missing)
-        certainty: FlagCertainty = "certain" if hit.certainty == "certain" else "possible"
-        if (lacking and check.shape == "single") or check.operations or duties.open_home:
-            certainty = "needs_member"
+        certainty = self.certainty(check, hit, missing)
+        lacking = (*missing, _HOME) if self._open_home(check, hit) else tuple(missing)
         foreign = sorted({row["currency"] for row in rows} - {check.currency_number})
         context = self._context if foreign else {}
         places = _places(rows)

@@ -36,13 +36,10 @@ class Owed:
     ----------
     banks : list of dict
         One entry for each bank that the rule binds: agent, country, due (see `Due.to_json`), keep_until.
-    open_home : bool
-        Whether nobody said under which country's law a bank stands.
     """
 
     what: str
     banks: list[dict[str, Any]]
-    open_home: bool
 
     @property
     def dates(self) -> list[str]:
@@ -57,14 +54,12 @@ def owed(check: Check, hit: Hit, rows: list[dict[str, Any]], prepared: Prepared)
     event = _EPOCH + timedelta(days=max(int(row["business_date"]) for row in rows))
     moment = max(int(row["time_high"]) for row in rows)
     banks = []
-    open_home = False
     for agent, place in sorted(_bound(check, hit, rows, prepared)):
         home = prepared.places[place] if place > UNKNOWN else None
-        open_home |= home is None and prepared.located and check.countries is not None
         banks.append(
             {"agent": agent, "country": home.country if home else None} | _dates(check, event, moment, home)
         )
-    return Owed(what, banks, open_home)
+    return Owed(what, banks)
 
 
 def _dates(check: Check, event: date, moment: int, home: Home | None) -> dict[str, Any]:

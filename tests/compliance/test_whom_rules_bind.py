@@ -26,8 +26,8 @@ US_RULE = (
 )
 EU_RULE = (
     "1. Obliged entities shall apply customer due diligence measures when carrying out an occasional "
-    "transaction amounting to EUR 10 000 or more, or the equivalent in national currency, whether in a single "
-    "operation or through linked transactions."
+    "transaction amounting to EUR 10 000 or more, or the equivalent in national currency, whether in a "
+    "single operation or through linked transactions."
 )
 HOMES = {1: home_of("US"), 2: home_of("DE"), 3: home_of("US")}
 TUESDAY = 19_003
@@ -128,7 +128,8 @@ EXACT_RATES = st.decimals(Decimal("0.02"), 50, places=4)
 @given(st.integers(1, 3_000_000), EXACT_RATES, st.booleans())
 def test_conversion_agrees_with_exact_fractions(amount, rate, strict):
     words = "more than EUR 10 000" if strict else "EUR 10 000 or more"
-    text = f"1. Banks shall report each occasional transaction of {words}, or the equivalent in national currency."
+    text = f"1. Banks shall report each occasional transaction of {words}, or the equivalent in national "
+    text += "currency."
     table_of_rates = RateTable([Rate(date(2022, 1, 11), "USD", "EUR", rate)])
     exact = amount * table_of_rates.factor("USD", "EUR", TUESDAY)
     row = {"amount": amount, "flags": int(Flags.OCCASIONAL), "channel": 2}
@@ -165,8 +166,8 @@ def test_a_table_of_rates_is_refused_by_line(tmp_path):
 
 
 DAY = (
-    "9 Several currency transactions shall be treated as a single transaction if they are by or on behalf of any "
-    "person and result in cash in or cash out totaling more than $10,000 during any one business day."
+    "9 Several currency transactions shall be treated as a single transaction if they are by or on behalf of "
+    "any person and result in cash in or cash out totaling more than $10,000 during any one business day."
 )
 
 
