@@ -120,6 +120,12 @@ class Registry(OnChain):
         if good:
             self.readers[reader] = "removed"
 
+    @precondition(lambda self: "removed" in self.readers.values())
+    @rule(data=st.data())
+    def add_a_removed_reader(self, data):
+        gone = [reader for reader, status in self.readers.items() if status == "removed"]
+        self.add_reader(data.draw(st.sampled_from(gone)), wrong=False)
+
     @rule(epoch=SMALL, start=SMALL, keyless=st.booleans())
     def open_epoch(self, epoch, start, keyless):
         good = not keyless and (not self.epochs or epoch > self.epochs[-1][0])
