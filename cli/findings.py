@@ -11,6 +11,7 @@ import typer
 
 from cli.consortium import connect
 from cli.output import Settings, emit, say, settings, show_facts, show_table, tell
+from ledger.errors import InputError
 
 if TYPE_CHECKING:
     from compliance.ruleset import RuleSet
@@ -97,6 +98,11 @@ def trace(context: typer.Context, flag_id: FlagId) -> None:
 
     options = settings(context)
     flag = _kept(options, flag_id).flag
+    if flag.source.kind != "rule":
+        raise InputError(
+            "a detector raised this flag: no clause stands behind it",
+            next_step=f"See `counterfoil flag show {flag_id}`.",
+        )
     gateway = connect(options.home, options.chain)
     transfers, _ = load_mirror(options.home.desk.mirror)
     found = follow(flag, rules_of(gateway, flag), transfers)
@@ -132,10 +138,8 @@ def _show_trace(flag: Flag, found: dict[str, Any], names: Mapping[int, str]) -> 
     amount = low if low == high else f"{low} to {high}"
     word = "Together" if len(rows) > 1 else "Amount"
     tell(f"2  {word} {amount} {total['currency']}: {total['certainty']} that the rule's amount is met.")
-    tell("3  The check, and the columns that decide it")
-    tell(found["check"])
-    for asked in found["needs_member"]:
-        tell(f"   The bank must say: {asked}")
+    checked = [(fact["what"], fact["words"]) for fact in found["check"]]
+    show_facts("3  The check, and the columns that decide it", checked)
     clause = found["clause"]
     show_facts(
         "4  The clause",

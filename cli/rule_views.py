@@ -89,7 +89,7 @@ def show(
         "joins": [{"what": j.what, "rule": j.other, "how": j.how} for j in whole.joins],
         "deadline": whole.deadline.model_dump(mode="json") if whole.deadline else None,
         "retention": whole.retention.model_dump(mode="json") if whole.retention else None,
-        "checks": [check.describe() for check in checks],
+        "checks": [dict(check.facts()) for check in checks],
         "examples": [{"case": c.name, "trips": c.trips, "asks_bank": c.asks} for c in cases],
         "edits": [
             {"field": e.field, "before": e.before, "after": e.after, "why": e.why}
@@ -112,8 +112,8 @@ def _show(ruleset: RuleSet, value: dict[str, Any], checks: list[Check], cases: l
     rows = [(j["what"], j["rule"], ruleset.clauses[j["rule"]], j["how"]) for j in value["joins"]]
     if rows:
         show_table("Completed by", ["what", "rule", "words", "joined because"], rows)
-    for check in checks:
-        tell(check.describe())
+    for number, check in enumerate(checks, 1):
+        show_facts("Check" if len(checks) == 1 else f"Check {number} of {len(checks)}", check.facts())
     if not checks:
         tell("No check of its own: it says who, when or how long.")
     answers = [(c.name, "asks the bank" if c.asks and c.trips else "yes" if c.trips else "no") for c in cases]

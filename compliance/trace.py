@@ -110,7 +110,7 @@ def trace(flag: Flag, ruleset: RuleSet, transfers: pa.Table) -> dict[str, Any]:
             "currency": details["currency"],
             "certainty": details["amount_certainty"],
         },
-        "check": check.describe(),
+        "check": [{"what": name, "words": words} for name, words in check.facts()],
         "certainty": flag.certainty,
         "needs_member": details["needs_member"],
         "owed": {"what": details["owes"], "banks": details["banks"]},

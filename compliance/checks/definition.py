@@ -123,32 +123,36 @@ class Check:
             "in_force": [day.isoformat() if day else None for day in (self.term.since, self.term.until)],
         }
 
-    def describe(self) -> str:
+    def facts(self) -> list[tuple[str, str]]:
         """Return the check in words, with the mapping from the law's words to columns."""
         rows = describe(self.rule.transaction_type)
         unit = self.rule.aggregation.window_unit if self.rule.aggregation else None
         whose = "customer and bank" if self.reach == "bank" else "party over all banks"
-        hours = self.seconds // 3600
         window = {
             "single": "each transfer by itself",
             "calendar": f"sum per {whose} and {(unit or 'day').replace('_', ' ')}",
-            "rolling": f"sum per {whose} in any {hours} consecutive hours"
+            "rolling": f"sum per {whose} in any {self.seconds // 3600} consecutive hours"
             + (" of operations that may be linked" if self.operations else ""),
         }[self.shape]
         banks = f"banks of {self.jurisdiction}" if self.jurisdiction else "all banks: the text names no law"
-        lines = [
-            f"{self.rule.rule_id} ({self.rule.citation})",
-            f"  banks    {banks}",
-            f"  rows     {rows.words}: {rows.where.replace('$', '') or 'no column decides it'}",
-            f"  amount   {self._amounts()} minor units of {self.currency}"
-            + (", or the equivalent at a supplied rate" if self.equivalent else ""),
-            f"  window   {window}",
+        extended = ", or the equivalent at a supplied rate" if self.equivalent else ""
+        found = [
+            ("banks", banks),
+            ("rows", f"{rows.words}: {rows.where.replace('$', '') or 'no column decides it'}"),
+            ("amount", f"{self._amounts()} minor units of {self.currency}{extended}"),
+            ("window", window),
         ]
         since, until = self.term.since, self.term.until
         if since or until:
-            lines.append(f"  in force {f'from {since} ' if since else ''}{f'until {until}' if until else ''}")
-        lines += [f"  missing  {words}" for words in self.missing]
-        return "\n".join(lines)
+            said = [f"from {since}"] if since else []
+            said += [f"until {until}"] if until else []
+            found.append(("in force", " ".join(said)))
+        return found + [("the bank must say", words) for words in self.missing]
+
+    def describe(self) -> str:
+        """Return `facts` as lines of text, under the rule's name."""
+        lines = [f"  {name:<18}{words}" for name, words in self.facts()]
+        return "\n".join([f"{self.rule.rule_id} ({self.rule.citation})", *lines])
 
     def _amounts(self) -> str:
         low, high = self.interval.low, self.interval.high
