@@ -175,3 +175,15 @@ def test_exports_say_the_same_in_any_order_and_are_well_formed():
     assert set(back.nodes) == set(graph.nodes)
     assert back.number_of_edges() == graph.number_of_edges()
     assert back.nodes[ruleset.rules[0].rule_id]["clause"] == ruleset.clauses[ruleset.rules[0].rule_id]
+
+
+def test_every_report_of_the_model_rulebook_has_its_time_limit():
+    ruleset = model_ruleset()
+    found = joins(ruleset.rules, ruleset.clauses)
+    reports = [rule for rule in ruleset.rules if rule.kind == "report"]
+    limits = {rule.rule_id: linked(rule, ruleset.rules, found).deadline for rule in reports}
+    assert {name: limit and (limit.value, limit.unit) for name, limit in limits.items()} == {
+        "ca-modelrulebookcaart.1-1": (15, "day"),
+        "ca-modelrulebookcaart.3-1": (5, "working_day"),
+        "us-modelrulebookusart.1-1": (15, "day"),
+    }
