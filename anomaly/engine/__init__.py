@@ -6,7 +6,7 @@ Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns 
 - `graph`        the live part of the multigraph: a ring of edges, lists by account and by ordered pair
 - `windows`      sliding windows with moments of any order up to four, without subtraction
 - `statistics`   fan, degree, ratio and moments of the four sides of an edge
-- `cycle`        temporal cycles and hop-constrained cycles
+- `temporal_cycle`, `hop_cycle`  cycles that a payment closes: in order of time, or of few payments
 - `neighbours`   scatter-gather, stack and bipartite: patterns of two hops
 - `side`         gather-scatter and pass-through: what one account received before it paid
 - `columns`      the name, meaning and unit of every feature

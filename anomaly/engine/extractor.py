@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.engine.columns import SEARCHED, Column, columns, first_columns, hop_bins
-from anomaly.engine.cycle import cycles
 from anomaly.engine.graph import LiveGraph, add, drop, empty, grown, number_accounts
+from anomaly.engine.hop_cycle import hop_cycles
 from anomaly.engine.neighbours import bipartite, scatter_gather
 from anomaly.engine.parameters import EngineParameters
 from anomaly.engine.search import Family, Limits, Room, room
 from anomaly.engine.side import gather_scatter, pass_through
 from anomaly.engine.statistics import StatisticsPlan, statistics
+from anomaly.engine.temporal_cycle import temporal_cycles
 from anomaly.engine.windows import leave_oldest
 from anomaly.kernels.jit import jit
 from ledger.errors import InputError
@@ -272,10 +273,10 @@ def _close(
         scatter_gather(graph, first, last, family, limits, room, begin, credit, out, cut)
     family = patterns.temporal_cycle
     if family.column >= 0:
-        cycles(graph, first, last, True, family, limits, room, begin, credit, out, cut)
+        temporal_cycles(graph, first, last, family, limits, room, begin, credit, out, cut)
     family = patterns.hop_cycle
     if family.column >= 0:
-        cycles(graph, first, last, False, family, limits, room, begin, credit, out, cut)
+        hop_cycles(graph, first, last, family, limits, room, begin, credit, out, cut)
 
 
 @jit

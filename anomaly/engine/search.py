@@ -55,36 +55,52 @@ class Room(NamedTuple):
 
     Attributes
     ----------
-    mark : (accounts,) int64
-        Accounts marked with the current token.
     token : (2,) int64
-        The current token; the steps taken by the current search.
-    found : (budget + 1,) int64
-        Accounts found on the way.
-    path, edge, bound, looked : (DEPTH,) int64
-        Of a depth-first search: account, next edge to look at, time before which it must be, edges seen.
+        The current token, with which accounts are marked; the steps taken by the current search.
+    mark : (accounts,) int64
+        Accounts on the current path.
+    ahead_mark, ahead, back_mark, back : (accounts,) int64
+        Labels of accounts, valid where marked: towards the one that is paid, towards the payer.
+    span : (accounts, 2) int64
+        Begin and end of an account's part of `link`.
+    found, queue, link, link_edge : (budget + 2,) int64
+        Accounts found, and edges between them.
+    path, edge, bound, looked, fresh : (DEPTH,) int64
+        Of a depth-first search: account, next edge to look at, time before which it must be, edges seen,
+        whether the path holds an edge to be credited.
     low, high : (DEPTH,) float64
         Smallest and largest amount on the path.
     """
 
-    mark: Ints
     token: Ints
+    mark: Ints
+    ahead_mark: Ints
+    ahead: Ints
+    back_mark: Ints
+    back: Ints
+    span: Ints
     found: Ints
+    queue: Ints
+    link: Ints
+    link_edge: Ints
     path: Ints
     edge: Ints
     bound: Ints
     looked: Ints
+    fresh: Ints
     low: Floats
     high: Floats
 
 
 def room(accounts: int, budget: int) -> Room:
     """Return room for a graph of so many accounts."""
-    token, deep, tall = np.zeros(2, dtype=np.int64), np.zeros(DEPTH, dtype=np.int64), np.zeros(DEPTH)
-    return Room(
-        np.zeros(accounts, dtype=np.int64), token, np.zeros(budget + 2, dtype=np.int64),
-        deep, deep.copy(), deep.copy(), deep.copy(), tall, tall.copy(),
-    )  # fmt: skip
+
+    def zeros(*shape: int) -> Ints:
+        return np.zeros(shape, dtype=np.int64)
+
+    each, many = (zeros(accounts) for _ in range(5)), (zeros(budget + 2) for _ in range(4))
+    deep = (zeros(DEPTH) for _ in range(5))
+    return Room(zeros(2), *each, zeros(accounts, 2), *many, *deep, np.zeros(DEPTH), np.zeros(DEPTH))
 
 
 @jit
