@@ -14,12 +14,12 @@ from functools import cache
 from typing import Any
 
 from spacy.language import Language
-from spacy.matcher import Matcher, PhraseMatcher
+from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
 from compliance import durations, money, units
 from compliance.lexicon import ACTIONS, COMPARATORS, CUES, MODALS, PHRASES, WINDOWS
-from compliance.tokens import blank
+from compliance.tokens import blank, number_runs, tokens
 
 __all__ = ["Atom", "Passage", "passages"]
 
@@ -57,6 +57,12 @@ class Passage:
         self.depth = _depths(self.words)
         self.atoms = list(_atoms(doc))
         self._firsts = [atom.first for atom in self.atoms]
+        self.money = {place for a in self.atoms if a.label == "MONEY" for place in range(a.start, a.end)}
+        self._labelled: dict[str, tuple[list[int], list[Atom]]] = {}
+        for atom in self.atoms:
+            firsts, atoms = self._labelled.setdefault(atom.label, ([], []))
+            firsts.append(atom.first)
+            atoms.append(atom)
 
     def between(self, within: tuple[int, int]) -> Iterator[Atom]:
         """Yield the atoms that lie in a character range, in order."""
@@ -66,9 +72,23 @@ class Passage:
 
     def of(self, *labels: str, within: tuple[int, int] | None = None) -> Iterator[Atom]:
         """Yield the atoms with one of the labels that lie in a character range."""
-        for atom in self.between(within or (0, len(self.text) + 1)):
-            if atom.label in labels:
-                yield atom
+        first, last = within or (0, len(self.text) + 1)
+        found: list[Atom] = []
+        for label in labels:
+            if label in self._labelled:
+                firsts, atoms = self._labelled[label]
+                found += atoms[bisect_left(firsts, first) : bisect_left(firsts, last)]
+        if len(labels) > 1:
+            found.sort(key=_place)
+        return iter([atom for atom in found if atom.last <= last])
+
+    def token(self, character: int) -> int:
+        """Return the first token that begins at a character or after it."""
+        return bisect_left(self.starts, character)
+
+
+def _place(atom: Atom) -> tuple[int, int, str]:
+    return atom.start, atom.end, atom.label
 
 
 def _depths(words: list[str]) -> list[int]:
@@ -105,13 +125,6 @@ class AtomFinder:
         self.phrases = PhraseMatcher(nlp.vocab, attr="LOWER")
         for label, phrases in PHRASES.items():
             self.phrases.add(label, [nlp.make_doc(phrase) for phrase in phrases])
-        self.numbers = Matcher(nlp.vocab)
-        more = {"LIKE_NUM": True, "OP": "+"}
-        self.numbers.add(
-            "NUMBER",
-            [[more], [more, {"LOWER": {"IN": ["-", "and"]}}, more], [more, {"ORTH": "-"}, more, more]],
-            greedy="LONGEST",
-        )
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the atoms of one document."""
@@ -132,7 +145,7 @@ class AtomFinder:
             if start >= reach.get(family, 0):
                 reach[family] = end
                 spans.append(Span(doc, start, end, label=label))
-        spans += [Span(doc, start, end, label="NUMBER") for _, start, end in self.numbers(doc)]
+        spans += [Span(doc, start, end, label="NUMBER") for start, end in number_runs(doc)]
         doc.spans["atoms"] = sorted(spans, key=lambda s: (s.start, s.end, s.label_))
         return doc
 
@@ -140,11 +153,12 @@ class AtomFinder:
 def _atoms(doc: Doc) -> Iterator[Atom]:
     spans = [(s.label_, s.start, s.end) for s in doc.spans["atoms"]]
     runs = sorted({(start, end) for label, start, end in spans if label == "NUMBER"})
-    amounts = list(money.find(doc, runs))
+    read = tokens(doc)
+    amounts = list(money.find(read, runs))
     taken = {i for m in amounts for i in range(m.start, m.end)}
-    counted = [u for u in units.find(doc, runs) if not taken.intersection(range(u.start, u.end))]
+    counted = [u for u in units.find(read, runs) if not taken.intersection(range(u.start, u.end))]
     taken |= {i for u in counted for i in range(u.start, u.end)}
-    periods = [d for d in durations.find(doc, runs) if not taken.intersection(range(d.start, d.end))]
+    periods = [d for d in durations.find(read, runs) if not taken.intersection(range(d.start, d.end))]
     found = [_atom(doc, label, start, end) for label, start, end in spans if label != "NUMBER"]
     found += [_atom(doc, "MONEY", m.start, m.end, money=m) for m in amounts]
     found += [_atom(doc, "UNITS", u.start, u.end) for u in counted]

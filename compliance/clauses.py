@@ -176,8 +176,8 @@ _LEAD = re.compile(
 def _comma_before_subject(passage: Passage, first: int, last: int) -> int | None:
     """Return where the last comma-separated piece before a modal begins (outside brackets)."""
     found: int | None = None
-    for place, word in enumerate(passage.words):
-        if word == "," and first <= passage.starts[place] < last and passage.depth[place] == 0:
+    for place in range(passage.token(first), passage.token(last)):
+        if passage.words[place] == "," and passage.depth[place] == 0:
             rest = passage.text[passage.ends[place] : last].strip(" ,")
             if len(rest) > 3 and not rest.startswith(
                 ("and ", "or ", "with ", "other than ", "including ", "except ")
@@ -271,11 +271,15 @@ def _go_on(node: Node, of_node: dict[int, list[Clause]]) -> None:
             return
 
 
+def _first_word(passage: Passage, within: tuple[int, int]) -> str:
+    return next(iter(passage.words[(first := passage.token(within[0])) : first + 1]), "")
+
+
 def _stated(passage: Passage, within: tuple[int, int]) -> Atom | None:
     verb = stated_duty(passage, within)
     if verb is None or _subordinate(passage, verb):
         return None
-    opens = next((w for w, s in zip(passage.words, passage.starts, strict=True) if s >= within[0]), "")
+    opens = _first_word(passage, within)
     if opens in _CONDITIONAL and "," not in passage.text[within[0] : verb.first]:
         return None
     return verb
@@ -293,7 +297,7 @@ def _main_modal(passage: Passage, within: tuple[int, int]) -> Atom | None:
         told = candidates[1]
         if "that" in passage.words[candidates[0].end : told.start]:
             return told
-    first_word = next((w for w, s in zip(passage.words, passage.starts, strict=True) if s >= within[0]), "")
+    first_word = _first_word(passage, within)
     if first_word in _CONDITIONAL:
         comma = passage.text.find(",", within[0], within[1])
         later = [atom for atom in candidates if atom.first > comma >= 0]

@@ -137,7 +137,7 @@ def _counts(passage: Passage, atom: Atom, within: tuple[int, int]) -> bool:
             break
         if words[place] in _OWED:
             return False
-        if words[place] in _COUNTED or any(m.start <= place < m.end for m in passage.of("MONEY")):
+        if words[place] in _COUNTED or place in passage.money:
             return True
     return False
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from compliance.tokens import parse_number
+from compliance.tokens import Token, parse_number
 
 __all__ = ["Duration", "find"]
 
@@ -39,7 +39,7 @@ class Duration:
     calendar: str
 
 
-def find(doc: Any, runs: list[tuple[int, int]]) -> Iterator[Duration]:
+def find(doc: list[Token], runs: list[tuple[int, int]]) -> Iterator[Duration]:
     """Yield the durations whose number is one of the runs of number tokens."""
     words = [token.lower_ for token in doc]
     for start, end in runs:

@@ -132,8 +132,7 @@ def inherited(
 
     "... a sum exceeding: (a) N5,000,000, in the case of an individual".
     """
-    first = next(i for i, s in enumerate(passage.starts) if s >= within[0])
-    lead = passage.words[first : comparison.amount.start]
+    lead = passage.words[passage.token(within[0]) : comparison.amount.start]
     if comparison.op is not None or len(lead) > 4 or not all(w in _FILLER or w in _LABELLING for w in lead):
         return comparison
     last = next(reversed(list(above.of(*_BEFORE, within=above_within))), None)

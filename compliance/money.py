@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from compliance.currencies import BEFORE_DOLLAR, NAMES, SYMBOLS, codes, known_name
-from compliance.tokens import parse_number
+from compliance.tokens import Token, parse_number
 
 __all__ = ["Money", "decimal_text", "find"]
 
@@ -42,7 +41,7 @@ def decimal_text(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def find(doc: Any, runs: list[tuple[int, int]]) -> Iterator[Money]:
+def find(doc: list[Token], runs: list[tuple[int, int]]) -> Iterator[Money]:
     """Yield the amounts of money around the runs of number tokens."""
     found: list[Money] = []
     for start, end in runs:
@@ -52,7 +51,7 @@ def find(doc: Any, runs: list[tuple[int, int]]) -> Iterator[Money]:
     yield from _merge(doc, found)
 
 
-def _amount(doc: Any, start: int, end: int) -> Money | None:
+def _amount(doc: list[Token], start: int, end: int) -> Money | None:
     value, start, end = _value(doc, start, end)
     if value is None:
         return None
@@ -69,7 +68,7 @@ def _amount(doc: Any, start: int, end: int) -> Money | None:
     return Money(start, right, value, after) if after else None
 
 
-def _restated_figure(doc: Any, end: int, value: Decimal) -> int | None:
+def _restated_figure(doc: list[Token], end: int, value: Decimal) -> int | None:
     """Return where "(60,000)" ends behind "sixty thousand", if that figure is the same."""
     if end < len(doc) and doc[end].text == "(":
         words = [token.text for token in doc[end + 1 : end + 12]]
@@ -78,14 +77,14 @@ def _restated_figure(doc: Any, end: int, value: Decimal) -> int | None:
     return None
 
 
-def _past_flourish(doc: Any, end: int) -> int:
+def _past_flourish(doc: list[Token], end: int) -> int:
     """Step over what closes a figure: "100 000.—", "10,000/-", "10,000,000/="."""
     if end < len(doc) and not doc[end - 1].whitespace_ and doc[end].text in _FLOURISHES:
         return end + 1
     return end
 
 
-def _value(doc: Any, start: int, end: int) -> tuple[Decimal | None, int, int]:
+def _value(doc: list[Token], start: int, end: int) -> tuple[Decimal | None, int, int]:
     """Read the longest number that ends where the run ends or, failing that, begins where it begins."""
     words = [token.text for token in doc[start:end]]
     value = parse_number(words)
@@ -103,18 +102,18 @@ def _value(doc: Any, start: int, end: int) -> tuple[Decimal | None, int, int]:
     return None, start, end
 
 
-def _scale(doc: Any, end: int) -> int:
+def _scale(doc: list[Token], end: int) -> int:
     """Return what "m" or "bn" right after the figures multiplies by."""
     if end < len(doc) and not doc[end - 1].whitespace_:
         return _SHORT_SCALES.get(doc[end].lower_, 1)
     return 1
 
 
-def _scaled(doc: Any, end: int) -> int:
+def _scaled(doc: list[Token], end: int) -> int:
     return end + 1 if _scale(doc, end) != 1 else end
 
 
-def _sign(doc: Any, place: int) -> str | None:
+def _sign(doc: list[Token], place: int) -> str | None:
     """Return the currency a token writes before a number, in lower case."""
     token = doc[place]
     lower = token.lower_
@@ -134,7 +133,7 @@ def _sign(doc: Any, place: int) -> str | None:
     return None
 
 
-def _named_before(doc: Any, start: int) -> tuple[int, str] | None:
+def _named_before(doc: list[Token], start: int) -> tuple[int, str] | None:
     """Read a name of several words before a number: "Uganda Shillings twenty million"."""
     for length in (5, 4, 3, 2):
         if start >= length:
@@ -144,7 +143,7 @@ def _named_before(doc: Any, start: int) -> tuple[int, str] | None:
     return None
 
 
-def _before(doc: Any, start: int) -> tuple[int, tuple[str, ...]]:
+def _before(doc: list[Token], start: int) -> tuple[int, tuple[str, ...]]:
     named = _named_before(doc, start)
     if named is not None:
         return named[0], (named[1],)
@@ -169,7 +168,7 @@ def _before(doc: Any, start: int) -> tuple[int, tuple[str, ...]]:
     return place, tuple(written)
 
 
-def _after(doc: Any, end: int) -> tuple[int, tuple[str, ...]]:
+def _after(doc: list[Token], end: int) -> tuple[int, tuple[str, ...]]:
     """Read the currency behind a number: "€", "EUR", "euros", "United States dollars"."""
     place = end
     if place < len(doc) and doc[place].text == "-" and place + 1 < len(doc):
@@ -190,7 +189,7 @@ def _after(doc: Any, end: int) -> tuple[int, tuple[str, ...]]:
     return end, ()
 
 
-def _merge(doc: Any, found: list[Money]) -> Iterator[Money]:
+def _merge(doc: list[Token], found: list[Money]) -> Iterator[Money]:
     """Join "ten thousand dollars ($10,000)" to one amount; drop what overlaps."""
     pending: Money | None = None
     for amount in found:

@@ -25,11 +25,10 @@ _ADVERBS: Final = SETS["ADVERBS"]
 def stated_duty(passage: Passage, within: tuple[int, int]) -> Atom | None:
     """Return the verb by which a sentence without a modal states a duty, or None."""
     words = passage.words
-    for place, word in enumerate(words):
-        if passage.starts[place] < within[0] or passage.depth[place]:
+    for place in range(passage.token(within[0]), passage.token(within[1])):
+        word = words[place]
+        if passage.depth[place]:
             continue
-        if passage.ends[place] > within[1]:
-            break
         if word in _SINGULAR or word in _DOES:
             if _does(words, place):
                 return _atom(passage, place, place + 1)

@@ -13,7 +13,7 @@ from compliance.sentences import split
 __all__ = ["Node", "Sentence", "provisions", "segment"]
 
 #: Bounds on what is read together, so that time grows with the text and not with its square.
-_LONGEST_BLOCK = 8_000
+_LONGEST_BLOCK = 4_000
 _MOST_NODES = 2_000
 _NO_PATH = ("section", "text", "bullet")
 _DUTY = re.compile(r"\b(?:shall|must|may|should|will)\b")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from compliance.tokens import parse_number
+from compliance.tokens import Token, parse_number
 
 __all__ = ["Units", "find"]
 
@@ -40,7 +40,7 @@ class Units:
     end: int
 
 
-def find(doc: Any, runs: list[tuple[int, int]]) -> Iterator[Units]:
+def find(doc: list[Token], runs: list[tuple[int, int]]) -> Iterator[Units]:
     """Yield the amounts in units whose number is one of the runs of number tokens."""
     words = [token.lower_ for token in doc]
     for start, end in runs:
