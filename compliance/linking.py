@@ -34,6 +34,7 @@ _RECORDS: Final = re.compile(r"\brecords?\b|\bdocuments?\b|\binformation\b", re.
 _REPORT: Final = re.compile(r"\breports?\b", re.IGNORECASE)
 _THIS_SECTION: Final = re.compile(r"\bthis (?:section|article|regulation)\b", re.IGNORECASE)
 _ITS_DUTIES: Final = re.compile(r"\brequirements? of this (?:section|article|regulation)\b", re.IGNORECASE)
+_OTHER_THAN: Final = re.compile(r"\b(?:other than|except|excluding|that|who|which)\b")
 _EXCEPT_AS: Final = re.compile(r"except (?:as|for|where)\b", re.IGNORECASE)
 _JUST_BEFORE: Final = re.compile(
     r"\b(?:preceding|previous) sentence\b|\bfirst subparagraph of this paragraph\b|\bthis paragraph\b",
@@ -142,8 +143,8 @@ def _same_threshold(rule: Rule, other: Rule) -> str | None:
         return None
     if (one.op, one.amount, one.currency) != (two.op, two.amount, two.currency):
         return None
-    subject = (rule.subject or "").lower().split()
-    excluded = " ".join(e.text.lower() for e in other.exemptions)
+    subject = _OTHER_THAN.split((rule.subject or "").lower())[0].split()
+    excluded = " ".join(e.text.lower().split(",")[0] for e in other.exemptions)
     if subject and subject[-1].rstrip("s") in excluded:
         return None
     return f"the same {two.currency} {two.amount} of the same kind of transaction, summed"

@@ -98,7 +98,7 @@ class RuleSet:
             {
                 "format": FORMAT,
                 "name": self.name,
-                "rules": [rule.model_dump(mode="json") for rule in self.rules],
+                "rules": [rule.model_dump(mode="json", exclude_defaults=True) for rule in self.rules],
                 "clauses": dict(self.clauses),
                 "words": {rule_id: dict(found) for rule_id, found in self.words.items()},
                 "sources": [
