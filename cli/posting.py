@@ -93,12 +93,13 @@ def post_source(
             report.intake, apart = take_in(vault, opened, agent, place.quarantine, progress=progress)
             report.quarantine = None if apart is None else str(apart)
             clock.lap("intake")
-        epoch = gateway.epoch()
-        if vault.identifiers_without_pseudonym(epoch.number):
+        for epoch in outbox.epochs():
+            if not outbox.without_pseudonym(epoch.number):
+                continue
             holder = HttpKeyHolder(keyholder or keyholder_url(home.keyholder()), keys.account)
             pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
             try:
-                report.pseudonyms = outbox.pseudonymise(
+                report.pseudonyms += outbox.pseudonymise(
                     pseudonymiser, epoch.number, processes=processes, progress=progress
                 )
             finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from ledger import canonical
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Position
+from ledger.storage import replacing, write_atomically
 
 __all__ = [
     "FileEntry",
@@ -28,6 +28,7 @@ __all__ = [
     "SegmentError",
     "check",
     "load",
+    "opened",
     "write_atomically",
     "write_batches",
     "write_table",
@@ -117,7 +118,7 @@ def write_batches(
 ) -> FileEntry:
     """Write tables as one Parquet file, holding one of them at a time; see `write_table`."""
     rows = 0
-    with _replacing(path) as file:
+    with replacing(path) as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for table in tables:
                 writer.write_table(table)
@@ -137,6 +138,13 @@ def load(mirror: Path, entry: FileEntry, *, columns: list[str] | None = None) ->
     """
     with _checked(mirror, entry) as file:
         return pq.read_table(file, columns=columns)
+
+
+@contextmanager
+def opened(mirror: Path, entry: FileEntry) -> Iterator[pq.ParquetFile]:
+    """Open one file of the mirror after checking its bytes, to read it in parts; raises as `load` does."""
+    with _checked(mirror, entry) as file:
+        yield pq.ParquetFile(file)
 
 
 def check(mirror: Path, entry: FileEntry) -> None:
@@ -164,28 +172,6 @@ def _checked(mirror: Path, entry: FileEntry) -> Iterator[io.BufferedReader]:
             )
         file.seek(0)
         yield file
-
-
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write, flush to disk and rename, so that a crash leaves the old file or the new one."""
-    with _replacing(path, mode) as file:
-        file.write(data)
-
-
-@contextmanager
-def _replacing(path: Path, mode: int = 0o644) -> Iterator[io.BufferedRandom]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode), "wb+") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _plain(value: Position | FileEntry) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.access import Anyone, Desk, member_code, route
-from ledger.reader.matching import states
+from ledger.matching import states
 
 __all__ = ["Matching", "router"]
 

@@ -13,8 +13,10 @@ from ledger.commitment.merkle import Frontier, leaf_hash
 from ledger.errors import VerificationError
 from ledger.gateway import Gateway
 from ledger.log import open_checkpoint
+from ledger.matching import rules_at, transfers
 from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
-from ledger.segment import FileEntry, Manifest, SegmentError, check, load
+from ledger.schema import TRANSFER
+from ledger.segment import FileEntry, Manifest, SegmentError, load, opened
 
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
 
@@ -118,9 +120,9 @@ def fsck(
             hashes += posted.batch_hash
             head = heads.get(posted.header.member, Head())
             try:
-                opened = opener.open(posted, opener.check_place(posted, head))
-                waiting.append(opened)
-                rows += len(opened.rows)
+                checked = opener.open(posted, opener.check_place(posted, head))
+                waiting.append(checked)
+                rows += len(checked.rows)
             except BatchError:
                 rejected += 1
             heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
@@ -135,10 +137,11 @@ def fsck(
         for b in waiting
     ]
     if manifest.transfers is not None:
-        try:
-            check(mirror, manifest.transfers)
-        except SegmentError as error:
-            differences.append(Difference(manifest.transfers.name, error.what))
+        if progress:
+            progress("match", 0, 1)
+        _compare_transfers(gateway, mirror, manifest, manifest.transfers, differences)
+        if progress:
+            progress("match", 1, 1)
     if batches != manifest.position.log_size:
         what = f"the manifest says {manifest.position.log_size} batches, the chain has {batches}"
         differences.append(Difference("manifest.json", what))
@@ -156,13 +159,55 @@ def _load(mirror: Path, entry: FileEntry, differences: list[Difference]) -> pa.T
 
 
 def _compare(
-    mirror: Path, entry: FileEntry, opened: list[OpenedBatch], differences: list[Difference]
+    mirror: Path, entry: FileEntry, batches: list[OpenedBatch], differences: list[Difference]
 ) -> list[OpenedBatch]:
-    covered = [batch for batch in opened if entry.log_from <= batch.posted.log_index < entry.log_to]
+    covered = [batch for batch in batches if entry.log_from <= batch.posted.log_index < entry.log_to]
     held = _load(mirror, entry, differences)
     if held is not None and not to_table(covered).equals(held):
         differences.append(Difference(entry.name, "the rows are not those that the chain seals"))
-    return [batch for batch in opened if batch.posted.log_index >= entry.log_to]
+    return [batch for batch in batches if batch.posted.log_index >= entry.log_to]
+
+
+def _compare_transfers(
+    gateway: Gateway, mirror: Path, manifest: Manifest, entry: FileEntry, differences: list[Difference]
+) -> None:
+    """Match the segments anew by the rules of the manifest's block; a difference is named by its row."""
+    try:
+        with opened(mirror, entry) as held:
+            if differences:
+                return  # what other rows than these would match to is no concern of the transfers
+            rules = rules_at(gateway, manifest.position.block)
+            with transfers(mirror, manifest.segments, rules) as expected:
+                row = _first_difference(held.iter_batches(columns=TRANSFER.names), expected)
+    except SegmentError as error:
+        differences.append(Difference(entry.name, error.what))
+        return
+    if row is not None:
+        differences.append(
+            Difference(entry.name, f"from row {row} on, the transfers are not those that the rows match to")
+        )
+
+
+def _first_difference(held: Iterable[pa.RecordBatch], expected: Iterable[pa.Table]) -> int | None:
+    """Compare two streams of rows, however each is cut; returns the first row that differs."""
+    done, rest = 0, TRANSFER.empty_table()
+    stream = iter(expected)
+    for batch in held:
+        part = pa.Table.from_batches([batch])
+        if part.schema != TRANSFER:
+            return done
+        while part.num_rows:
+            while not rest.num_rows:
+                following = next(stream, None)
+                if following is None:
+                    return done
+                rest = following
+            count = min(part.num_rows, rest.num_rows)
+            if not part.slice(0, count).equals(rest.slice(0, count)):
+                return done
+            done, part, rest = done + count, part.slice(count), rest.slice(count)
+    left_over = rest.num_rows or any(table.num_rows for table in stream)
+    return done if left_over else None
 
 
 def _compare_log(path: Path, hashes: bytes, differences: list[Difference]) -> None:

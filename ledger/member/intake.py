@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ledger.errors import InputError
+from ledger.member.parquet import as_text, open_parquet
 from ledger.member.transaction import FieldProblem, Transaction, TransactionReader
 from ledger.schema import FIELDS
 
@@ -27,6 +26,18 @@ CHUNK: Final = 10_000
 
 #: A line longer than this is not a transaction.
 MAX_LINE: Final = 64 * 1024
+
+#: How files start that are neither CSV nor what their name says.
+_KINDS: Final = {
+    b"\x1f\x8b": "compressed (gzip)",
+    b"\x28\xb5\x2f\xfd": "compressed (Zstandard)",
+    b"BZh": "compressed (bzip2)",
+    b"\xfd7zXZ": "compressed (xz)",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet",
+    b"SQLite format 3": "a database",
+    b"PAR1": "Parquet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +85,41 @@ def open_source(source: Path | pd.DataFrame) -> Source:
     """
     if isinstance(source, pd.DataFrame):
         opened = _open_frame(source)
-    elif not source.is_file():
-        raise InputError(
-            "there is no such file", where=str(source), next_step="Name a CSV or a Parquet file."
-        )
-    elif source.stat().st_size == 0:
-        raise InputError(
-            "the file is empty", where=str(source), next_step="Export it again; it needs a header at least."
-        )
-    elif source.suffix.lower() in (".parquet", ".pq"):
-        opened = _open_parquet(source)
     else:
-        opened = _open_csv(source)
+        head = _head(source)
+        table = source.suffix.lower() in (".parquet", ".pq")
+        kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)
+        if kind is not None and not (table and kind == "Parquet"):
+            raise InputError(
+                f"the file is {kind}, whatever its name says",
+                where=str(source),
+                next_step="Name it .parquet."
+                if kind == "Parquet"
+                else "Unpack it, or export it, to a CSV or Parquet file; packed files are not unfolded here.",
+            )
+        opened = _open_parquet(source) if table else _open_csv(source)
     _check_columns(opened)
     return opened
+
+
+def _head(path: Path) -> bytes:
+    if not path.is_file():
+        what = "this is no file" if path.exists() else "there is no such file"
+        raise InputError(what, where=str(path), next_step="Name a CSV or a Parquet file.")
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise InputError(
+            f"the file cannot be opened: {error.strerror}",
+            where=str(path),
+            next_step="See to the disk and to who may read it.",
+        ) from error
+    if not head:
+        raise InputError(
+            "the file is empty", where=str(path), next_step="Export it again; it needs a header at least."
+        )
+    return head
 
 
 def read_chunks(
@@ -117,7 +149,7 @@ def read_chunks(
                 raise FieldProblem("(line)", f"has {len(cells)} cells, the header has {width}")
             transaction = reader.read(list(cells))
         except FieldProblem as problem:
-            record = "" if isinstance(cells, FieldProblem) else ",".join(map(str, cells))
+            record = "" if isinstance(cells, FieldProblem) else ",".join(cell[:500] for cell in cells)
             chunk.quarantined.append(Quarantined(line, problem.field, problem.reason, _printable(record)))
         else:
             chunk.lines.append(line)
@@ -156,6 +188,12 @@ def _check_columns(source: Source) -> None:
 def _open_csv(path: Path) -> Source:
     with path.open("rb") as file:
         header = file.readline(MAX_LINE)
+    if len(header) == MAX_LINE and not header.endswith(b"\n"):
+        raise InputError(
+            f"the header is longer than {MAX_LINE} bytes",
+            where=f"{path}:1",
+            next_step="Export the file as CSV in UTF-8: a header, then one transaction a line.",
+        )
     try:
         text = header.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -180,12 +218,21 @@ def _open_csv(path: Path) -> Source:
 def _csv_rows(path: Path, start: int, delimiter: str) -> Rows:
     """Yield one record for a line: an open quote or a broken line costs that line and no other."""
     number = 1
+    try:
+        for number, cells in _csv_lines(path, start, delimiter):
+            yield number, cells
+    except OSError as error:
+        yield number + 1, FieldProblem("(file)", f"cannot be read further: {error.strerror or error}")
+
+
+def _csv_lines(path: Path, start: int, delimiter: str) -> Rows:
+    number = 1
     with path.open("rb") as file:
         file.seek(start)
         while raw := file.readline(MAX_LINE):
             number += 1
             if len(raw) == MAX_LINE and not raw.endswith(b"\n"):
-                while (more := file.readline(MAX_LINE)) and not more.endswith(b"\n"):
+                while (more := file.readline(16 * MAX_LINE)) and not more.endswith(b"\n"):
                     pass
                 yield number, FieldProblem("(line)", f"is longer than {MAX_LINE} bytes")
                 continue
@@ -212,27 +259,9 @@ def _csv_rows(path: Path, start: int, delimiter: str) -> Rows:
 
 
 def _open_parquet(path: Path) -> Source:
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(
-            f"the file is not readable Parquet: {error}",
-            where=str(path),
-            next_step="It may be cut short; export it again.",
-        ) from error
-    columns = tuple(name.lower() for name in file.schema_arrow.names)
-
-    def rows() -> Rows:
-        number = 0
-        try:
-            for batch in file.iter_batches(batch_size=CHUNK):
-                for cells in _cells(batch):
-                    number += 1
-                    yield number, cells
-        except (pa.ArrowInvalid, OSError) as error:
-            yield number + 1, FieldProblem("(file)", f"cannot be read further: {error}")
-
-    return Source(str(path), columns, rows())
+    columns, rows = open_parquet(path, CHUNK)
+    _check_columns(Source(str(path), columns, rows))
+    return Source(str(path), tuple(name for name in columns if name in FIELDS), rows)
 
 
 def _open_frame(frame: pd.DataFrame) -> Source:
@@ -241,26 +270,19 @@ def _open_frame(frame: pd.DataFrame) -> Source:
     def rows() -> Rows:
         for start in range(0, len(frame), CHUNK):
             part = frame.iloc[start : start + CHUNK]
-            columns = [[_as_text(v) for v in part.iloc[:, i].tolist()] for i in range(part.shape[1])]
-            for offset, cells in enumerate(zip(*columns, strict=True)):
-                yield start + offset + 1, cells
+            texts = [
+                [_frame_text(value, name) for value in part.iloc[:, i].tolist()]
+                for i, name in enumerate(columns)
+            ]
+            for offset, cells in enumerate(zip(*texts, strict=True)):
+                problem = next((cell for cell in cells if isinstance(cell, FieldProblem)), None)
+                yield start + offset + 1, problem or cells
 
     return Source("DataFrame", columns, rows())
 
 
-def _cells(batch: pa.RecordBatch) -> Iterator[tuple[str, ...]]:
-    columns = [[_as_text(value) for value in column.to_pylist()] for column in batch.columns]
-    return zip(*columns, strict=True)
-
-
-def _as_text(value: Any) -> str:
-    """Spell a typed cell as a CSV would: nothing for null, ISO 8601 for times, shortest for floats."""
-    if value is None or value is pd.NaT or value is pd.NA or value != value:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float):
-        return f"{value:.15g}" if abs(value) < 1e15 else repr(value)
-    return str(value)
+def _frame_text(value: Any, column: str) -> str | FieldProblem:
+    try:
+        return as_text(value)
+    except Exception as error:  # a frame can hold any object, and its own idea of text
+        return FieldProblem(column, f"cannot be read as text: {type(error).__name__}")

@@ -20,12 +20,13 @@ from eth_account import Account
 from ledger import canonical
 from ledger.batch import GENESIS_HASH, MAX_PAYLOAD, ROWS_PER_BATCH, BatchHeader
 from ledger.commitment import merkle
+from ledger.encoding.epochs import epoch_range_us, epochs_of
 from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.rows import EncodingInput, RowEncoder
-from ledger.envelope import seal
+from ledger.envelope import key_id, seal
 from ledger.errors import ConfigurationError
-from ledger.gateway import Gateway
+from ledger.gateway import Epoch, Gateway
 from ledger.member.keys import MemberKeys
 from ledger.member.sending import Progress, Sender, require_active
 from ledger.member.vault import Vault
@@ -69,6 +70,27 @@ class Outbox:
 
     # -- pseudonyms -------------------------------------------------------------------------------------
 
+    def epochs(self) -> list[Epoch]:
+        """Return the epochs that waiting records belong to by their time, oldest first."""
+        opened = self.gateway.epochs()
+        return [
+            epoch
+            for position, epoch in enumerate(opened)
+            if self._vault.waiting_between(*epoch_range_us(opened, position))
+        ]
+
+    def without_pseudonym(self, epoch: int) -> list[str]:
+        """Return the identifiers of an epoch's waiting records that have no pseudonym in it yet, sorted."""
+        opened = self.gateway.epochs()
+        numbers = [known.number for known in opened]
+        if epoch not in numbers:
+            raise ConfigurationError(
+                f"epoch {epoch} of the pseudonym key is not open",
+                next_step=f"Epochs on the chain: {', '.join(map(str, numbers))}.",
+            )
+        covered = epoch_range_us(opened, numbers.index(epoch))
+        return self._vault.identifiers_without_pseudonym(epoch, *covered)
+
     def pseudonymise(
         self,
         pseudonymiser: Pseudonymiser,
@@ -77,8 +99,11 @@ class Outbox:
         processes: int = 1,
         progress: Progress | None = None,
     ) -> int:
-        """Fetch and keep the pseudonyms that waiting records still lack; return how many."""
-        missing = self._vault.identifiers_without_pseudonym(epoch)
+        """Fetch and keep the pseudonyms that an epoch's waiting records still lack; return how many.
+
+        Call it for each of `epochs`, each with the key of that epoch.
+        """
+        missing = self.without_pseudonym(epoch)
         for start in range(0, len(missing), PSEUDONYM_CHUNK):
             part = missing[start : start + PSEUDONYM_CHUNK]
             values = pseudonymiser.pseudonyms(part, processes=processes)
@@ -103,29 +128,21 @@ class Outbox:
         closed_before : datetime
             Buckets that end at or before this moment are closed.
         rows_per_batch : int
-            At most; a batch may span buckets, its rows stand in bucket order.
+            At most; a batch may span buckets, its rows stand in bucket order. It never spans epochs of the
+            pseudonym key.
         progress : callable, optional
             Called with (stage, done, total).
+
+        Raises
+        ------
+        ConfigurationError
+            When rows can be sealed to nobody, or to a key that is not what its identifier says.
         """
         gateway, vault = self.gateway, self._vault
         policy = Policy.from_document(gateway.active_policy())
-        epoch = gateway.epoch().number
-        members = [m for m in gateway.members() if m.status != "revoked"]
-        recipients = [(reader.key_id, reader.hpke_key) for reader in gateway.readers()]
-        if not recipients:
-            raise ConfigurationError(
-                "no reader is registered on the chain, so rows can be sealed to nobody",
-                next_step="Ask the operator to register the desk's key.",
-            )
-        encoder = RowEncoder(
-            agent=self.member.agent,
-            codes={m.agent: m.code for m in members},
-            policy=policy,
-            epoch=epoch,
-            pseudonyms=vault.pseudonyms(epoch),
-            x25519_private=self._keys.x25519,
-            x25519_keys={m.agent: m.x25519_key for m in members},
-        )
+        recipients = self._recipients()
+        opened = gateway.epochs()
+        encoders: dict[int, RowEncoder] = {}
         bucket_us = policy.bucket_seconds * 1_000_000
         now_us = int(closed_before.timestamp() * 1_000_000)
         closed_us = now_us // bucket_us * bucket_us
@@ -135,15 +152,48 @@ class Outbox:
             ids, times = vault.waiting(closed_us, bucket_us)
             if not len(ids):
                 break
-            ids = _shuffled_within(ids, times // bucket_us)
-            for start in range(0, len(ids), rows_per_batch):
-                part = ids[start : start + rows_per_batch].tolist()
-                self._seal_batch(part, self._pack(encoder, part), epoch, policy, recipients)
-                rows += len(part)
-                batches += 1
-                if progress:
-                    progress("seal", rows, total)
+            positions = epochs_of(opened, times)
+            for position in np.unique(positions).tolist():
+                number, chosen = opened[position].number, positions == position
+                if number not in encoders:
+                    encoders[number] = self._encoder(policy, number)
+                shuffled = _shuffled_within(ids[chosen], times[chosen] // bucket_us)
+                for start in range(0, len(shuffled), rows_per_batch):
+                    part = shuffled[start : start + rows_per_batch].tolist()
+                    self._seal_batch(part, self._pack(encoders[number], part), number, policy, recipients)
+                    rows += len(part)
+                    batches += 1
+                    if progress:
+                        progress("seal", rows, total)
         return SealCounts(rows, batches)
+
+    def _recipients(self) -> list[tuple[bytes, bytes]]:
+        readers = self.gateway.readers()
+        if not readers:
+            raise ConfigurationError(
+                "no reader is registered on the chain, so rows can be sealed to nobody",
+                next_step="Ask the operator to register the desk's key.",
+            )
+        for reader in readers:
+            if key_id(reader.hpke_key) != reader.key_id:
+                raise ConfigurationError(
+                    "a reader's key on the chain has another identifier than its own: nobody could open it",
+                    where=f"{reader.label}, {reader.key_id.hex()[:16]}",
+                    next_step="Ask the operator to remove that reader and to register its key again.",
+                )
+        return [(reader.key_id, reader.hpke_key) for reader in readers]
+
+    def _encoder(self, policy: Policy, epoch: int) -> RowEncoder:
+        members = [m for m in self.gateway.members() if m.status != "revoked"]
+        return RowEncoder(
+            agent=self.member.agent,
+            codes={m.agent: m.code for m in members},
+            policy=policy,
+            epoch=epoch,
+            pseudonyms=self._vault.pseudonyms(epoch),
+            x25519_private=self._keys.x25519,
+            x25519_keys={m.agent: m.x25519_key for m in members},
+        )
 
     def _pack(self, encoder: RowEncoder, ids: Sequence[int]) -> npt.NDArray[np.void]:
         return encoder.pack(

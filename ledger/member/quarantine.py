@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ledger.member.intake import Source, read_chunks
 from ledger.member.vault import IntakeCounts, Vault
+from ledger.storage import storing
 
 __all__ = ["take_in"]
 
@@ -62,11 +63,12 @@ def take_in(
 
 
 def _append(path: Path, rows: list[tuple[int, str, str, str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if new:
-            path.chmod(0o600)
-            writer.writerow(("line", "field", "reason", "record"))
-        writer.writerows(rows)
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = not path.exists()
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if new:
+                path.chmod(0o600)
+                writer.writerow(("line", "field", "reason", "record"))
+            writer.writerows(rows)

@@ -78,6 +78,7 @@ class TransactionReader:
         self._agent = agent
         self._positions = tuple(columns.get(name) for name in FIELDS)
         self._latest = now.timestamp() + _CLOCK_SKEW
+        self._now = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         self._parsers: tuple[Callable[[str], str], ...] = tuple(_PARSERS[name] for name in FIELDS)
         self._cache: dict[tuple[int, str], str] = {}
 
@@ -135,7 +136,9 @@ class TransactionReader:
         if time_us < 0:
             raise FieldProblem("timestamp", "is before 1970")
         if time_us > self._latest * 1_000_000:
-            raise FieldProblem("timestamp", f"{values[_AT['timestamp']]} is in the future")
+            raise FieldProblem(
+                "timestamp", f"{values[_AT['timestamp']]} is in the future: the clock here says {self._now}"
+            )
         currency = values[_AT["currency"]] or ""
         minor = _minor_units(values[_AT["amount"]] or "", currency)
         values[_AT["amount"]] = _decimal(minor, CURRENCY_EXPONENT[currency])

@@ -23,6 +23,7 @@ from ledger.errors import ConfigurationError
 from ledger.member.intake import Chunk, Quarantined
 from ledger.member.transaction import Transaction
 from ledger.schema import FIELDS, Side
+from ledger.storage import storing, transaction
 
 __all__ = ["HeldRecord", "IntakeCounts", "Pseudonyms", "Vault"]
 
@@ -103,15 +104,16 @@ class Vault:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.touch(mode=0o600)
         self.path = path
-        self.connection = sqlite3.connect(path, isolation_level=None, timeout=30)
         try:
-            self.connection.execute("PRAGMA journal_mode=WAL")
-            self.connection.execute("PRAGMA synchronous=FULL")
-            version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+            with storing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not path.exists():
+                    path.touch(mode=0o600)
+                self.connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+                self.connection.execute("PRAGMA journal_mode=WAL")
+                self.connection.execute("PRAGMA synchronous=FULL")
+                version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
                 f"the vault is not readable: {error}",
@@ -146,13 +148,8 @@ class Vault:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One durable transaction: all of it or nothing."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self.connection
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
+        with transaction(self.connection, self.path) as connection:
+            yield connection
 
     # -- records ----------------------------------------------------------------------------------------
 
@@ -177,7 +174,7 @@ class Vault:
         except sqlite3.IntegrityError:
             with self.writing() as connection:
                 for row, line, transaction in zip(rows, chunk.lines, chunk.transactions, strict=True):
-                    duplicate = self._find_duplicate(connection, run, transaction)
+                    duplicate = self._find_duplicate(connection, run, line, transaction)
                     if duplicate is None:
                         connection.execute(_INSERT, row)
                         counts.accepted += 1
@@ -192,7 +189,7 @@ class Vault:
         return counts, apart
 
     def _find_duplicate(
-        self, connection: sqlite3.Connection, run: int, transaction: Transaction
+        self, connection: sqlite3.Connection, run: int, line: int, transaction: Transaction
     ) -> str | None:
         """Return None for a new row, "" for one an earlier run stored as it is, else field and reason."""
         for field in ("transaction_id", "uetr"):
@@ -205,6 +202,10 @@ class Vault:
             if held is None:
                 continue
             if held[0] != run and tuple(held[2:]) == transaction.values:
+                # Note where it stands now: met once more in this reading, it is a duplicate of that line.
+                connection.execute(
+                    f"UPDATE record SET run = ?, line = ? WHERE {field} = ?", (run, line, value)
+                )
                 return ""
             place = f"line {held[1]}" if held[0] == run else f"line {held[1]} of an earlier file"
             return f"{field}: {value} stands already in {place}"
@@ -237,17 +238,25 @@ class Vault:
         flat = (number for pair in cursor for number in pair)
         return np.fromiter(flat, np.int64).reshape(-1, 2)
 
-    def identifiers_without_pseudonym(self, epoch: int) -> list[str]:
-        """Return the identifiers of waiting records that the epoch has no pseudonym for, sorted."""
+    def waiting_between(self, first_us: int, last_us: int) -> bool:
+        """Tell whether a record in no batch yet has its time from `first_us` on and before `last_us`."""
+        query = "SELECT 1 FROM record WHERE batch IS NULL AND time_us >= ? AND time_us < ? LIMIT 1"
+        return self.connection.execute(query, (first_us, last_us)).fetchone() is not None
+
+    def identifiers_without_pseudonym(
+        self, epoch: int, first_us: int = -(2**62), last_us: int = 2**62
+    ) -> list[str]:
+        """Return the identifiers of waiting records of a time that the epoch has no pseudonym for, sorted."""
         union = " UNION ".join(
-            f"SELECT {name} AS identifier FROM record WHERE batch IS NULL AND {name} IS NOT NULL"
+            f"SELECT {name} AS identifier FROM record "
+            f"WHERE batch IS NULL AND time_us >= :first AND time_us < :last AND {name} IS NOT NULL"
             for name in ("debtor_account", "creditor_account", "party_id", "on_behalf_of")
         )
         cursor = self.connection.execute(
             f"SELECT identifier FROM ({union}) AS wanted WHERE NOT EXISTS "
-            "(SELECT 1 FROM pseudonym p WHERE p.epoch = ? AND p.identifier = wanted.identifier) "
+            "(SELECT 1 FROM pseudonym p WHERE p.epoch = :epoch AND p.identifier = wanted.identifier) "
             "ORDER BY identifier",
-            (epoch,),
+            {"epoch": epoch, "first": first_us, "last": last_us},
         )
         return [row[0] for row in cursor]
 

@@ -1,5 +1,5 @@
-"""What the desk runs: it mirrors the ledger's rows and matches their halves.
+"""What the desk runs: it mirrors the ledger's rows and has their halves matched.
 
-Start at `mirror.Mirror.sync`. `matching` joins the two halves of a
-transfer; `cases` anchors flags on the chain; `keys` holds what the desk must keep secret.
+Start at `desk.sync`, the desk's round. `mirror` follows the chain; `cases` keeps flags and anchors them;
+`keys` holds what the desk must keep secret.
 """

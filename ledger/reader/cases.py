@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger import canonical
 from ledger.caselog import CaseKind, seal_flag
-from ledger.errors import InputError
+from ledger.errors import ConfigurationError, InputError
 from ledger.flag import Flag
-from ledger.gateway import Gateway
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
+from ledger.storage import storing, transaction
 
 __all__ = ["CaseBook", "KeptFlag"]
 
@@ -50,11 +53,20 @@ class CaseBook:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._state.execute("PRAGMA journal_mode=WAL")
-        self._state.execute("PRAGMA synchronous=FULL")
-        self._state.execute(_TABLE)
+        self._path = path
+        try:
+            with storing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
+                self._state.execute("PRAGMA journal_mode=WAL")
+                self._state.execute("PRAGMA synchronous=FULL")
+                self._state.execute(_TABLE)
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"the desk's file of flags is not readable: {error}",
+                where=str(path),
+                next_step="Restore it from a backup: the chain holds identifiers, not what was salted.",
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -67,15 +79,14 @@ class CaseBook:
         same again adds nothing.
         """
         new = 0
-        self._state.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._state, self._path) as state:
             for flag in flags:
                 bounded = flag.bounded()
                 content = _content(bounded)
-                if self._state.execute("SELECT 1 FROM flag WHERE content = ?", (content,)).fetchone():
+                if state.execute("SELECT 1 FROM flag WHERE content = ?", (content,)).fetchone():
                     continue
                 seed = os.urandom(32)
-                self._state.execute(
+                state.execute(
                     "INSERT INTO flag (flag_id, content, document, seed, payload) VALUES (?, ?, ?, ?, ?)",
                     (
                         bounded.flag_id(seed),
@@ -86,10 +97,6 @@ class CaseBook:
                     ),
                 )
                 new += 1
-        except BaseException:
-            self._state.execute("ROLLBACK")
-            raise
-        self._state.execute("COMMIT")
         return new
 
     def anchor(self, gateway: Gateway, key: bytes) -> int:
@@ -134,9 +141,8 @@ class CaseBook:
             yield chunk
 
     def _note(self, blocks: Sequence[tuple[int, bytes]]) -> None:
-        self._state.execute("BEGIN IMMEDIATE")
-        self._state.executemany("UPDATE flag SET block = ? WHERE flag_id = ?", blocks)
-        self._state.execute("COMMIT")
+        with transaction(self._state, self._path) as state:
+            state.executemany("UPDATE flag SET block = ? WHERE flag_id = ?", blocks)
 
     def flags(self) -> list[KeptFlag]:
         """Return every flag, in the order it was raised."""

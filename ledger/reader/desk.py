@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.commitment.merkle import root
-from ledger.encoding.policy import Policy
 from ledger.flag import Position
 from ledger.gateway import Gateway
 from ledger.home import DeskHome
 from ledger.log import Checkpoint, sign_checkpoint
+from ledger.matching import match_segments, rules_at, states
 from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
-from ledger.reader.matching import MatchRules, match_segments, states
 from ledger.reader.mirror import Mirror, Rejected, SyncCounts
 from ledger.segment import load, write_atomically
 
@@ -56,8 +55,7 @@ def sync(
     try:
         counts = mirror.sync(gateway, keys, progress=progress)
         position = mirror.position(gateway)
-        policy = Policy.from_document(gateway.active_policy())
-        rules = MatchRules(policy.tolerance, policy.deadline, gateway.block_time(position.block))
+        rules = rules_at(gateway, position.block)
         if progress:
             progress("match", 0, 1)
         transfers = match_segments(home.mirror, mirror.segments(), rules)

@@ -21,6 +21,7 @@ from ledger.gateway import Gateway, PostedBatch
 from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
 from ledger.reader.keys import DeskKeys
 from ledger.segment import FileEntry, Manifest, SegmentError, write_table
+from ledger.storage import storing, transaction
 
 __all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
 
@@ -85,15 +86,16 @@ class Mirror:
     """
 
     def __init__(self, folder: Path, *, depth: int = 0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._depth = depth
         self._held: IO[bytes] | None = None
-        self._state = sqlite3.connect(folder / "state.sqlite", isolation_level=None, timeout=30)
         try:
-            self._state.execute("PRAGMA journal_mode=WAL")
-            self._state.execute("PRAGMA synchronous=FULL")
-            self._state.executescript(_TABLES)
+            with storing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                self._state = sqlite3.connect(folder / "state.sqlite", isolation_level=None, timeout=30)
+                self._state.execute("PRAGMA journal_mode=WAL")
+                self._state.execute("PRAGMA synchronous=FULL")
+                self._state.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
                 f"the mirror's state is not readable: {error}",
@@ -280,7 +282,8 @@ class Mirror:
     def _lock(self) -> None:
         if self._held is not None:
             return
-        held = (self.folder / "lock").open("wb")
+        with storing(self.folder):
+            held = (self.folder / "lock").open("wb")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -302,13 +305,8 @@ class Mirror:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        self._state.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._state
-        except BaseException:
-            self._state.execute("ROLLBACK")
-            raise
-        self._state.execute("COMMIT")
+        with transaction(self._state, self.folder / "state.sqlite") as state:
+            yield state
 
 
 def _left_out(expected: int, got: int, block: int) -> VerificationError:

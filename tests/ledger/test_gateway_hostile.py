@@ -13,11 +13,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from eth_abi import encode
 from eth_account import Account
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from web3 import Web3
 
-from ledger.errors import ChainError, ChainUnreachableError, CounterfoilError
+from ledger.errors import ChainError, ChainUnreachableError, CounterfoilError, TransactionRejectedError
 from ledger.gateway import Gateway
 from ledger.transport import MOST_BYTES, AnswerTooLargeError
 from tests.support.consortium import SmallConsortium
@@ -431,3 +433,17 @@ def test_any_error_is_told_in_our_words(gateway, node, call, code, data):
         return
     with pytest.raises(CounterfoilError):
         CALLS[call](gateway)
+
+
+# ---------------------------------------------------------------- addresses that an answer names
+
+
+def test_a_contract_cannot_make_us_fetch_an_address(gateway, node):
+    """EIP-3668: a contract that reverts with OffchainLookup names URLs to ask; to us it is a refusal."""
+    names = ["address", "string[]", "bytes", "bytes4", "bytes"]
+    sender = gateway.deployment.contracts["Consortium"]
+    arguments = encode(names, [sender, ["https://lookup.invalid/{sender}/{data}"], b"", b"abcd", b""])
+    data = "0x" + (Web3.keccak(text=f"OffchainLookup({','.join(names)})")[:4] + arguments).hex()
+    node.script = _answers(lambda q: _error(q, {"code": 3, "message": "reverted", "data": data}))
+    with pytest.raises(TransactionRejectedError):
+        gateway.rehearse(ADDRESS, "Consortium", "pause")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from cli.consortium import publish_policy
 from ledger.audit.fsck import FsckError, FsckReport, fsck
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.log import Checkpoint, generate_signing_key, open_checkpoint, sign_checkpoint
 from ledger.reader.keys import CHECKPOINT_KEY_NAME
 from ledger.segment import MANIFEST, Manifest, SegmentError, load, write_table
-from tests.support.consortium import ChainProcess, SmallConsortium, founded
+from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
+from tests.support.rows import book
 
 
 @pytest.fixture
@@ -105,6 +108,50 @@ def test_a_segment_rewritten_with_its_hash_in_the_manifest_is_named(copied: Smal
     (difference,) = run(copied).differences
     assert difference.where == segment(copied).name
     assert "not those that the chain seals" in difference.what
+
+
+@pytest.mark.parametrize("how", ["another state", "one too few", "one too many", "another order"])
+def test_transfers_rewritten_with_their_hash_in_the_manifest_are_named(
+    copied: SmallConsortium, how: str
+) -> None:
+    """fsck matches the rows anew: a flag's evidence cannot be forged between rows and transfers."""
+
+    def forge(manifest: Manifest) -> Manifest:
+        entry = manifest.transfers
+        assert entry is not None
+        table = load(copied.home.desk.mirror, entry)
+        rows = table.to_pylist()
+        if how == "another state":
+            rows[7]["state"] = 1 if rows[7]["state"] != 1 else 2
+        elif how == "one too few":
+            del rows[-1]
+        elif how == "one too many":
+            rows.append(rows[-1])
+        else:
+            rows[3], rows[4] = rows[4], rows[3]
+        changed = pa.Table.from_pylist(rows, schema=table.schema)
+        path = copied.home.desk.mirror / entry.name
+        forged = write_table(path, changed, log_from=entry.log_from, log_to=entry.log_to)
+        return replace(manifest, transfers=forged)
+
+    rewrite(copied, forge)
+    (difference,) = run(copied).differences
+    transfers = Manifest.read(copied.home.desk.mirror).transfers
+    assert transfers is not None
+    assert difference.where == transfers.name
+    assert "the transfers are not those that the rows match to" in difference.what
+
+
+def test_the_transfers_are_matched_by_the_policy_and_the_time_of_their_block(
+    chain: ChainProcess, tmp_path: Path
+) -> None:
+    """A policy that is published after the mirror was synced changes what will be matched, not what was."""
+    made = founded(chain, tmp_path / "home")
+    run_everything(made, book(datetime.now(UTC), pairs=9))
+    publish_policy(made.home, made.gateway, cuts={"EUR": [7]}, rule_set=None, time_unit="day")
+    assert run(made).differences == ()
+    made.sync()
+    assert run(made).differences == ()
 
 
 def test_a_segment_left_out_of_the_manifest_is_named(copied: SmallConsortium) -> None:

@@ -375,15 +375,18 @@ def test_truncated_parquet_is_named(tmp_path: Path, keep: float) -> None:
         open_source(tmp_path / "a.parquet")
 
 
-def test_parquet_damaged_in_the_middle_is_reported_as_a_row(tmp_path: Path) -> None:
+def test_parquet_damaged_in_the_middle_costs_its_row_group_and_no_other(tmp_path: Path) -> None:
     sink = io.BytesIO()
     pq.write_table(typed(500), sink, row_group_size=100, compression="snappy")
+    start = pq.ParquetFile(sink).metadata.row_group(2).column(0).dictionary_page_offset
     data = bytearray(sink.getvalue())
-    data[len(data) // 2 : len(data) // 2 + 400] = b"\xff" * 400
+    data[start : start + 400] = b"\xff" * 400
     (tmp_path / "a.parquet").write_bytes(bytes(data))
     chunk = read(tmp_path / "a.parquet")
-    assert [item.field for item in chunk.quarantined][-1:] == ["(file)"]
-    assert "cannot be read further" in chunk.quarantined[-1].reason
+    (problem,) = chunk.quarantined
+    assert (problem.line, problem.field) == (201, "(file)")
+    assert "rows 201 to 300 (row group 3) cannot be read" in problem.reason
+    assert chunk.lines == [*range(1, 201), *range(301, 501)]
 
 
 def test_a_data_frame_with_its_types_and_gaps() -> None:

@@ -8,6 +8,8 @@ accounts are one bank's, its one party is the debtor's, of a cash deposit the cr
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,10 +17,13 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from ledger.encoding.policy import Policy
+from ledger.gateway import Gateway
 from ledger.schema import NOT_A_MEMBER, TRANSFER, Conflict, Flags, MatchState, Side
 from ledger.segment import FileEntry, check, write_batches
+from ledger.storage import storing
 
-__all__ = ["MatchRules", "match", "match_segments", "states"]
+__all__ = ["MatchRules", "match", "match_segments", "rules_at", "states", "transfers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,12 @@ class MatchRules:
     tolerance: int
     deadline: int
     as_of: int
+
+
+def rules_at(gateway: Gateway, block: int) -> MatchRules:
+    """Return the rules that hold at a block: by the policy in force then, and the block's own time."""
+    policy = Policy.from_document(gateway.active_policy(at=block))
+    return MatchRules(policy.tolerance, policy.deadline, gateway.block_time(block))
 
 
 _ROWS: Final = """
@@ -151,25 +162,53 @@ def match_segments(
 ) -> FileEntry:
     """Match every mirrored row and write the table of transfers beside the segments.
 
-    The table before it stays until `Mirror.publish` has named this one: a scan may be reading it. What does
-    not fit in `memory_mb` is sorted and joined on disk.
+    The table before it stays until `Mirror.publish` has named this one: a scan may be reading it.
     """
     log_to = segments[-1].log_to if segments else 0
     path = mirror / f"transfers-{log_to:09d}-{rules.as_of}.parquet"
-    if not segments:
-        return write_batches(path, iter(()), TRANSFER, log_from=0, log_to=0)
+    with transfers(mirror, segments, rules, spill=mirror, memory_mb=memory_mb) as tables:
+        return write_batches(path, tables, TRANSFER, log_from=0, log_to=log_to)
+
+
+@contextmanager
+def transfers(
+    mirror: Path,
+    segments: tuple[FileEntry, ...],
+    rules: MatchRules,
+    *,
+    spill: Path | None = None,
+    memory_mb: int = MATCH_MEMORY_MB,
+) -> Iterator[Iterator[pa.Table]]:
+    """Match every mirrored row; gives the transfers in order, a table of some at a time.
+
+    What does not fit in `memory_mb` is sorted and joined on disk, in a folder made in `spill` (by default
+    the system's place for temporary files).
+
+    Raises
+    ------
+    SegmentError
+        When a segment is not what its entry says.
+    StorageError
+        When the disk is full.
+    """
     for entry in segments:
         check(mirror, entry)
+    if not segments:
+        yield iter(())
+        return
     files = [str(mirror / entry.name) for entry in segments]
-    with tempfile.TemporaryDirectory(prefix=".match-", dir=mirror) as spill, duckdb.connect() as connection:
+    with (
+        storing(spill or Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(prefix=".match-", dir=spill) as folder,
+        duckdb.connect() as connection,
+    ):
         connection.execute(f"SET memory_limit = '{memory_mb}MB'")
-        connection.execute(f"SET temp_directory = '{spill}'")
+        connection.execute(f"SET temp_directory = '{folder}'")
         connection.execute("SET threads = 2")
         source = connection.read_parquet(files).project(", ".join(_COLUMNS))
         source.create_view("source")
         reader = connection.sql(_PAIRS, params=_values(rules)).to_arrow_reader(_BATCH_ROWS)
-        batches = (pa.Table.from_batches([b]).select(TRANSFER.names).cast(TRANSFER) for b in reader)
-        return write_batches(path, batches, TRANSFER, log_from=0, log_to=log_to)
+        yield (pa.Table.from_batches([b]).select(TRANSFER.names).cast(TRANSFER) for b in reader)
 
 
 def _values(rules: MatchRules) -> dict[str, object]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.reader.matching import MatchRules, match, match_segments, states
+from ledger.matching import MatchRules, match, match_segments, states
 from ledger.schema import NOT_A_MEMBER, SEGMENT, TRANSFER, Conflict, Flags, MatchState, Side
 from ledger.segment import load, write_table
 

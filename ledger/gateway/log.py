@@ -1,0 +1,72 @@
+"""Reading the log of batches and the case log, each entry in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from web3 import Web3
+
+from ledger.batch import BatchHeader
+from ledger.gateway.connection import Connection
+from ledger.gateway.records import CaseEntry, PostedBatch
+
+__all__ = ["Log"]
+
+
+class Log(Connection):
+    """What members posted, and what was appended to cases."""
+
+    def log_size(self, block: int | None = None) -> int:
+        """Return the number of batches in the log, at a block or now."""
+        return int(self._ask("BatchLedger", "logSize", block=block))
+
+    def head_of(self, account: str) -> tuple[int, bytes]:
+        """Return a member's next sequence and the hash of its last batch."""
+        sequence, head = self._ask("BatchLedger", "headOf", Web3.to_checksum_address(account))
+        return int(sequence), bytes(head)
+
+    def batches(self, first: int, last: int) -> Iterator[PostedBatch]:
+        """Yield the batches posted in blocks `first` to `last`, in log order."""
+        expected: int | None = None
+        for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
+            if expected is not None and args["logIndex"] != expected:
+                raise self._incomplete(f"batch {expected} of the log", block=entry["blockNumber"])
+            expected = args["logIndex"] + 1
+            header = BatchHeader(
+                chain_id=self.deployment.chain_id,
+                contract=self.deployment.address("BatchLedger"),
+                member=bytes.fromhex(args["member"][2:]),
+                sequence=args["sequence"],
+                previous_hash=bytes(args["previousHash"]),
+                epoch=args["epoch"],
+                policy_hash=bytes(args["policyHash"]),
+                row_count=args["rowCount"],
+                rows_root=bytes(args["rowsRoot"]),
+            )
+            yield PostedBatch(
+                header=header,
+                batch_hash=bytes(args["batchHash"]),
+                log_index=args["logIndex"],
+                block=entry["blockNumber"],
+                block_hash=bytes(entry["blockHash"]),
+                transaction=bytes(entry["transactionHash"]),
+                payload=bytes(args["payload"]),
+            )
+
+    def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
+        """Yield the entries of the case log in blocks `first` to `last`."""
+        expected: int | None = None
+        for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
+            if expected is not None and args["index"] != expected:
+                raise self._incomplete(f"entry {expected} of the case log", block=entry["blockNumber"])
+            expected = args["index"] + 1
+            yield CaseEntry(
+                index=args["index"],
+                kind=args["kind"],
+                case_id=bytes(args["caseId"]),
+                author=args["author"],
+                content_hash=bytes(args["contentHash"]),
+                head=bytes(args["head"]),
+                block=entry["blockNumber"],
+                payload=bytes(args["payload"]),
+            )

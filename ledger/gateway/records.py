@@ -1,0 +1,123 @@
+"""What the chain knows, as plain records: members, readers, epochs, batches, rule sets, case entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.batch import BatchHeader
+
+__all__ = [
+    "CaseEntry",
+    "Epoch",
+    "Member",
+    "PostedBatch",
+    "Reader",
+    "RuleSetDocument",
+    "RuleSetStep",
+    "SignedTransaction",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as the chain knows it."""
+
+    code: int
+    account: str
+    agent: str
+    status: str
+    x25519_key: bytes
+    hpke_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A reader that rows are sealed to; `epoch` is a month (years * 12 + month)."""
+
+    key_id: bytes
+    hpke_key: bytes
+    epoch: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch of the pseudonym key: the public key that every evaluation is proven against."""
+
+    number: int
+    starts_at: int
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PostedBatch:
+    """A batch as the chain holds it: its header, its place, and the sealed rows."""
+
+    header: BatchHeader
+    batch_hash: bytes
+    log_index: int
+    block: int
+    block_hash: bytes
+    transaction: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSetStep:
+    """One step in the life of a rule set, as the chain recorded it."""
+
+    hash: bytes
+    what: str
+    actor: str
+    block: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSetDocument:
+    """A rule set on the chain, and where it stands.
+
+    Parameters
+    ----------
+    hash, document : bytes
+    author : str
+    version : int or None
+        The number that activation gave it.
+    status : str
+        drafted, proposed, active, superseded or withdrawn.
+    previous : bytes or None
+        The rule set it edits.
+    steps : tuple of RuleSetStep
+        Its life, oldest first.
+    """
+
+    hash: bytes
+    document: bytes
+    author: str
+    version: int | None
+    status: str = "proposed"
+    previous: bytes | None = None
+    steps: tuple[RuleSetStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEntry:
+    """One entry of the case log."""
+
+    index: int
+    kind: int
+    case_id: bytes
+    author: str
+    content_hash: bytes
+    head: bytes
+    block: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """A transaction ready to send; kept before it is sent, and never signed again."""
+
+    raw: bytes
+    hash: bytes
+    nonce: int

@@ -1,0 +1,184 @@
+"""Reading the registries: members, readers, epochs, policies, and the rule book."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
+
+from web3 import Web3
+
+from ledger.errors import ChainError
+from ledger.gateway.connection import Connection
+from ledger.gateway.records import Epoch, Member, Reader, RuleSetDocument, RuleSetStep
+from ledger.transport import quoted
+
+__all__ = ["Registry"]
+
+_STATUS: Final = ("none", "active", "suspended", "revoked")
+_STANDING: Final = {
+    "MemberSuspended": "suspended",
+    "MemberReinstated": "active",
+    "MemberRevoked": "revoked",
+}
+
+
+#: Events of the rule book: the step they record, and where it leaves the rule set (None: where it was).
+_STEPS: Final[dict[str, tuple[str, str | None]]] = {
+    "RuleSetDrafted": ("drafted", "drafted"),
+    "RuleSetBacktested": ("backtested", None),
+    "RuleSetSubmitted": ("submitted", "proposed"),
+    "RuleSetProposed": ("proposed", "proposed"),
+    "RuleSetApproved": ("approved", None),
+    "RuleSetActivated": ("activated", "active"),
+    "RuleSetSuperseded": ("superseded", "superseded"),
+    "RuleSetWithdrawalApproved": ("withdrawal approved", None),
+    "RuleSetWithdrawn": ("withdrawn", "withdrawn"),
+}
+
+
+class Registry(Connection):
+    """What the consortium and its rule book have put on record."""
+
+    def members(self) -> list[Member]:
+        """Return every member ever admitted, in the order of its code."""
+        found: dict[int, Member] = {}
+        count = self._ask("Consortium", "memberCount")
+        for name, args, entry in self._events("Consortium", ("MemberAdmitted", *_STANDING)):
+            code = args["code"]
+            if code != len(found) + 1 if name == "MemberAdmitted" else code not in found:
+                raise self._incomplete("a member's admission", block=entry["blockNumber"])
+            if name == "MemberAdmitted":
+                keys = bytes(args["x25519Key"]), bytes(args["hpkeKey"])
+                found[code] = Member(code, args["account"], args["agent"], "active", *keys)
+            else:
+                found[code] = replace(found[code], status=_STANDING[name])
+        if len(found) < count:
+            raise self._incomplete(f"{count - len(found)} of {count} members")
+        return [found[code] for code in sorted(found)]
+
+    def member(self, account: str) -> Member:
+        """Return one account's membership; its status is ``none`` when it was never admitted."""
+        with self._speaking():
+            return self._member(account)
+
+    def _member(self, account: str) -> Member:
+        address = Web3.to_checksum_address(account)
+        code, status, agent, x25519, hpke = self._contracts["Consortium"].functions.memberOf(address).call()
+        return Member(code, address, agent, _STATUS[status], bytes(x25519), bytes(hpke))
+
+    def role(self, name: str) -> bytes:
+        """Return a role's identifier, for `grantRole` and `revokeRole`."""
+        return bytes(self._ask("Consortium", name))
+
+    def readers(self) -> list[Reader]:
+        """Return the current readers."""
+        current: dict[bytes, Reader] = {}
+        for name, args, _ in self._events("Consortium", ("ReaderAdded", "ReaderRemoved")):
+            key_id = bytes(args["keyId"])
+            if name == "ReaderAdded":
+                current[key_id] = Reader(key_id, bytes(args["hpkeKey"]), args["epoch"], args["label"])
+            else:
+                current.pop(key_id, None)
+        for key_id, reader in current.items():
+            if not self._ask("Consortium", "isReader", key_id):
+                raise self._incomplete(f"that the reader {quoted(reader.label)} was removed")
+        return list(current.values())
+
+    def epochs(self) -> list[Epoch]:
+        """Return every epoch of the pseudonym key, oldest first; see `ledger.encoding.epochs`.
+
+        Raises
+        ------
+        ChainError
+            When none is open yet.
+        """
+        current = self._ask("Consortium", "currentEpoch")
+        found = [
+            Epoch(args["epoch"], args["startsAt"], bytes(args["publicKey"]))
+            for _, args, _ in self._events("Consortium", ("EpochOpened",))
+        ]
+        if current not in {0, *(epoch.number for epoch in found)}:
+            raise self._incomplete(f"the opening of epoch {current}")
+        if not found:
+            raise ChainError(
+                "no epoch of the pseudonym key is open yet", next_step="Ask the operator to open one."
+            )
+        return found
+
+    def epoch(self) -> Epoch:
+        """Return the newest epoch of the pseudonym key.
+
+        Raises
+        ------
+        ChainError
+            When none is open yet.
+        """
+        return self.epochs()[-1]
+
+    def policies(self, *, at: int | None = None) -> dict[bytes, bytes]:
+        """Return every policy document, by hash, oldest first; those published up to block `at`, or all."""
+        found = {}
+        active = bytes(self._ask("Consortium", "activePolicy", block=at))
+        for _, args, _ in self._events("Consortium", ("PolicyPublished",), last=at):
+            document = bytes(args["document"])
+            if sha256(document).digest() != bytes(args["policyHash"]):
+                raise self._incomplete(f"the true text of policy {args['number']}")
+            found[bytes(args["policyHash"])] = document
+        if active != bytes(32) and active not in found:
+            raise self._incomplete("the policy in force")
+        return found
+
+    def active_policy(self, *, at: int | None = None) -> bytes:
+        """Return the document of the policy in force, now or at block `at`.
+
+        Raises
+        ------
+        ChainError
+            When none was published yet.
+        """
+        documents = list(self.policies(at=at).values())
+        if not documents:
+            raise ChainError(
+                "no encoding policy is published yet", next_step="Ask the operator to publish one."
+            )
+        return documents[-1]
+
+    def rule_sets(self) -> list[RuleSetDocument]:
+        """Return every rule set on the chain with its life so far, in the order of their first step.
+
+        Raises
+        ------
+        ChainError
+            When the node leaves out a step, or shows another document than the chain names.
+        """
+        current, version = self._ask("RuleBook", "activeRuleSet")
+        found: dict[bytes, RuleSetDocument] = {}
+        for name, args, entry in self._events("RuleBook", tuple(_STEPS)):
+            key, (what, status) = bytes(args["ruleSetHash"]), _STEPS[name]
+            actor = args.get("author") or args.get("officer") or ""
+            report = bytes(args.get("report", b""))
+            step = RuleSetStep(key, what, actor, int(entry["blockNumber"]), report)
+            if "document" in args:
+                document, before = bytes(args["document"]), bytes(args.get("previous", b""))
+                if sha256(document).digest() != key:
+                    raise self._incomplete(f"the true text of rule set {key.hex()[:12]}")
+                previous = before if before.strip(b"\0") else None
+                found[key] = RuleSetDocument(key, document, actor, None, previous=previous)
+            if key not in found:
+                raise self._incomplete(f"the draft of rule set {key.hex()[:12]}")
+            known = found[key]
+            found[key] = replace(
+                known,
+                status=status or known.status,
+                version=args.get("version", known.version),
+                steps=(*known.steps, step),
+            )
+        active = [entry.hash for entry in found.values() if entry.status == "active"]
+        if active != ([] if bytes(current) == bytes(32) else [bytes(current)]):
+            raise self._incomplete(f"a step of the rule sets: version {version} is the newest")
+        return list(found.values())
+
+    def active_rule_set(self) -> RuleSetDocument | None:
+        """Return the rule set in force, or None before the first activation and after a withdrawal."""
+        return next((entry for entry in self.rule_sets() if entry.status == "active"), None)
