@@ -62,7 +62,7 @@ _GROUP = re.compile(r"[0-9]{3}(?:[.,][0-9]{1,2})?\Z")
 
 
 class Token:
-    """A token's text, apart from spaCy: reading a thousand of these costs what reading one of spaCy's does."""
+    """A token's text, apart from spaCy, whose tokens are made anew each time they are looked at."""
 
     __slots__ = ("lower_", "text", "whitespace_")
 
