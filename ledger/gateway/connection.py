@@ -50,7 +50,7 @@ class _Provider(JSONBaseProvider):
     """Lets web3 speak through our transport."""
 
     #: Off: a contract's answer must not make us fetch an address that it names (EIP-3668).
-    global_ccip_read_enabled = True
+    global_ccip_read_enabled = False
 
     def __init__(self, transport: Transport) -> None:
         super().__init__()
