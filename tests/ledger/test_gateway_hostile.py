@@ -444,6 +444,7 @@ def test_a_contract_cannot_make_us_fetch_an_address(gateway, node):
     sender = gateway.deployment.contracts["Consortium"]
     arguments = encode(names, [sender, ["https://lookup.invalid/{sender}/{data}"], b"", b"abcd", b""])
     data = "0x" + (Web3.keccak(text=f"OffchainLookup({','.join(names)})")[:4] + arguments).hex()
-    node.script = _answers(lambda q: _error(q, {"code": 3, "message": "reverted", "data": data}))
+    refusal = {"code": 3, "message": "execution reverted", "data": data}
+    node.script = _answers(lambda q: _error(q, refusal) if q["method"] == "eth_call" else node.pass_on(q))
     with pytest.raises(TransactionRejectedError):
         gateway.rehearse(ADDRESS, "Consortium", "pause")

@@ -44,9 +44,10 @@ class HostileNode:
                 if self.script is not None:
                     self.script(connection, question)
                     return  # who writes raw bytes cannot promise that the connection is still usable
-                connection.sendall(http(json.dumps(self._pass_on(question)).encode()))
+                connection.sendall(http(json.dumps(self.pass_on(question)).encode()))
 
-    def _pass_on(self, question: Any) -> Any:
+    def pass_on(self, question: Any) -> Any:
+        """Ask the real chain, and change what it says."""
         request = urllib.request.Request(
             self.upstream, json.dumps(question).encode(), {"Content-Type": "application/json"}
         )
