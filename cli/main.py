@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from cli import analysis, audit, chain, consortium_commands, demo, desk, flag, keyholder, member, rules
+from cli import analysis, audit, chain, consortium_commands, demo, desk, evaluate, flag, keyholder, member, rules
 from cli.output import Settings, say, settings, show_error
 from ledger.errors import CounterfoilError
 from ledger.home import Home
@@ -86,6 +86,7 @@ def options(
 app.command("demo", rich_help_panel="Start here")(demo.demo)
 app.command("simulate", rich_help_panel="Start here")(analysis.simulate_command)
 app.command("scan", rich_help_panel="Analysis")(analysis.scan_command)
+app.command("evaluate", rich_help_panel="Analysis")(evaluate.evaluate_command)
 app.command("verify", rich_help_panel="Audit")(audit.verify_command)
 app.command("fsck", rich_help_panel="Audit")(audit.fsck_command)
 app.add_typer(audit.app, name="audit", rich_help_panel="Audit")

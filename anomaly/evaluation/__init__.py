@@ -18,6 +18,7 @@ Only this package reads labels, and only here are they told apart from what a de
 
 from anomaly.evaluation.figures import Figure
 from anomaly.evaluation.labelled import LabelledFile, read_labelled
+from anomaly.evaluation.run import Plan, evaluate
 
 
-__all__ = ["Figure", "LabelledFile", "read_labelled"]
+__all__ = ["Figure", "LabelledFile", "Plan", "evaluate", "read_labelled"]

@@ -185,11 +185,10 @@ class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
         begin = np.full(int(graph.relation.max()) + 1, np.iinfo(np.int64).max)
         np.minimum.at(begin, graph.relation, time)
         new = graph.usable & (time - begin[graph.relation] <= window)
-        if close:  # a pair that pays again inside the window is becoming a habit
-            new &= habits[:, [c[0] for c in relation.COLUMNS].index("pair_after")] == 0
+        again = relation.next_of_pair(graph, time)
         later = window if close else 0
-        blocks.append(shapes.around(graph, time, new, window, later))
-        blocks.append(shapes.cycles(graph, time, new, 2 * window, later))
+        blocks.append(shapes.around(graph, time, new, again, window, later))
+        blocks.append(shapes.cycles(graph, time, new, again, 2 * window, later))
         return blocks
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.jit import jit
 
-__all__ = ["COLUMNS", "first_of_pair", "habits"]
+__all__ = ["COLUMNS", "first_of_pair", "habits", "next_of_pair"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -43,6 +43,22 @@ def first_of_pair(graph: TemporalGraph, time: Ints) -> npt.NDArray[np.bool_]:
     first = np.full(int(graph.relation.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, graph.relation, time)
     return np.asarray(time == first[graph.relation], dtype=np.bool_)
+
+
+def next_of_pair(graph: TemporalGraph, time: Ints) -> Ints:
+    """Return the time of the next payment of the same ordered pair: its own, if its bucket holds more of them."""
+    never = np.iinfo(np.int64).max
+    order = np.lexsort((time, graph.relation))
+    pair, at = graph.relation[order], time[order]
+    follows = np.full(len(order), never)
+    follows[:-1] = np.where(pair[1:] == pair[:-1], at[1:], never)
+    # all payments of one bucket know of the same next one
+    same = np.append(False, (pair[1:] == pair[:-1]) & (at[1:] == at[:-1]))
+    result = np.empty(len(order), np.int64)
+    result[order] = follows
+    shared = np.flatnonzero(same)
+    result[order[shared]] = at[shared]
+    return result
 
 
 def habits(

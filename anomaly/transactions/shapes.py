@@ -1,6 +1,7 @@
 """Part in shapes that passing relations draw: bipartite groups, scatter-gather, and ways back to the start.
 
-Only payments of pairs that are new within the window take part: standing relations are ordinary business.
+Only payments of pairs that are new within the window, and have paid once as far as is known at the time of
+judgement, take part: standing relations are ordinary business.
 Each search has a budget of steps; what it could not look at counts as not there, and `shape_cut` says so.
 """
 
@@ -53,13 +54,21 @@ def _bound(time: Ints, edges: npt.NDArray[np.int32], low: int, high: int, limit:
 
 
 def around(
-    graph: TemporalGraph, time: Ints, eligible: npt.NDArray[np.bool_], window: int, ahead: int
+    graph: TemporalGraph, time: Ints, eligible: npt.NDArray[np.bool_], again: Ints, window: int, ahead: int
 ) -> Floats32:
-    """Return (edges, AROUND) from the eligible payments in [t - window, t + ahead]."""
+    """Return (edges, AROUND) from the eligible payments in [t - window, t + ahead].
+
+    Parameters
+    ----------
+    eligible : (edges,) bool
+        Of pairs new within the window.
+    again : (edges,) int64
+        Time of the pair's next payment; what is later than t + ahead is not known yet.
+    """
     result = np.zeros((graph.edges, len(AROUND)), np.float32)
     _around(
         graph.src, graph.dst, graph.out_ptr, graph.out_edge, graph.in_ptr, graph.in_edge,
-        eligible, time, window, ahead, result,
+        eligible, again, time, window, ahead, result,
     )  # fmt: skip
     return result
 
@@ -73,6 +82,7 @@ def _around(
     in_ptr: Ints,
     in_edge: npt.NDArray[np.int32],
     eligible: npt.NDArray[np.bool_],
+    again: Ints,
     time: Ints,
     window: int,
     ahead: int,
@@ -84,10 +94,10 @@ def _around(
     count = np.zeros(accounts, np.int32)
     stamp = np.full(accounts, -1, np.int64)
     for e in range(len(src)):
-        if not eligible[e]:
+        first, last = time[e] - window - 1, time[e] + ahead
+        if not eligible[e] or again[e] <= last:
             continue
         s, d = src[e], dst[e]
-        first, last = time[e] - window - 1, time[e] + ahead
         steps = 0
         # who else pays the payee
         low = _bound(time, in_edge, in_ptr[d], in_ptr[d + 1], first)
@@ -96,7 +106,7 @@ def _around(
         for i in range(low, high):
             f = in_edge[i]
             steps += 1
-            if eligible[f] and src[f] != s and mark[src[f]] != e:
+            if eligible[f] and again[f] > last and src[f] != s and mark[src[f]] != e:
                 mark[src[f]] = e
                 peers += 1
         butterflies, payers, payees, best_scatter, best_gather = 0, 0, 0, 0, 0
@@ -105,7 +115,7 @@ def _around(
         if peers > 0:
             for i in range(out_low, out_high):
                 f = out_edge[i]
-                if not eligible[f] or dst[f] == d or stamp[dst[f]] == e:
+                if not eligible[f] or again[f] <= last or dst[f] == d or stamp[dst[f]] == e:
                     continue
                 if steps > _BUDGET:
                     break
@@ -116,7 +126,7 @@ def _around(
                 for j in range(a, b):
                     g = in_edge[j]
                     steps += 1
-                    if eligible[g] and src[g] != s and mark[src[g]] == e:
+                    if eligible[g] and again[g] > last and src[g] != s and mark[src[g]] == e:
                         here += 1
                         if payer_mark[src[g]] != e:
                             payer_mark[src[g]] = e
@@ -128,7 +138,7 @@ def _around(
             high_s = _bound(time, in_edge, low_s, in_ptr[s + 1], time[e])
             for i in range(low_s, high_s):
                 f = in_edge[i]
-                if not eligible[f]:
+                if not eligible[f] or again[f] <= last:
                     continue
                 if steps > _BUDGET:
                     break
@@ -139,7 +149,7 @@ def _around(
                 for j in range(a, b):
                     g = out_edge[j]
                     steps += 1
-                    if eligible[g] and dst[g] != s and mark[dst[g]] == e:
+                    if eligible[g] and again[g] > last and dst[g] != s and mark[dst[g]] == e:
                         ways += 1
                 best_gather = max(best_gather, ways)
         if ahead > 0 and out_high - out_low > 1:
@@ -149,11 +159,11 @@ def _around(
             if high_d > low_d:
                 for i in range(out_low, out_high):
                     f = out_edge[i]
-                    if eligible[f] and dst[f] != d:
+                    if eligible[f] and again[f] > last and dst[f] != d:
                         stamp[dst[f]] = -2 - e
                 for i in range(low_d, high_d):
                     f = out_edge[i]
-                    if not eligible[f]:
+                    if not eligible[f] or again[f] <= last:
                         continue
                     if steps > _BUDGET:
                         break
@@ -164,7 +174,7 @@ def _around(
                     for j in range(a, b):
                         g = in_edge[j]
                         steps += 1
-                        if eligible[g] and src[g] != d and stamp[src[g]] == -2 - e:
+                        if eligible[g] and again[g] > last and src[g] != d and stamp[src[g]] == -2 - e:
                             ways += 1
                     best_scatter = max(best_scatter, ways)
         row = result[e]
@@ -180,6 +190,7 @@ def cycles(
     graph: TemporalGraph,
     time: Ints,
     eligible: npt.NDArray[np.bool_],
+    again: Ints,
     span: int,
     ahead: int,
 ) -> Floats32:
@@ -187,7 +198,7 @@ def cycles(
 
     Amounts do not matter here. What speaks for a round is how few accounts the search had to reach before it
     found the way back, and that every hop is a passing relation: long rounds hardly happen by accident,
-    while three acquaintances often pay each other.
+    while three acquaintances often pay each other. A round is judged when it closes.
 
     Parameters
     ----------
@@ -196,7 +207,7 @@ def cycles(
     """
     result = np.zeros((graph.edges, len(CYCLES)), np.float32)
     _cycles(
-        graph.src, graph.dst, graph.in_ptr, graph.in_edge, graph.out_ptr, graph.out_edge, eligible, time, span,
+        graph.src, graph.dst, graph.in_ptr, graph.in_edge, graph.out_ptr, graph.out_edge, eligible, again, time, span,
         ahead, result,
     )  # fmt: skip
     return result
@@ -211,6 +222,7 @@ def _cycles(
     out_ptr: Ints,
     out_edge: npt.NDArray[np.int32],
     eligible: npt.NDArray[np.bool_],
+    again: Ints,
     time: Ints,
     span: int,
     ahead: int,
@@ -224,7 +236,7 @@ def _cycles(
     queue = np.empty(accounts + 1, np.int32)
     oldest = 0
     for e in range(len(src)):
-        if not eligible[e]:
+        if not eligible[e] or again[e] <= time[e]:
             continue
         s, d = src[e], dst[e]
         stamp[s] = e
@@ -248,7 +260,7 @@ def _cycles(
                     if steps > _BUDGET:
                         break
                     u = src[f]
-                    if not eligible[f] or f == e:
+                    if not eligible[f] or again[f] <= time[e] or f == e:
                         continue
                     if u == d and hops >= 2:
                         found = True

@@ -1,0 +1,264 @@
+"""Each bank alone, a shared model on private rows, the shared ledger: three ways to the same test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from anomaly.evaluation.encode import BUCKET, Encoding, encode
+from anomaly.evaluation.labelled import LabelledFile
+from anomaly.evaluation.metrics import Ranking, best_threshold
+from anomaly.evaluation.split import Split, split_by_time
+from anomaly.models.neighbourhood import NeighbourhoodClassifier, Payments
+from anomaly.transactions import Scoring, TransactionFeatures
+
+__all__ = ["ARMS", "Arm", "Prepared", "Setting", "Tested", "prepare", "shared_ledger", "shared_model", "silo", "tested"]
+
+Arm = Literal["silo", "shared_model", "shared_ledger"]
+ARMS: tuple[Arm, ...] = ("silo", "shared_model", "shared_ledger")
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a run is made.
+
+    Attributes
+    ----------
+    scoring : {"arrival", "window_close"}
+    encoding : str
+    window : int
+        Seconds; also the embargo.
+    model : str
+        Name in `anomaly.models.MODELS`.
+    stages : tuple of int
+        Numbers of folds to choose from on the validation part (0: one stage only).
+    graph : bool
+        Whether features may look at other rows.
+    seed : int
+        Of samples, trees, the order of rows, and ties.
+    ratio : float
+        Ordinary payments per case in training.
+    """
+
+    scoring: Scoring = "window_close"
+    encoding: Encoding = "exact"
+    window: int = 7 * 86_400
+    model: str = "boosted"
+    stages: tuple[int, ...] = (0, 4)
+    graph: bool = True
+    seed: int = 0
+    ratio: float = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A file under a setting: features of its rows (in a random order), labels and parts."""
+
+    file: LabelledFile
+    payments: Payments
+    split: Split
+    rows: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What came out on the test part.
+
+    Attributes
+    ----------
+    rows : int64
+        Rows of the whole file.
+    score : float64
+        Of those rows.
+    ranking : Ranking
+    threshold : float
+        Best F1 on validation.
+    validation : float
+        PR-AUC on validation of the model chosen.
+    stages : int
+        Folds of the model chosen.
+    """
+
+    rows: Ints
+    score: Floats
+    ranking: Ranking
+    threshold: float
+    validation: float
+    stages: int
+
+
+def prepare(
+    file: LabelledFile,
+    setting: Setting,
+    *,
+    rows: Ints | None = None,
+    cuts: tuple[int, int] | None = None,
+    change: Callable[[pa.Table], pa.Table] | None = None,
+) -> Prepared:
+    """Encode, compute features and cut into parts.
+
+    Parameters
+    ----------
+    file : LabelledFile
+    rows : int64, optional
+        The rows that the arm sees; default all.
+    cuts : (int, int), optional
+        Where to cut; default the quantiles of the rows.
+    change : callable, optional
+        What a control does to the transfers.
+    """
+    chosen = np.arange(len(file)) if rows is None else rows
+    chosen = np.random.default_rng(setting.seed).permutation(chosen)
+    seen = file.take(chosen)
+    split = split_by_time(seen.time, embargo=setting.window, cuts=cuts)
+    transfers = encode(seen.transfers, setting.encoding)
+    if change is not None:
+        transfers = change(transfers)
+    features = TransactionFeatures(setting.window, setting.scoring, setting.graph)
+    values = features.fit(transfers.take(pa.array(split.train))).transform(transfers)
+    bucket = BUCKET[setting.encoding]
+    payments = Payments(
+        values,
+        np.array([column.ahead for column in features.columns_]),
+        seen.source,
+        seen.target,
+        seen.time // bucket * bucket,
+    )
+    return Prepared(seen, payments, split, chosen)
+
+
+def _fit(
+    prepared: Prepared, setting: Setting, train: Ints | None = None
+) -> tuple[NeighbourhoodClassifier, Floats, int, float]:
+    """Fit one model per number of stages; the validation part chooses."""
+    y, split = prepared.file.label, prepared.split
+    learn = split.train if train is None else train
+    best: tuple[float, NeighbourhoodClassifier, Floats, int] | None = None
+    for folds in setting.stages if setting.graph else (0,):
+        model = NeighbourhoodClassifier(setting.model, setting.window, folds, setting.ratio, setting.seed)
+        score = model.fit(prepared.payments, y, learn).predict_proba(prepared.payments)[:, 1]
+        value = _rank(prepared, split.validation, score, setting.seed).pr_auc(np.ones(len(split.validation)))
+        value = value if np.isfinite(value) else 0.0
+        if best is None or value > best[0]:
+            best = (value, model, score, folds)
+    if best is None:
+        raise ValueError("a setting names at least one number of stages")
+    return best[1], best[2], best[3], best[0]
+
+
+def _rank(prepared: Prepared, rows: Ints, score: Floats, seed: int) -> Ranking:
+    file = prepared.file
+    return Ranking.of(
+        file.label[rows], score[rows], file.instance[rows], file.typology[rows], file.source[rows],
+        file.target[rows], file.time[rows], seed,
+    )  # fmt: skip
+
+
+def tested(
+    prepared: Prepared, score: Floats, setting: Setting, *, stages: int = 0, validation: float = np.nan
+) -> Tested:
+    """Rank the test rows by scores of all rows; the threshold comes from the validation rows."""
+    split = prepared.split
+    y = prepared.file.label
+    return Tested(
+        prepared.rows[split.test],
+        score[split.test],
+        _rank(prepared, split.test, score, setting.seed),
+        best_threshold(y[split.validation], score[split.validation]),
+        validation,
+        stages,
+    )
+
+
+def shared_ledger(
+    file: LabelledFile,
+    setting: Setting,
+    *,
+    change: Callable[[pa.Table], pa.Table] | None = None,
+    without: str | None = None,
+) -> tuple[Prepared, Tested]:
+    """One graph of all rows, one model.
+
+    Parameters
+    ----------
+    change : callable, optional
+        See `prepare`.
+    without : str, optional
+        A typology whose rows are left out of training.
+    """
+    prepared = prepare(file, setting, change=change)
+    train = prepared.split.train
+    if without is not None:
+        train = train[prepared.file.typology[train] != without]
+    _, score, folds, validation = _fit(prepared, setting, train)
+    return prepared, tested(prepared, score, setting, stages=folds, validation=validation)
+
+
+def silo(file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]) -> dict[str, Tested]:
+    """Each bank alone: its own exact rows, its own labels, its own model.
+
+    A bank whose training rows hold fewer than two cases cannot learn; its rows are ranked at random.
+    """
+    results = {}
+    for bank in banks:
+        own = prepare(file, setting, rows=file.rows_of(bank), cuts=cuts)
+        if own.file.label[own.split.train].sum() < 2:
+            score = np.random.default_rng(setting.seed).random(len(own.rows))
+            results[bank] = tested(own, score, setting)
+            continue
+        _, score, folds, validation = _fit(own, setting)
+        results[bank] = tested(own, score, setting, stages=folds, validation=validation)
+    return results
+
+
+def shared_model(
+    file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]
+) -> dict[str, Tested]:
+    """One model, learnt from the private feature rows of all banks; each bank still sees its own graph only."""
+    parts = {bank: prepare(file, setting, rows=file.rows_of(bank), cuts=cuts) for bank in banks}
+    joined = _join(list(parts.values()))
+    _, score, folds, validation = _fit(joined, setting)
+    results, begin = {}, 0
+    for bank, own in parts.items():
+        results[bank] = tested(
+            own, score[begin : begin + len(own.rows)], setting, stages=folds, validation=validation
+        )
+        begin += len(own.rows)
+    return results
+
+
+def _join(parts: list[Prepared]) -> Prepared:
+    """Put the banks' rows under one another; accounts of different banks' graphs are never neighbours."""
+    files = [part.file for part in parts]
+    begin = np.cumsum([0] + [len(part.rows) for part in parts[:-1]])
+    room = 1 + max(int(max(f.source.max(), f.target.max())) for f in files)
+    split = Split(
+        *(
+            np.concatenate([getattr(p.split, name) + b for p, b in zip(parts, begin, strict=True)])
+            for name in ("train", "validation", "test")
+        ),
+        parts[0].split.embargo,
+        parts[0].split.cuts,
+    )
+    payments = Payments(
+        np.vstack([p.payments.values for p in parts]),
+        parts[0].payments.ahead,
+        np.concatenate([p.payments.source + i * room for i, p in enumerate(parts)]),
+        np.concatenate([p.payments.target + i * room for i, p in enumerate(parts)]),
+        np.concatenate([p.payments.time for p in parts]),
+    )
+    columns = {
+        name: np.concatenate([getattr(f, name) for f in files])
+        for name in ("label", "instance", "typology", "source", "target", "source_bank", "target_bank", "time")
+    }
+    transfers = pa.concat_tables([f.transfers for f in files])
+    file = LabelledFile(name=files[0].name, transfers=transfers, **columns)
+    return Prepared(file, payments, split, np.concatenate([p.rows for p in parts]))
