@@ -135,7 +135,7 @@ def _counts(passage: Passage, atom: Atom, within: tuple[int, int]) -> bool:
     for place in range(atom.start - 1, -1, -1):
         if passage.starts[place] < within[0]:
             break
-        if words[place] in _OWED:
+        if words[place] in _OWED or words[place - 1 : place] == ["be"]:
             return False
         if words[place] in _COUNTED or place in passage.money:
             return True

@@ -19,6 +19,8 @@ _DONE: Final = SETS["DONE"]
 _WHO: Final = SETS["WHO"]
 #: "Money changers record every exchange": a plural that opens the sentence, its verb, and an object.
 _OBJECTS: Final = [[word] for word in ("every", "each", "all", "the", "a", "any", "their", "such", "to")]
+#: What ends the search for the word that opens a sentence.
+_BREAKS: Final = frozenset([",", ";", ":", "that", "which", "who", "if", "when", "where"])
 _ADVERBS: Final = SETS["ADVERBS"]
 
 
@@ -30,26 +32,35 @@ def stated_duty(passage: Passage, within: tuple[int, int]) -> Atom | None:
         if passage.depth[place]:
             continue
         if word in _SINGULAR or word in _DOES:
-            if _does(words, place):
+            if _does(words, place, passage.token(within[0])):
                 return _atom(passage, place, place + 1)
         elif word in ("is", "are") and place + 1 < len(words) and words[place + 1] in _DONE:
             return _atom(passage, place, place + 2)
     return None
 
 
-def _does(words: list[str], place: int) -> bool:
+def _does(words: list[str], place: int, begin: int) -> bool:
     before = place - 1
     while before >= 0 and words[before] in _ADVERBS:
         before -= 1
-    if before < 0:
+    if before < begin:
         return False
     who = words[before]
     if words[place] in _SINGULAR:
         return who in _WHO
     if who == "they" or (who.endswith("s") and names_actor(who)):
         return True
-    opens = before < 4 or words[before - 3] in (".", ")")
-    return opens and who.endswith("s") and words[place + 1 : place + 2] in _OBJECTS
+    if words[place + 1 : place + 2] not in _OBJECTS:
+        return False
+    if before < begin + 3 and who.endswith("s"):
+        return True
+    return _opened_by_actor(words[begin:place])
+
+
+def _opened_by_actor(lead: list[str]) -> bool:
+    """Say whether institutions open the sentence: "Institutions subject to this law retain the documents"."""
+    near = len(lead) < 9 and not _BREAKS.intersection(lead)
+    return near and any(word.endswith("s") and names_actor(word) for word in lead[:3])
 
 
 def names_actor(word: str) -> bool:
