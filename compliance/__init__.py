@@ -13,8 +13,8 @@ Start at `extract` (text to rules) and `check` (rules to findings). The rooms:
   the whole as a knowledge graph.
 * `ruleset`, `editing`: rules as one hashed document, and what officers change in it; `backtest`, `diff`: what
   would change.
-* `jurisdictions`, `calendars`, `deadlines`, `rates`: whom a rule binds, by when, in which currency; `csvfile`: the
-  tables that the consortium writes by hand.
+* `jurisdictions`, `calendars`, `deadlines`, `rates`: whom a rule binds, by when, at which rate; `csvfile`:
+  the tables that the consortium writes by hand.
 * `checks`, `check`: a rule compiled to checks for encoded and exact rows; findings.
 * `trace`, `reports`: a finding followed to the clause; drafts of what is filed.
 * `rulebook`: a small model rulebook in the project's own words.
