@@ -22,8 +22,22 @@ from ledger.schema import ROW, ROW_VERSION, SEGMENT, Channel, Flags, LagClass, P
 __all__ = ["BatchError", "BatchOpener", "Head", "OpenedBatch", "to_table"]
 
 
+_TELL: Final = "Tell the member that posted it; what was posted before and after it goes on."
+
+
 class BatchError(VerificationError):
     """Raised when a posted batch does not check; it is named and kept apart, the rest goes on."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str,
+        expected: object | None = None,
+        got: object | None = None,
+        next_step: str = _TELL,
+    ) -> None:
+        super().__init__(what, expected=expected, got=got, where=where, next_step=next_step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +141,12 @@ class BatchOpener:
                 return open_envelope(posted.payload, posted.header.pack(), key)
             except NotAddresseeError:
                 continue
-        raise BatchError("the batch is sealed to none of this reader's keys", where=_where(posted))
+        raise BatchError(
+            "the batch is sealed to none of this reader's keys",
+            where=_where(posted),
+            next_step="Restore the key file that holds the key, remove the mirror folder and sync again; "
+            "a reader opens only what was posted after its key was registered on the chain.",
+        )
 
     def _check_rows(self, rows: npt.NDArray[np.void], member: Member, where: str) -> None:
         own_debit, own_credit = rows["debtor_agent"] == member.code, rows["creditor_agent"] == member.code

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,18 +14,20 @@ import numpy.typing as npt
 import pytest
 from eth_account import Account
 
+from cli import local
 from cli.consortium import Governance
 from ledger.audit.fsck import fsck
 from ledger.batch import BatchHeader
 from ledger.commitment import merkle
 from ledger.envelope import generate_keypair, key_id, seal
 from ledger.errors import TransactionRejectedError
+from ledger.home import Home
 from ledger.reader.desk import SyncReport
 from ledger.reader.mirror import Mirror, Rejected
 from ledger.schema import ROW, Side
 from ledger.segment import load
 from localchain.faucet import fund
-from tests.support.consortium import EPOCH, SmallConsortium
+from tests.support.consortium import EPOCH, ChainProcess, SmallConsortium, founded
 
 ALFA, BRAV, CHAR = "ALFADEFF", "BRAVFRPP", "CHARUS33"
 
@@ -325,3 +329,61 @@ def test_a_revoked_member_posts_no_more_and_what_it_posted_stays(untouched: Smal
     honest = rows(1, debtor=2, creditor=3)
     Attack(untouched, BRAV, content=honest).post()  # a row that names the revoked bank is still a row
     assert untouched.sync().counts.rows == 1
+
+
+def test_the_messages_tell_the_attacks_apart(aftermath: Aftermath) -> None:
+    """Alike are only those that a reader of the batch alone cannot tell apart."""
+    names: dict[str, set[str]] = {}
+    for name, (index, _) in aftermath.attacks.items():
+        what = aftermath.rejected[index].reason.split(" (batch ")[0]
+        names.setdefault(re.sub("[0-9a-f]{64}", "…", what), set()).add(name)
+    shared = {what: alike for what, alike in names.items() if len(alike) > 1}
+    assert set(shared) == {
+        "wrong rows root: expected …, got …",
+        "row 3 has a wrong side (a bank may only speak for its own side)",
+        "the envelope's key does not unwrap: it is damaged or of another context",
+    }
+    assert sum(map(len, shared.values())) == 2 + 6 + 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_says_what_to_do(aftermath: Aftermath, name: str) -> None:
+    index, _ = aftermath.attacks[name]
+    key = name == "sealed to somebody else"
+    assert ("Restore the key file" if key else "Tell the member") in aftermath.rejected[index].reason
+
+
+def test_a_batch_replayed_in_another_consortium_is_refused_or_kept_apart(
+    chain: ChainProcess, tmp_path: Path
+) -> None:
+    """The same bank in two consortia on one chain: header and seal name the contract they are for."""
+    here = founded(chain, tmp_path / "here", banks=[ALFA, BRAV])
+    there = founded(chain, tmp_path / "there", banks=[ALFA, BRAV])
+    original = Attack(here)
+    raw = original.raw()
+    here.gateway.send([raw])
+    there.gateway.send([raw])  # it goes where it was signed for, and its nonce is used up
+    assert (here.gateway.log_size(), there.gateway.log_size()) == (1, 0)
+    (posted,) = here.gateway.batches(here.gateway.deployment.block, here.gateway.height())
+    copied = Attack(there, content=original.content, payload=lambda _: posted.payload)
+    copied.post()
+    (rejected,) = there.sync().rejected
+    assert "sealed to none of this reader's keys" in rejected.reason
+
+
+def test_a_transaction_replayed_on_another_chain_is_refused(
+    untouched: SmallConsortium, tmp_path: Path
+) -> None:
+    """EIP-155: what is signed for one chain is no transaction on another."""
+    raw = Attack(untouched).raw()
+    home = Home(tmp_path)
+    url, pid = local.ensure_chain(home, chain_id=77_777)
+    assert pid is not None
+    try:
+        other = founded(ChainProcess(url, home.chain, pid), tmp_path)
+        (refusal,) = other.gateway.send([raw])
+        assert refusal is not None
+        assert "signed for chain" in refusal
+        assert other.gateway.log_size() == 0
+    finally:
+        local.stop(pid)
