@@ -54,7 +54,8 @@ class Assembler:
             for atom in durations:
                 self._write.reject(clause, atom.first, atom.last, against)
             return
-        window = counting.window(clause.passage, clause.within)
+        summed = amounts or any(clause.of("A_AGGREGATE", "C_AGGREGATED"))
+        window = counting.window(clause.passage, clause.within) if summed else None
         limit = limits.deadline(clause, window)
         if limit is not None and window is not None and _overlap(limit, window):
             limit = None
