@@ -256,3 +256,16 @@ def test_checks_run_on_spark_as_on_duckdb():
         assert [f.to_json() for f in runs[0].findings] == [f.to_json() for f in runs[1].findings]
         assert runs[0].summary == runs[1].summary
         assert runs[0].findings
+
+
+@pytest.mark.parametrize(("words", "found"), [("more than EUR 10 000", 1), ("EUR 10 000 or less", 0)])
+def test_half_a_cent_above_the_amount_is_more_than_the_amount(words, found):
+    text = f"1. Banks shall report each cash transaction of {words}, or the equivalent in national currency."
+    rates = RateTable([Rate(date(2022, 1, 11), "USD", "EUR", Decimal("1.5"))])
+    run = run_with_summary(rules(text, "eu_t.txt"), table({"amount": 666_667}), rates=rates)
+    assert len(run.findings) == found
+
+
+def test_a_bank_outside_the_consortium_owes_nothing_here():
+    row = {"amount": 2_000_000, "debtor_agent": 0, "debtor_country": 840, "creditor_agent": 2}
+    assert run_with_summary(rules(US_RULE), table(row), homes=HOMES).findings == []
