@@ -8,28 +8,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from compliance.atoms import Atom, Passage
-from compliance.present import stated_duty
+from compliance.modals import MODALITY, main_modal, modality_of, stated
 from compliance.segmenting import Node, Sentence
 
 __all__ = ["Clause", "Read", "read"]
 
-_RELATIVE: Final = frozenset(
-    ["that", "which", "who", "whom", "whose", "as", "if", "when", "where", "whether", "unless"]
-)
-_DETERMINER: Final = frozenset(
-    ["the", "a", "an", "such", "that", "this", "it", "they", "he", "she", "his", "its", "any", "each"]
-)
-_CONDITIONAL: Final = frozenset(["if", "where", "when", "once", "whenever"])
 _ENSURE = re.compile(
     r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b"
     r"|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b"
 )
-#: "No bank shall": forbidden to all; "No later than" and "No account is taken" forbid nobody.
-_NO_ONE = re.compile(
-    r"(?:[A-Z][^,]{0,80}, )?(?:No|no|Neither) (?!later|less|more|fewer|sooner|account)[a-z]+"
-)
-#: "for transactions under $10,000 no due diligence is required".
-_NOTHING = re.compile(r"\bno (?!later|less|more|fewer|sooner)(?:[a-z-]+ ){1,4}$")
 #: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
 #: Where one sentence may hold two main clauses; a proviso belongs to the clause before it.
 _JOINT = re.compile(
@@ -39,20 +26,6 @@ _JOINT = re.compile(
 _ENSURE_THAT = re.compile(r"\b(?:ensure|require|provide|stipulate|lay down|prescribe) that ")
 _ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
 
-#: "Member States shall ensure that banks need not ...": what is laid down is what stands after "that".
-_ENSURES = re.compile(
-    r"(?:shall|must|may|should)(?: also)? (?:ensure|require|provide|stipulate|lay down|prescribe)\b"
-)
-_MODALITY: Final = {
-    "MUST": "must",
-    "MUST_NOT": "must_not",
-    "MAY": "may",
-    "SHOULD": "should",
-    "NOT_REQUIRED": "not_required",
-    "DEEM": "deem",
-    "OFFENCE": "must_not",
-    "STATED": "must",
-}
 #: Where the sentence goes on after the modal; a verb that states a duty is itself what is to be done.
 _VERB_IS_MODAL: Final = "STATED"
 
@@ -219,10 +192,10 @@ def read(nodes: list[Node], passages: list[Passage]) -> Read:
         mine: list[Clause] = []
         for sentence in _coordinated(node, passage):
             within = (sentence.start, sentence.end)
-            modal = _main_modal(passage, within)
+            modal = main_modal(passage, within)
             if modal is None and not node.heading and all(link.modal is None for link in above):
-                modal = _stated(passage, within)
-            modality = _modality(passage, within, modal)
+                modal = stated(passage, within)
+            modality = modality_of(passage, within, modal)
             previous = mine[-1] if mine else None
             mine.append(Clause(sentence, passage, within, modal, modality, above, previous))
         of_node[id(node)] = mine
@@ -238,12 +211,12 @@ def _coordinated(node: Node, passage: Passage) -> Iterator[Sentence]:
         start = sentence.start
         for mark in _JOINT.finditer(passage.text, sentence.start, sentence.end):
             rest = (mark.end(), sentence.end)
-            before = _main_modal(passage, (start, mark.start() + 1))
+            before = main_modal(passage, (start, mark.start() + 1))
             if before is None or not _opens_clause(passage, rest):
                 continue
             if (
                 mark[0] == "; "
-                or _modality(passage, rest, _main_modal(passage, rest)) != _MODALITY[before.label]
+                or modality_of(passage, rest, main_modal(passage, rest)) != MODALITY[before.label]
             ):
                 yield Sentence(node, start, mark.start() + 1)
                 start = mark.end()
@@ -253,7 +226,7 @@ def _coordinated(node: Node, passage: Passage) -> Iterator[Sentence]:
 def _opens_clause(passage: Passage, within: tuple[int, int]) -> bool:
     end = passage.text.find("; ", *within)
     within = (within[0], within[1] if end < 0 else end + 1)
-    return _main_modal(passage, within) is not None or _stated(passage, within) is not None
+    return main_modal(passage, within) is not None or stated(passage, within) is not None
 
 
 def _go_on(node: Node, of_node: dict[int, list[Clause]]) -> None:
@@ -269,84 +242,3 @@ def _go_on(node: Node, of_node: dict[int, list[Clause]]) -> None:
         if duty is not None:
             inherited.above.append(duty)
             return
-
-
-def _first_word(passage: Passage, within: tuple[int, int]) -> str:
-    return next(iter(passage.words[(first := passage.token(within[0])) : first + 1]), "")
-
-
-def _stated(passage: Passage, within: tuple[int, int]) -> Atom | None:
-    verb = stated_duty(passage, within)
-    if verb is None or _subordinate(passage, verb):
-        return None
-    opens = _first_word(passage, within)
-    if opens in _CONDITIONAL and "," not in passage.text[within[0] : verb.first]:
-        return None
-    return verb
-
-
-def _main_modal(passage: Passage, within: tuple[int, int]) -> Atom | None:
-    candidates = [
-        atom
-        for atom in passage.of(*_MODALITY, within=within)
-        if passage.depth[atom.start] == 0 and not _subordinate(passage, atom)
-    ]
-    if not candidates:
-        return None
-    if len(candidates) > 1 and _ENSURES.match(passage.text, candidates[0].first):
-        told = candidates[1]
-        if "that" in passage.words[candidates[0].end : told.start]:
-            return told
-    first_word = _first_word(passage, within)
-    if first_word in _CONDITIONAL:
-        comma = passage.text.find(",", within[0], within[1])
-        later = [atom for atom in candidates if atom.first > comma >= 0]
-        if later:
-            return later[0]
-        return None if comma >= 0 else candidates[-1]
-    return candidates[0]
-
-
-def _subordinate(passage: Passage, modal: Atom) -> bool:
-    """Say whether a modal stands in a relative clause ("that is required to", "as the Secretary may")."""
-    words = passage.words
-    if modal.start and words[modal.start - 1] in _RELATIVE:
-        return True
-    for place in range(modal.start - 2, max(-1, modal.start - 7), -1):
-        if words[place] in (",", ";", ".", "—"):
-            return False
-        if words[place] in _RELATIVE and words[place + 1] in _DETERMINER:
-            opens = place == 0 or words[place - 1] in (".", "(", ")", "—")
-            ensured = words[place] == "that" and words[place - 1] in (
-                "ensure",
-                "require",
-                "requires",
-                "provided",
-            )
-            return not (opens or ensured)
-    return False
-
-
-def _modality(passage: Passage, within: tuple[int, int], modal: Atom | None) -> str | None:
-    if modal is None:
-        return None
-    found = _MODALITY[modal.label]
-    if modal.label == "STATED" and passage.words[modal.end - 1] in ("prohibited", "forbidden"):
-        return "must_not"
-    negated = any(
-        atom.first < modal.first and _leads(passage, within, atom)
-        for atom in passage.of("C_NO_SUBJECT", within=within)
-    ) or bool(_NO_ONE.match(passage.text, within[0], modal.first))
-    negated = negated or bool(_NOTHING.search(passage.text, within[0], modal.first))
-    if negated:
-        words = passage.text[modal.first : modal.last].lower()
-        return "not_required" if "required" in words or "need" in words or "obliged" in words else "must_not"
-    return found
-
-
-def _leads(passage: Passage, within: tuple[int, int], atom: Atom) -> bool:
-    """Say whether "no person" opens the sentence or its main clause."""
-    if passage.words[atom.start] == "neither":
-        return False
-    before = passage.text[within[0] : atom.first].strip()
-    return before == "" or before.endswith((",", ")", "—", "."))
