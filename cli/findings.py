@@ -50,6 +50,8 @@ def figures(details: Mapping[str, Any]) -> dict[str, Any]:
 
 def show_owed(flag: Flag, names: Mapping[int, str]) -> None:
     """Print what a finding owes, from which provisions, and which exemptions are to be considered."""
+    if flag.source.kind != "rule":
+        return
     details = flag.details
     banks = details.get("banks") or ()
     rows = [

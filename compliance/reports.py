@@ -74,14 +74,13 @@ def draft_report(
     kind = _kind(flag, rule)
     names = banks or {}
     details = flag.details
+    bound = details.get("banks", ()) if flag.source.kind == "rule" else ()
     return {
         "format": FORMAT,
         "kind": kind,
         "status": "draft",
         "legal_basis": _basis(flag, rule, ruleset),
-        "institutions": [
-            {**bank, "identifier": names.get(bank["agent"])} for bank in details.get("banks", ())
-        ]
+        "institutions": [{**bank, "identifier": names.get(bank["agent"])} for bank in bound]
         or [
             {"agent": a, "identifier": names.get(a)}
             for a in sorted({e.agent for e in flag.entities if e.agent})
