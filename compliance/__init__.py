@@ -6,8 +6,8 @@ Start at `extract` (text to rules) and `check` (rules to findings). The rooms:
 * `reading`, `readers`, `segmenting`: characters to provisions, list items and sentences, whatever the file;
   offsets always lead back.
 * `lexicon`, `currencies`, `tokens`, `money`, `durations`, `atoms`: the words of law, found with spaCy.
-* `clauses`, `grammar`, `windows`, `periods`, `transactions`: who must do what; which comparison governs which
-  amount; what is counted together; by when; for which transactions.
+* `clauses`, `grammar`, `counting`, `periods`, `transactions`: who must do what; which comparison governs
+  which amount; what is counted together; by when; for which transactions.
 * `judgement`, `citations`, `assembly`, `extract`, `pipe`: a rule, or rejected with a reason; and the whole.
 * `places`, `linking`: rules of different provisions joined through their references; `graph`, `graph_export`:
   the whole as a knowledge graph.
