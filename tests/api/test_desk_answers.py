@@ -6,10 +6,12 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from api.problems import KINDS
+from ledger.reader.cases import CaseBook
 from ledger.segment import Manifest
 from tests.api.conftest import ServedDesk, served_desk
 from tests.support.consortium import SmallConsortium
@@ -138,10 +140,13 @@ def test_a_changed_mirror_is_told_without_its_place(consortium: SmallConsortium,
 
 
 def test_an_error_nobody_foresaw_is_a_problem_and_its_trace_stays_in_the_log(
-    consortium: SmallConsortium, tmp_path: Path
+    consortium: SmallConsortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fails(_: CaseBook) -> NoReturn:
+        raise ZeroDivisionError("a secret of the database")
+
     broken = consortium.copy(tmp_path / "home")
-    broken.home.desk.cases.write_bytes(b"this is no database" * 99)
+    monkeypatch.setattr(CaseBook, "flags", fails)
     with served_desk(broken) as desk:
         answer = desk.call("/v1/flags", "officer")
         desk.problem("/v1/flags", "officer", 500, "desk-failed")
@@ -151,5 +156,5 @@ def test_an_error_nobody_foresaw_is_a_problem_and_its_trace_stays_in_the_log(
             for entry in desk.lines()
             if entry["request_id"] == answer.headers["x-request-id"] and entry["level"] == "error"
         ]
-        assert "DatabaseError" in failed[0]["exception"]
+        assert "ZeroDivisionError" in failed[0]["exception"]
         assert desk.get("/healthz") == {"status": "alive"}
