@@ -31,7 +31,7 @@ bench: $(VENV)/.ready-dev ## Measure every stage against one row per transaction
 	$(BIN)/python -m bench
 
 crash: $(VENV)/.ready-dev ## Kill real processes at random moments, many times
-	COUNTERFOIL_CRASH_ROUNDS=$(or $(ROUNDS),50) $(BIN)/pytest -q -m crash
+	COUNTERFOIL_CRASH_ROUNDS=$(or $(ROUNDS),200) $(BIN)/pytest -q -m crash
 
 lock: $(VENV)/.ready-dev ## Pin the newest allowed versions, with hashes
 	$(BIN)/pip install -q uv

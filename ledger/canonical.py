@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import rfc8785
 
 from ledger.errors import VerificationError
 from ledger.nesting import MOST_DEPTH, nesting
 
-__all__ = ["dumps", "loads"]
+__all__ = ["MOST_BYTES", "dumps", "loads"]
+
+#: Bytes of a document that is parsed; the largest, a mirror's manifest, takes 200 for each segment.
+MOST_BYTES: Final = 16 * 2**20
 
 
 def dumps(value: Any) -> bytes:
@@ -38,8 +41,11 @@ def loads(data: bytes, *, what: str = "document") -> Any:
     Raises
     ------
     VerificationError
-        When the bytes are not JSON, or not the canonical form of what they say.
+        When the bytes are not JSON, not the canonical form of what they say, or larger or deeper nested than
+        any document is.
     """
+    if len(data) > MOST_BYTES:
+        raise VerificationError(f"the {what} is larger than {MOST_BYTES} bytes", got=f"{len(data)} bytes")
     if nesting(data) > MOST_DEPTH:
         raise VerificationError(f"the {what} is nested deeper than {MOST_DEPTH} levels")
     try:

@@ -197,14 +197,17 @@ class Flag:
                 truncated=value["truncated"],
                 details=value["details"],
             )
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+            parameters_hash, again = flag.source.parameters_hash, flag.to_json()
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError, ArithmeticError) as error:
             raise VerificationError(f"the flag is malformed: {error!r}") from error
-        if flag.source.parameters_hash != source["parameters_hash"]:
+        if parameters_hash != source["parameters_hash"]:
             raise VerificationError(
                 "the flag's parameters do not match their hash",
                 expected=source["parameters_hash"],
-                got=flag.source.parameters_hash,
+                got=parameters_hash,
             )
+        if again != value:
+            raise VerificationError("the flag says more or other than its format allows")
         return flag
 
     def flag_id(self, seed: bytes) -> bytes:

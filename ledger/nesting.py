@@ -17,7 +17,9 @@ MOST_DEPTH: Final = 100
 
 _QUOTE_AND_BRACKETS: Final = b'"[]{}'
 _OTHERS: Final = bytes(set(range(256)) - set(_QUOTE_AND_BRACKETS))
-_STRING: Final = re.compile(rb'"[^"]*"')
+#: A run of strings, of opening or of closing brackets, in what is left of a document. Possessive (++), so
+#: that a document of nothing but quotes leaves nothing to backtrack to.
+_RUN: Final = re.compile(rb'(?:"[^"]*")++|[\[{]+|[\]}]+')
 
 
 def nesting(document: bytes) -> int:
@@ -36,9 +38,14 @@ def nesting(document: bytes) -> int:
     if b"\\" in document:
         document = document.replace(b"\\\\", b"").replace(b'\\"', b"")
     depth = deepest = 0
-    for bracket in _STRING.sub(b"", document.translate(None, _OTHERS)):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-        if deepest > MOST_DEPTH:
-            break
+    for run in _RUN.finditer(document.translate(None, _OTHERS)):
+        first, last = run.span()
+        kind = run.string[first]
+        if kind in b"[{":
+            depth += last - first
+            deepest = max(deepest, depth)
+            if deepest > MOST_DEPTH:
+                return MOST_DEPTH + 1
+        elif kind in b"]}":
+            depth -= last - first
     return deepest

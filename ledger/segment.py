@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -84,11 +84,11 @@ class Manifest:
             if sha256(canonical.dumps(body)).hexdigest() != digest:
                 raise SegmentError("the mirror's manifest does not match its own digest", where=str(path))
             return cls(
-                position=Position(**value["position"]),
-                segments=tuple(FileEntry(**entry) for entry in value["segments"]),
-                transfers=None if value["transfers"] is None else FileEntry(**value["transfers"]),
+                position=_typed(Position(**value["position"])),
+                segments=tuple(_typed(FileEntry(**entry)) for entry in value["segments"]),
+                transfers=None if value["transfers"] is None else _typed(FileEntry(**value["transfers"])),
             )
-        except (KeyError, TypeError, VerificationError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, VerificationError) as error:
             raise SegmentError(
                 f"the mirror's manifest is damaged: {error}",
                 where=str(path),
@@ -172,6 +172,19 @@ def _checked(mirror: Path, entry: FileEntry) -> Iterator[io.BufferedReader]:
             )
         file.seek(0)
         yield file
+
+
+_Stated = TypeVar("_Stated", Position, FileEntry)
+
+
+def _typed(stated: _Stated) -> _Stated:
+    """Check that each value has its type, and that a name is one of a file in this folder."""
+    for name, kind in type(stated).__annotations__.items():
+        value = getattr(stated, name)
+        wrong = type(value) is not int or value < 0 if kind == "int" else not isinstance(value, str)
+        if wrong or (name == "name" and Path(value).name != value):
+            raise ValueError(f"{name} is {value!r}")
+    return stated
 
 
 def _plain(value: Position | FileEntry) -> dict[str, Any]:

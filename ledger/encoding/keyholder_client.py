@@ -7,10 +7,11 @@ answer is proven, so a wrong holder can waste time but not deceive (`Pseudonymis
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from eth_account import Account
@@ -18,12 +19,21 @@ from eth_account.messages import SignableMessage, encode_defunct
 
 from ledger.encoding.pseudonym import Evaluation
 from ledger.errors import KeyHolderError, QuotaExceededError
+from ledger.nesting import MOST_DEPTH, nesting
 
 __all__ = ["ACCOUNT_HEADER", "SIGNATURE_HEADER", "TIME_HEADER", "HttpKeyHolder", "request_message"]
 
 ACCOUNT_HEADER = "Counterfoil-Account"
 TIME_HEADER = "Counterfoil-Time"
 SIGNATURE_HEADER = "Counterfoil-Signature"
+
+#: Bytes of an answer that are read; a full batch takes about 70,000.
+MOST_BYTES: Final = 2**20
+
+_CHUNK: Final = 2**16
+
+#: Characters of what a holder says that an error quotes.
+_QUOTED: Final = 300
 
 
 def request_message(method: str, path: str, unix_time: str, body: bytes) -> SignableMessage:
@@ -58,7 +68,10 @@ class HttpKeyHolder:
     def __init__(self, url: str, account_key: bytes, *, timeout: float = 60.0) -> None:
         self._url = url.rstrip("/")
         self._account = Account.from_key(account_key)
-        self._client = httpx.Client(base_url=self._url, timeout=timeout)
+        self._timeout = timeout
+        self._client = httpx.Client(
+            base_url=self._url, timeout=timeout, headers={"Accept-Encoding": "identity"}
+        )
 
     def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
         """Have a batch evaluated.
@@ -108,23 +121,33 @@ class HttpKeyHolder:
         self._client.close()
 
     def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        started = time.monotonic()
         try:
-            response = self._client.request(method, path, content=body, headers=headers)
+            with self._client.stream(method, path, content=body, headers=headers) as response:
+                said = bytearray()
+                for part in response.iter_bytes(_CHUNK):
+                    said += part
+                    if len(said) > MOST_BYTES:
+                        raise self._nonsense()
+                    if time.monotonic() - started > self._timeout:
+                        raise httpx.ReadTimeout("its answer does not end")
         except httpx.HTTPError as error:
             raise KeyHolderError(
                 f"the key holder does not answer: {error or type(error).__name__}",
                 where=self._url,
                 next_step="Start one with `counterfoil keyholder serve`, or correct its address.",
             ) from error
+        if nesting(bytes(said)) > MOST_DEPTH:
+            raise self._nonsense()
         try:
-            answer = response.json()
-        except ValueError as error:
+            answer = json.loads(said)
+        except (ValueError, RecursionError) as error:
             raise self._nonsense() from error
         if not isinstance(answer, dict):
             raise self._nonsense()
         if response.is_success:
             return answer
-        what = f"the key holder refuses: {answer.get('detail') or response.reason_phrase}"
+        what = f"the key holder refuses: {str(answer.get('detail') or response.reason_phrase)[:_QUOTED]}"
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise QuotaExceededError(
                 what, where=self._url, next_step="What was pseudonymised is kept; run again then."

@@ -1,4 +1,4 @@
-"""What the crash tests run in processes of their own: a bank that posts and a desk that syncs.
+"""What the crash tests run in processes of their own: a bank that posts, a desk that syncs and raises flags.
 
 Each can be told to kill itself, with SIGKILL, at its n-th moment of truth: before and after a file is
 flushed or renamed, before a transaction begins, before and after it is committed, before and after the chain
@@ -11,6 +11,7 @@ import itertools
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,6 +24,7 @@ from cli.consortium import connect
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.errors import CounterfoilError
+from ledger.flag import Entity, Flag, Position, RowRef, Source
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
@@ -30,10 +32,16 @@ from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault
-from ledger.reader import desk, mirror
+from ledger.reader import cases, desk, mirror
+from ledger.reader.cases import ENTRIES_PER_TRANSACTION, CaseBook
 from ledger.reader.keys import DeskKeys
 
-__all__ = ["context", "post", "start", "sync"]
+__all__ = ["FLAGS", "KILLS", "context", "flags", "post", "raise_flags", "start", "sync"]
+
+FLAGS = ENTRIES_PER_TRANSACTION + 4
+
+#: How many processes of each kind were killed in this session; told at its end.
+KILLS: Counter[str] = Counter()
 
 
 def context() -> ForkServerContext:
@@ -59,9 +67,9 @@ def post(root: Path, bank: str, file: Path, now: datetime, rows_per_batch: int) 
         gateway = connect(home)
         outbox = Outbox(vault, keys, gateway)
         take_in(vault, source, bank, home.member(bank).quarantine, now=now)
-        epoch = gateway.epoch()
         holder = LocalKeyHolder(home.keyholder(), quota=10**6)
-        outbox.pseudonymise(Pseudonymiser(holder, epoch.number, epoch.public_key), epoch.number)
+        for epoch in outbox.epochs():
+            outbox.pseudonymise(Pseudonymiser(holder, epoch.number, epoch.public_key), epoch.number)
         outbox.seal(closed_before=now, rows_per_batch=rows_per_batch)
         outbox.post()
 
@@ -71,6 +79,28 @@ def sync(root: Path) -> None:
     mirror.BLOCKS_PER_REQUEST, mirror.ROWS_PER_SEGMENT = 1, 10  # type: ignore[misc]
     home = Home(root)
     desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys))
+
+
+def raise_flags(root: Path, number: int) -> None:
+    """Keep and anchor flags as `counterfoil desk scan` does; more than one transaction takes."""
+    home = Home(root)
+    gateway, keys = connect(home), DeskKeys.load(home.desk.keys)
+    book = CaseBook(home.desk.cases)
+    book.keep(flags(number), {member.code: member.hpke_key for member in gateway.members()})
+    book.anchor(gateway, keys.account)
+    book.close()
+
+
+def flags(number: int) -> list[Flag]:
+    """Make the flags of one scan; each scan finds others."""
+    return [
+        Flag(
+            Source("detector", "fan-in", "1", {"scan": number}), "fan-in", Position(1, "0x", 2, 3),
+            (Entity("ab" * 16, 1),), (RowRef(1, number, row),), (0, 1), None, "certain", "low",
+            "Money from many accounts.",
+        )
+        for row in range(FLAGS)
+    ]  # fmt: skip
 
 
 def _run(work: Callable[..., None], arguments: tuple[Any, ...], die_at: int | None) -> None:
@@ -120,3 +150,14 @@ def _arm(die_at: int) -> None:
     around(Gateway, "send")
     inside(Vault, "writing")
     inside(mirror.Mirror, "_writing")
+    original = cases.transaction
+
+    @contextmanager
+    def transaction(connection: Any, path: Path) -> Iterator[Any]:
+        tick()
+        with original(connection, path):
+            yield connection
+            tick()
+        tick()
+
+    cases.transaction = transaction  # type: ignore[assignment]

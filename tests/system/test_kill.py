@@ -1,7 +1,8 @@
-"""kill -9 of the poster, the chain and the mirror, then the same command again: nothing lost, nothing twice.
+"""kill -9 of poster, chain, mirror and the desk's flags, then the same command again: nothing lost or doubled.
 
-The short form hits the gaps between two durable steps one by one, and adds a few seeded rounds of random
-kills. The long form, ``COUNTERFOIL_CRASH_ROUNDS=200`` (`make crash`), runs that many random rounds.
+The short form hits the gaps between two durable steps, each third one, and adds a few seeded rounds of random
+kills. The long form, ``COUNTERFOIL_CRASH_ROUNDS=200`` (`make crash`), hits each gap and makes that many random
+kills. The counts are printed at the end of the run; see docs/hardening.md.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
@@ -27,13 +28,15 @@ from cli.consortium import connect
 from ledger.audit.fsck import fsck
 from ledger.batch import BatchHeader
 from ledger.home import Home
+from ledger.member.inbox import received_flags
 from ledger.member.vault import Vault
+from ledger.reader.cases import CaseBook
 from ledger.schema import FIELDS, MatchState
 from ledger.segment import Manifest, load
 from localchain import status
 from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded, run_everything
 from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
-from tests.system.drivers import post, start, sync
+from tests.system.drivers import FLAGS, KILLS, post, raise_flags, start, sync
 
 pytestmark = pytest.mark.crash
 
@@ -78,6 +81,7 @@ def test_the_poster_killed_at_each_of_its_steps_posts_every_row_once(banks: Iter
         if code == 0:
             break
         assert code == -signal.SIGKILL
+        KILLS["poster, at a step"] += 1
         acknowledged = posted_rows(bank)
         assert finish(start(*work)) == 0
         assert acknowledged.keys() <= posted_rows(bank).keys()
@@ -140,6 +144,7 @@ def test_the_mirror_killed_at_each_of_its_steps_ends_as_if_it_had_not_been(
         if code == 0:
             break
         assert code == -signal.SIGKILL
+        KILLS["mirror, at a step"] += 1
         assert finish(start(sync, killed.home.root)) == 0
         assert opened(killed) == expected
         check_fsck(killed)
@@ -174,7 +179,39 @@ def check_fsck(consortium: SmallConsortium) -> None:
     assert report.rejected == 0
 
 
-# random moments, of all three
+# every gap of the desk's flags
+
+
+def test_the_desk_killed_at_each_step_of_raising_flags_anchors_each_once(
+    chain: ChainProcess, tmp_path: Path
+) -> None:
+    made = founded(chain, tmp_path / "home", banks=BANKS[:1])
+    deaths = 0
+    while (code := finish(start(raise_flags, made.home.root, deaths, die_at=deaths))) != 0:
+        assert code == -signal.SIGKILL
+        KILLS["desk's flags, at a step"] += 1
+        assert finish(start(raise_flags, made.home.root, deaths)) == 0
+        check_flags(made, [*range(0, deaths + 1, STRIDE)])
+        deaths += STRIDE
+    assert deaths >= 12
+
+
+def check_flags(made: SmallConsortium, scans: Sequence[int]) -> None:
+    """The book has every scan's flags, the chain has each once and nothing else, and each still opens."""
+    book = CaseBook(made.home.desk.cases)
+    kept = book.flags()
+    book.close()
+    found = Counter(k.flag.source.parameters["scan"] for k in kept)
+    assert found == Counter(dict.fromkeys(scans, FLAGS))
+    gateway = connect(made.home)
+    on_chain = {entry.content_hash: entry for entry in gateway.case_entries()}
+    assert len(on_chain) == len(list(gateway.case_entries())) == len(kept)
+    assert {k.flag_id: k.block for k in kept} == {key: entry.block for key, entry in on_chain.items()}
+    received = list(received_flags(gateway, made.keys[made.banks[0]]))
+    assert [r.problem for r in received] == [None] * len(kept)
+
+
+# random moments, of all of them
 
 
 class Machine:
@@ -200,10 +237,12 @@ class Machine:
         assert pid is not None
         self.pid = pid
 
-    def work(self, what: str, share: float = 1.0) -> Any:
-        """Start the desk's round, or a bank's posting of the first part of its rows."""
+    def work(self, what: str, share: float = 1.0, number: int = 0) -> Any:
+        """Start the desk's round, its scan of a number, or a bank's posting of the first part of its rows."""
         if what == "desk":
             return start(sync, self.root)
+        if what == "flags":
+            return start(raise_flags, self.root, number)
         rows = self.rows.rows[what]
         write_csv(self.files[what], rows[: int(len(rows) * share)])
         return start(post, self.root, what, self.files[what], NOW, 7)
@@ -228,23 +267,34 @@ def test_random_kills_of_poster_chain_and_mirror_leave_the_state_of_an_undisturb
     rows = book(NOW, pairs=90)
     chance = random.Random(SEED)
     machine = Machine(tmp_path / "killed", rows)
-    kills = Counter[str]()
+    kills = 0
+    scans = set()
     try:
-        for number in range(ROUNDS):
-            what = (*BANKS, "desk")[number % 4]
+        for number in range(4 * ROUNDS):
+            what = (*BANKS, "desk", "flags")[number % 5]
             victim = chance.choice(["process", "process", "chain"])
             before = machine.acknowledged()
-            process = machine.work(what, (number + 1) / ROUNDS)
+            scans |= {number} if what == "flags" else set()
+            process = machine.work(what, (kills + 1) / ROUNDS, number)
             time.sleep(chance.uniform(0.01, 0.6))
             if victim == "chain":
                 machine.kill_chain()
+                killed = True
                 assert finish(process) in (0, 2)  # it was done already, or says that the chain is gone
                 machine.restart_chain()
             else:
                 process.kill()
-                finish(process)
-            kills[f"{victim} during {'post' if what in BANKS else 'sync'}"] += 1
+                killed = finish(process) == -signal.SIGKILL  # or it was done already
+            if killed:
+                kills += 1
+                during = {"desk": "sync", "flags": "raising flags"}.get(what, "posting")
+                KILLS[f"{victim}, at random, while {during}"] += 1
             assert before.items() <= machine.acknowledged().items()
+            if kills == ROUNDS:
+                break
+        for number in scans:
+            assert finish(machine.work("flags", number=number)) == 0
+        check_flags(machine.consortium, sorted(scans))
         for what in (*BANKS, "desk"):
             assert finish(machine.work(what)) == 0
         places = machine.acknowledged()
@@ -260,7 +310,7 @@ def test_random_kills_of_poster_chain_and_mirror_leave_the_state_of_an_undisturb
     run_everything(calm, rows, now=NOW)
     assert disturbed == by_transaction(calm)
     assert Counter(MatchState(state) for state, *_ in disturbed.values()) == Counter(rows.truth.values())
-    assert sum(kills.values()) == ROUNDS
+    assert kills == ROUNDS
 
 
 def by_transaction(consortium: SmallConsortium) -> dict[str, tuple[Any, ...]]:
@@ -309,6 +359,7 @@ def test_the_commands_killed_and_run_again_lose_nothing(tmp_path: Path) -> None:
                 time.sleep(chance.uniform(0.8, 2.0))
                 killed.kill()
                 killed.communicate()
+                KILLS["command, at random"] += killed.returncode == -signal.SIGKILL
                 again = command(machine.root, *arguments)
                 out, problem = again.communicate(timeout=120)
                 assert again.returncode == 0, problem.decode()

@@ -1,0 +1,394 @@
+"""Whatever arrives from outside: a parser answers with a value or with one of our errors, soon, in bounds.
+
+A new parser is one line in `PARSERS`: what a sound input is, and what reads it. Inputs are sound ones that
+were mutated, as bytes and as JSON, and arbitrary bytes. ``COUNTERFOIL_FUZZ_EXAMPLES=20000`` runs as many of
+each. Parquet has a process of its own, in tests/ledger/member/test_hostile_files.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from compliance.ruleset import RuleSet
+from ledger import canonical
+from ledger.audit.trust import Trust
+from ledger.audit.verify import verify
+from ledger.batch import BatchHeader
+from ledger.caselog import open_flag, seal_flag
+from ledger.commitment import merkle
+from ledger.deployment import CONTRACTS, Deployment
+from ledger.encoding import oprf
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
+from ledger.encoding.keyholder_client import HttpKeyHolder
+from ledger.encoding.policy import Policy
+from ledger.envelope import generate_keypair, key_id, open_envelope, seal
+from ledger.errors import CounterfoilError
+from ledger.flag import Entity, Flag, Position, RowRef, Source, verify_view
+from ledger.gateway import Member, PostedBatch
+from ledger.log import (
+    Checkpoint,
+    decode_verifier_key,
+    encode_verifier_key,
+    generate_signing_key,
+    open_checkpoint,
+    sign_checkpoint,
+)
+from ledger.member.intake import open_source, read_chunks
+from ledger.member.keys import MemberKeys
+from ledger.opening import BatchOpener
+from ledger.reader.keys import DeskKeys
+from ledger.schema import ROW
+from ledger.segment import MANIFEST, FileEntry, Manifest
+from ledger.transport import Transport
+from tests.support.consortium import SmallConsortium
+from tests.support.rows import row, write_csv
+
+EXAMPLES = int(os.environ.get("COUNTERFOIL_FUZZ_EXAMPLES", "40"))
+
+#: Seconds of processor time for one small input; a parser that needs more has no bound.
+SECONDS = 5.0
+
+PRIVATE, PUBLIC = generate_keypair()
+SIGNING, VERIFYING = generate_signing_key()
+CONTEXT = b"context"
+SEED = bytes(range(32))
+DEPLOYMENT = Deployment(
+    20_261, "0x" + "ab" * 32, 3, {name: f"0x{i:040x}" for i, name in enumerate(CONTRACTS, 1)}
+)
+FLAG = Flag(
+    Source("detector", "fan_in", "1", {"window": 86_400}), "fan-in", Position(1, "0x" + "11" * 20, 40, 7),
+    (Entity("ab" * 16, 1), Entity("cd" * 16, 2)), (RowRef(1, 0, 3), RowRef(2, 1, 4)), (0, 86_400), 0.5,
+    "possible", "medium", "Many accounts pay into one within a day.", details={"count": 2},
+)  # fmt: skip
+POLICY = Policy(cuts={"EUR": [1_000_000]}, grid=[1, 10, 100])
+HEADER = BatchHeader(1, bytes(20), bytes(20), 0, bytes(32), 1, POLICY.hash, 3, bytes(32))
+CHECKPOINT = sign_checkpoint(Checkpoint("counterfoil/1/ab", 3, bytes(32), 7, bytes(32)), "desk", SIGNING)
+
+
+@dataclass(frozen=True)
+class Parser:
+    """What reads an input, and a sound input.
+
+    Parameters
+    ----------
+    sound : callable
+        Given a folder, makes the bytes of a sound input.
+    parse : callable
+        Given bytes and a folder, reads them.
+    close : callable
+        Given a JSON value that was changed, makes what vouches for it anew (a digest), so that a change is
+        not stopped at the door.
+    """
+
+    sound: Callable[[Path], bytes]
+    parse: Callable[[bytes, Path], Any]
+    close: Callable[[Any], Any] = lambda value: value
+
+
+def from_file(load: Callable[[Path], Any], name: str = "input") -> Callable[[bytes, Path], Any]:
+    def parse(data: bytes, folder: Path) -> Any:
+        (folder / name).write_bytes(data)
+        return load(folder / name)
+
+    return parse
+
+
+def saved(save: Callable[[Path], Any], name: str = "sound") -> Callable[[Path], bytes]:
+    def make(folder: Path) -> bytes:
+        (folder / name).unlink(missing_ok=True)
+        save(folder / name)
+        return (folder / name).read_bytes()
+
+    return make
+
+
+def take_csv(path: Path) -> Any:
+    return [len(chunk) for chunk in read_chunks(open_source(path), "ALFADEFF", now=datetime.now(UTC))]
+
+
+def csv_rows(path: Path) -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    write_csv(path, [row(n, start + timedelta(n), "ALFADEFF", "BRAVFRPP", bank="ALFADEFF") for n in range(4)])
+
+
+def manifest(path: Path) -> None:
+    entry = FileEntry("rows-0-1.parquet", "ab" * 32, 5, 0, 1)
+    Manifest(FLAG.position, (entry, entry), replace(entry, name="transfers-1.parquet")).write(path.parent)
+    (path.parent / MANIFEST).rename(path)
+
+
+def with_digest(value: Any) -> Any:
+    if isinstance(value, dict):
+        body = {key: item for key, item in value.items() if key != "digest"}
+        value = body | {"digest": sha256(canonical.dumps(body)).hexdigest()}
+    return value
+
+
+def answer_of_a_node(data: bytes, _: Path) -> Any:
+    transport = Transport("http://127.0.0.1:1", seconds=1)
+    transport._post = lambda body: (200, data)  # type: ignore[method-assign]
+    return transport.ask("eth_blockNumber", [])
+
+
+def answer_of_a_key_holder(data: bytes, _: Path) -> Any:
+    holder = HttpKeyHolder("http://127.0.0.1:1", b"\x01" * 32)
+    said = httpx.MockTransport(lambda _: httpx.Response(200, content=data))
+    holder._client = httpx.Client(base_url="http://127.0.0.1:1", transport=said)
+    blinded = [oprf.blind(b"iban:x")]
+    evaluation = holder.evaluate(1, [item.element for item in blinded])
+    return oprf.finalize(blinded, evaluation.elements, evaluation.proof, oprf.public_key(SEED))
+
+
+def key_of_a_holder(data: bytes, folder: Path) -> Any:
+    (folder / "holder").mkdir(exist_ok=True)
+    (folder / "holder" / "epoch-1.json").write_bytes(data)
+    return LocalKeyHolder(folder / "holder", quota=1).public_key(1)
+
+
+def holder_key(folder: Path) -> bytes:
+    place = folder / f"made-{os.urandom(4).hex()}"
+    create_epoch(place, 1)
+    return (place / "epoch-1.json").read_bytes()
+
+
+def open_rows(data: bytes, _: Path) -> Any:
+    """Rows that a bank sealed as it should, saying what they like."""
+    size = ROW.itemsize
+    leaves = [merkle.leaf_hash(data[i : i + size]) for i in range(0, len(data), size)]
+    header = replace(HEADER, row_count=len(data) // size, rows_root=merkle.root(leaves))
+    payload = seal(data, header.pack(), [(key_id(PUBLIC), PUBLIC)])
+    posted = PostedBatch(header, header.hash, 0, 1, bytes(32), bytes(32), payload)
+    member = Member(1, "0x" + "00" * 20, "ALFADEFF", "active", bytes(32), bytes(32))
+    return BatchOpener([member], {POLICY.hash: POLICY.document}, [PRIVATE]).open(posted, member)
+
+
+def sound_rows(_: Path) -> bytes:
+    made = np.zeros(3, ROW)
+    made["version"], made["side"], made["debtor_agent"], made["currency"] = 1, 1, 1, 978
+    return made.tobytes()
+
+
+def rule_set(_: Path) -> bytes:
+    return RuleSet("rules", (), {}, (), {}, {}, {}, (), 0).to_bytes()
+
+
+PARSERS: dict[str, Parser] = {
+    "CSV": Parser(saved(csv_rows, "sound.csv"), from_file(take_csv, "input.csv")),
+    "batch header": Parser(
+        lambda _: canonical.dumps(HEADER.to_json()),
+        lambda data, _: BatchHeader.from_json(canonical.loads(data)),
+    ),
+    "envelope": Parser(
+        lambda _: seal(b"rows" * 40, CONTEXT, [(key_id(PUBLIC), PUBLIC)]),
+        lambda data, _: open_envelope(data, CONTEXT, PRIVATE),
+    ),
+    "rows": Parser(sound_rows, open_rows),
+    "checkpoint": Parser(
+        lambda _: CHECKPOINT.encode(), lambda data, _: open_checkpoint(data, {"desk": VERIFYING})
+    ),
+    "verifier key": Parser(
+        lambda _: encode_verifier_key("desk", VERIFYING).encode(),
+        lambda data, _: decode_verifier_key(data.decode("utf-8", "surrogateescape")),
+    ),
+    "policy": Parser(lambda _: POLICY.document, lambda data, _: Policy.from_document(data)),
+    "rule set": Parser(rule_set, lambda data, _: RuleSet.from_bytes(data)),
+    "flag": Parser(
+        lambda _: canonical.dumps(FLAG.to_json()), lambda data, _: Flag.from_json(canonical.loads(data))
+    ),
+    "flag view": Parser(
+        lambda _: canonical.dumps(FLAG.view(SEED, 1)),
+        lambda data, _: verify_view(canonical.loads(data), FLAG.flag_id(SEED)),
+    ),
+    "case payload": Parser(
+        lambda _: seal_flag(FLAG, SEED, {1: PUBLIC, 2: PUBLIC}),
+        lambda data, _: open_flag(data, FLAG.flag_id(SEED), 1, PRIVATE),
+    ),
+    "trust file": Parser(
+        saved(Trust(DEPLOYMENT, {"desk": VERIFYING}, {"aa" * 20: "ALFADEFF"}).save), from_file(Trust.load)
+    ),
+    "deployment file": Parser(saved(DEPLOYMENT.save), from_file(Deployment.load)),
+    "member key file": Parser(saved(MemberKeys.generate("ALFADEFF").save), from_file(MemberKeys.load)),
+    "desk key file": Parser(saved(DeskKeys.generate(24_313).save), from_file(DeskKeys.load)),
+    "key holder's key file": Parser(holder_key, key_of_a_holder),
+    "manifest": Parser(
+        saved(manifest), from_file(lambda path: Manifest.read(path.parent), MANIFEST), with_digest
+    ),
+    "answer of a node": Parser(lambda _: b'{"jsonrpc":"2.0","id":1,"result":"0x10"}', answer_of_a_node),
+    "answer of a key holder": Parser(
+        lambda _: json.dumps({"elements": [bytes(32).hex()], "proof": bytes(64).hex()}).encode(),
+        answer_of_a_key_holder,
+    ),
+}
+
+# what inputs are made of
+
+HOSTILE: list[Any] = [
+    None, True, False, 0, -1, 1, 2**31, 2**53, 2**63, 2**64, -(2**63), 10**400, 0.5, -0.0, 1e308,
+    float("nan"), float("inf"), "", "0", "\ud800", "\x00", "é", "0x", "a" * 10_000, "9" * 5_000, "../../x",
+    [], {}, [[]], [None], [1, 2, 3], {"": None}, {"a": {"b": []}}, [[[[[[]]]]]],
+    base64.b64encode(bytes(64)).decode(),
+]  # fmt: skip
+CHUNKS = [
+    b"", b"\x00", b"\xff" * 32, b"[" * 3_000, b"{" * 3_000, b'{"a":' * 2_000, b'"', b"\\", b"\\ud800",
+    b"NaN", b"-", b"1" * 6_000, b"1e999", b"\n", b"\n\n", b",", b"\xed\xa0\x80", b"\xf0\x9f\x92\xa9", b"\r",
+    b'"format":', b"PAR1",
+]  # fmt: skip
+
+
+def mutated_bytes(data: bytes, chance: Random) -> bytes:
+    """Flip, cut, repeat and put in."""
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 1, 2, 4))):
+        at = chance.randrange(len(changed) + 1)
+        match chance.randrange(5):
+            case 0 if at < len(changed):
+                changed[at] ^= 1 << chance.randrange(8)
+            case 1:
+                del changed[at : at + chance.choice((1, 1, 8, 200))]
+            case 2:
+                changed[at:at] = changed[at : at + chance.choice((1, 8, 200))]
+            case 3:
+                changed[at:at] = chance.choice(CHUNKS)
+            case _:
+                del changed[at:]
+    return bytes(changed)
+
+
+def mutated_value(value: Any, chance: Random) -> Any:
+    """Change one place of a JSON value, however deep."""
+    if not isinstance(value, dict | list) or not value or chance.random() < 0.1:
+        return chance.choice(HOSTILE)
+    if isinstance(value, list):
+        at = chance.randrange(len(value))
+        again = value[: chance.choice((0, 0, 1))]
+        return [*value[:at], mutated_value(value[at], chance), *value[at + 1 :], *again]
+    name = chance.choice(sorted(value))
+    match chance.randrange(6):
+        case 0:
+            return {key: item for key, item in value.items() if key != name}
+        case 1:
+            return value | {chance.choice(["x", "", "\ud800", "format", "a" * 500]): chance.choice(HOSTILE)}
+        case _:
+            return value | {name: mutated_value(value[name], chance)}
+
+
+def mutated(parser: Parser, sound: bytes, chance: Random) -> bytes:
+    """Change a sound input as bytes, or as JSON in its canonical form where it has one."""
+    try:
+        value = json.loads(sound)
+    except ValueError:
+        return mutated_bytes(sound, chance)
+    if chance.random() < 0.3:
+        return mutated_bytes(sound, chance)
+    for _ in range(chance.choice((1, 1, 2))):
+        value = mutated_value(value, chance)
+    try:
+        return canonical.dumps(parser.close(value))
+    except (ValueError, RecursionError):
+        return json.dumps(value).encode()
+
+
+def check(parser: Parser, data: bytes, folder: Path) -> None:
+    """Parse; anything but a value or one of our errors fails the test."""
+    start, told = time.process_time(), "read"
+    try:
+        parser.parse(data, folder)
+    except CounterfoilError as error:
+        told = str(error)
+    assert 0 < len(told) < 60_000
+    assert time.process_time() - start < SECONDS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+fuzzing = settings(
+    max_examples=EXAMPLES, deadline=None, database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+#: A parser that hoards does so whatever it parses; the long form tries them all.
+LARGE = (
+    list(PARSERS) if EXAMPLES > 1_000 else ["CSV", "rule set", "checkpoint", "answer of a node", "envelope"]
+)
+names = pytest.mark.parametrize("name", PARSERS)
+
+
+@names
+def test_a_sound_input_is_read(name: str, folder: Path) -> None:
+    """Or a mutation of it would show nothing."""
+    parser = PARSERS[name]
+    sound = parser.sound(folder)
+    if name == "answer of a key holder":  # sound in form; its proof is none
+        with pytest.raises(CounterfoilError):
+            parser.parse(sound, folder)
+    else:
+        parser.parse(sound, folder)
+
+
+@names
+@fuzzing
+@given(chance=st.randoms(use_true_random=False))
+def test_a_mutated_input_is_read_or_refused(name: str, folder: Path, chance: Random) -> None:
+    parser = PARSERS[name]
+    check(parser, mutated(parser, parser.sound(folder), chance), folder)
+
+
+@names
+@fuzzing
+@given(data=st.binary(max_size=2_000))
+def test_arbitrary_bytes_are_read_or_refused(name: str, folder: Path, data: bytes) -> None:
+    check(PARSERS[name], data, folder)
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("chunk", [b"[", b'{"a":', b'"', b"1", b"a,"], ids=repr)
+@pytest.mark.parametrize("size", [canonical.MOST_BYTES, canonical.MOST_BYTES + 1])
+def test_a_large_input_is_refused_in_bounded_memory(name: str, folder: Path, chunk: bytes, size: int) -> None:
+    """16 MiB of what makes parsers recurse, backtrack or hoard; and a byte more."""
+    parser = PARSERS[name]
+    data = (chunk * (size // len(chunk) + 1))[:size]
+    tracemalloc.start()
+    check(parser, data, folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * size
+
+
+@pytest.fixture(scope="module")
+def evidence(consortium: SmallConsortium) -> tuple[Trust, dict[str, bytes]]:
+    made = {"receipt": consortium.receipt("ALFADEFF"), "disclosure": consortium.disclosure("ALFADEFF")}
+    return consortium.trust, {name: item.to_bytes() for name, item in made.items()}
+
+
+@pytest.mark.parametrize("name", ["receipt", "disclosure"])
+@fuzzing
+@given(chance=st.randoms(use_true_random=False))
+def test_mutated_evidence_is_refused(
+    evidence: tuple[Trust, dict[str, bytes]], name: str, folder: Path, chance: Random
+) -> None:
+    trust, sound = evidence
+    parser = Parser(lambda _: sound[name], lambda data, _: verify(data, trust))
+    data = mutated(parser, sound[name], chance)
+    check(parser, data, folder)
+    if data != sound[name]:
+        with pytest.raises(CounterfoilError):
+            verify(data, trust)
