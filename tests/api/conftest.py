@@ -68,9 +68,16 @@ class ServedDesk:
         finally:
             kept.close()
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return the access log."""
-        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+    def lines(self, answer: httpx.Response) -> list[dict[str, Any]]:
+        """Return the log lines of one request; they are written after its answer is sent."""
+        wanted = answer.headers["x-request-id"]
+        deadline = time.monotonic() + 5
+        while True:
+            entries = [json.loads(line) for line in self.log.getvalue().splitlines()]
+            found = [entry for entry in entries if entry["request_id"] == wanted]
+            if any("milliseconds" in entry for entry in found) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.01)
 
 
 def problem_of(answer: httpx.Response, kind: str) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_problem_types_are_absolute_where_the_address_is_known(desk: ServedDesk)
 
 def test_each_request_is_one_line_that_names_who_asked_and_no_token(desk: ServedDesk) -> None:
     answer = desk.call("/v1/flags?title=secret-title", BANKS[0])
-    (line,) = [entry for entry in desk.lines() if entry["request_id"] == answer.headers["x-request-id"]]
+    (line,) = desk.lines(answer)
     assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/flags", 200)
     assert (line["role"], line["subject"]) == ("member", BANKS[0])
     assert line["milliseconds"] > 0
@@ -146,15 +146,12 @@ def test_an_error_nobody_foresaw_is_a_problem_and_its_trace_stays_in_the_log(
         raise ZeroDivisionError("a secret of the database")
 
     broken = consortium.copy(tmp_path / "home")
+    broken.home.desk.cases.touch()
     monkeypatch.setattr(CaseBook, "flags", fails)
     with served_desk(broken) as desk:
         answer = desk.call("/v1/flags", "officer")
         desk.problem("/v1/flags", "officer", 500, "desk-failed")
         assert "database" not in answer.text
-        failed = [
-            entry
-            for entry in desk.lines()
-            if entry["request_id"] == answer.headers["x-request-id"] and entry["level"] == "error"
-        ]
+        failed = [entry for entry in desk.lines(answer) if entry["level"] == "error"]
         assert "ZeroDivisionError" in failed[0]["exception"]
         assert desk.get("/healthz") == {"status": "alive"}
