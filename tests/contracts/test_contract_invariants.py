@@ -279,9 +279,10 @@ class RuleLife(OnChain):
             self.change_officer(person, appoint=True)
         number = self.status.index(NONE)
         self.propose(0, number)
+        self.transitions()
         for person in (1, 2):
             self.approve(person, number)
-        self.transitions()
+            self.transitions()
         assert self.status[number] == ACTIVE
 
     @invariant()
