@@ -99,10 +99,10 @@ def labelled_of(frame: pd.DataFrame, *, name: str = "frame", where: str = "frame
             where=where,
             next_step="It needs is_laundering (0 or 1); pattern_type and pattern_id where they are known.",
         )
+    frame = frame.reset_index(drop=True)
     label = pd.to_numeric(frame["is_laundering"], errors="coerce")
     if label.isna().any() or not label.isin((0, 1)).all():
         raise InputError("is_laundering holds something other than 0 and 1", where=where)
-    frame = frame.reset_index(drop=True)
     banks, accounts = (
         (("src_bank", "dst_bank"), ("src", "dst"))
         if "src" in frame

@@ -145,7 +145,8 @@ def evaluate(file: LabelledFile, plan: Plan | None = None, progress: Progress | 
 def _steps(plan: Plan) -> Iterator[tuple[str, Callable[[LabelledFile], Iterator[Figure]]]]:
     for seed in range(plan.seeds):
         base = Setting(window=plan.window, stages=plan.stages, seed=seed, ratio=plan.ratio)
-        for scoring in plan.scorings:
+        exact = "exact" in plan.encodings or plan.arms != ("shared_ledger",)
+        for scoring in plan.scorings if exact else ():
             for model in plan.models:
                 setting = replace(base, scoring=_scoring(scoring), model=model)
                 yield f"arms {scoring} {model} {seed}", partial(_arms, plan=plan, setting=setting)
@@ -235,7 +236,7 @@ def _arms(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Figure]:
     prepared, result = shared_ledger(file, setting)
     cuts = prepared.split.cuts
     run = _Run("shared_ledger", setting, setting.model, draws=plan.draws)
-    if "shared_ledger" in plan.arms:
+    if "shared_ledger" in plan.arms and "exact" in plan.encodings:
         yield from _pooled(run, prepared, result)
         if "new_instances" in plan.controls:
             yield from _new_instances(replace(run, name=f"{setting.model}:new_instances"), prepared, result)
@@ -316,7 +317,13 @@ def _new_instances(run: _Run, prepared: Prepared, result: Tested) -> Iterator[Fi
 
 def _encoded(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Figure]:
     prepared, result = shared_ledger(file, setting)
-    yield from _pooled(_Run("shared_ledger", setting, setting.model, draws=plan.draws), prepared, result)
+    run = _Run("shared_ledger", setting, setting.model, draws=plan.draws)
+    yield from _pooled(run, prepared, result)
+    views = _views(file, prepared, result, file.banks(plan.banks), setting)
+    rankings = [view.ranking for view in views.values() if view.ranking.label.any()]
+    if rankings:
+        metrics = _metrics([], None, 0.0, banks=True)
+        yield from run.figures(intervals(rankings, metrics, draws=plan.draws, seed=setting.seed), "bank_mean")
 
 
 def _control(
@@ -328,8 +335,9 @@ def _control(
 
 
 def _left_out(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Figure]:
-    for typology in sorted(set(file.typology) - {""}):
-        prepared, result = shared_ledger(file, setting, without=typology)
+    names = sorted(set(file.typology) - {""})
+    for typology in names if len(names) > 1 else ():
+        _, result = shared_ledger(file, setting, without=typology)
         run = _Run("shared_ledger", setting, f"{setting.model}:without_{typology}", draws=plan.draws)
         metrics = {
             f"recall@1%:{typology}": partial(_typology, typology),
@@ -337,7 +345,6 @@ def _left_out(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Figu
         }
         found = intervals([result.ranking], metrics, draws=plan.draws, seed=setting.seed)
         yield from run.figures(found, "pooled")
-        del prepared
 
 
 def _label_free(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Figure]:

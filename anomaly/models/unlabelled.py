@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.ensemble import IsolationForest
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from anomaly.kernels.jit import jit
 
@@ -48,22 +48,20 @@ class IsolationScores(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:  # noqa: N803  # scikit-learn's name
         """Grow the forest."""
-        array = np.asarray(X) if not hasattr(X, "shape") else X
-        samples = min(self.samples, max(int(getattr(array, "shape", (2,))[0]), 1))
+        array = validate_data(self, X)
+        samples = min(self.samples, len(array))
         forest = IsolationForest(
             n_estimators=self.trees, max_samples=samples, random_state=self.random_state, n_jobs=1
         )
-        self.forest_ = forest.fit(X)
-        self.n_features_in_ = self.forest_.n_features_in_
-        if hasattr(self.forest_, "feature_names_in_"):
-            self.feature_names_in_ = self.forest_.feature_names_in_
+        self.forest_ = forest.fit(array)
         self.offset_ = self.forest_.offset_
         return self
 
     def score_samples(self, X: npt.ArrayLike) -> Floats:  # noqa: N803
         """Return scores as scikit-learn has them: the lower, the more unusual."""
         check_is_fitted(self, "forest_")
-        return np.asarray(self.forest_.score_samples(X), dtype=np.float64)
+        array = validate_data(self, X, reset=False)
+        return np.asarray(self.forest_.score_samples(array), dtype=np.float64)
 
     def decision_function(self, X: npt.ArrayLike) -> Floats:  # noqa: N803
         """Return scores above the offset; negative is unusual."""
@@ -79,9 +77,9 @@ def _bipartite(c: Columns) -> npt.NDArray[np.float32]:
     return c["butterflies"] * np.minimum(c["group_payers"], c["group_payees"])
 
 
-def _round(c: Columns) -> npt.NDArray[np.float32]:
+def _strength_of_round(hops: npt.NDArray[np.float32], rarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     # every hop is one more passing relation that had to fit; three acquaintances often pay each other
-    return np.where(c["round_hops"] > 3, c["round_hops"] - 3 + np.clip(c["round_weight"], 0, 4), 0.0)
+    return np.where(hops > 3, hops - 3 + np.clip(rarity, 0, 4), 0.0)
 
 
 def _chain(c: Columns) -> npt.NDArray[np.float32]:
@@ -101,7 +99,9 @@ def _fan_out(c: Columns) -> npt.NDArray[np.float32]:
 #: Strength of a payment in each typology; 0 or less: no part in it.
 TYPOLOGIES: Final[dict[str, Callable[[Columns], npt.NDArray[np.float32]]]] = {
     "bipartite": _bipartite,
-    "cycle": _round,
+    # the payment that closes a round stands for it; the others follow
+    "cycle": lambda c: _strength_of_round(c["closes_hops"], c["closes_weight"]),
+    "round": lambda c: _strength_of_round(c["round_hops"], c["round_weight"]),
     "gather": lambda c: c["gather"],
     "scatter": lambda c: c["scatter"],
     "chain": _chain,
