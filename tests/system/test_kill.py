@@ -1,8 +1,8 @@
-"""kill -9 of poster, chain, mirror and the desk's flags, then the same command again: nothing lost or doubled.
+"""kill -9 of poster, chain, mirror and the desk's flags, then the same command: nothing lost or doubled.
 
-The short form hits the gaps between two durable steps, each third one, and adds a few seeded rounds of random
-kills. The long form, ``COUNTERFOIL_CRASH_ROUNDS=200`` (`make crash`), hits each gap and makes that many random
-kills. The counts are printed at the end of the run; see docs/hardening.md.
+The short form hits the gaps between two durable steps, each fourth one, and adds a few seeded random kills.
+The long form, ``COUNTERFOIL_CRASH_ROUNDS=200`` (`make crash`), hits each gap and makes so many random kills.
+The counts are printed at the end of the run; see docs/hardening.md.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from tests.system.drivers import FLAGS, KILLS, post, raise_flags, start, sync
 pytestmark = pytest.mark.crash
 
 ROUNDS = int(os.environ.get("COUNTERFOIL_CRASH_ROUNDS", "6"))
-#: The short form hits every third gap, the long form each.
-STRIDE = 1 if "COUNTERFOIL_CRASH_ROUNDS" in os.environ else 3
+#: The short form hits every fourth gap, the long form each.
+STRIDE = 1 if "COUNTERFOIL_CRASH_ROUNDS" in os.environ else 4
 SEED = int(os.environ.get("COUNTERFOIL_CRASH_SEED", "20260302"))
 NOW = datetime.now(UTC)
 
