@@ -19,7 +19,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from cli import analysis, audit, chain, consortium_commands, demo, desk, evaluate, flag, keyholder, member, rules
+from cli import (
+    analysis,
+    audit,
+    chain,
+    consortium_commands,
+    demo,
+    desk,
+    evaluate,
+    flag,
+    keyholder,
+    member,
+    rules,
+)
 from cli.output import Settings, say, settings, show_error
 from ledger.errors import CounterfoilError
 from ledger.home import Home

@@ -11,14 +11,14 @@ Start with `evaluate`; `counterfoil evaluate` prints what it returns.
 - `arms`       each bank alone, a shared model on private rows, the shared ledger
 - `controls`   what the number would be without graph, with edges shuffled, with a typology never seen
 - `accounts`   files whose labels stand on accounts
-- `run`        all of it in one go
+- `plan`       what to measure; `measure` turns a ranking into figures; `run` does all of it in one go
 
 Only this package reads labels, and only here are they told apart from what a detector may see.
 """
 
 from anomaly.evaluation.figures import Figure
 from anomaly.evaluation.labelled import LabelledFile, read_labelled
-from anomaly.evaluation.run import Plan, evaluate
-
+from anomaly.evaluation.plan import Plan
+from anomaly.evaluation.run import evaluate
 
 __all__ = ["Figure", "LabelledFile", "Plan", "evaluate", "read_labelled"]

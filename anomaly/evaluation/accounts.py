@@ -1,7 +1,7 @@
 """Files whose labels stand on accounts (AMLSim): payments of one bank beside a table of its accounts.
 
-`NAME_transactions.parquet` (sourceNodeId, targetNodeId, value, time in days) has `NAME_nodes.parquet` (nodeid,
-isFraud, fraudStep) beside it. Which payments were laundering is not told: a payment between two labelled
+`NAME_transactions.parquet` (sourceNodeId, targetNodeId, value, time in days) has `NAME_nodes.parquet` beside
+it (nodeid, isFraud, fraudStep). Which payments were laundering is not told: a payment between two labelled
 accounts stands for one in training, once both labels are out (`fraudStep`, where it is given, is past). An
 account is judged by its highest score in the test part. Labelled accounts that pay no labelled account in
 that part did nothing that could be found there, and count neither way.
@@ -24,10 +24,11 @@ from anomaly.evaluation.bootstrap import intervals
 from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.figures import Figure
 from anomaly.evaluation.labelled import LabelledFile, labelled_of
-from anomaly.evaluation.metrics import Metric, Ranking
-from anomaly.evaluation.run import Plan
+from anomaly.evaluation.metrics import Metric, Ranking, Truth
+from anomaly.evaluation.plan import Plan
 from anomaly.models.unlabelled import typology_scores
 from anomaly.transactions import TransactionFeatures
+from anomaly.transactions.features import scoring_named
 from ledger.errors import InputError
 
 __all__ = ["evaluate_accounts", "has_account_labels", "read_account_labels"]
@@ -63,26 +64,31 @@ def read_account_labels(path: Path) -> tuple[LabelledFile, npt.NDArray[np.int64]
         When either file cannot be read or lacks a column.
     """
     frames = []
-    for file, columns in (
+    for table, columns in (
         (path, ["sourceNodeId", "targetNodeId", "value", "time"]),
         (_beside(path), ["nodeid", "isFraud", "fraudStep"]),
     ):
         try:
-            frame = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+            frame = pd.read_parquet(table) if table.suffix == ".parquet" else pd.read_csv(table)
         except (OSError, ValueError, pa.ArrowInvalid) as error:
-            raise InputError(f"the file cannot be read: {error}", where=str(file)) from error
+            raise InputError(f"the file cannot be read: {error}", where=str(table)) from error
         missing = [name for name in columns if name not in frame.columns]
         if missing:
-            raise InputError(f"the file lacks {', '.join(missing)}", where=str(file))
+            raise InputError(f"the file lacks {', '.join(missing)}", where=str(table))
         frames.append(frame[columns])
     payments, accounts = frames
     marked = accounts.set_index("nodeid")
     fraud, step = marked["isFraud"] > 0, marked["fraudStep"]
-    both = payments["sourceNodeId"].map(fraud).fillna(False) & payments["targetNodeId"].map(fraud).fillna(False)
-    known = np.maximum(payments["sourceNodeId"].map(step).fillna(-1), payments["targetNodeId"].map(step).fillna(-1))
+    both = payments["sourceNodeId"].map(fraud).fillna(False) & payments["targetNodeId"].map(fraud).fillna(
+        False
+    )
+    known = np.maximum(
+        payments["sourceNodeId"].map(step).fillna(-1), payments["targetNodeId"].map(step).fillna(-1)
+    )
     frame = pd.DataFrame(
         {
-            "timestamp": pd.Timestamp("2020-01-01") + pd.to_timedelta(payments["time"].astype("int64"), unit="D"),
+            "timestamp": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta(payments["time"].astype("int64"), unit="D"),
             "src_bank": "bank",
             "src": payments["sourceNodeId"].astype(str),
             "dst_bank": "bank",
@@ -93,7 +99,7 @@ def read_account_labels(path: Path) -> tuple[LabelledFile, npt.NDArray[np.int64]
         }
     )
     begin = int(pd.Timestamp("2020-01-01").timestamp())
-    days = known.to_numpy(dtype=np.int64)
+    days = np.asarray(known, dtype=np.int64)
     file = labelled_of(frame, name=path.stem, where=str(path))
     labelled = np.zeros(int(max(file.source.max(), file.target.max())) + 1, np.bool_)
     for own, column in ((file.source, "sourceNodeId"), (file.target, "targetNodeId")):
@@ -111,12 +117,14 @@ def evaluate_accounts(
         if progress is not None:
             progress(f"accounts {name} {seed}", done, len(steps))
         setting = Setting(
-            scoring="arrival" if name == "arrival" else "window_close",
+            scoring=scoring_named(name),
             window=plan.window, model=plan.models[0], stages=plan.stages, seed=seed, ratio=plan.ratio,
         )  # fmt: skip
         cut = np.sort(file.time)[int(0.6 * len(file))]
         # a label that came out after the training part is not there yet
-        early = replace(file, label=np.where((file.time < cut) & (known > cut), 0, file.label).astype(np.int8))
+        early = replace(
+            file, label=np.where((file.time < cut) & (known > cut), 0, file.label).astype(np.int8)
+        )
         _, result = shared_ledger(early, setting)
         ranking = _accounts(file, result.rows, result.score, labelled, seed)
         yield from _figures(setting, plan.models[0], True, ranking, plan.draws)
@@ -143,11 +151,16 @@ def _accounts(
         np.maximum.at(best, own, score)
         np.maximum.at(case, own, file.label[rows])
     counted = np.flatnonzero(np.isfinite(best) & ((case == 1) | ~labelled))
-    zero = np.zeros(len(counted), np.int64)
-    return Ranking.of(
-        case[counted], best[counted], np.full(len(counted), -1), np.full(len(counted), "", object),
-        counted, counted, zero, seed,
-    )  # fmt: skip
+    n = len(counted)
+    truth = Truth(
+        case[counted],
+        np.full(n, -1),
+        np.full(n, "", dtype=object),
+        counted,
+        counted,
+        np.zeros(n, np.int64),
+    )
+    return Ranking.of(truth, best[counted], seed)
 
 
 def _figures(setting: Setting, model: str, selected: bool, ranking: Ranking, draws: int) -> Iterator[Figure]:

@@ -17,7 +17,18 @@ from anomaly.evaluation.split import Split, split_by_time
 from anomaly.models.neighbourhood import NeighbourhoodClassifier, Payments
 from anomaly.transactions import Scoring, TransactionFeatures
 
-__all__ = ["ARMS", "Arm", "Prepared", "Setting", "Tested", "prepare", "shared_ledger", "shared_model", "silo", "tested"]
+__all__ = [
+    "ARMS",
+    "Arm",
+    "Judged",
+    "Prepared",
+    "Setting",
+    "judged",
+    "prepare",
+    "shared_ledger",
+    "shared_model",
+    "silo",
+]
 
 Arm = Literal["silo", "shared_model", "shared_ledger"]
 ARMS: tuple[Arm, ...] = ("silo", "shared_model", "shared_ledger")
@@ -55,7 +66,7 @@ class Setting:
     stages: tuple[int, ...] = (0, 4)
     graph: bool = True
     seed: int = 0
-    ratio: float = 20.0
+    ratio: float = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +80,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class Judged:
     """What came out on the test part.
 
     Attributes
@@ -155,20 +166,16 @@ def _fit(
 
 
 def _rank(prepared: Prepared, rows: Ints, score: Floats, seed: int) -> Ranking:
-    file = prepared.file
-    return Ranking.of(
-        file.label[rows], score[rows], file.instance[rows], file.typology[rows], file.source[rows],
-        file.target[rows], file.time[rows], seed,
-    )  # fmt: skip
+    return Ranking.of(prepared.file.truth.take(rows), score[rows], seed)
 
 
-def tested(
+def judged(
     prepared: Prepared, score: Floats, setting: Setting, *, stages: int = 0, validation: float = np.nan
-) -> Tested:
+) -> Judged:
     """Rank the test rows by scores of all rows; the threshold comes from the validation rows."""
     split = prepared.split
     y = prepared.file.label
-    return Tested(
+    return Judged(
         prepared.rows[split.test],
         score[split.test],
         _rank(prepared, split.test, score, setting.seed),
@@ -184,7 +191,7 @@ def shared_ledger(
     *,
     change: Callable[[pa.Table], pa.Table] | None = None,
     without: str | None = None,
-) -> tuple[Prepared, Tested]:
+) -> tuple[Prepared, Judged]:
     """One graph of all rows, one model.
 
     Parameters
@@ -199,10 +206,10 @@ def shared_ledger(
     if without is not None:
         train = train[prepared.file.typology[train] != without]
     _, score, folds, validation = _fit(prepared, setting, train)
-    return prepared, tested(prepared, score, setting, stages=folds, validation=validation)
+    return prepared, judged(prepared, score, setting, stages=folds, validation=validation)
 
 
-def silo(file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]) -> dict[str, Tested]:
+def silo(file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]) -> dict[str, Judged]:
     """Each bank alone: its own exact rows, its own labels, its own model.
 
     A bank whose training rows hold fewer than two cases cannot learn; its rows are ranked at random.
@@ -212,23 +219,23 @@ def silo(file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int
         own = prepare(file, setting, rows=file.rows_of(bank), cuts=cuts)
         if own.file.label[own.split.train].sum() < 2:
             score = np.random.default_rng(setting.seed).random(len(own.rows))
-            results[bank] = tested(own, score, setting)
+            results[bank] = judged(own, score, setting)
             continue
         _, score, folds, validation = _fit(own, setting)
-        results[bank] = tested(own, score, setting, stages=folds, validation=validation)
+        results[bank] = judged(own, score, setting, stages=folds, validation=validation)
     return results
 
 
 def shared_model(
     file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]
-) -> dict[str, Tested]:
-    """One model, learnt from the private feature rows of all banks; each bank still sees its own graph only."""
+) -> dict[str, Judged]:
+    """One model, learnt from the private feature rows of all banks; each bank sees its own graph only."""
     parts = {bank: prepare(file, setting, rows=file.rows_of(bank), cuts=cuts) for bank in banks}
     joined = _join(list(parts.values()))
     _, score, folds, validation = _fit(joined, setting)
     results, begin = {}, 0
     for bank, own in parts.items():
-        results[bank] = tested(
+        results[bank] = judged(
             own, score[begin : begin + len(own.rows)], setting, stages=folds, validation=validation
         )
         begin += len(own.rows)
@@ -240,14 +247,15 @@ def _join(parts: list[Prepared]) -> Prepared:
     files = [part.file for part in parts]
     begin = np.cumsum([0] + [len(part.rows) for part in parts[:-1]])
     room = 1 + max(int(max(f.source.max(), f.target.max())) for f in files)
-    split = Split(
-        *(
-            np.concatenate([getattr(p.split, name) + b for p, b in zip(parts, begin, strict=True)])
-            for name in ("train", "validation", "test")
-        ),
-        parts[0].split.embargo,
-        parts[0].split.cuts,
+    train, validation, test = (
+        np.concatenate([rows + b for rows, b in zip(of_banks, begin, strict=True)])
+        for of_banks in (
+            [p.split.train for p in parts],
+            [p.split.validation for p in parts],
+            [p.split.test for p in parts],
+        )
     )
+    split = Split(train, validation, test, parts[0].split.embargo, parts[0].split.cuts)
     payments = Payments(
         np.vstack([p.payments.values for p in parts]),
         parts[0].payments.ahead,
@@ -257,7 +265,16 @@ def _join(parts: list[Prepared]) -> Prepared:
     )
     columns = {
         name: np.concatenate([getattr(f, name) for f in files])
-        for name in ("label", "instance", "typology", "source", "target", "source_bank", "target_bank", "time")
+        for name in (
+            "label",
+            "instance",
+            "typology",
+            "source",
+            "target",
+            "source_bank",
+            "target_bank",
+            "time",
+        )
     }
     transfers = pa.concat_tables([f.transfers for f in files])
     file = LabelledFile(name=files[0].name, transfers=transfers, **columns)

@@ -6,13 +6,13 @@ draws of the same rows: the interval of a difference is narrower than the differ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.evaluation.metrics import Ranking
+from anomaly.evaluation.metrics import Metric, Ranking
 
 __all__ = ["Interval", "Sample", "intervals"]
 
@@ -31,10 +31,9 @@ class Interval:
     high: float
 
 
-
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A ranking whose rows are drawn by `instance` and else one by one; `draw` is the same for the same rows."""
+    """A ranking whose rows are drawn by instance, else one by one; the same rows are drawn however ranked."""
 
     ranking: Ranking
 
@@ -42,7 +41,7 @@ class Sample:
         """Return how often each row of the ranking is drawn (Poisson, mean 1)."""
         random = np.random.default_rng(seed)
         original = np.empty(len(self.ranking), np.int64)
-        original[self.ranking.order] = self.ranking.instance
+        original[self.ranking.order] = self.ranking.truth.instance
         instances = random.poisson(1.0, int(original.max(initial=-1)) + 1)
         weight = random.poisson(1.0, len(original)).astype(np.float64)
         known = original >= 0
@@ -52,7 +51,7 @@ class Sample:
 
 def intervals(
     samples: list[Ranking],
-    metrics: dict[str, Callable[[Ranking, Floats], float]],
+    metrics: Mapping[str, Metric],
     *,
     minus: list[Ranking] | None = None,
     draws: int = 200,

@@ -11,9 +11,9 @@ _PAYEE = ("creditor_account", "creditor_agent", "creditor_party", "creditor_on_b
 
 
 def shuffled_payees(transfers: pa.Table, seed: int) -> pa.Table:
-    """Return the transfers with payees put at random beside payers: amounts, times and habits stay, who pays whom goes.
+    """Return the transfers with payees put at random beside payers: who pays whom is lost.
 
-    Every payer still sends, and every payee still receives, as often as before.
+    Amounts and times stay; every payer still sends, and every payee still receives, as often as before.
     """
     order = pa.array(np.random.default_rng(seed).permutation(transfers.num_rows))
     for name in _PAYEE:

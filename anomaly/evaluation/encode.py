@@ -10,12 +10,22 @@ import pyarrow as pa
 
 from ledger.encoding.bands import MAX_AMOUNT, Bands, logarithmic_grid
 
-__all__ = ["BUCKET", "Encoding", "encode"]
+__all__ = ["BUCKET", "Encoding", "encode", "encoding_named"]
 
 Encoding = Literal["exact", "bands_minute", "bands_hour", "bands_day"]
 
 #: Length of the time bucket, seconds.
-BUCKET: Final[dict[str, int]] = {"exact": 1, "bands_minute": 60, "bands_hour": 3_600, "bands_day": 86_400}
+BUCKET: Final[dict[Encoding, int]] = {
+    "exact": 1,
+    "bands_minute": 60,
+    "bands_hour": 3_600,
+    "bands_day": 86_400,
+}
+
+
+def encoding_named(name: str) -> Encoding:
+    """Return the encoding of that name."""
+    return next(encoding for encoding in BUCKET if encoding == name)
 
 
 def encode(transfers: pa.Table, encoding: Encoding, *, per_decade: int = 10) -> pa.Table:

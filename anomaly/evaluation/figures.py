@@ -1,4 +1,4 @@
-"""One number with all that one must know to read it; its JSON is one line of `counterfoil evaluate --json`."""
+"""One number with all one must know to read it; its JSON is one line of `counterfoil evaluate --json`."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from anomaly.evaluation.metrics import Truth
 from anomaly.tables import transfers_of
 from ledger.errors import InputError
 
@@ -64,12 +65,16 @@ class LabelledFile:
             self.target_bank[rows], self.time[rows],
         )  # fmt: skip
 
+    @property
+    def truth(self) -> Truth:
+        """Return what an evaluation knows of the rows."""
+        return Truth(self.label, self.instance, self.typology, self.source, self.target, self.time)
+
     def banks(self, most: int | None = None) -> list[str]:
         """Return the banks, those with most payments first."""
-        names = pd.Series(np.concatenate((self.source_bank, self.target_bank)))
-        counts = names[~names.str.upper().isin(NO_BANK)].value_counts()
-        order = sorted(counts.index, key=lambda bank: (-int(counts[bank]), bank))
-        return order[:most]
+        names, counts = np.unique(np.concatenate((self.source_bank, self.target_bank)), return_counts=True)
+        known = [(-int(n), str(bank)) for bank, n in zip(names, counts, strict=True)]
+        return [bank for _, bank in sorted(known) if bank.upper() not in NO_BANK][:most]
 
     def rows_of(self, bank: str) -> Ints:
         """Return the rows in which a bank keeps either account."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BUDGETS", "Ranking", "best_threshold"]
+__all__ = ["BUDGETS", "Metric", "Ranking", "Truth", "best_threshold"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,45 +22,64 @@ BUDGETS = (0.001, 0.005, 0.01)
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
-    """Rows of a test part, highest score first.
+class Truth:
+    """What is known of some rows, by an evaluation alone; one entry per row.
 
     Attributes
     ----------
     label : (n,) int8
-    score : (n,) float64
     instance : (n,) int64
         Pattern instance, or -1.
     typology : (n,) object
+        Name of its pattern, or "".
     source, target, time : (n,) int64
-    order : (n,) int64
-        Where each row stood before it was sorted.
     """
 
     label: npt.NDArray[np.int8]
-    score: Floats
     instance: Ints
     typology: npt.NDArray[np.object_]
     source: Ints
     target: Ints
     time: Ints
+
+    def take(self, rows: Ints) -> Truth:
+        """Return some rows, in the order asked for."""
+        return Truth(
+            self.label[rows],
+            self.instance[rows],
+            self.typology[rows],
+            self.source[rows],
+            self.target[rows],
+            self.time[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Rows of a test part, highest score first.
+
+    Attributes
+    ----------
+    truth : Truth
+    score : (n,) float64
+    order : (n,) int64
+        Where each row stood before it was sorted.
+    """
+
+    truth: Truth
+    score: Floats
     order: Ints
 
     @classmethod
-    def of(
-        cls,
-        label: npt.NDArray[np.int8],
-        score: Floats,
-        instance: Ints,
-        typology: npt.NDArray[np.object_],
-        source: Ints,
-        target: Ints,
-        time: Ints,
-        seed: int = 0,
-    ) -> Ranking:
+    def of(cls, truth: Truth, score: Floats, seed: int = 0) -> Ranking:
         """Sort by score, ties at random."""
         order = np.lexsort((np.random.default_rng(seed).random(len(score)), -score))
-        return cls(*(a[order] for a in (label, score, instance, typology, source, target, time)), order)
+        return cls(truth.take(order), score[order], order)
+
+    @property
+    def label(self) -> npt.NDArray[np.int8]:
+        """Which rows are cases."""
+        return self.truth.label
 
     def __len__(self) -> int:
         return len(self.score)
@@ -104,15 +123,21 @@ class Ranking:
 
     def typology_recall(self, typology: str, budget: float, weight: Floats) -> float:
         """Return the share of a typology's rows that are alerted."""
-        own = weight * (self.typology == typology)
+        own = weight * (self.truth.typology == typology)
         return _share(own * self.alerted(budget, weight), own)
 
-    def instance_recall(self, typology: str | None, budget: float, weight: Floats, part: float = 0.0) -> float:
+    def instance_recall(
+        self, typology: str | None, budget: float, weight: Floats, part: float = 0.0
+    ) -> float:
         """Return the share of instances of which any row (or at least `part` of the rows) is alerted."""
-        chosen = self.instance >= 0 if typology is None else (self.instance >= 0) & (self.typology == typology)
+        chosen = (
+            self.truth.instance >= 0
+            if typology is None
+            else (self.truth.instance >= 0) & (self.truth.typology == typology)
+        )
         if not chosen.any():
             return float("nan")
-        _, number = np.unique(self.instance[chosen], return_inverse=True)
+        _, number = np.unique(self.truth.instance[chosen], return_inverse=True)
         alert = self.alerted(budget, weight)[chosen]
         rows = np.bincount(number)
         hit = np.bincount(number, weights=(alert & (weight[chosen] > 0)).astype(np.float64))
@@ -123,7 +148,7 @@ class Ranking:
 
     def account_recall(self, budget: float, weight: Floats) -> float:
         """Return the share of the accounts in cases that are among the budget of accounts, best row each."""
-        own = np.concatenate((self.source, self.target))
+        own = np.concatenate((self.truth.source, self.truth.target))
         place = np.concatenate((np.arange(len(self)), np.arange(len(self))))
         drawn = np.concatenate((weight, weight)) > 0
         _, number = np.unique(own[drawn], return_inverse=True)
@@ -136,20 +161,20 @@ class Ranking:
         return _share(case * alert, case)
 
     def hours_to_flag(self, budget: float, weight: Floats, delay: float) -> float:
-        """Return the median hours from an instance's first row to its first alert, instances never found apart.
+        """Return the median hours from an instance's first row to its first alert, where there is one.
 
         Parameters
         ----------
         delay : float
             Seconds after a row at which it is judged.
         """
-        chosen = self.instance >= 0
-        _, number = np.unique(self.instance[chosen], return_inverse=True)
+        chosen = self.truth.instance >= 0
+        _, number = np.unique(self.truth.instance[chosen], return_inverse=True)
         begin = np.full(int(number.max(initial=-1)) + 1, np.inf)
         found = begin.copy()
-        np.minimum.at(begin, number, self.time[chosen].astype(np.float64))
+        np.minimum.at(begin, number, self.truth.time[chosen].astype(np.float64))
         alert = self.alerted(budget, weight)[chosen]
-        np.minimum.at(found, number[alert], self.time[chosen][alert].astype(np.float64))
+        np.minimum.at(found, number[alert], self.truth.time[chosen][alert].astype(np.float64))
         waits = (found - begin)[np.isfinite(found)]
         return float((np.median(waits) + delay) / 3_600) if len(waits) else float("nan")
 

@@ -35,7 +35,12 @@ class Split:
 
 
 def split_by_time(
-    time: Ints, *, embargo: int, train: float = 0.6, validation: float = 0.2, cuts: tuple[int, int] | None = None
+    time: Ints,
+    *,
+    embargo: int,
+    train: float = 0.6,
+    validation: float = 0.2,
+    cuts: tuple[int, int] | None = None,
 ) -> Split:
     """Cut at the quantiles of time; no instant is in two parts.
 

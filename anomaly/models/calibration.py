@@ -57,7 +57,9 @@ class Calibration(BaseEstimator):  # type: ignore[misc]
         share_case, share_other = (cases + 1) / (cases + 2), 1 / (others + 2)
         share = np.where(np.asarray(y) == 1, share_case, share_other)
         curve = LogisticRegression(C=1e6, max_iter=1_000).fit(
-            np.vstack((odds, odds)), np.repeat([1, 0], len(y)), sample_weight=np.concatenate((share, 1 - share))
+            np.vstack((odds, odds)),
+            np.repeat([1, 0], len(y)),
+            sample_weight=np.concatenate((share, 1 - share)),
         )
         # a falling curve would turn the ranking over: then the scores say nothing, and neither may we
         self.slope_ = max(float(curve.coef_[0, 0]), 0.0)

@@ -1,4 +1,4 @@
-"""Champion and challenger: officers' decisions make a new model, and a later window decides whether it is better."""
+"""Champion and challenger: officers' decisions make a new model, a later window says whether it is better."""
 
 from __future__ import annotations
 

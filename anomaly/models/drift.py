@@ -40,7 +40,9 @@ def stability(reference: Floats, current: Floats, *, bins: int = 10) -> float:
     def shares(values: Floats) -> Floats:
         finite = np.isfinite(values)
         # a value equal to an edge is apart from what lies below and above it
-        place = np.searchsorted(edges, values[finite], "left") + np.searchsorted(edges, values[finite], "right")
+        place = np.searchsorted(edges, values[finite], "left") + np.searchsorted(
+            edges, values[finite], "right"
+        )
         counts = np.bincount(place, minlength=2 * len(edges) + 1).astype(np.float64)
         counts = np.append(counts, float(np.sum(~finite)))
         return np.asarray((counts / len(values) + _LEAST) / (1.0 + _LEAST * len(counts)))
@@ -87,7 +89,13 @@ class DriftMonitor:
     """
 
     def __init__(
-        self, values: npt.NDArray[np.floating[Any]], score: Floats, names: list[str], *, sample: int = 20_000, seed: int = 0
+        self,
+        values: npt.NDArray[np.floating[Any]],
+        score: Floats,
+        names: list[str],
+        *,
+        sample: int = 20_000,
+        seed: int = 0,
     ) -> None:
         rows = np.arange(len(score))
         if len(rows) > sample:

@@ -9,6 +9,7 @@ own features do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -72,7 +73,7 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         model: str = "boosted",
         window: int = 7 * 86_400,
         folds: int = 4,
-        ratio: float = 30.0,
+        ratio: float = 10.0,
         random_state: int = 0,
     ) -> None:
         self.model = model
@@ -126,13 +127,18 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         return make_model(self.model, self.random_state * 2 + stage, self.ratio)
 
     def _out_of_fold(
-        self, payments: Payments, known: npt.NDArray[np.float32], y: npt.NDArray[np.int8], rows: Ints, score: Floats
+        self,
+        payments: Payments,
+        known: npt.NDArray[np.float32],
+        y: npt.NDArray[np.int8],
+        rows: Ints,
+        score: Floats,
     ) -> Floats:
-        """Replace the scores over the training time by scores of models that did not learn from that block."""
+        """Replace the scores of the training time by those of models that did not learn from that block."""
         score = score.copy()
         time = payments.time
         edges = np.quantile(time[rows], np.linspace(0, 1, self.folds + 1))
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges.tolist()):
             last = high == edges[-1]
             block = (time >= low) & ((time < high) | (last & (time <= high)))
             apart = rows[(time[rows] < low - self.window) | (time[rows] > high + self.window)]

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Fit a classifier on every case and at most `ratio` times as many others, weighted back to their number.
+    """Fit a classifier on every case and a sample of the others, weighted back to their number.
 
     Laundering is rare: nearly all that is learnt about ordinary payments, a sample teaches as well. The
     weights keep the probabilities on the scale of the whole.
@@ -33,6 +33,8 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Takes `sample_weight`; default: the tuned gradient boosting.
     ratio : float
         Others per case. The rarer class counts as the cases.
+    least : int
+        At least so many others, however few the cases.
     random_state : int, RandomState or None
 
     Attributes
@@ -42,10 +44,15 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, estimator: Any = None, ratio: float = 30.0, random_state: int | np.random.RandomState | None = None
+        self,
+        estimator: Any = None,
+        ratio: float = 10.0,
+        least: int = 20_000,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
         self.ratio = ratio
+        self.least = least
         self.random_state = random_state
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803  # scikit-learn's name
@@ -68,7 +75,7 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         counts = np.bincount(code)
         rare = int(np.argmin(counts)) if counts[0] != counts[1] else 1
         cases, others = np.flatnonzero(code == rare), np.flatnonzero(code != rare)
-        size = min(len(others), max(int(self.ratio * len(cases)), 1))
+        size = min(len(others), max(int(self.ratio * len(cases)), self.least, 1))
         if size < len(others):
             others = np.sort(random.choice(others, size, replace=False))
         rows = np.sort(np.append(cases, others))
@@ -76,7 +83,7 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model = clone(self.estimator) if self.estimator is not None else tuned()
         if "random_state" in model.get_params():
             model.set_params(random_state=random.randint(np.iinfo(np.int32).max))
-        self.estimator_ = model.fit(X[rows], y[rows], sample_weight=weight)
+        self.estimator_ = model.fit(np.asarray(X)[rows], np.asarray(y)[rows], sample_weight=weight)
         return self
 
     def predict_proba(self, X: npt.ArrayLike) -> Floats:  # noqa: N803
@@ -102,10 +109,10 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def tuned() -> HistGradientBoostingClassifier:
-    """Return the default: gradient boosting over histograms, each split choosing among a third of the features."""
+    """Return the default: gradient boosting over histograms, each split among a third of the features."""
     return HistGradientBoostingClassifier(
-        max_iter=250,
-        learning_rate=0.06,
+        max_iter=150,
+        learning_rate=0.08,
         max_leaf_nodes=31,
         min_samples_leaf=20,
         l2_regularization=1.0,
@@ -126,6 +133,6 @@ def _boosting() -> GradientBoostingClassifier:
 MODELS = {"boosted": tuned, "random_forest": _forest, "gradient_boosting": _boosting}
 
 
-def make_model(name: str, seed: int, ratio: float = 30.0) -> RareEventClassifier:
+def make_model(name: str, seed: int, ratio: float = 10.0) -> RareEventClassifier:
     """Return a classifier of `MODELS` over all cases and a sample of the rest."""
     return RareEventClassifier(MODELS[name](), ratio=ratio, random_state=seed)

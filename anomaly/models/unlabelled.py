@@ -65,7 +65,7 @@ class IsolationScores(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: npt.ArrayLike) -> Floats:  # noqa: N803
         """Return scores above the offset; negative is unusual."""
-        return self.score_samples(X) - self.offset_
+        return np.asarray(self.score_samples(X) - self.offset_)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.int64]:  # noqa: N803
         """Return -1 for unusual rows, else 1."""
@@ -77,7 +77,9 @@ def _bipartite(c: Columns) -> npt.NDArray[np.float32]:
     return c["butterflies"] * np.minimum(c["group_payers"], c["group_payees"])
 
 
-def _strength_of_round(hops: npt.NDArray[np.float32], rarity: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _strength_of_round(
+    hops: npt.NDArray[np.float32], rarity: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
     # every hop is one more passing relation that had to fit; three acquaintances often pay each other
     return np.where(hops > 3, hops - 3 + np.clip(rarity, 0, 4), 0.0)
 

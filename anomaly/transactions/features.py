@@ -18,7 +18,7 @@ from anomaly.transactions import passing, relation, shapes
 from anomaly.transactions.activity import STATISTICS, activity
 from ledger.errors import ConfigurationError
 
-__all__ = ["MINUTE", "Column", "Scoring", "TransactionFeatures", "describe"]
+__all__ = ["MINUTE", "Column", "Scoring", "TransactionFeatures", "describe", "scoring_named"]
 
 Scoring = Literal["arrival", "window_close"]
 Floats32 = npt.NDArray[np.float32]
@@ -57,6 +57,11 @@ _ENDS: Final = ("payer", "payee")
 _DIRECTIONS: Final = ("out", "in")
 
 
+def scoring_named(name: str) -> Scoring:
+    """Return the moment of judgement of that name."""
+    return "arrival" if name == "arrival" else "window_close"
+
+
 class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Features of every transfer of a table.
 
@@ -85,9 +90,7 @@ class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
     middle and times by their lower end. Payments of one bucket see each other; their order never matters.
     """
 
-    def __init__(
-        self, window: int = 7 * 86_400, scoring: Scoring = "arrival", graph: bool = True
-    ) -> None:
+    def __init__(self, window: int = 7 * 86_400, scoring: Scoring = "arrival", graph: bool = True) -> None:
         self.window = window
         self.scoring = scoring
         self.graph = graph
@@ -101,9 +104,13 @@ class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
             When a parameter is not one of those described.
         """
         if self.scoring not in ("arrival", "window_close"):
-            raise ConfigurationError(f"there is no scoring {self.scoring!r}", next_step="arrival, window_close")
+            raise ConfigurationError(
+                f"there is no scoring {self.scoring!r}", next_step="arrival, window_close"
+            )
         if self.window < 7 * MINUTE:
-            raise ConfigurationError(f"a window of {self.window} seconds is too short", next_step="At least 420.")
+            raise ConfigurationError(
+                f"a window of {self.window} seconds is too short", next_step="At least 420."
+            )
         graph = TemporalGraph.from_transfers(X)
         log_amount, _ = _amounts(graph)
         self.shares_ = passing.AmountShares(log_amount)

@@ -16,8 +16,11 @@ from anomaly.kernels.jit import jit
 __all__ = ["NEIGHBOUR_COLUMNS", "neighbour_scores"]
 
 _WAYS: Final = (
-    "of what the payer sent", "of what the payer received", "of what the payee sent", "of what the payee received",
-)  # fmt: skip
+    "of what the payer sent",
+    "of what the payer received",
+    "of what the payee sent",
+    "of what the payee received",
+)
 
 #: Name, meaning, unit.
 NEIGHBOUR_COLUMNS: Final = tuple(

@@ -1,8 +1,8 @@
 """Money handed on: the payment that most probably brought what this one passes on, and so back and ahead.
 
 Amounts are compared in units of money, whatever the currency: launderers change currency at a hop, and the
-ledger knows no exchange rates. Bands are intervals: two amounts are as near as their intervals allow. How much
-a match says is measured by how rarely it happens by accident (`weight`, powers of ten).
+ledger knows no exchange rates. Bands are intervals: two amounts are as near as their intervals allow. How
+much a match says is measured by how rarely it happens by accident (`weight`, powers of ten).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _share(cumulative: Floats, low: float, high: float) -> float:
     cells = len(cumulative) - 1
     i = min(max(int((low + 10.0) / 0.005), 0), cells)
     j = min(max(int((high + 10.0) / 0.005) + 1, 0), cells)
-    return cumulative[j] - cumulative[i]
+    return float(cumulative[j] - cumulative[i])
 
 
 @jit

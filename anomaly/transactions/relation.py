@@ -46,7 +46,7 @@ def first_of_pair(graph: TemporalGraph, time: Ints) -> npt.NDArray[np.bool_]:
 
 
 def next_of_pair(graph: TemporalGraph, time: Ints) -> Ints:
-    """Return the time of the next payment of the same ordered pair: its own, if its bucket holds more of them."""
+    """Return the time of the pair's next payment: its own time, if its bucket holds more than one."""
     never = np.iinfo(np.int64).max
     order = np.lexsort((time, graph.relation))
     pair, at = graph.relation[order], time[order]

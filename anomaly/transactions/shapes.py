@@ -91,7 +91,6 @@ def _around(
     accounts = len(in_ptr) - 1
     mark = np.full(accounts, -1, np.int64)
     payer_mark = np.full(accounts, -1, np.int64)
-    count = np.zeros(accounts, np.int32)
     stamp = np.full(accounts, -1, np.int64)
     for e in range(len(src)):
         first, last = time[e] - window - 1, time[e] + ahead
@@ -207,8 +206,8 @@ def cycles(
     """
     result = np.zeros((graph.edges, len(CYCLES)), np.float32)
     _cycles(
-        graph.src, graph.dst, graph.in_ptr, graph.in_edge, graph.out_ptr, graph.out_edge, eligible, again, time, span,
-        ahead, result,
+        graph.src, graph.dst, graph.in_ptr, graph.in_edge, graph.out_ptr, graph.out_edge, eligible, again,
+        time, span, ahead, result,
     )  # fmt: skip
     return result
 

@@ -1,4 +1,4 @@
-"""The whole evaluation on a small labelled file: every figure is there, and labels only teach where they may."""
+"""The whole evaluation on a small labelled file: every figure is there, labels teach where they may."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ def payments(seed: int = 0, n: int = 1_500, days: int = 60) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     start = pd.Timestamp("2024-01-01")
     rows = [
-        (rng.integers(0, days * 1_440), rng.integers(120), rng.integers(120), round(float(rng.lognormal(5, 1)), 2), "")
+        (
+            rng.integers(0, days * 1_440),
+            rng.integers(120),
+            rng.integers(120),
+            round(float(rng.lognormal(5, 1)), 2),
+            "",
+        )
         for _ in range(n)
     ]
     for ring in range(24):
@@ -48,15 +54,22 @@ def payments(seed: int = 0, n: int = 1_500, days: int = 60) -> pd.DataFrame:
             "currency": "EUR",
             "tx_type": "TRANSFER",
             "is_laundering": (frame["pattern_id"] != "").astype(int),
-            "pattern_type": frame["pattern_id"].str.extract(r"_(\d+)")[0].map(
-                lambda k: "" if pd.isna(k) else "loop" if int(k) % 2 else "ring"
-            ),
+            "pattern_type": frame["pattern_id"]
+            .str.extract(r"_(\d+)")[0]
+            .map(lambda k: "" if pd.isna(k) else "loop" if int(k) % 2 else "ring"),
             "pattern_id": frame["pattern_id"],
         }
     ).sample(frac=1.0, random_state=seed)
 
 
-PLAN = Plan(window=3 * 86_400, free_window=3 * 86_400, banks=2, stages=(0,), draws=10, encodings=("exact", "bands_day"))
+PLAN = Plan(
+    window=3 * 86_400,
+    free_window=3 * 86_400,
+    banks=2,
+    stages=(0,),
+    draws=10,
+    encodings=("exact", "bands_day"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +99,11 @@ def test_arms_encodings_controls_and_metrics_are_all_there(figures) -> None:
 
 
 def test_the_graph_is_what_finds_the_rings(figures) -> None:
-    found = {f["model"]: f["value"] for f in figures
-             if f["metric"] == "pr_auc" and f["aggregation"] == "pooled" and f["encoding"] == "exact"}  # fmt: skip
+    found = {
+        f["model"]: f["value"]
+        for f in figures
+        if f["metric"] == "pr_auc" and f["aggregation"] == "pooled" and f["encoding"] == "exact"
+    }
     assert found["boosted"] > found["boosted:no_graph"]
     assert found["boosted"] > found["boosted:shuffled"]
     assert found["typology_scores:whole_file"] > 0.5
@@ -116,17 +132,35 @@ def test_order_names_and_numbers_of_rows_do_not_matter() -> None:
 def test_the_command_prints_one_object_a_line(tmp_path) -> None:
     path = tmp_path / "set.parquet"
     payments(1).to_parquet(path)
-    arguments = ["evaluate", str(path), "--json", "--arms", "shared_ledger", "--encodings", "exact", "--fast",
-                 "--scorings", "arrival", "--controls", "none", "--window-days", "3", "--draws", "5"]  # fmt: skip
+    arguments = [
+        "evaluate",
+        str(path),
+        "--json",
+        "--arms",
+        "shared_ledger",
+        "--encodings",
+        "exact",
+        "--fast",
+        "--scorings",
+        "arrival",
+        "--controls",
+        "none",
+        "--window-days",
+        "3",
+        "--draws",
+        "5",
+    ]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     objects = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [o["metric"] for o in objects][0] == "pr_auc"
+    assert objects[0]["metric"] == "pr_auc"
     assert all(list(o) == KEYS for o in objects)
 
 
 def test_account_labels(tmp_path) -> None:
     rng = np.random.default_rng(0)
-    rows = [(int(rng.integers(300)), int(rng.integers(300)), 100.0, int(t)) for t in rng.integers(1, 100, 4_000)]
+    rows = [
+        (int(rng.integers(300)), int(rng.integers(300)), 100.0, int(t)) for t in rng.integers(1, 100, 4_000)
+    ]
     for k in range(40):
         for i in range(4):
             rows.append((k * 4 + i, k * 4 + (i + 1) % 4, 9_000.0 + i, 2 * k + 10))
@@ -150,8 +184,8 @@ def test_bad_files_and_plans_are_named(tmp_path) -> None:
         labelled_of(payments().drop(columns="is_laundering"))
     with pytest.raises(InputError, match="other than 0 and 1"):
         labelled_of(payments().assign(is_laundering=2))
+    (tmp_path / "x.parquet").write_text("no")
     with pytest.raises(InputError, match="cannot be read"):
-        (tmp_path / "x.parquet").write_text("no")
         read_labelled(tmp_path / "x.parquet")
     with pytest.raises(ConfigurationError, match="there is no arm"):
         list(evaluate(labelled_of(payments()), Plan(arms=("tower",))))

@@ -18,7 +18,9 @@ from ledger.errors import InputError
 DAY = 86_400
 
 
-def ranking(label, score, instance=None, typology=None, source=None, target=None, time=None, seed=0) -> Ranking:
+def ranking(
+    label, score, instance=None, typology=None, source=None, target=None, time=None, seed=0
+) -> Ranking:
     n = len(label)
     return Ranking.of(
         np.asarray(label, np.int8),
@@ -33,7 +35,11 @@ def ranking(label, score, instance=None, typology=None, source=None, target=None
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 10**6)), min_size=2, max_size=60, unique_by=lambda r: r[1]))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 10**6)), min_size=2, max_size=60, unique_by=lambda r: r[1]
+    )
+)
 def test_pr_auc_and_f1_are_those_of_scikit_learn(rows) -> None:
     label = np.array([r[0] for r in rows], int)
     score = np.array([r[1] for r in rows], float)
@@ -121,7 +127,10 @@ def test_a_file_too_short_for_its_embargo_is_an_error() -> None:
 def test_the_truth_lies_inside_the_encoded_intervals(transfers, encoding) -> None:
     rng = np.random.default_rng(0)
     table = transfers(
-        [{"src": "a", "dst": "b", "t": int(rng.integers(10**9)), "amount": int(10 ** rng.uniform(0, 9))} for _ in range(500)]
+        [
+            {"src": "a", "dst": "b", "t": int(rng.integers(10**9)), "amount": int(10 ** rng.uniform(0, 9))}
+            for _ in range(500)
+        ]
     )
     told = encode(table, encoding)
     assert told.schema == table.schema
@@ -136,11 +145,15 @@ def test_the_truth_lies_inside_the_encoded_intervals(transfers, encoding) -> Non
 
 def test_shuffling_payees_keeps_every_account_s_business(transfers) -> None:
     rng = np.random.default_rng(1)
-    table = transfers([{"src": f"a{rng.integers(9)}", "dst": f"b{rng.integers(9)}", "t": i} for i in range(200)])
+    table = transfers(
+        [{"src": f"a{rng.integers(9)}", "dst": f"b{rng.integers(9)}", "t": i} for i in range(200)]
+    )
     mixed = shuffled_payees(table, 0)
     for name in ("debtor_account", "amount_low", "time_low"):
         assert mixed.column(name).equals(table.column(name))
-    assert sorted(mixed.column("creditor_account").to_pylist()) == sorted(table.column("creditor_account").to_pylist())
+    assert sorted(mixed.column("creditor_account").to_pylist()) == sorted(
+        table.column("creditor_account").to_pylist()
+    )
     assert not mixed.column("creditor_account").equals(table.column("creditor_account"))
 
 

@@ -47,7 +47,9 @@ def test_shifting_a_prior_and_back_changes_nothing(p, learnt, expected) -> None:
 
 
 @given(st.floats(0.1, 100), st.floats(0.1, 100), share, share)
-def test_moving_the_threshold_equals_shifting_every_probability(false_alert, missed, learnt, expected) -> None:
+def test_moving_the_threshold_equals_shifting_every_probability(
+    false_alert, missed, learnt, expected
+) -> None:
     p = np.linspace(0.0005, 0.9995, 400)
     moved = by_cost(false_alert, missed, learnt=learnt, expected=expected)
     plain = by_cost(false_alert, missed)

@@ -36,7 +36,7 @@ def test_the_sample_keeps_probabilities_on_the_scale_of_the_whole() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30_000, 1))
     y = (rng.random(30_000) < 1 / (1 + np.exp(6 - 1.5 * x[:, 0]))).astype(int)
-    model = RareEventClassifier(LogisticRegression(), ratio=5, random_state=0).fit(x, y)
+    model = RareEventClassifier(LogisticRegression(), ratio=5, least=0, random_state=0).fit(x, y)
     assert model.predict_proba(x)[:, 1].mean() == pytest.approx(y.mean(), rel=0.15)
 
 
@@ -99,10 +99,17 @@ def test_typology_scores_put_a_planted_group_first(transfers) -> None:
         {"src": f"a{rng.integers(300)}", "dst": f"a{rng.integers(300)}", "t": int(rng.integers(60 * DAY))}
         for _ in range(900)
     ]
-    group = [{"src": f"a{i}", "dst": f"a{20 + j}", "t": 30 * DAY + i * 60} for i in range(4) for j in range(4)]
-    shuffled = [dict(r, dst=d["dst"]) for r, d in zip(rows + group, rng.permutation(rows + group), strict=True)]
+    group = [
+        {"src": f"a{i}", "dst": f"a{20 + j}", "t": 30 * DAY + i * 60} for i in range(4) for j in range(4)
+    ]
+    shuffled = [
+        dict(r, dst=d["dst"]) for r, d in zip(rows + group, rng.permutation(rows + group), strict=True)
+    ]
     features = TransactionFeatures(7 * DAY, "window_close").fit(transfers(rows + group))
-    names = {name: i for i, name in enumerate(sorted({r["src"] for r in rows + group} | {r["dst"] for r in rows + group}))}
+    names = {
+        name: i
+        for i, name in enumerate(sorted({r["src"] for r in rows + group} | {r["dst"] for r in rows + group}))
+    }
     source = np.array([names[r["src"]] for r in rows + group])
     target = np.array([names[r["dst"]] for r in rows + group])
     score, by_typology = typology_scores(

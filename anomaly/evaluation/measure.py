@@ -1,0 +1,108 @@
+"""Figures of one result: which metrics there are, and a ranking turned into figures with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.evaluation.arms import Arm, Judged, Prepared, Setting
+from anomaly.evaluation.bootstrap import Interval, intervals
+from anomaly.evaluation.encode import BUCKET
+from anomaly.evaluation.figures import Figure
+from anomaly.evaluation.metrics import BUDGETS, Metric, Ranking
+
+__all__ = ["Run", "bank_metrics", "delay", "pooled", "pooled_metrics", "typology_metrics"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One setting's place in a figure, and how many resamples its intervals have."""
+
+    arm: Arm
+    setting: Setting
+    name: str
+    selected: bool = True
+    draws: int = 200
+
+    def figures(self, found: Mapping[str, Interval], aggregation: str) -> Iterator[Figure]:
+        """Yield one figure for each metric."""
+        for metric, interval in found.items():
+            yield Figure(
+                self.arm, self.setting.encoding, self.setting.scoring, aggregation, self.name, self.selected,
+                self.setting.seed, metric, interval.value, interval.low, interval.high,
+            )  # fmt: skip
+
+
+def bank_metrics() -> dict[str, Metric]:
+    """Return the metrics that make sense for one bank: the ranking's, and budgets."""
+    found: dict[str, Metric] = {"pr_auc": lambda r, w: r.pr_auc(w)}
+    for budget in BUDGETS:
+        share = f"{budget * 100:g}%"
+        found[f"precision@{share}"] = partial(_at, Ranking.precision_at, budget)
+        found[f"recall@{share}"] = partial(_at, Ranking.recall_at, budget)
+        found[f"ceiling@{share}"] = partial(_at, Ranking.ceiling_at, budget)
+    return found
+
+
+def typology_metrics(typology: str) -> dict[str, Metric]:
+    """Return the share of a typology's rows, and of its instances by any or half of their rows, at 1 %."""
+    return {
+        f"recall@1%:{typology}": partial(_typology, typology),
+        f"instance_recall@1%:{typology}": partial(_instance, typology, 0.0),
+        f"half_instance_recall@1%:{typology}": partial(_instance, typology, 0.5),
+    }
+
+
+def pooled_metrics(typologies: list[str], threshold: float | None, wait: float) -> dict[str, Metric]:
+    """Return all metrics.
+
+    Parameters
+    ----------
+    typologies : list of str
+    threshold : float or None
+        Of F1, chosen on validation; None: no F1.
+    wait : float
+        Seconds after a payment at which it is judged.
+    """
+    found = bank_metrics()
+    if threshold is not None and np.isfinite(threshold):
+        found["f1"] = lambda r, w: r.f1(threshold, w)
+    for typology in typologies:
+        found |= typology_metrics(typology)
+    found["instance_recall@1%"] = partial(_instance, None, 0.0)
+    found["account_recall@1%"] = partial(_at, Ranking.account_recall, 0.01)
+    found["hours_to_flag@1%"] = lambda r, w: r.hours_to_flag(0.01, w, wait)
+    return found
+
+
+def _at(
+    method: Callable[[Ranking, float, Floats], float], budget: float, ranking: Ranking, weight: Floats
+) -> float:
+    return method(ranking, budget, weight)
+
+
+def _typology(typology: str, ranking: Ranking, weight: Floats) -> float:
+    return ranking.typology_recall(typology, 0.01, weight)
+
+
+def _instance(typology: str | None, part: float, ranking: Ranking, weight: Floats) -> float:
+    return ranking.instance_recall(typology, 0.01, weight, part)
+
+
+def delay(setting: Setting) -> float:
+    """Return how long after a payment it is judged, seconds: the end of its bucket, and of the window."""
+    return float(setting.window if setting.scoring == "window_close" else 0) + BUCKET[setting.encoding]
+
+
+def pooled(run: Run, prepared: Prepared, result: Judged) -> Iterator[Figure]:
+    """Yield all figures of a test part taken as one."""
+    names = sorted(set(prepared.file.typology[prepared.split.test]) - {""})
+    metrics = pooled_metrics(names, result.threshold, delay(run.setting))
+    found = intervals([result.ranking], metrics, draws=run.draws, seed=run.setting.seed)
+    yield from run.figures(found, "pooled")
