@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from anomaly.engine.parameters import DAY, HOUR, EngineParameters
 
@@ -69,7 +70,7 @@ def _statistics(window: int) -> list[Column]:
 
 def _sizes(family: str, name: str, meaning: str, bins: tuple[int, ...], window: int) -> list[Column]:
     """Histogram of sizes: the last bin is open."""
-    ends = [f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in zip(bins, bins[1:], strict=False)]
+    ends = [f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in pairwise(bins)]
     return [
         Column(f"{name}.size_{text}.{_span(window)}", family, f"{meaning} of size {text}", "1", window)
         for text in (*ends, f"{bins[-1]}+")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.engine.columns import SEARCHED, Column, columns, first_columns, hop_bins
-from anomaly.engine.graph import LiveGraph, add, drop, empty, grown, number_accounts
+from anomaly.engine.graph import ROUND, LiveGraph, add, drop, empty, grown, number_accounts
 from anomaly.engine.hop_cycle import hop_cycles
 from anomaly.engine.neighbours import bipartite, scatter_gather
 from anomaly.engine.parameters import EngineParameters
@@ -78,9 +78,10 @@ class GraphFeatureEngine:
         self._limits = Limits(p.ties == "include", p.budget, p.hub_degree, p.keep_low, p.keep_high)
         self._searches = any(family in places for family in SEARCHED)
         self._reach = max(p.windows)
+        self._search_room = max(p.budget, p.hub_degree)
         self._graph: LiveGraph = empty(widths)
-        self._room: Room = room(self._graph.newest.shape[1], p.budget)
-        self._origin: int | None = None
+        self._room: Room = room(self._graph.newest.shape[1], self._search_room)
+        self._origin = 0
         self._newest = 0
         self.rows = self.late = self.truncated = 0
         self.truncated_rows = np.zeros(0, dtype=np.bool_)
@@ -138,7 +139,7 @@ class GraphFeatureEngine:
         order = None if n < 2 or bool((when[1:] >= when[:-1]).all()) else np.argsort(when, kind="stable")
         if order is not None:
             debtor, creditor, when, value = debtor[order], creditor[order], when[order], value[order]
-        if self._origin is None:
+        if self.rows == 0:
             self._origin = int(when[0])
         cut = np.zeros(n, dtype=np.bool_)
         for begin, end in self._chunks(when):
@@ -155,7 +156,7 @@ class GraphFeatureEngine:
         return out
 
     def _in_time(self, when: Ints) -> Ints:
-        if self._origin is None:
+        if self.rows == 0:
             return when
         behind = when < self._newest
         if not behind.any():
@@ -184,16 +185,14 @@ class GraphFeatureEngine:
     def _take(
         self, src: Ints, dst: Ints, when: Ints, amount: Floats, out: Floats, cut: npt.NDArray[np.bool_]
     ) -> None:
-        origin = self._origin
-        assert origin is not None
-        _forget(self._graph, int(when[0]) - self._reach, origin)
+        _forget(self._graph, int(when[0]) - self._reach, self._origin)
         self._graph = grown(self._graph, len(when), 2 * len(when))
         accounts = self._graph.newest.shape[1]
         if accounts > len(self._room.mark):
-            self._room = room(accounts, self._limits.budget)
+            self._room = room(accounts, self._search_room)
         begin = _insert_and_search(self._graph, self._patterns, self._limits, self._room,
                                    self._plan.look_ahead, src, dst, when, amount, out, cut)  # fmt: skip
-        statistics(self._graph, self._plan, begin, begin + len(when), origin, out)
+        statistics(self._graph, self._plan, begin, begin + len(when), self._origin, out)
         if self._searches:
             out[:, -1] = cut
 
@@ -245,11 +244,13 @@ def _insert_and_search(
         add(graph, debtor[i], creditor[i], when[i], amount[i])
         last = begin + i + 1
         if i + 1 == n or (last - first >= _BIT and when[i + 1] != when[i]):
+            graph.counts[ROUND] += 1
             _close(graph, patterns, limits, room, first, last, begin, credit, out, cut)
             if not ahead:
                 _around(graph, patterns, limits, room, first, last, begin, ahead, out, cut)
             first = last
     if ahead:
+        graph.counts[ROUND] += 1
         _around(graph, patterns, limits, room, begin, begin + n, begin, ahead, out, cut)
     return begin
 

@@ -19,9 +19,9 @@ from anomaly.kernels.jit import jit
 __all__ = [
     "FIRST",
     "IN",
-    "LOOPS",
     "NEXT",
     "OUT",
+    "ROUND",
     "VERTICES",
     "LiveGraph",
     "add",
@@ -30,6 +30,7 @@ __all__ = [
     "grown",
     "is_latest",
     "latest_of_pair",
+    "newest_before",
     "number_accounts",
 ]  # fmt: skip
 
@@ -38,9 +39,9 @@ Ints = npt.NDArray[np.int64]
 #: Directions: lists out of an account and into it.
 OUT, IN = 0, 1
 #: Places in `LiveGraph.counts`.
-FIRST, NEXT, VERTICES, PAIRS = 0, 1, 2, 3
-#: Columns of `LiveGraph.state`; see `anomaly.engine.windows`.
-STATE, LOOPS = 7, 6
+FIRST, NEXT, VERTICES, ROUND = 0, 1, 2, 3
+#: Columns of `LiveGraph.state`, and the one that holds the next edge to take in.
+STATE = 7
 HEAD = 1
 
 
@@ -50,7 +51,7 @@ class LiveGraph(NamedTuple):
     Attributes
     ----------
     counts : (4,) int64
-        First live edge, next edge, number of accounts, number of live pairs.
+        First live edge, next edge, number of accounts, round of searches (nothing is added during one).
     ends : (2, ring) int64
         Debtor and creditor account of each edge.
     time : (ring,) int64
@@ -61,6 +62,8 @@ class LiveGraph(NamedTuple):
         Neighbours among the edges of the same ordered pair.
     newest : (2, accounts) int64
         Newest edge out of and into each account.
+    cursor : (accounts * 2, 3) int64
+        Of each list of an account: the round and the limit last asked for, and the answer.
     pair_key, pair_edge : (table,) int64
         Open addressing: ordered pair to its newest live edge.
     account_key, account_number : (table,) int64
@@ -82,6 +85,7 @@ class LiveGraph(NamedTuple):
     pair_older: Ints
     pair_newer: Ints
     newest: Ints
+    cursor: Ints
     pair_key: Ints
     pair_edge: Ints
     account_key: Ints
@@ -116,6 +120,7 @@ def _accounts(size: int, windows: int) -> dict[str, npt.NDArray[np.int64]]:
     state[:, :3] = -1
     return {
         "newest": np.full((2, size), -1, dtype=np.int64),
+        "cursor": np.full((2 * size, 3), -1, dtype=np.int64),
         "account_key": np.zeros(2 * size, dtype=np.int64),
         "account_number": np.full(2 * size, -1, dtype=np.int64),
         "state": state,
@@ -228,6 +233,25 @@ def latest_of_pair(graph: LiveGraph, debtor: int, creditor: int, limit: int) -> 
     edge = graph.pair_edge[slot]
     while edge >= 0 and graph.time[edge & ring] >= limit:
         edge = graph.pair_older[edge & ring]
+    return edge
+
+
+@jit
+def newest_before(graph: LiveGraph, way: int, account: int, limit: int) -> int:
+    """Return the newest edge of an account's list with a time before `limit`, or -1.
+
+    Edges of one time ask the same of a hub many times in a round, so what had to be skipped is kept.
+    """
+    ring = len(graph.time) - 1
+    edge = graph.newest[way, account]
+    if edge < 0 or graph.time[edge & ring] < limit:
+        return edge
+    cell = 2 * account + way
+    if graph.cursor[cell, 0] == graph.counts[ROUND] and graph.cursor[cell, 1] == limit:
+        return graph.cursor[cell, 2]
+    while edge >= 0 and graph.time[edge & ring] >= limit:
+        edge = graph.older[way, edge & ring]
+    graph.cursor[cell, 0], graph.cursor[cell, 1], graph.cursor[cell, 2] = graph.counts[ROUND], limit, edge
     return edge
 
 

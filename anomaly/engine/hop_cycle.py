@@ -7,7 +7,7 @@ and every path in it that is followed can still come back in time.
 
 References
 ----------
-Peng et al., Efficient Hop-constrained s-t Simple Path Enumeration, VLDB Journal 2021, for the two-sided bound.
+Peng et al., Efficient Hop-constrained s-t Simple Path Enumeration, VLDB Journal 2021 (the bound).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest
+from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest, newest_before
 from anomaly.engine.search import Family, Limits, Room, tell_cycle
 from anomaly.engine.temporal_cycle import credit_cycle, may_close
 from anomaly.kernels.jit import jit
@@ -45,10 +45,12 @@ def hop_cycles(
 ) -> None:
     """Count the cycles that each edge closes in its row; parameters as of `temporal_cycles`."""
     ring = len(graph.time) - 1
+    open_edge = np.empty(last - first, np.bool_)
+    may_close(graph, first, last, family.window, limits.ties, open_edge)
     for edge in range(first, last):
-        low, limit = graph.time[edge & ring] - family.window, graph.time[edge & ring] + limits.ties
-        if not may_close(graph, edge, low, limit):
+        if not open_edge[edge - first]:
             continue
+        low, limit = graph.time[edge & ring] - family.window, graph.time[edge & ring] + limits.ties
         told = 1
         for longest in (min(_SHORT, family.longest), family.longest):
             if longest > told:
@@ -92,7 +94,7 @@ def _grow(
         account, looked = queue[k], 0
         if account == end:
             continue
-        step = graph.newest[way, account]
+        step = newest_before(graph, way, account, limit)
         while step >= 0 and graph.time[step & ring] >= low:
             at = step & ring
             if graph.time[at] < limit:
@@ -190,7 +192,7 @@ def _link(
         left = longest - 2 - room.back[account]
         if account == paid or room.ahead_mark[account] != token or room.ahead[account] > left + 1:
             continue
-        begin, step = size, graph.newest[IN, account]
+        begin, step = size, newest_before(graph, IN, account, limit)
         while step >= 0 and graph.time[step & ring] >= low:
             at = step & ring
             if graph.time[at] < limit:

@@ -1,4 +1,4 @@
-"""Small kernels that are written into their callers: a call that hands over a graph copies its descriptors."""
+"""Small kernels written into their callers: a call that hands over a graph copies its descriptors."""
 
 from __future__ import annotations
 

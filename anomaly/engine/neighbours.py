@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest, latest_of_pair
+from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest, latest_of_pair, newest_before
 from anomaly.engine.search import Family, Limits, Room, is_seen, tell_size
 from anomaly.kernels.jit import jit
 
@@ -36,20 +36,19 @@ def _common(
     """Count the accounts that both `hop` and `other` deal with, `extra` counting as dealing with `other`.
 
     They stand in `room.found`. Both lists are walked by turns until the shorter one ends; then each of its
-    accounts is asked for the pair with the other. Returns -1 when the budget ends.
+    accounts is asked for the pair with the other. Returns -1 when the budget ends, or when both are hubs.
     """
     ring = len(graph.time) - 1
-    a, b = graph.newest[hop_way, hop], graph.newest[other_way, other]
+    a = newest_before(graph, hop_way, hop, limit)
+    b = newest_before(graph, other_way, other, limit)
+    looked = 0
     while True:
-        while a >= 0 and graph.time[a & ring] >= limit:
-            a = graph.older[hop_way, a & ring]
-        while b >= 0 and graph.time[b & ring] >= limit:
-            b = graph.older[other_way, b & ring]
         hop_ends = a < 0 or graph.time[a & ring] < low
         if hop_ends or b < 0 or graph.time[b & ring] < low:
             break
         room.token[1] += 1
-        if room.token[1] > limits.budget:
+        looked += 1
+        if room.token[1] > limits.budget or looked > limits.hub_degree:
             return -1
         a, b = graph.older[hop_way, a & ring], graph.older[other_way, b & ring]
     walked, way, asked, asked_way = (
@@ -59,10 +58,10 @@ def _common(
     if not hop_ends and _deals(graph, hop, hop_way, extra, low, limit):
         room.found[size] = extra
         size += 1
-    step = graph.newest[way, walked]
+    step = newest_before(graph, way, walked, limit)
     while step >= 0 and graph.time[step & ring] >= low:
         at = step & ring
-        if graph.time[at] < limit and is_latest(graph, step, limit):
+        if is_latest(graph, step, limit):
             room.token[1] += 1
             if room.token[1] > limits.budget:
                 return -1
@@ -117,14 +116,15 @@ def scatter_gather(
         for way in range(2):
             # way IN: the edge gathers, one that paid its payer scatters. way OUT: the edge scatters.
             middle, other = graph.ends[way ^ IN, at], graph.ends[way, at]
-            step = graph.newest[way, middle]
-            while step >= 0 and graph.time[step & ring] >= limit:
-                step = graph.older[way, step & ring]
+            step, beyond = graph.newest[way, middle], graph.newest[way, other]
+            if step >= 0 and graph.time[step & ring] >= limit:
+                step = newest_before(graph, way, middle, limit)
             if step < 0 or graph.time[step & ring] < low:
                 continue
-            beyond = graph.newest[way, other]
-            while beyond >= 0 and (graph.time[beyond & ring] >= limit or beyond == edge):
-                beyond = graph.older[way, beyond & ring]
+            if beyond >= 0 and graph.time[beyond & ring] >= limit:
+                beyond = newest_before(graph, way, other, limit)
+            if beyond == edge:
+                beyond = graph.older[way, at]
             if beyond < 0 or graph.time[beyond & ring] < low:
                 continue  # nobody else between
             if _between(
@@ -151,26 +151,28 @@ def _between(
 ) -> bool:
     """Count the patterns with `middle` between `other` and each account beyond it; return whether cut."""
     ring = len(graph.time) - 1
-    step, looked = graph.newest[way, middle], 0
+    step, looked = newest_before(graph, way, middle, limit), 0
+    cut = False
     while step >= 0 and graph.time[step & ring] >= low:
         at = step & ring
-        if graph.time[at] < limit:
-            room.token[1] += 1
-            looked += 1
-            if room.token[1] > limits.budget or looked > limits.hub_degree:
-                return True
-            hop = graph.ends[1 - way, at]
-            if hop != middle and hop != other and is_latest(graph, step, limit):
-                size = _common(graph, hop, 1 - way, other, way, middle, low, limit, limits, room)
-                if size < 0:
-                    return True
-                if size >= 2:
-                    tell_size(out, edge - begin, family, size)
-                    if edge >= credit:
-                        source, sink = (hop, other) if way == IN else (other, hop)
-                        _credit(graph, edge, source, sink, size, low, limit, family, room, begin, credit, out)
+        room.token[1] += 1
+        looked += 1
+        if room.token[1] > limits.budget or looked > limits.hub_degree:
+            return True
+        hop = graph.ends[1 - way, at]
+        if hop != middle and hop != other and is_latest(graph, step, limit):
+            size = _common(graph, hop, 1 - way, other, way, middle, low, limit, limits, room)
+            if size < 0:
+                cut = True
+                if room.token[1] > limits.budget:
+                    break
+            elif size >= 2:
+                tell_size(out, edge - begin, family, size)
+                if edge >= credit:
+                    source, sink = (hop, other) if way == IN else (other, hop)
+                    _credit(graph, edge, source, sink, size, low, limit, family, room, begin, credit, out)
         step = graph.older[way, at]
-    return False
+    return cut
 
 
 @jit
@@ -225,12 +227,6 @@ def bipartite(
             continue
         low = graph.time[at] - family.window + 1
         limit = graph.time[at] + (family.window if ahead else limits.ties)
-        room.token[1] = 0
-        step = graph.newest[OUT, payer]
-        while step >= 0 and (graph.time[step & ring] >= limit or graph.ends[IN, step & ring] == paid):
-            step = graph.older[OUT, step & ring]
-        if step < 0 or graph.time[step & ring] < low:
-            continue  # the payer paid nobody else
         if _meetings(graph, payer, paid, low, limit, edge - begin, family, limits, room, out):
             cut[edge - begin] = True
 
@@ -248,23 +244,63 @@ def _meetings(
     room: Room,
     out: Floats,
 ) -> bool:
+    """Count, for each other payer, the payees shared; from the payers' or from the payees' side.
+
+    The two ways cost as much as there are payers of the account paid, and payers of all that the payer paid:
+    both are counted in step, and the shorter one is taken.
+    """
     ring = len(graph.time) - 1
-    step, looked, first = graph.newest[IN, paid], 0, family.column
+    room.token[0] += 1
+    room.token[1] = 0
+    payers, payees = newest_before(graph, IN, paid, limit), newest_before(graph, OUT, payer, limit)
+    inner, cut = -1, False
+    while payers >= 0 and graph.time[payers & ring] >= low:
+        while (
+            (inner < 0 or graph.time[inner & ring] < low) and payees >= 0 and graph.time[payees & ring] >= low
+        ):
+            account = graph.ends[IN, payees & ring]
+            if account != paid and account != payer and is_latest(graph, payees, limit):
+                inner = newest_before(graph, IN, account, limit)
+            payees = graph.older[OUT, payees & ring]
+        if inner < 0 or graph.time[inner & ring] < low:
+            break
+        room.token[1] += 1
+        if room.token[1] > limits.hub_degree:
+            return True
+        payers, inner = graph.older[IN, payers & ring], graph.older[IN, inner & ring]
+    by_payers = payers < 0 or graph.time[payers & ring] < low
+    token, first, others = room.token[0], family.column, 0
+    step = newest_before(graph, OUT, payer, limit)
+    if by_payers:
+        step = newest_before(graph, IN, paid, limit)
     while step >= 0 and graph.time[step & ring] >= low:
         at = step & ring
-        if graph.time[at] < limit:
-            room.token[1] += 1
-            looked += 1
-            if room.token[1] > limits.budget or looked > limits.hub_degree:
-                return True
-            other = graph.ends[OUT, at]
-            if other != payer and other != paid and is_latest(graph, step, limit):
-                size = _common(graph, other, OUT, payer, OUT, paid, low, limit, limits, room)
+        account = graph.ends[OUT if by_payers else IN, at]
+        if account != payer and account != paid and is_latest(graph, step, limit):
+            if by_payers:
+                room.token[1] = 0
+                size = _common(graph, account, OUT, payer, OUT, paid, low, limit, limits, room)
                 if size < 0:
-                    return True
-                if size >= 2:  # the account paid is one of them
-                    out[i, first] += size - 1
-                    out[i, first + 1] += 1
-                    out[i, first + 2] = max(out[i, first + 2], size - 1)
-        step = graph.older[IN, at]
-    return False
+                    cut = True
+                elif size >= 2:  # the account paid is one of them
+                    room.queue[others], room.back[account] = account, size - 1
+                    others += 1
+            else:
+                inner = newest_before(graph, IN, account, limit)
+                while inner >= 0 and graph.time[inner & ring] >= low:
+                    other = graph.ends[OUT, inner & ring]
+                    if other not in (payer, paid, account) and is_latest(graph, inner, limit):
+                        if room.back_mark[other] != token and is_seen(graph, other, paid, low, limit):
+                            room.back_mark[other], room.back[other] = token, 0
+                            room.queue[others] = other
+                            others += 1
+                        if room.back_mark[other] == token:
+                            room.back[other] += 1
+                    inner = graph.older[IN, inner & ring]
+        step = graph.older[OUT if not by_payers else IN, at]
+    for k in range(others):
+        size = room.back[room.queue[k]]
+        out[i, first] += size
+        out[i, first + 1] += 1
+        out[i, first + 2] = max(out[i, first + 2], size)
+    return cut

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Literal
 
 from ledger.errors import ConfigurationError
@@ -54,9 +55,8 @@ class EngineParameters:
     budget : int
         Most edges that one search may look at; what is cut is marked as truncated.
     hub_degree : int
-        Most edges that a search looks at in one place, the newest first; the rest is cut and marked.
-    threads : int
-        Threads for the searches of a batch at scoring "arrival".
+        Most edges that a search looks at around one account, the newest first; the rest is cut and marked.
+        What two accounts have in common is cut where both have more.
     """
 
     scoring: Literal["arrival", "window_close"] = "arrival"
@@ -77,9 +77,8 @@ class EngineParameters:
     bins: tuple[int, ...] = _BINS
     keep_low: float = 0.8
     keep_high: float = 1.0
-    budget: int = 20_000
-    hub_degree: int = 2_000
-    threads: int = 1
+    budget: int = 200_000
+    hub_degree: int = 1_000
 
     def __post_init__(self) -> None:
         for name in ("statistics", "fan", "degree", "bins"):
@@ -91,14 +90,13 @@ class EngineParameters:
             (self.late not in ("error", "now"), "late is 'error' or 'now'"),
             (not windows, "no family has a window"),
             (any(w < 1 for w in windows), "a window is at least one second"),
-            (not self.bins or any(b <= a for a, b in zip(self.bins, self.bins[1:], strict=False)),
+            (not self.bins or any(b <= a for a, b in pairwise(self.bins)),
              "bins ascend"),
             (not self.bins or self.bins[0] < 1, "bins start at 1 or above"),
             (not 2 <= self.cycle_length <= 64, "cycle_length is from 2 to 64"),
             (not 2 <= self.hop_length <= 64, "hop_length is from 2 to 64"),
             (not 0 < self.keep_low <= self.keep_high, "keep_low is above 0 and at most keep_high"),
             (self.budget < 1 or self.hub_degree < 1, "budget and hub_degree are at least 1"),
-            (self.threads < 1, "threads is at least 1"),
         )  # fmt: skip
         for is_wrong, rule in wrong:
             if is_wrong:

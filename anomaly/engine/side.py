@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest
+from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest, newest_before
 from anomaly.engine.inlined import inlined
 from anomaly.engine.search import Family, Limits
 from anomaly.kernels.jit import jit
@@ -29,7 +29,7 @@ def _handed_on(
     i: int,
     at: int,
 ) -> bool:
-    """Compare an edge with the payments into its debtor before it (way IN) or out of its creditor after it."""
+    """Compare an edge with payments into its debtor before it (way IN) or out of its creditor after."""
     ring = len(graph.time) - 1
     account, now, amount = (
         graph.ends[1 - way, edge & ring],
@@ -37,7 +37,7 @@ def _handed_on(
         graph.amount[edge & ring],
     )
     nearest, matched, ratio, matches, total, looked, cut = width, width, 0.0, 0, 0.0, 0, False
-    step = graph.newest[way, account]
+    step = newest_before(graph, way, account, limit)
     while step >= 0 and graph.time[step & ring] >= low:
         other = step & ring
         if graph.time[other] < limit and graph.ends[OUT, other] != graph.ends[IN, other] and step != edge:
@@ -123,7 +123,7 @@ def _gathered(
     ring = len(graph.time) - 1
     account, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
     first, received, cut, looked, senders = graph.time[edge & ring], 0.0, False, 0, 0
-    step = graph.newest[IN, account]
+    step = newest_before(graph, IN, account, limit)
     while step >= 0 and graph.time[step & ring] >= low:
         at = step & ring
         if graph.time[at] < limit and graph.ends[OUT, at] != account:
@@ -139,7 +139,7 @@ def _gathered(
     if senders > 0:
         low = max(low, first + (not limits.ties))
         receivers, sent = 1, graph.amount[edge & ring]
-        step = graph.newest[OUT, account]
+        step = newest_before(graph, OUT, account, limit)
         while step >= 0 and graph.time[step & ring] >= low:
             at = step & ring
             if graph.time[at] < limit and graph.ends[IN, at] != account and step != edge:

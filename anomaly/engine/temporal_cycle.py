@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest, latest_of_pair
-from anomaly.engine.inlined import inlined
+from anomaly.engine.graph import IN, OUT, LiveGraph, is_latest, latest_of_pair, newest_before
 from anomaly.engine.search import Family, Limits, Room, tell_cycle
 from anomaly.kernels.jit import jit
 
@@ -23,21 +22,26 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-@inlined
-def may_close(graph: LiveGraph, edge: int, low: int, limit: int) -> bool:
-    """Say whether money came in to the payer and went out of the paid account from `low` to before `limit`."""
+@jit
+def may_close(graph: LiveGraph, first: int, last: int, window: int, ties: bool, open_edge: Mask) -> None:
+    """Mark the edges whose payer received something, and whose payee paid something, within the window."""
     ring = len(graph.time) - 1
-    payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
-    step = graph.newest[IN, payer]
-    while step >= 0 and graph.time[step & ring] >= limit:
-        step = graph.older[IN, step & ring]
-    found = payer != paid and step >= 0 and graph.time[step & ring] >= low
-    if found:
-        step = graph.newest[OUT, paid]
-        while step >= 0 and graph.time[step & ring] >= limit:
-            step = graph.older[OUT, step & ring]
-        found = step >= 0 and graph.time[step & ring] >= low
-    return found
+    for edge in range(first, last):
+        at = edge & ring
+        low, limit = graph.time[at] - window, graph.time[at] + ties
+        payer, paid = graph.ends[OUT, at], graph.ends[IN, at]
+        received, sent = graph.newest[IN, payer], graph.newest[OUT, paid]
+        if received >= 0 and graph.time[received & ring] >= limit:
+            received = newest_before(graph, IN, payer, limit)
+        if sent >= 0 and graph.time[sent & ring] >= limit:
+            sent = newest_before(graph, OUT, paid, limit)
+        open_edge[edge - first] = (
+            payer != paid
+            and received >= 0
+            and sent >= 0
+            and graph.time[received & ring] >= low
+            and graph.time[sent & ring] >= low
+        )
 
 
 @jit
@@ -63,12 +67,13 @@ def temporal_cycles(
         Edges from this one on are told, too, of the cycles that they are part of.
     """
     ring = len(graph.time) - 1
+    open_edge = np.empty(last - first, np.bool_)
+    may_close(graph, first, last, family.window, limits.ties, open_edge)
     for edge in range(first, last):
-        low, limit = graph.time[edge & ring] - family.window, graph.time[edge & ring] + limits.ties
-        if may_close(graph, edge, low, limit) and _closed_by(
-            graph, edge, low, limit, family, limits, room, begin, credit, out
-        ):
-            cut[edge - begin] = True
+        if open_edge[edge - first]:
+            low, limit = graph.time[edge & ring] - family.window, graph.time[edge & ring] + limits.ties
+            if _closed_by(graph, edge, low, limit, family, limits, room, begin, credit, out):
+                cut[edge - begin] = True
 
 
 @jit
@@ -91,7 +96,7 @@ def _closed_by(
     cut = _must_leave(graph, payer, paid, low, limit, limits, room)
     if room.back_mark[paid] != room.token[0]:
         return cut
-    cut |= _can_be_there(graph, payer, paid, low, limits, room)
+    cut |= _can_be_there(graph, payer, paid, low, limit, limits, room)
     return _search(graph, edge, low, limit, family, limits, room, begin, credit, out) or cut
 
 
@@ -106,7 +111,7 @@ def _must_leave(
     while head < tail:
         account, looked = room.queue[head], 0
         head += 1
-        bound, step = room.back[account], graph.newest[IN, account]
+        bound, step = room.back[account], newest_before(graph, IN, account, limit)
         while step >= 0 and graph.time[step & ring] >= low:
             at = step & ring
             if graph.time[at] < bound:
@@ -128,8 +133,10 @@ def _must_leave(
 
 
 @jit
-def _can_be_there(graph: LiveGraph, payer: int, paid: int, low: int, limits: Limits, room: Room) -> bool:
-    """Label accounts on the way with the earliest time at which money from the paid account can leave them."""
+def _can_be_there(
+    graph: LiveGraph, payer: int, paid: int, low: int, limit: int, limits: Limits, room: Room
+) -> bool:
+    """Label accounts on the way with the earliest time at which the paid account's money can leave them."""
     ring, token, cut = len(graph.time) - 1, room.token[0], False
     room.queue[0], room.ahead_mark[paid], room.ahead[paid] = paid, token, low
     head, tail = 0, 1
@@ -137,7 +144,7 @@ def _can_be_there(graph: LiveGraph, payer: int, paid: int, low: int, limits: Lim
     while head < tail:
         account, looked = room.queue[head], 0
         head += 1
-        earliest, step = room.ahead[account], graph.newest[OUT, account]
+        earliest, step = room.ahead[account], newest_before(graph, OUT, account, limit)
         while step >= 0 and graph.time[step & ring] >= earliest:
             at = step & ring
             other = graph.ends[IN, at]
@@ -176,7 +183,7 @@ def _search(
     ring = len(graph.time) - 1
     payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
     token, cut, steps, depth = room.token[0], False, 0, 0
-    room.path[0], room.edge[0], room.bound[0] = payer, graph.newest[IN, payer], limit
+    room.path[0], room.bound[0], room.edge[0] = payer, limit, newest_before(graph, IN, payer, limit)
     room.looked[0], room.fresh[0] = 0, 0
     room.low[0] = room.high[0] = graph.amount[edge & ring]
     room.mark[payer] = token
@@ -216,7 +223,7 @@ def _search(
             room.low[depth + 1] = min(room.low[depth], amount)
             room.high[depth + 1] = max(room.high[depth], amount)
             depth += 1
-            room.path[depth], room.edge[depth] = account, graph.newest[IN, account]
+            room.path[depth], room.edge[depth] = account, newest_before(graph, IN, account, limit)
             room.bound[depth] = graph.time[at] + limits.ties
             room.looked[depth], room.fresh[depth] = 0, room.fresh[depth - 1] | (step >= credit)
             room.mark[account] = token
