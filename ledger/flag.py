@@ -197,14 +197,14 @@ class Flag:
                 truncated=value["truncated"],
                 details=value["details"],
             )
-            parameters_hash, again = flag.source.parameters_hash, flag.to_json()
+            claimed, again = source["parameters_hash"], flag.to_json()
         except (KeyError, TypeError, IndexError, ValueError, AttributeError, ArithmeticError) as error:
             raise VerificationError(f"the flag is malformed: {error!r}") from error
-        if parameters_hash != source["parameters_hash"]:
+        if claimed != flag.source.parameters_hash:
             raise VerificationError(
                 "the flag's parameters do not match their hash",
-                expected=source["parameters_hash"],
-                got=parameters_hash,
+                expected=claimed,
+                got=flag.source.parameters_hash,
             )
         if again != value:
             raise VerificationError("the flag says more or other than its format allows")

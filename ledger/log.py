@@ -53,8 +53,8 @@ _MAX_SIGNATURES = 300
 _MAX_NUMBER = 2**63
 _DASH = "\u2014 "
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_KEY_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
-_LINE = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_KEY_NAME = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+_LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _BLOCK_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 

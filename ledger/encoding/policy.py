@@ -134,8 +134,9 @@ class Policy:
                 deadline=int(value["match"]["deadline"]),
                 development=bool(value["development"]),
             )
+            again = policy.document
         except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
             raise VerificationError(f"the policy is malformed: {error}") from error
-        if policy.document != document:
+        if again != document:
             raise VerificationError("the policy says more or other than its format allows")
         return policy
