@@ -64,8 +64,8 @@ def written(path: Path, content: pa.Table, **options: Any) -> bytes:
     ("name", "content", "message"),
     [
         ("a.csv.gz", gzip.compress(b"transaction_id\n", mtime=0), r"compressed \(gzip\)"),
-        ("a.csv", gzip.compress(bytes(10**6)), r"compressed \(gzip\)"),
-        ("a.parquet", gzip.compress(bytes(10**6)), r"compressed \(gzip\)"),
+        ("a.csv", gzip.compress(bytes(10**6), mtime=0), r"compressed \(gzip\)"),
+        ("a.parquet", gzip.compress(bytes(10**6), mtime=0), r"compressed \(gzip\)"),
         ("a.csv", b"PK\x03\x04....", "ZIP archive or a spreadsheet"),
         ("a.csv", b"PAR1....PAR1", "the file is Parquet, whatever its name says"),
         ("a.csv", "transaction_id\n".encode("utf-16"), "not UTF-8"),
