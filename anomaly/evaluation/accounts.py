@@ -112,7 +112,11 @@ def evaluate_accounts(
 ) -> Iterator[Figure]:
     """Yield account-level figures: the model on the test part, and label-free scores on the whole file."""
     file, known, labelled = read_account_labels(path)
-    steps = [(scoring, seed) for seed in range(plan.seeds) for scoring in plan.scorings]
+    steps = [
+        (scoring, seed)
+        for seed in range(plan.first_seed, plan.first_seed + plan.seeds)
+        for scoring in plan.scorings
+    ]
     for done, (name, seed) in enumerate(steps):
         if progress is not None:
             progress(f"accounts {name} {seed}", done, len(steps))

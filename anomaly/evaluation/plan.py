@@ -23,8 +23,8 @@ class Plan:
     ----------
     arms, encodings, scorings, models, controls : tuple of str
         Encodings and controls are measured with the last scoring and the first model.
-    seeds : int
-        Runs, with seeds 0, 1, ...
+    seeds, first_seed : int
+        Runs, with seeds `first_seed`, `first_seed` + 1, ...
     window : int
         Seconds; also the embargo.
     free_window : int
@@ -45,6 +45,7 @@ class Plan:
     models: tuple[str, ...] = ("boosted",)
     controls: tuple[str, ...] = CONTROLS
     seeds: int = 1
+    first_seed: int = 0
     window: int = 7 * 86_400
     free_window: int = 14 * 86_400
     banks: int = 12

@@ -63,7 +63,7 @@ def _steps(
     plan: Plan, selected: Selected
 ) -> Iterator[tuple[str, Callable[[LabelledFile], Iterator[Figure]]]]:
     """Yield the steps; encodings and controls use the stages that validation chose on exact rows."""
-    for seed in range(plan.seeds):
+    for seed in range(plan.first_seed, plan.first_seed + plan.seeds):
         base = Setting(window=plan.window, stages=plan.stages, seed=seed, ratio=plan.ratio)
         exact = "exact" in plan.encodings or plan.arms != ("shared_ledger",)
         for scoring in plan.scorings if exact else ():

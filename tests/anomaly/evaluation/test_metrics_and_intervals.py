@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from anomaly.evaluation.bootstrap import Sample, intervals
 from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.encode import BUCKET, encode
-from anomaly.evaluation.metrics import Ranking, best_threshold
+from anomaly.evaluation.metrics import Ranking, Truth, best_threshold
 from anomaly.evaluation.split import split_by_time
 from ledger.errors import InputError
 
@@ -22,16 +22,15 @@ def ranking(
     label, score, instance=None, typology=None, source=None, target=None, time=None, seed=0
 ) -> Ranking:
     n = len(label)
-    return Ranking.of(
+    truth = Truth(
         np.asarray(label, np.int8),
-        np.asarray(score, float),
         np.asarray(instance if instance is not None else [-1] * n),
         np.asarray(typology if typology is not None else [""] * n, dtype=object),
         np.asarray(source if source is not None else range(n)),
         np.asarray(target if target is not None else range(n, 2 * n)),
         np.asarray(time if time is not None else range(n)),
-        seed,
     )
+    return Ranking.of(truth, np.asarray(score, float), seed)
 
 
 @settings(max_examples=100, deadline=None)
@@ -183,7 +182,7 @@ def test_rows_of_an_instance_are_drawn_together() -> None:
     r = ranking(label, score, instance)
     weight = Sample(r).draw(3)
     for number in range(20):
-        assert len(set(weight[r.instance == number])) == 1
+        assert len(set(weight[r.truth.instance == number])) == 1
     # the same rows are drawn however they are ranked
     other = ranking(label, -score, instance)
     back = np.empty(len(score)), np.empty(len(score))
