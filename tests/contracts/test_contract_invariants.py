@@ -190,7 +190,9 @@ class RuleLife(OnChain):
     @initialize()
     def start(self):
         self.people = [*self.world.officers, self.world.desk, self.world.auditor]
-        self.officers = {0, 1, 2}
+        self.officers = set(range(5))
+        for person in self.people[3:]:
+            self.world.grant("OFFICER_ROLE", person)
         self.status = [NONE] * 6
         self.writers: list[set[int]] = [set() for _ in range(6)]
         self.approvals: list[set[int]] = [set() for _ in range(6)]
@@ -269,12 +271,69 @@ class RuleLife(OnChain):
             assert self.status[number] == ACTIVE
             self.withdrawals[number].add(person)
 
+    # Left to chance alone, few examples get further than a proposal; these aim at what is there.
+
+    @precondition(lambda self: NONE in self.status)
+    @rule(person=PERSON)
+    def propose_something_new(self, person):
+        self.resume()
+        self.propose(person, self.status.index(NONE))
+
+    @precondition(lambda self: NONE in self.status and self.numbers(DRAFTED, PROPOSED))
+    @rule(person=PERSON, data=st.data())
+    def edit_what_is_there(self, person, data):
+        self.resume()
+        previous = data.draw(st.sampled_from(self.numbers(DRAFTED, PROPOSED)))
+        self.draft(person, self.status.index(NONE), previous)
+
+    @precondition(lambda self: self.numbers(DRAFTED))
+    @rule(data=st.data())
+    def submit_a_draft(self, data):
+        self.resume()
+        number = data.draw(st.sampled_from(self.numbers(DRAFTED)))
+        for person in sorted(self.writers[number]):
+            self.submit(person, number)
+
+    @precondition(lambda self: self.numbers(PROPOSED))
+    @rule(person=PERSON, data=st.data())
+    def approve_a_proposal(self, person, data):
+        self.resume()
+        self.approve(person, data.draw(st.sampled_from(self.numbers(PROPOSED))))
+
+    @precondition(lambda self: self.pending())
+    @rule(data=st.data())
+    def approve_again(self, data):
+        self.resume()
+        self.approve(*data.draw(st.sampled_from(self.pending())))
+
+    @precondition(lambda self: self.pending())
+    @rule(data=st.data())
+    def dismiss_who_approved(self, data):
+        person, _number = data.draw(st.sampled_from(self.pending()))
+        self.change_officer(person, appoint=False)
+
+    def pending(self):
+        """Who approved a proposal and is an officer."""
+        return [(p, n) for n in self.numbers(PROPOSED) for p in sorted(self.approvals[n] & self.officers)]
+
+    @precondition(lambda self: self.numbers(ACTIVE))
+    @rule(person=PERSON)
+    def withdraw_what_is_in_force(self, person):
+        self.resume()
+        self.withdraw_active(person, self.numbers(ACTIVE)[0])
+
+    def numbers(self, *statuses):
+        return [number for number, status in enumerate(self.status) if status in statuses]
+
+    def resume(self):
+        if self.paused:
+            self.toggle_pause()
+
     @precondition(lambda self: NONE in self.status)
     @rule()
     def three_officers_agree(self):
         """The way that must be open: one writes, two others approve."""
-        if self.paused:
-            self.toggle_pause()
+        self.resume()
         for person in range(3):
             self.change_officer(person, appoint=True)
         number = self.status.index(NONE)
