@@ -234,7 +234,8 @@ def _insert_and_search(
 
     A search skips what is newer than its edge, so a long batch is added and searched bit by bit.
     """
-    n, begin = len(src), graph.counts[1]
+    n = len(src)
+    begin: int = graph.counts[1]
     debtor, creditor = np.empty(n, np.int64), np.empty(n, np.int64)
     number_accounts(graph, src, debtor)
     number_accounts(graph, dst, creditor)

@@ -98,74 +98,68 @@ class LiveGraph(NamedTuple):
 
 def empty(windows: tuple[int, ...], ring: int = 1_024, accounts: int = 1_024) -> LiveGraph:
     """Return a graph without edges; `ring` and `accounts` are powers of two."""
+    cells, table = 2 * len(windows), 2 * max(ring, accounts)
+    state = np.zeros((accounts * cells, STATE), dtype=np.int64)
+    state[:, :3] = -1
     return LiveGraph(
         counts=np.zeros(4, dtype=np.int64),
-        **_ring(ring, len(windows)),
-        **_accounts(accounts, len(windows)),
+        ends=_none(2, ring),
+        time=_none(ring),
+        amount=np.zeros(ring),
+        older=_none(2, ring),
+        newer=_none(2, ring),
+        pair_older=_none(ring),
+        pair_newer=_none(ring),
+        newest=_none(2, accounts),
+        cursor=_none(2 * accounts, 3),
+        pair_key=_none(table),
+        pair_edge=_none(table),
+        account_key=_none(table),
+        account_number=_none(table),
         windows=np.array(windows, dtype=np.int64),
+        state=state,
+        back=np.zeros((accounts * cells, 8)),
+        front=np.zeros((ring * cells, 8)),
     )
 
 
-def _ring(size: int, windows: int) -> dict[str, npt.NDArray[np.int64]]:
-    one, two = (size,), (2, size)
-    arrays = {name: np.full(two, -1, dtype=np.int64) for name in ("ends", "older", "newer")}
-    arrays |= {name: np.full(one, -1, dtype=np.int64) for name in ("time", "pair_older", "pair_newer")}
-    arrays |= {name: np.full(2 * size, -1, dtype=np.int64) for name in ("pair_key", "pair_edge")}
-    floats = {"amount": np.zeros(one), "front": np.zeros((size * 2 * windows, 8))}
-    return {**arrays, **floats}  # type: ignore[dict-item]
-
-
-def _accounts(size: int, windows: int) -> dict[str, npt.NDArray[np.int64]]:
-    state = np.zeros((size * 2 * windows, STATE), dtype=np.int64)
-    state[:, :3] = -1
-    return {
-        "newest": np.full((2, size), -1, dtype=np.int64),
-        "cursor": np.full((2 * size, 3), -1, dtype=np.int64),
-        "account_key": np.zeros(2 * size, dtype=np.int64),
-        "account_number": np.full(2 * size, -1, dtype=np.int64),
-        "state": state,
-        "back": np.zeros((size * 2 * windows, 8)),  # type: ignore[dict-item]
-    }
+def _none(*shape: int) -> Ints:
+    return np.full(shape, -1, dtype=np.int64)
 
 
 def grown(graph: LiveGraph, edges: int, accounts: int) -> LiveGraph:
     """Return the graph with room for so many more edges and accounts; the same one where there is."""
     first, after, vertices, _ = graph.counts.tolist()
-    ring = len(graph.time)
-    if after - first + edges > ring:
-        while after - first + edges > ring:
-            ring *= 2
-        live = np.arange(first, after)
-        there, here = live & (len(graph.time) - 1), live & (ring - 1)
-        new = _ring(ring, len(graph.windows))
-        for name, array in new.items():
-            if name not in ("pair_key", "pair_edge"):
-                old = getattr(graph, name)
-                if name in ("ends", "older", "newer"):
-                    array[:, here] = old[:, there]
-                elif name == "front":
-                    cells = (2 * len(graph.windows), 8)
-                    array.reshape(ring, *cells)[here] = old.reshape(len(graph.time), *cells)[there]
-                else:
-                    array[here] = old[there]
-        graph = graph._replace(**new)
-        newest = live[graph.pair_newer[here] < 0]
-        _fill_pairs(graph, newest)
-    room = graph.newest.shape[1]
-    if vertices + accounts > room:
-        while vertices + accounts > room:
-            room *= 2
-        new = _accounts(room, len(graph.windows))
-        new["newest"][:, :vertices] = graph.newest[:, :vertices]
-        cells = vertices * 2 * len(graph.windows)
-        for name in ("state", "back"):
-            new[name][:cells] = getattr(graph, name)[:cells]
-        used = graph.account_number >= 0
-        _fill_accounts(
-            new["account_key"], new["account_number"], graph.account_key[used], graph.account_number[used]
-        )
-        graph = graph._replace(**new)
-    return graph
+    old_ring, old_room = len(graph.time), graph.newest.shape[1]
+    ring, room = old_ring, old_room
+    while after - first + edges > ring:
+        ring *= 2
+    while vertices + accounts > room:
+        room *= 2
+    if (ring, room) == (old_ring, old_room):
+        return graph
+    new = empty(tuple(graph.windows.tolist()), ring, room)
+    new.counts[:] = graph.counts
+    live = np.arange(first, after)
+    there, here = live & (old_ring - 1), live & (ring - 1)
+    for to, of in ((new.ends, graph.ends), (new.older, graph.older), (new.newer, graph.newer)):
+        to[:, here] = of[:, there]
+    new.amount[here] = graph.amount[there]
+    for to, of in (
+        (new.time, graph.time),
+        (new.pair_older, graph.pair_older),
+        (new.pair_newer, graph.pair_newer),
+    ):
+        to[here] = of[there]
+    cells = 2 * len(graph.windows)
+    new.front.reshape(ring, cells, 8)[here] = graph.front.reshape(old_ring, cells, 8)[there]
+    new.newest[:, :vertices] = graph.newest[:, :vertices]
+    new.state[: vertices * cells] = graph.state[: vertices * cells]
+    new.back[: vertices * cells] = graph.back[: vertices * cells]
+    used = graph.account_number >= 0
+    _fill_accounts(new.account_key, new.account_number, graph.account_key[used], graph.account_number[used])
+    _fill_pairs(new, live[new.pair_newer[here] < 0])
+    return new
 
 
 @jit
@@ -230,7 +224,7 @@ def latest_of_pair(graph: LiveGraph, debtor: int, creditor: int, limit: int) -> 
     if graph.pair_key[slot] < 0:
         return -1
     ring = len(graph.time) - 1
-    edge = graph.pair_edge[slot]
+    edge: int = graph.pair_edge[slot]
     while edge >= 0 and graph.time[edge & ring] >= limit:
         edge = graph.pair_older[edge & ring]
     return edge
@@ -243,12 +237,13 @@ def newest_before(graph: LiveGraph, way: int, account: int, limit: int) -> int:
     Edges of one time ask the same of a hub many times in a round, so what had to be skipped is kept.
     """
     ring = len(graph.time) - 1
-    edge = graph.newest[way, account]
+    edge: int = graph.newest[way, account]
     if edge < 0 or graph.time[edge & ring] < limit:
         return edge
     cell = 2 * account + way
     if graph.cursor[cell, 0] == graph.counts[ROUND] and graph.cursor[cell, 1] == limit:
-        return graph.cursor[cell, 2]
+        kept: int = graph.cursor[cell, 2]
+        return kept
     while edge >= 0 and graph.time[edge & ring] >= limit:
         edge = graph.older[way, edge & ring]
     graph.cursor[cell, 0], graph.cursor[cell, 1], graph.cursor[cell, 2] = graph.counts[ROUND], limit, edge
@@ -259,7 +254,7 @@ def newest_before(graph: LiveGraph, way: int, account: int, limit: int) -> int:
 def is_latest(graph: LiveGraph, edge: int, limit: int) -> bool:
     """Say whether no newer edge of the same pair has a time before `limit`."""
     newer = graph.pair_newer[edge & (len(graph.time) - 1)]
-    return newer < 0 or graph.time[newer & (len(graph.time) - 1)] >= limit
+    return bool(newer < 0 or graph.time[newer & (len(graph.time) - 1)] >= limit)
 
 
 @inlined

@@ -98,9 +98,26 @@ def room(accounts: int, budget: int) -> Room:
     def zeros(*shape: int) -> Ints:
         return np.zeros(shape, dtype=np.int64)
 
-    each, many = (zeros(accounts) for _ in range(5)), (zeros(budget + 2) for _ in range(4))
-    deep = (zeros(DEPTH) for _ in range(5))
-    return Room(zeros(2), *each, zeros(accounts, 2), *many, *deep, np.zeros(DEPTH), np.zeros(DEPTH))
+    return Room(
+        token=zeros(2),
+        mark=zeros(accounts),
+        ahead_mark=zeros(accounts),
+        ahead=zeros(accounts),
+        back_mark=zeros(accounts),
+        back=zeros(accounts),
+        span=zeros(accounts, 2),
+        found=zeros(budget + 2),
+        queue=zeros(budget + 2),
+        link=zeros(budget + 2),
+        link_edge=zeros(budget + 2),
+        path=zeros(DEPTH),
+        edge=zeros(DEPTH),
+        bound=zeros(DEPTH),
+        looked=zeros(DEPTH),
+        fresh=zeros(DEPTH),
+        low=np.zeros(DEPTH),
+        high=np.zeros(DEPTH),
+    )
 
 
 @jit

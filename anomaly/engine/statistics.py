@@ -53,7 +53,8 @@ class StatisticsPlan(NamedTuple):
 @inlined
 def bin_of(table: Ints, size: int) -> int:
     """Return the bin of a pattern's size, or -1."""
-    return table[min(size, len(table) - 1)]
+    found: int = table[min(size, len(table) - 1)]
+    return found
 
 
 @inlined

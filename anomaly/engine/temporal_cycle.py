@@ -234,7 +234,8 @@ def _search(
 def _largest_at_once(graph: LiveGraph, edge: int) -> float:
     """Return the largest amount among parallel payments of the edge's time: those have no order."""
     ring = len(graph.time) - 1
-    now, largest = graph.time[edge & ring], graph.amount[edge & ring]
+    now = graph.time[edge & ring]
+    largest: float = graph.amount[edge & ring]
     older = graph.pair_older[edge & ring]
     while older >= 0 and graph.time[older & ring] == now:
         largest = max(largest, graph.amount[older & ring])
