@@ -38,8 +38,8 @@ def simulated_file(seed: int) -> LabelledFile:
 def by_banks(file: LabelledFile, seed: int) -> Iterator[dict[str, Any]]:
     """Yield figures: instances of which some row is among the 1 % alerted, by banks touched.
 
-    A bank alone alerts 1 % of its own rows, and an instance counts as found if any bank finds it: together the
-    banks may alert more rows than the ledger does.
+    A bank alone alerts 1 % of its own rows, and an instance counts as found if any bank finds it: together
+    the banks may alert more rows than the ledger does.
     """
     setting = Setting(window=_WINDOW, seed=seed)
     banks = file.banks(8)
@@ -50,10 +50,8 @@ def by_banks(file: LabelledFile, seed: int) -> Iterator[dict[str, Any]]:
     hits = np.concatenate([_top(one.score, one.rows) for one in alone.values()])
     yield from _figures(file, test, hits, "silo", "boosted", seed)
     everything = np.arange(len(file))
-    free = _free(file, everything, seed)
-    yield from _figures(
-        file, everything, _top(free, everything), "shared_ledger", "typology_scores:whole_file", seed
-    )
+    free, name = _free(file, everything, seed), "typology_scores:whole_file"
+    yield from _figures(file, everything, _top(free, everything), "shared_ledger", name, seed)
     hits = np.concatenate([_top(_free(file, rows, seed), rows) for rows in map(file.rows_of, banks)])
     yield from _figures(file, everything, hits, "silo", name, seed)
 
