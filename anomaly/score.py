@@ -1,4 +1,4 @@
-"""Flags against a truth table: which planted instances were found, and which flags were right.
+"""Flags against a truth table: which planted instances and transfers were found, and which flags were right.
 
 Truth rows are known by their place on the ledger (either half); so are a flag's. Both are brought back to
 transfers, so that a payment counts once whichever half was named. Only evaluation reads labels.
@@ -6,10 +6,10 @@ transfers, so that a payment counts once whichever half was named. Only evaluati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -21,10 +21,12 @@ __all__ = ["Score", "TypologyScore", "score"]
 _DEBIT = ("debit_member", "debit_sequence", "debit_index")
 _CREDIT = ("credit_member", "credit_sequence", "credit_index")
 
+Rows = set[int]
+
 
 @dataclass(frozen=True, slots=True)
 class TypologyScore:
-    """One typology's figures.
+    """One typology's figures: of instances, of flags, and of single transfers.
 
     Attributes
     ----------
@@ -41,6 +43,14 @@ class TypologyScore:
         Of which at least the wanted share of evidence rows is planted, of whatever pattern.
     right_named : int
         Of which at least the wanted share is planted rows of this typology.
+    planted : int
+        Transfers planted for it.
+    covered : int
+        Of which are in some flag's evidence, of whatever title.
+    flagged : int
+        Transfers in the evidence of its flags.
+    hit : int
+        Of which are planted, of whatever pattern.
     """
 
     typology: str
@@ -50,66 +60,52 @@ class TypologyScore:
     flags: int
     right: int
     right_named: int
-
-    @property
-    def recall(self) -> float | None:
-        """Share of instances found; None where none was planted."""
-        return self.found / self.instances if self.instances else None
-
-    @property
-    def precision(self) -> float | None:
-        """Share of flags that are right; None without flags."""
-        return self.right / self.flags if self.flags else None
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """All figures: by typology, over all, and at the level of single transfers.
-
-    Attributes
-    ----------
-    typologies : tuple of TypologyScore
-    total : TypologyScore
-        An instance found by several flags counts once.
-    transfers, planted, flagged, hit : int
-        Transfers in all; planted ones; those in some flag's evidence; those that are both.
-    """
-
-    typologies: tuple[TypologyScore, ...]
-    total: TypologyScore
-    transfers: int
     planted: int
+    covered: int
     flagged: int
     hit: int
 
     @property
-    def transfer_precision(self) -> float | None:
-        """Share of flagged transfers that are planted."""
-        return self.hit / self.flagged if self.flagged else None
+    def recall(self) -> float | None:
+        """Share of instances found; None where none was planted."""
+        return _share(self.found, self.instances)
+
+    @property
+    def precision(self) -> float | None:
+        """Share of flags that are right; None without flags."""
+        return _share(self.right, self.flags)
 
     @property
     def transfer_recall(self) -> float | None:
         """Share of planted transfers that are flagged."""
-        return self.hit / self.planted if self.planted else None
+        return _share(self.covered, self.planted)
+
+    @property
+    def transfer_precision(self) -> float | None:
+        """Share of flagged transfers that are planted."""
+        return _share(self.hit, self.flagged)
+
+    def to_json(self) -> dict[str, str | int | float | None]:
+        """Return counts and shares."""
+        shares = ("recall", "precision", "transfer_recall", "transfer_precision")
+        return asdict(self) | {name: getattr(self, name) for name in shares}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """All figures: by typology, and over all (an instance or a transfer in several flags counts once)."""
+
+    typologies: tuple[TypologyScore, ...]
+    total: TypologyScore
+
+    @property
+    def lines(self) -> tuple[TypologyScore, ...]:
+        """The typologies in the order of their names, and all of them together."""
+        return (*self.typologies, self.total)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one line per typology and a last one for all."""
-        return pd.DataFrame(
-            [
-                {
-                    "typology": s.typology,
-                    "instances": s.instances,
-                    "found": s.found,
-                    "named": s.named,
-                    "recall": s.recall,
-                    "flags": s.flags,
-                    "right": s.right,
-                    "right_named": s.right_named,
-                    "precision": s.precision,
-                }
-                for s in (*self.typologies, self.total)
-            ]
-        )
+        return pd.DataFrame([line.to_json() for line in self.lines])
 
 
 def score(flags: Sequence[Flag], transfers: pa.Table, truth: pd.DataFrame, *, share: float = 0.5) -> Score:
@@ -132,74 +128,84 @@ def score(flags: Sequence[Flag], transfers: pa.Table, truth: pd.DataFrame, *, sh
     InputError
         When the truth table lacks columns.
     """
+    row_of = _rows_by_place(transfers)
+    planted, typology_of = _planted(truth, row_of)
+    kind_of = {row: typology_of[pattern] for pattern, rows in planted.items() for row in rows}
+    evidence = [{row_of[ref] for ref in flag.rows if ref in row_of} for flag in flags]
+    holders: dict[int, list[int]] = {}
+    for f, rows in enumerate(evidence):
+        for row in rows:
+            holders.setdefault(row, []).append(f)
+    enough = {pattern: _holding(rows, holders, share) for pattern, rows in planted.items()}
+
+    def right(f: int, typology: str | None = None) -> bool:
+        kinds = [kind_of.get(row) for row in evidence[f]]
+        fit = sum(k is not None if typology is None else k == typology for k in kinds)
+        return bool(kinds) and fit >= share * len(kinds)
+
+    def tally(name: str, patterns: list[str], chosen: list[int]) -> TypologyScore:
+        own = set().union(*(planted[p] for p in patterns))
+        told = set().union(*(evidence[f] for f in chosen))
+        return TypologyScore(
+            typology=name,
+            instances=len(patterns),
+            found=sum(bool(enough[p]) for p in patterns),
+            named=sum(any(flags[f].title == typology_of[p] for f in enough[p]) for p in patterns),
+            flags=len(chosen),
+            right=sum(right(f) for f in chosen),
+            right_named=sum(right(f, flags[f].title) for f in chosen),
+            planted=len(own),
+            covered=len(own & holders.keys()),
+            flagged=len(told),
+            hit=len(told & kind_of.keys()),
+        )
+
+    titles = [flag.title for flag in flags]
+    return Score(
+        typologies=tuple(
+            tally(
+                name,
+                [p for p, typology in typology_of.items() if typology == name],
+                [f for f, title in enumerate(titles) if title == name],
+            )
+            for name in sorted({*typology_of.values(), *titles})
+        ),
+        total=tally("all", list(planted), list(range(len(flags)))),
+    )
+
+
+def _rows_by_place(transfers: pa.Table) -> dict[RowRef, int]:
+    row_of: dict[RowRef, int] = {}
+    for names in (_DEBIT, _CREDIT):
+        columns = [transfers.column(name).fill_null(-1).to_pylist() for name in names]
+        row_of |= {RowRef(*place): i for i, place in enumerate(zip(*columns, strict=True)) if place[0] >= 0}
+    return row_of
+
+
+def _planted(truth: pd.DataFrame, row_of: Mapping[RowRef, int]) -> tuple[dict[str, Rows], dict[str, str]]:
+    """Return each pattern's rows and its typology."""
     halves = [names for names in (_DEBIT, _CREDIT) if set(names) <= set(truth.columns)]
     if not halves or not {"pattern_id", "typology"} <= set(truth.columns):
         raise InputError(
             "the truth table lacks columns",
             next_step=f"It needs pattern_id, typology and {', '.join(_DEBIT)} or {', '.join(_CREDIT)}.",
         )
-    row_of: dict[RowRef, int] = {}
-    for names in (_DEBIT, _CREDIT):
-        columns = [transfers.column(name).fill_null(-1).to_pylist() for name in names]
-        row_of |= {RowRef(*place): i for i, place in enumerate(zip(*columns, strict=True)) if place[0] >= 0}
-    planted_rows: dict[str, set[int]] = {}
+    rows_of: dict[str, Rows] = {}
     typology_of: dict[str, str] = {}
     placed = [truth[list(names)].fillna(-1).astype("int64").to_numpy().tolist() for names in halves]
     for i, (pattern, typology) in enumerate(zip(truth["pattern_id"], truth["typology"], strict=True)):
         rows = {row_of.get(RowRef(*half[i]), -1) for half in placed} - {-1}
         # a planted row that is nowhere in the table can be found by nobody, and still counts
-        planted_rows.setdefault(pattern, set()).add(rows.pop() if rows else -2 - i)
+        rows_of.setdefault(pattern, set()).add(rows.pop() if rows else -2 - i)
         typology_of[pattern] = typology
-    typology_of_row = {row: typology_of[p] for p, rows in planted_rows.items() for row in rows}
-    evidence = [{row_of[ref] for ref in flag.rows if ref in row_of} for flag in flags]
+    return rows_of, typology_of
 
-    right = np.zeros(len(flags), np.bool_)
-    right_named = np.zeros(len(flags), np.bool_)
-    for f, rows in enumerate(evidence):
-        kinds = [typology_of_row.get(row) for row in rows]
-        right[f] = bool(rows) and sum(k is not None for k in kinds) >= share * len(rows)
-        right_named[f] = bool(rows) and sum(k == flags[f].title for k in kinds) >= share * len(rows)
-    holders: dict[int, list[int]] = {}
-    for f, rows in enumerate(evidence):
-        for row in rows:
-            holders.setdefault(row, []).append(f)
-    found: dict[str, bool] = {}
-    named: dict[str, bool] = {}
-    for pattern, rows in planted_rows.items():
-        shared: dict[int, int] = {}
-        for row in rows:
-            for f in holders.get(row, ()):
-                shared[f] = shared.get(f, 0) + 1
-        enough = [f for f, count in shared.items() if count >= share * len(rows)]
-        found[pattern] = bool(enough)
-        named[pattern] = any(flags[f].title == typology_of[pattern] for f in enough)
-    titles = [flag.title for flag in flags]
 
-    def tally(name: str, patterns: list[str], chosen: list[int]) -> TypologyScore:
-        return TypologyScore(
-            name,
-            len(patterns),
-            sum(found[p] for p in patterns),
-            sum(named[p] for p in patterns),
-            len(chosen),
-            int(right[chosen].sum()),
-            int(right_named[chosen].sum()),
-        )
+def _holding(rows: Rows, holders: Mapping[int, list[int]], share: float) -> list[int]:
+    """Return the flags whose evidence holds the wanted share of an instance's rows."""
+    held = Counter(f for row in rows for f in holders.get(row, ()))
+    return [f for f, count in held.items() if count >= share * len(rows)]
 
-    every = sorted({*typology_of.values(), *titles})
-    flagged = set(holders)
-    return Score(
-        typologies=tuple(
-            tally(
-                name,
-                [p for p, t in typology_of.items() if t == name],
-                [f for f, title in enumerate(titles) if title == name],
-            )
-            for name in every
-        ),
-        total=tally("all", list(planted_rows), list(range(len(flags)))),
-        transfers=transfers.num_rows,
-        planted=len(typology_of_row),
-        flagged=len(flagged),
-        hit=len(flagged & set(typology_of_row)),
-    )
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

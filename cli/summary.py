@@ -46,7 +46,6 @@ def summarise(options: Settings, story: Story) -> None:
 
 def _value(story: Story) -> dict[str, Any]:
     intakes = [report.intake for report in story.posts]
-    tallies = (*story.score.typologies, story.score.total) if story.score else ()
     return {
         "rows_read": sum(intake.read for intake in intakes),
         "rows_already_held": sum(intake.already_held for intake in intakes),
@@ -59,7 +58,7 @@ def _value(story: Story) -> dict[str, Any]:
         "posting_seconds_by_stage": _stage_sums(story.posts),
         "flags": len(story.flags),
         "truncated": sum(flag.truncated for flag in story.flags),
-        "typologies": [{**asdict(s), "recall": s.recall, "precision": s.precision} for s in tallies],
+        "typologies": [line.to_json() for line in story.score.lines] if story.score else [],
         "findings": len(story.check.findings) if story.check else 0,
         "rules": [asdict(s) for s in story.check.summary] if story.check else [],
         "files": story.files,
@@ -81,15 +80,20 @@ def _render(options: Settings, story: Story) -> None:
     )
     show_table("Transfers by state", ["state", "count"], story.states.items())
     if story.score:
-        tallies = (*story.score.typologies, story.score.total)
         show_table(
             "Flags against the planted truth",
             ["typology", "planted", "found", "recall", "flags", "right", "precision"],
-            [(s.typology, s.instances, s.found, s.recall, s.flags, s.right, s.precision) for s in tallies],
+            [
+                (s.typology, s.instances, s.found, s.recall, s.flags, s.right, s.precision)
+                for s in story.score.lines
+            ],
         )
+        total = story.score.total
         tell(
             "An instance is found when one flag holds half of its rows; a flag is right when half of its "
-            f"rows are planted. {value['truncated']} of {value['flags']} flags are marked truncated.\n"
+            f"rows are planted. Of {total.planted} planted payments {total.covered} are in a flag; of "
+            f"{total.flagged} payments in flags {total.hit} are planted. {value['truncated']} of "
+            f"{value['flags']} flags are marked truncated.\n"
         )
     if story.check:
         checked = [s for s in story.check.summary if s.rows]

@@ -72,10 +72,21 @@ def test_two_flags_of_a_quarter_each_do_not_find_it(position, table) -> None:
 def test_both_halves_of_a_transfer_count_once(position, table) -> None:
     rows = [RowRef(1, 1, 0), RowRef(2, 1, 0), RowRef(1, 1, 15), RowRef(2, 1, 16), RowRef(2, 1, 15)]
     result = score([make_flag(position, "cycle", rows)], table, TRUTH)
-    assert (result.flagged, result.hit, result.planted) == (3, 1, 6)
-    assert result.transfer_recall == pytest.approx(1 / 6)
-    assert result.transfer_precision == pytest.approx(1 / 3)
+    total = result.total
+    assert (total.flagged, total.hit, total.planted, total.covered) == (3, 1, 6, 1)
+    assert result.total.transfer_recall == pytest.approx(1 / 6)
+    assert result.total.transfer_precision == pytest.approx(1 / 3)
     assert result.total.right == 0
+
+
+def test_transfers_are_counted_by_typology_too(position, table) -> None:
+    flags = [make_flag(position, "cycle", debit(0, 10, 17)), make_flag(position, "stack", debit(0))]
+    figures = by_name(score(flags, table, TRUTH))
+    assert (figures["cycle"].planted, figures["cycle"].covered) == (4, 1)
+    assert (figures["cycle"].flagged, figures["cycle"].hit) == (3, 2)
+    assert figures["fan_in"].transfer_recall == 0.5
+    assert figures["fan_in"].transfer_precision is None
+    assert (figures["stack"].planted, figures["stack"].flagged, figures["stack"].hit) == (0, 1, 1)
 
 
 def test_truth_may_be_told_by_the_credit_half(position, table) -> None:
@@ -89,14 +100,14 @@ def test_a_planted_row_that_is_nowhere_counts_against_recall(position, table) ->
     lost = TRUTH.assign(debit_index=[0, 900, 901, 902, 10, 11])
     result = score([make_flag(position, "cycle", debit(0))], table, lost)
     assert by_name(result)["cycle"].found == 0
-    assert result.planted == 6
+    assert result.total.planted == 6
 
 
 def test_nothing_flagged_has_no_precision(table) -> None:
     result = score([], table, TRUTH)
     assert result.total.precision is None
-    assert result.transfer_precision is None
-    assert result.transfer_recall == 0.0
+    assert result.total.transfer_precision is None
+    assert result.total.transfer_recall == 0.0
     assert list(result.to_frame()["typology"]) == ["cycle", "fan_in", "all"]
 
 
