@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ledger import canonical
 from ledger.caselog import CaseKind, seal_flag
-from ledger.errors import ConfigurationError, InputError
+from ledger.errors import InputError
 from ledger.flag import Flag
+from ledger.reader.book import Book
+from ledger.storage import transaction
 
 if TYPE_CHECKING:
     from ledger.gateway import Gateway
-from ledger.storage import storing, transaction
 
 __all__ = ["CaseBook", "KeptFlag"]
 
 #: Entries in one transaction: well below the size and gas that networks cap.
 ENTRIES_PER_TRANSACTION: Final = 16
 _BYTES_PER_TRANSACTION: Final = 96 * 1024
-
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS flag (
-  flag_id BLOB PRIMARY KEY, content BLOB NOT NULL UNIQUE, document BLOB NOT NULL, seed BLOB NOT NULL,
-  payload BLOB NOT NULL, block INTEGER
-)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +35,7 @@ class KeptFlag:
     block: int | None
 
 
-class CaseBook:
+class CaseBook(Book):
     """The flags of one desk.
 
     Parameters
@@ -52,25 +44,13 @@ class CaseBook:
         The SQLite file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            with storing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
-                self._state.execute("PRAGMA journal_mode=WAL")
-                self._state.execute("PRAGMA synchronous=FULL")
-                self._state.execute(_TABLE)
-        except sqlite3.DatabaseError as error:
-            raise ConfigurationError(
-                f"the desk's file of flags is not readable: {error}",
-                where=str(path),
-                next_step="Restore it from a backup: the chain holds identifiers, not what was salted.",
-            ) from error
-
-    def close(self) -> None:
-        """Close the file."""
-        self._state.close()
+    table = """
+    CREATE TABLE IF NOT EXISTS flag (
+      flag_id BLOB PRIMARY KEY, content BLOB NOT NULL UNIQUE, document BLOB NOT NULL, seed BLOB NOT NULL,
+      payload BLOB NOT NULL, block INTEGER
+    )
+    """
+    remedy = "Restore it from a backup: the chain holds identifiers, not what was salted."
 
     def keep(self, flags: Iterable[Flag], hpke_keys: dict[int, bytes]) -> int:
         """Keep flags, each once; return how many are new.

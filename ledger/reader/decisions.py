@@ -1,0 +1,112 @@
+"""The officers' decisions as the desk reads them from the chain's case log, and keeps them beside its flags.
+
+The chain is what counts: a decision is on it or was not made, whoever wrote it and wherever. The file only
+keeps what was opened, so that flags can be read without a chain, and after a reader's key is destroyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ledger.caselog import CaseKind
+from ledger.decision import Decision, open_decision
+from ledger.errors import VerificationError
+from ledger.reader.book import Book
+from ledger.storage import transaction
+
+if TYPE_CHECKING:
+    from ledger.gateway import CaseEntry, Gateway
+
+__all__ = ["DecisionBook", "KeptDecision"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDecision:
+    """A decision, who made it (an address), and its entry and block on the chain."""
+
+    decision: Decision
+    author: str
+    entry: int
+    block: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is shown of it."""
+        return {
+            "verdict": self.decision.verdict,
+            "reason": self.decision.reason,
+            "decided_at": self.decision.decided_at,
+            "author": self.author,
+            "block": self.block,
+        }
+
+
+class DecisionBook(Book):
+    """The decisions that one desk has read.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file; the flags' file has room for them.
+    """
+
+    table = """
+    CREATE TABLE IF NOT EXISTS decision (
+      content_hash BLOB PRIMARY KEY, entry INTEGER NOT NULL, block INTEGER NOT NULL, author TEXT NOT NULL,
+      document BLOB NOT NULL
+    )
+    """
+
+    def sync(self, gateway: Gateway, private_keys: Iterable[bytes]) -> list[tuple[int, str]]:
+        """Read the decisions on the case log.
+
+        Parameters
+        ----------
+        gateway : Gateway
+        private_keys : iterable of bytes
+            The desk's HPKE keys.
+
+        Returns
+        -------
+        list of (int, str)
+            Entries that could not be read, and why; the others are not held up by them.
+        """
+        keys = list(private_keys)
+        known = {row[0] for row in self._state.execute("SELECT content_hash FROM decision")}
+        entries = [entry for entry in gateway.case_entries() if entry.kind == CaseKind.DECISION]
+        opened: list[tuple[CaseEntry, bytes]] = []
+        problems = []
+        for entry in entries:
+            if entry.content_hash in known:
+                continue
+            try:
+                decision = open_decision(entry.payload, entry.case_id, entry.author, entry.content_hash, keys)
+            except VerificationError as error:
+                problems.append((entry.index, error.what))
+                continue
+            opened.append((entry, decision.to_bytes()))
+        with transaction(self._state, self._path) as state:
+            # a chain that was reorganised may hold an entry elsewhere, or no longer
+            places = {entry.content_hash: (entry.index, entry.block) for entry in entries}
+            gone = [(content,) for content in known - places.keys()]
+            state.executemany("DELETE FROM decision WHERE content_hash = ?", gone)
+            state.executemany(
+                "UPDATE decision SET entry = ?, block = ? WHERE content_hash = ?",
+                [(*places[content], content) for content in known & places.keys()],
+            )
+            state.executemany(
+                "INSERT INTO decision (content_hash, entry, block, author, document) VALUES (?, ?, ?, ?, ?)",
+                [(e.content_hash, e.index, e.block, e.author, document) for e, document in opened],
+            )
+        return problems
+
+    def by_flag(self) -> dict[bytes, list[KeptDecision]]:
+        """Return each flag's decisions, oldest first: the last one counts."""
+        found: dict[bytes, list[KeptDecision]] = {}
+        for author, entry, block, document in self._state.execute(
+            "SELECT author, entry, block, document FROM decision ORDER BY entry"
+        ):
+            decision = Decision.from_bytes(document)
+            found.setdefault(decision.flag_id, []).append(KeptDecision(decision, author, entry, block))
+        return found
