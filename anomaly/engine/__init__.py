@@ -11,11 +11,21 @@ Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns 
 - `side`         gather-scatter and pass-through: what one account received before it paid
 - `columns`      the name, meaning and unit of every feature
 - `extractor`    the engine itself
+- `transformer`  the engine over a table of transfers, for scikit-learn
 
 Kernels know arrays. Nothing here reads a label, and no identifier or order of rows is a feature.
 """
 
 from anomaly.engine.extractor import GraphFeatureEngine, LateRowError, RowError
 from anomaly.engine.parameters import DAY, HOUR, EngineParameters
+from anomaly.engine.transformer import GraphFeatures
 
-__all__ = ["DAY", "HOUR", "EngineParameters", "GraphFeatureEngine", "LateRowError", "RowError"]
+__all__ = [
+    "DAY",
+    "HOUR",
+    "EngineParameters",
+    "GraphFeatureEngine",
+    "GraphFeatures",
+    "LateRowError",
+    "RowError",
+]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from anomaly.evaluation.controls import engine_features
 from anomaly.evaluation.encode import BUCKET, Encoding, encode
 from anomaly.evaluation.labelled import LabelledFile
 from anomaly.evaluation.metrics import Ranking, best_threshold
@@ -20,6 +21,7 @@ from anomaly.transactions import Scoring, TransactionFeatures
 __all__ = [
     "ARMS",
     "Arm",
+    "Features",
     "Judged",
     "Prepared",
     "Setting",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 Arm = Literal["silo", "shared_model", "shared_ledger"]
+Features = Literal["all", "one_stage", "engine", "own_row"]
 ARMS: tuple[Arm, ...] = ("silo", "shared_model", "shared_ledger")
 
 Floats = npt.NDArray[np.float64]
@@ -51,8 +54,9 @@ class Setting:
         Name in `anomaly.models.MODELS`.
     stages : tuple of int
         Numbers of folds to choose from on the validation part (0: one stage only).
-    graph : bool
-        Whether features may look at other rows.
+    features : {"all", "one_stage", "engine", "own_row"}
+        What a model sees: features of payments, and in a second stage the scores of their neighbours; those
+        features alone; the row itself and the engine's features; the row itself.
     seed : int
         Of samples, trees, the order of rows, and ties.
     ratio : float
@@ -64,7 +68,7 @@ class Setting:
     window: int = 7 * 86_400
     model: str = "boosted"
     stages: tuple[int, ...] = (0, 4)
-    graph: bool = True
+    features: Features = "all"
     seed: int = 0
     ratio: float = 10.0
 
@@ -133,12 +137,18 @@ def prepare(
     transfers = encode(seen.transfers, setting.encoding)
     if change is not None:
         transfers = change(transfers)
-    features = TransactionFeatures(setting.window, setting.scoring, setting.graph)
+    graph = setting.features in ("all", "one_stage")
+    features = TransactionFeatures(setting.window, setting.scoring, graph)
     values = features.fit(transfers.take(pa.array(split.train))).transform(transfers)
+    ahead = np.array([column.ahead for column in features.columns_])
+    if setting.features == "engine":
+        around = engine_features(transfers, setting.window, setting.scoring)
+        values = np.hstack([values, around])
+        ahead = np.append(ahead, np.full(around.shape[1], setting.scoring == "window_close"))
     bucket = BUCKET[setting.encoding]
     payments = Payments(
         values,
-        np.array([column.ahead for column in features.columns_]),
+        ahead,
         seen.source,
         seen.target,
         seen.time // bucket * bucket,
@@ -153,7 +163,7 @@ def _fit(
     y, split = prepared.file.label, prepared.split
     learn = split.train if train is None else train
     best: tuple[float, NeighbourhoodClassifier, Floats, int] | None = None
-    for folds in setting.stages if setting.graph else (0,):
+    for folds in setting.stages if setting.features == "all" else (0,):
         model = NeighbourhoodClassifier(setting.model, setting.window, folds, setting.ratio, setting.seed)
         score = model.fit(prepared.payments, y, learn).predict_proba(prepared.payments)[:, 1]
         value = _rank(prepared, split.validation, score, setting.seed).pr_auc(np.ones(len(split.validation)))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["shuffled_payees"]
+from anomaly.engine import DAY, EngineParameters, GraphFeatures
+from anomaly.transactions import Scoring
+
+__all__ = ["engine_features", "shuffled_payees"]
 
 _PAYEE = ("creditor_account", "creditor_agent", "creditor_party", "creditor_on_behalf", "creditor_party_type")
 
@@ -23,3 +27,16 @@ def shuffled_payees(transfers: pa.Table, seed: int) -> pa.Table:
                 transfers.column_names.index(name), transfers.schema.field(name), column
             )
     return transfers
+
+
+def engine_features(transfers: pa.Table, window: int, scoring: Scoring) -> npt.NDArray[np.float32]:
+    """Return the engine's features with the peer's families, as the peer was set for accuracy.
+
+    Vertex statistics, fan, degree and temporal cycles in the window, scatter-gather in a day at most; no
+    hop-constrained cycles.
+    """
+    families = EngineParameters.gfp(
+        statistics=(window,), fan=(window,), degree=(window,), temporal_cycle=window,
+        scatter_gather=min(window, DAY), hop_cycle=None, scoring=scoring, ties="include",
+    )  # fmt: skip
+    return np.asarray(GraphFeatures(families).fit_transform(transfers), dtype=np.float32)

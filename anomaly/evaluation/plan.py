@@ -11,7 +11,7 @@ from ledger.errors import ConfigurationError
 
 __all__ = ["CONTROLS", "SCORINGS", "Plan"]
 
-CONTROLS = ("no_graph", "shuffled", "left_out", "new_instances", "label_free")
+CONTROLS = ("no_graph", "engine", "one_stage", "shuffled", "left_out", "new_instances", "label_free")
 SCORINGS = ("arrival", "window_close")
 
 

@@ -9,7 +9,16 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from anomaly.evaluation.arms import Arm, Judged, Prepared, Setting, shared_ledger, shared_model, silo
+from anomaly.evaluation.arms import (
+    Arm,
+    Features,
+    Judged,
+    Prepared,
+    Setting,
+    shared_ledger,
+    shared_model,
+    silo,
+)
 from anomaly.evaluation.bootstrap import Interval, intervals
 from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.encode import encode, encoding_named
@@ -27,6 +36,8 @@ __all__ = ["evaluate"]
 Progress = Callable[[str, int, int], None]
 #: Seed and scoring to the numbers of stages that validation chose.
 Selected = dict[tuple[int, str], tuple[int, ...]]
+#: Controls that see something else of each payment.
+_OTHER_FEATURES: dict[str, Features] = {"no_graph": "own_row", "engine": "engine", "one_stage": "one_stage"}
 
 
 def evaluate(
@@ -78,12 +89,13 @@ def _steps(
             if encoding != "exact":
                 own = replace(last, encoding=encoding_named(encoding))
                 yield f"{encoding} {seed}", partial(_encoded, plan=plan, setting=own, selected=selected)
-        if "no_graph" in plan.controls:
-            without = replace(last, graph=False)
-            yield (
-                f"no graph {seed}",
-                partial(_control, plan=plan, setting=without, selected=selected, name="no_graph"),
-            )
+        for name, features in _OTHER_FEATURES.items():
+            if name in plan.controls:
+                other = replace(last, features=features)
+                yield (
+                    f"{name} {seed}",
+                    partial(_control, plan=plan, setting=other, selected=selected, name=name),
+                )
         if "shuffled" in plan.controls:
             shuffle = partial(shuffled_payees, seed=seed)
             yield (

@@ -88,7 +88,8 @@ def test_arms_encodings_controls_and_metrics_are_all_there(figures) -> None:
     assert {f["arm"] for f in figures} == {"silo", "shared_model", "shared_ledger"}
     assert {f["encoding"] for f in figures if f["arm"] == "shared_ledger"} == {"exact", "bands_day"}
     assert {f["model"].split(":")[-1] for f in figures} == {
-        "boosted", "no_graph", "shuffled", "without_ring", "without_loop", "new_instances", "whole_file",
+        "boosted", "no_graph", "engine", "one_stage", "shuffled", "without_ring", "without_loop",
+        "new_instances", "whole_file",
     }  # fmt: skip
     pooled = {f["metric"]: f for f in figures if f["model"] == "boosted" and f["aggregation"] == "pooled"}
     assert {"pr_auc", "f1", "precision@0.1%", "recall@0.5%", "recall@1%", "recall@1%:ring",
@@ -105,6 +106,8 @@ def test_the_graph_is_what_finds_the_rings(figures) -> None:
         if f["metric"] == "pr_auc" and f["aggregation"] == "pooled" and f["encoding"] == "exact"
     }
     assert found["boosted"] > found["boosted:no_graph"]
+    assert found["boosted:engine"] > found["boosted:no_graph"]
+    assert found["boosted:one_stage"] > found["boosted:no_graph"]
     assert found["boosted"] > found["boosted:shuffled"]
     assert found["typology_scores:whole_file"] > 0.5
 

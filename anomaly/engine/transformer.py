@@ -1,0 +1,104 @@
+"""The engine as a scikit-learn transformer: transfers in, one row of its features for each."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from anomaly.engine.extractor import GraphFeatureEngine
+from anomaly.engine.parameters import EngineParameters
+from anomaly.graph import TemporalGraph
+from anomaly.money import EXPONENT
+from ledger.errors import ConfigurationError
+from ledger.schema import PSEUDONYM_BYTES
+
+__all__ = ["GraphFeatures"]
+
+_NOBODY: Final = bytes(PSEUDONYM_BYTES)
+
+
+class GraphFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Graph features of every transfer of a table, from an engine that starts empty.
+
+    Parameters
+    ----------
+    parameters : EngineParameters, optional
+        Default: the engine's, with payments of one time seeing each other, for a bucket has no order.
+    resolution : int
+        Seconds to which times are cut; a minute by default, because seconds tell how a system writes its
+        clock, not what was done.
+
+    Attributes
+    ----------
+    columns_ : list of Column
+    n_features_out_ : int
+
+    Notes
+    -----
+    Nothing is learnt: `fit` only checks the parameters. Each call of `transform` is a graph of its own, so
+    hand over a payment together with what came before it; to go on from batch to batch use
+    `GraphFeatureEngine`. Amounts are geometric middles in units of their currency, whichever that is, and
+    times the lower ends of their intervals. An account that nobody told is a new one each time.
+    """
+
+    def __init__(self, parameters: EngineParameters | None = None, resolution: int = 60) -> None:
+        self.parameters = parameters
+        self.resolution = resolution
+
+    def fit(self, X: pa.Table | pd.DataFrame, y: object = None) -> Self:  # noqa: N803  # scikit-learn's name
+        """Check the parameters and name the columns.
+
+        Raises
+        ------
+        ConfigurationError
+            When the resolution is less than a second.
+        """
+        if self.resolution < 1:
+            raise ConfigurationError(
+                f"times cannot be cut to {self.resolution} seconds", next_step="At least 1."
+            )
+        self.columns_ = self._engine().columns
+        self.n_features_out_ = len(self.columns_)
+        return self
+
+    def transform(self, X: pa.Table | pd.DataFrame) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Return (transfers, features), row i for row i of the table.
+
+        Raises
+        ------
+        GraphError
+            When a row cannot be a payment.
+        """
+        check_is_fitted(self, "columns_")
+        graph = TemporalGraph.from_transfers(X)
+        source, target = graph.src.astype(np.int64), graph.dst.astype(np.int64)
+        if graph.accounts and graph.pseudonyms[0] == _NOBODY:
+            strangers = graph.accounts + 2 * np.arange(graph.edges)
+            source = np.where(source == 0, strangers, source)
+            target = np.where(target == 0, strangers + 1, target)
+        decimals = np.array([EXPONENT.get(code, 2) for code in graph.currency.tolist()], dtype=np.float64)
+        time = graph.t_low // self.resolution * self.resolution
+        by_edge = self._engine().update(source, target, time, graph.amount / 10.0**decimals)
+        result = np.empty(by_edge.shape, dtype=np.float32)
+        result[graph.row] = by_edge
+        return result
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        """Return the names, in column order."""
+        check_is_fitted(self, "columns_")
+        return np.array([column.name for column in self.columns_], dtype=object)
+
+    def _engine(self) -> GraphFeatureEngine:
+        return GraphFeatureEngine(self.parameters or EngineParameters(ties="include"))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # a table of transfers, not numbers
+        return tags
