@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from anomaly.graph import as_transfers
+from anomaly.mirror import find_rows
 from anomaly.money import ALPHA, amount_range
 from ledger.errors import VerificationError
-from ledger.flag import Flag, RowRef
+from ledger.flag import Flag
 from ledger.schema import Channel, MatchState
 
 __all__ = ["evidence_graph", "evidence_rows", "to_graphml", "to_svg"]
@@ -28,9 +29,13 @@ __all__ = ["evidence_graph", "evidence_rows", "to_graphml", "to_svg"]
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999933")
 _OUTSIDE = "#B0B0B0"
 
-_SIDES = (
-    ("debit_member", "debit_sequence", "debit_index"),
-    ("credit_member", "credit_sequence", "credit_index"),
+_PLACES = (
+    "debit_member",
+    "debit_sequence",
+    "debit_index",
+    "credit_member",
+    "credit_sequence",
+    "credit_index",
 )
 _RADIUS, _COLUMN, _ROW, _MARGIN = 22, 190, 84, 70
 
@@ -45,20 +50,9 @@ def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
     """
     table = as_transfers(transfers)
     wanted = set(flag.rows)
-    seen: set[RowRef] = set()
-    rows: set[int] = set()
-    for names in _SIDES:
-        columns = [table.column(name).fill_null(-1).to_numpy() for name in names]
-        near = np.ones(table.num_rows, np.bool_)
-        for column, name in zip(columns, ("member", "sequence", "index"), strict=True):
-            near &= np.isin(column, [getattr(ref, name) for ref in wanted])
-        for row in np.flatnonzero(near).tolist():
-            place = RowRef(*(int(column[row]) for column in columns))
-            if place in wanted:
-                seen.add(place)
-                rows.add(row)
-    if seen != wanted:
-        missing = min(wanted - seen)
+    seen = find_rows(table, wanted)
+    if len(seen) != len(wanted):
+        missing = min(wanted - set(seen))
         raise VerificationError(
             "the flag names rows that these transfers do not hold",
             expected=f"{len(wanted)} rows",
@@ -66,10 +60,9 @@ def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
             where=f"member {missing.member}, batch {missing.sequence}, row {missing.index}",
             next_step="Sync the mirror at least to the position that the flag names.",
         )
-    found = table.take(pa.array(sorted(rows), pa.int64()))
+    found = table.take(pa.array(sorted(set(seen.values())), pa.int64()))
     keys = ("time_low", "time_high", "debtor_account", "creditor_account", "amount_low", "amount_high")
-    places = [name for side in _SIDES for name in side]
-    return found.sort_by([(name, "ascending") for name in (*keys, *places)])
+    return found.sort_by([(name, "ascending") for name in (*keys, *_PLACES)])
 
 
 def evidence_graph(

@@ -191,23 +191,25 @@ class TemporalGraph:
         """
         table = as_transfers(transfers)
         rows = table.num_rows
-        columns = {
-            name: _numbers(table, name) for name in ("time_low", "time_high", "amount_low", "amount_high")
-        }
-        _check(columns)
-        agents = {name: _filled(table, name, 0) for name in ("debtor_agent", "creditor_agent")}
+        times = [_numbers(table, name) for name in ("time_low", "time_high")]
+        amounts = [_numbers(table, name) for name in ("amount_low", "amount_high")]
+        _check(times, amounts)
         flags = _filled(table, "flags", 0)
         pseudonyms, ends = _numbered(table, "debtor_account", "creditor_account")
         parties, party = _numbered(
             table, "debtor_party", "creditor_party", "debtor_on_behalf", "creditor_on_behalf"
         )
         if parties and parties[0] == _NOBODY:
-            party, parties = party - 1, parties[1:]
+            party -= 1
+            parties = parties[1:]
         n = len(pseudonyms)
         src, dst = ends[:rows], ends[rows:]
         keeper = np.full(n, np.iinfo(np.int32).max, dtype=np.int64)
-        for end, agent in ((src, agents["debtor_agent"]), (dst, agents["creditor_agent"])):
+        kind = np.zeros(n, dtype=np.int64)
+        for end, side in ((src, "debtor"), (dst, "creditor")):
+            agent = _filled(table, f"{side}_agent", 0)
             np.minimum.at(keeper, end[agent > 0], agent[agent > 0])
+            np.maximum.at(kind, end, _filled(table, f"{side}_party_type", 0))
         keeper[keeper == np.iinfo(np.int32).max] = 0
 
         cash_in, cash_out = (flags & Flags.CASH_IN) > 0, (flags & Flags.CASH_OUT) > 0
@@ -216,18 +218,12 @@ class TemporalGraph:
         if n and pseudonyms[0] == _NOBODY:
             desk[0] = True
 
-        kinds = [_filled(table, f"{side}_party_type", 0) for side in ("debtor", "creditor")]
-        kind = np.zeros(n, dtype=np.int64)
-        np.maximum.at(kind, src, kinds[0])
-        np.maximum.at(kind, dst, kinds[1])
-
         currency = _filled(table, "currency", 0)
-        high = np.minimum(columns["amount_high"], OPEN_AMOUNT)
-        low = np.minimum(columns["amount_low"], OPEN_AMOUNT)
+        amounts = [np.minimum(amount, OPEN_AMOUNT) for amount in amounts]
         place = [_filled(table, name, -1) for name in reversed(_PLACE)]
-        content = [flags, currency, high, low, dst, src, columns["time_high"], columns["time_low"]]
-        order = np.lexsort((*place, *content)).astype(np.int64)
-        source, target = src[order].astype(np.int32), dst[order].astype(np.int32)
+        order = np.lexsort((*place, flags, currency, *amounts[::-1], dst, src, *times[::-1])).astype(np.int64)
+        del place
+        source, target = src[order], dst[order]
         out_ptr, out_edge = _adjacency(source, n)
         in_ptr, in_edge = _adjacency(target, n)
         return cls(
@@ -238,17 +234,17 @@ class TemporalGraph:
             parties=parties,
             src=source,
             dst=target,
-            t_low=columns["time_low"][order],
-            t_high=columns["time_high"][order],
-            amount_low=low[order],
-            amount_high=high[order],
+            t_low=times[0][order],
+            t_high=times[1][order],
+            amount_low=amounts[0][order],
+            amount_high=amounts[1][order],
             currency=currency[order].astype(np.int32),
             cash_in=cash_in[order],
             cash_out=cash_out[order],
-            src_party=party[:rows][order].astype(np.int32),
-            dst_party=party[rows : 2 * rows][order].astype(np.int32),
-            src_behalf=party[2 * rows : 3 * rows][order].astype(np.int32),
-            dst_behalf=party[3 * rows :][order].astype(np.int32),
+            src_party=party[:rows][order],
+            dst_party=party[rows : 2 * rows][order],
+            src_behalf=party[2 * rows : 3 * rows][order],
+            dst_behalf=party[3 * rows :][order],
             row=order,
             out_ptr=out_ptr,
             out_edge=out_edge,
@@ -287,33 +283,42 @@ def _numbers(table: pa.Table, name: str) -> Ints:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def _filled(table: pa.Table, name: str, default: int) -> Ints:
-    return np.asarray(table.column(name).fill_null(default).to_numpy(), dtype=np.int64)
+def _filled(table: pa.Table, name: str, default: int) -> npt.NDArray[Any]:
+    """Return a column as numbers of at most 32 bits, where all of them fit: millions of rows are sorted."""
+    column: npt.NDArray[Any] = table.column(name).fill_null(default).to_numpy()
+    span = np.iinfo(np.int32)
+    fits = column.dtype == np.int64 and (
+        not len(column) or span.min <= column.min() <= column.max() <= span.max
+    )
+    return column.astype(np.int32) if fits else column
 
 
-def _check(columns: dict[str, Ints]) -> None:
+def _check(times: list[Ints], amounts: list[Ints]) -> None:
     for wrong, what in (
-        (columns["time_high"] <= columns["time_low"], "a transfer's time interval is empty"),
-        (columns["amount_low"] < 0, "a transfer's amount is negative"),
-        (columns["amount_high"] < columns["amount_low"], "a transfer's amount interval is reversed"),
+        (times[1] <= times[0], "a transfer's time interval is empty"),
+        (amounts[0] < 0, "a transfer's amount is negative"),
+        (amounts[1] < amounts[0], "a transfer's amount interval is reversed"),
     ):
         if wrong.any():
             raise GraphError(what, where=f"row {int(np.flatnonzero(wrong)[0])}")
 
 
-def _numbered(table: pa.Table, *names: str) -> tuple[list[bytes], Ints]:
+def _numbered(table: pa.Table, *names: str) -> tuple[list[bytes], Indices]:
     """Give numbers to the distinct values of some columns, ascending, null as the all-zero pseudonym."""
     chunks = [c for name in names for c in table.column(name).chunks]
-    if not chunks:
-        return [], np.zeros(0, dtype=np.int64)
-    coded: Any = (
-        pa.concat_arrays([c.cast(pa.binary()) for c in chunks]).fill_null(_NOBODY).dictionary_encode()
-    )
-    values = coded.dictionary.to_pylist()
-    ascending = sorted(range(len(values)), key=values.__getitem__)
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[ascending] = np.arange(len(values))
-    return [values[i] for i in ascending], rank[coded.indices.to_numpy()]
+    numbers: dict[bytes, int] = {}
+    coded = np.empty(sum(map(len, chunks)), dtype=np.int32)
+    start = 0
+    for chunk in chunks:  # one at a time: the values of millions of rows are not copied side by side
+        found: Any = chunk.dictionary_encode(null_encoding="encode")
+        values = [_NOBODY if v is None else v for v in found.dictionary.to_pylist()]
+        own = np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=np.int32)
+        coded[start : start + len(chunk)] = own[found.indices.to_numpy()]
+        start += len(chunk)
+    ascending = sorted(numbers)
+    rank = np.empty(len(numbers), dtype=np.int32)
+    rank[[numbers[v] for v in ascending]] = np.arange(len(numbers), dtype=np.int32)
+    return ascending, rank[coded]
 
 
 def _adjacency(ends: Indices, n: int) -> tuple[Ints, Indices]:

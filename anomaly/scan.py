@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_type_hints
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from anomaly.detectors import REGISTRY, Candidate, Context, Detector
 from anomaly.graph import TemporalGraph, as_transfers
 from anomaly.isolation import ISOLATION
-from anomaly.money import amount_range, major_units
+from anomaly.period import Period
+from anomaly.telling import Places, make_flag
 from ledger.errors import ConfigurationError, VerificationError
-from ledger.flag import Certainty, Entity, Flag, Position, RowRef, Severity, Source
+from ledger.flag import Flag, Position, Source
 
-__all__ = ["DETECTORS", "Budget", "ScanParameters", "replay", "scan"]
+__all__ = ["DETECTORS", "Budget", "ScanParameters", "period_of", "replay", "scan"]
 
 #: Every detector by its `source.id`.
 DETECTORS: dict[str, Detector] = {**REGISTRY, ISOLATION.id: ISOLATION}
@@ -63,11 +63,14 @@ class ScanParameters:
         Name to the parameters that replace a detector's defaults.
     budget : Budget
         For each detector.
+    period : Period, optional
+        Only the transfers in it are looked at, and every flag names it.
     """
 
     detectors: tuple[str, ...] = tuple(DETECTORS)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    period: Period | None = None
 
 
 def scan(
@@ -103,22 +106,24 @@ def scan(
             f"there is no detector {', '.join(unknown)}", next_step=f"Known: {', '.join(DETECTORS)}."
         )
     table = as_transfers(transfers)
+    if chosen.period is not None:
+        table = chosen.period.select(table)
     context = Context(TemporalGraph.from_transfers(table))
-    places = _Places(table)
+    places = Places(table)
     flags: list[Flag] = []
     for done, name in enumerate(chosen.detectors):
         if progress is not None:
             progress(name, done, len(chosen.detectors))
         detector = DETECTORS[name]
         own = chosen.overrides.get(name, detector.parameters)
-        flags += _flags(context, places, detector, own, chosen.budget, position)
+        flags += _flags(context, places, detector, own, chosen, position)
     if progress is not None:
         progress("done", len(chosen.detectors), len(chosen.detectors))
     return flags
 
 
 def replay(flag: Flag, transfers_at_position: pa.Table | pd.DataFrame) -> Flag:
-    """Recompute a detector's flag from the transfers at the position it names.
+    """Recompute a detector's flag from the transfers at the position, and of the period, that it names.
 
     Returns
     -------
@@ -142,9 +147,12 @@ def replay(flag: Flag, transfers_at_position: pa.Table | pd.DataFrame) -> Flag:
     try:
         own = _from_json(type(detector.parameters), flag.source.parameters["detector"])
         budget = _from_json(Budget, flag.source.parameters["budget"])
+        period = period_of(flag)
     except (KeyError, TypeError, ValueError) as error:
         raise VerificationError(f"the flag's parameters are not this detector's: {error!r}") from error
-    chosen = ScanParameters(detectors=(detector.id,), overrides={detector.id: own}, budget=budget)
+    chosen = ScanParameters(
+        detectors=(detector.id,), overrides={detector.id: own}, budget=budget, period=period
+    )
     flags = scan(transfers_at_position, flag.position, parameters=chosen)
     content = flag.to_json()
     for candidate in flags:
@@ -160,19 +168,43 @@ def replay(flag: Flag, transfers_at_position: pa.Table | pd.DataFrame) -> Flag:
     )
 
 
+def period_of(flag: Flag) -> Period | None:
+    """Return the period whose transfers a flag was computed from; None stands for the whole ledger.
+
+    Raises
+    ------
+    VerificationError
+        When what it names is no period.
+    """
+    named = flag.source.parameters.get("period")
+    try:
+        return None if named is None else Period(*named)
+    except (TypeError, ValueError) as error:
+        raise VerificationError(f"the flag's period is none: {error}", got=str(named)) from error
+
+
 def _flags(
-    context: Context, places: _Places, detector: Detector, own: Any, budget: Budget, position: Position
+    context: Context,
+    places: Places,
+    detector: Detector,
+    own: Any,
+    chosen: ScanParameters,
+    position: Position,
 ) -> list[Flag]:
+    budget = chosen.budget
     found = detector.find(context, own)
     strong = [c for c in found.candidates if c.strength > budget.min_strength and len(c.edges)]
     strong.sort(key=lambda c: (-round(c.strength, 9), len(c.edges), c.edges.tolist()))
     merged = _merge(strong, budget.overlap)
     most = max(budget.least, budget.per_100k * context.graph.edges // 100_000)
-    source = Source(
-        "detector", detector.id, detector.version, {"detector": _to_json(own), "budget": _to_json(budget)}
-    )
+    parameters = {"detector": _to_json(own), "budget": _to_json(budget)}
+    if chosen.period is not None:
+        parameters["period"] = [chosen.period.begin, chosen.period.end]
+    source = Source("detector", detector.id, detector.version, parameters)
     counts = {"searches_cut": found.cut, "not_told": max(len(merged) - most, 0)}
-    return [_flag(context.graph, places, detector, source, c, n, counts, position) for c, n in merged[:most]]
+    return [
+        make_flag(context.graph, places, detector, source, c, n, counts, position) for c, n in merged[:most]
+    ]
 
 
 def _merge(candidates: list[Candidate], overlap: float) -> list[tuple[Candidate, int]]:
@@ -202,107 +234,6 @@ def _merge(candidates: list[Candidate], overlap: float) -> list[tuple[Candidate,
         for edge in new:
             where.setdefault(edge, []).append(i)
     return kept
-
-
-def _flag(
-    graph: TemporalGraph,
-    places: _Places,
-    detector: Detector,
-    source: Source,
-    candidate: Candidate,
-    instances: int,
-    counts: Mapping[str, int],
-    position: Position,
-) -> Flag:
-    edges = np.sort(candidate.edges)
-    vertices = np.unique(np.append(graph.src[edges], graph.dst[edges]))
-    vertices = vertices[~graph.desk[vertices]]
-    accounts = [Entity(graph.pseudonyms[v].hex(), int(graph.agents[v])) for v in vertices.tolist()]
-    banks = sorted({entity.agent for entity in accounts})
-    begin, end = int(graph.t_low[edges].min()), int(graph.t_high[edges].max())
-    lows, highs = graph.amount_low[edges], graph.amount_high[edges]
-    currencies = np.unique(graph.currency[edges]).tolist()
-    main = max(currencies, key=lambda c: (int((graph.currency[edges] == c).sum()), -c))
-    mine = graph.currency[edges] == main
-    each = amount_range(int(lows[mine].min()), int(highs[mine].max()), main)
-    together = amount_range(int(lows[mine].sum()), int(highs[mine].sum()), main)
-    more = "" if len(currencies) == 1 else f" and {len(currencies) - 1} more currencies"
-    who = f"{_count(len(accounts), 'account')} at {_count(len(banks), 'bank')}"
-    what = f"{_count(len(edges), 'payment')} of {each} each ({together} together{more})"
-    sentence = f"{detector.lead(graph, candidate)}: {who}, {what} within {_span(end - begin)}."
-    certainty: Certainty = "certain" if candidate.certain else "possible"
-    total = major_units(float(np.sqrt(float(lows[mine].sum()) * float(highs[mine].sum()))), main)
-    return Flag(
-        source=source,
-        title=detector.typology,
-        position=position,
-        entities=tuple(accounts),
-        rows=places.of(graph.row[edges]),
-        window=(begin, end),
-        score=None,
-        certainty=certainty,
-        severity=_severity(candidate.strength, total, len(banks)),
-        explanation=sentence,
-        truncated=candidate.truncated,
-        details={
-            **candidate.details,
-            "strength": round(candidate.strength, 3),
-            "instances": instances,
-            "accounts": len(accounts),
-            "banks": len(banks),
-            "payments": len(edges),
-            "currency": main,
-            "sum_low": int(lows[mine].sum()),
-            "sum_high": int(highs[mine].sum()),
-            **counts,
-        },
-    ).bounded()
-
-
-def _severity(strength: float, total: float, banks: int) -> Severity:
-    """Points for money (from 50,000 currency units), for banks (from three) and for strength (from 3)."""
-    points = (total >= 50_000) + (banks >= 3) + (strength >= 3.0)
-    return "high" if points >= 2 else "medium" if points == 1 else "low"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _span(seconds: int) -> str:
-    if seconds < 7_200:
-        return _count(max(round(seconds / 60), 1), "minute")
-    return (
-        _count(round(seconds / 3_600), "hour")
-        if seconds < 172_800
-        else _count(round(seconds / 86_400), "day")
-    )
-
-
-class _Places:
-    """The ledger places of a table's rows: both halves where both exist."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._columns = [
-            np.stack(
-                [
-                    table.column(f"{side}_{name}").fill_null(-1).to_numpy()
-                    for name in ("member", "sequence", "index")
-                ],
-                axis=1,
-            )
-            for side in ("debit", "credit")
-        ]
-
-    def of(self, rows: npt.NDArray[np.int64]) -> tuple[RowRef, ...]:
-        """Return the halves of these rows, row by row, each place once (an on-us row is one half)."""
-        places: dict[RowRef, None] = {}
-        for row in rows.tolist():
-            for column in self._columns:
-                member, sequence, index = column[row].tolist()
-                if member >= 0 and sequence >= 0:
-                    places[RowRef(member, sequence, index)] = None
-        return tuple(places)
 
 
 def _to_json(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Transfers to scan: from the desk's mirror, or from a plain file that an analyst has at hand."""
+"""Transfers to scan from a plain file that an analyst has at hand."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from anomaly.money import EXPONENT, NUMERIC
-from ledger.errors import ConfigurationError, InputError
+from ledger.errors import InputError
 from ledger.flag import Position
 from ledger.schema import PSEUDONYM_BYTES, TRANSFER, Channel, Flags, MatchState, PartyType
-from ledger.segment import Manifest, load
 
-__all__ = ["NO_LEDGER", "PlainFile", "load_mirror", "read_file", "transfers_of"]
+__all__ = ["NO_LEDGER", "PlainFile", "read_file", "transfers_of"]
 
 #: The position of flags that come from a plain file.
 NO_LEDGER = Position(chain_id=0, contract="0x" + "0" * 40, block=0, log_size=0)
@@ -57,26 +56,6 @@ class PlainFile:
     transfers: pa.Table
     accounts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     banks: Mapping[int, str] = field(default_factory=dict)
-
-
-def load_mirror(mirror: Path) -> tuple[pa.Table, Position]:
-    """Read the matched transfers of the desk's mirror and the ledger position they stand at.
-
-    Raises
-    ------
-    ConfigurationError
-        When nothing was mirrored or matched yet.
-    SegmentError
-        When a file is not what the manifest says.
-    """
-    manifest = Manifest.read(mirror)
-    if manifest.transfers is None:
-        raise ConfigurationError(
-            "the mirror holds no matched transfers yet",
-            where=str(mirror),
-            next_step="Run `counterfoil desk sync` first.",
-        )
-    return load(mirror, manifest.transfers), manifest.position
 
 
 def read_file(path: Path, *, rows: int | None = None) -> PlainFile:

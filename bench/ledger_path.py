@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+from anomaly.mirror import load_mirror
 from anomaly.scan import scan
 from anomaly.simulation import simulate, write
-from anomaly.tables import load_mirror
 from bench.report import Results
 from cli.consortium import admit, connect
 from cli.consortium_commands import establish

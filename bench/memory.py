@@ -97,8 +97,8 @@ def _step(name: str, root: Path) -> tuple[int, int]:
 
         rows = desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys)).counts.rows
     elif name == "scan":
+        from anomaly.mirror import load_mirror
         from anomaly.scan import scan
-        from anomaly.tables import load_mirror
 
         transfers, position = load_mirror(home.desk.mirror)
         rows = transfers.num_rows

@@ -15,11 +15,11 @@ from typing import Final
 import pandas as pd
 
 from anomaly.evidence import evidence_graph, to_graphml, to_svg
-from anomaly.scan import scan
+from anomaly.mirror import load_mirror, load_rows
+from anomaly.scan import ScanParameters, scan
 from anomaly.score import score
 from anomaly.simulation import simulate, write
 from anomaly.simulation.labelled import split_labelled
-from anomaly.tables import load_mirror
 from api.desk import create_app, server
 from api.tokens import issue
 from cli.checking import check_transfers
@@ -29,6 +29,7 @@ from cli.desk import keep_and_anchor, member_names, note_members
 from cli.local import ensure_chain, ensure_keyholder, listen, stop
 from cli.output import Settings, progress, say
 from cli.posting import PostReport, post_source
+from cli.scanning import period_to_scan
 from cli.summary import Story, summarise
 from compliance.rulebook import model_ruleset
 from ledger.audit.trust import Trust
@@ -83,7 +84,13 @@ def run(options: Settings, banks: Banks, *, port: int | None) -> None:
             story.states, story.rejected = report.states, len(report.rejected)
         transfers, position = load_mirror(home.desk.mirror)
         with story.stage("scan"), progress(options) as advance:
-            story.flags = scan(transfers, position, progress=lambda _, n, of: advance("scan", n, of))
+            period = period_to_scan(gateway, home.desk.mirror)
+            story.flags = scan(
+                transfers,
+                position,
+                parameters=ScanParameters(period=period),
+                progress=lambda _, n, of: advance("scan", n, of),
+            )
         with story.stage("check"):
             story.check = check_transfers(gateway, transfers, position, home=home)
         with story.stage("anchor flags"):
@@ -241,7 +248,7 @@ def _proofs(home: Home, gateway: Gateway, trust: Trust, place: RowRef) -> dict[s
 
 
 def _draw(home: Home, flag: Flag, out: Path) -> dict[str, str]:
-    transfers, _ = load_mirror(home.desk.mirror)
+    transfers = load_rows(home.desk.mirror, flag.rows)
     graph = evidence_graph(flag, transfers, banks=member_names(home))
     write_atomically(out / "flag.svg", to_svg(graph).encode())
     write_atomically(out / "flag.graphml", to_graphml(graph))

@@ -6,6 +6,7 @@ Detectors, rules and the API are imported by the commands that use them: the oth
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -14,6 +15,7 @@ from cli.checking import check_transfers
 from cli.consortium import connect
 from cli.local import listen
 from cli.output import emit, progress, say, settings, show_table, tell
+from cli.scanning import period_to_scan, told
 from ledger import canonical
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag
@@ -89,28 +91,51 @@ def sync(
 
 
 @app.command()
-def scan(context: typer.Context) -> None:
-    """Run the detectors over the mirror and anchor their flags."""
+def scan(
+    context: typer.Context,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Days to scan, up to the newest payments.  [default: 400]", show_default=False
+        ),
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day to scan (UTC), instead.")
+    ] = None,
+) -> None:
+    """Run the detectors over the mirror's newest period and anchor their flags.
+
+    Memory follows the period, however long the ledger is. Each flag names its period, so that it can be
+    recomputed.
+    """
+    from anomaly.mirror import load_mirror
+    from anomaly.scan import ScanParameters
     from anomaly.scan import scan as run_scan
-    from anomaly.tables import load_mirror
 
     options = settings(context)
+    mirror = options.home.desk.mirror
     gateway = connect(options.home, options.chain)
-    transfers, position = load_mirror(options.home.desk.mirror)
+    period = period_to_scan(gateway, mirror, days=days, since=since)
+    transfers, position = load_mirror(mirror, period=period)
     with progress(options) as advance:
         flags = run_scan(
-            transfers, position, progress=lambda _name, done, total: advance("scan", done, total)
+            transfers,
+            position,
+            parameters=ScanParameters(period=period),
+            progress=lambda _name, done, total: advance("scan", done, total),
         )
     new, anchored = keep_and_anchor(options.home, gateway, flags)
     counts: dict[str, int] = {}
     for flag in flags:
         counts[flag.title] = counts.get(flag.title, 0) + 1
     truncated = sum(flag.truncated for flag in flags)
-    value = {"flags": counts, "truncated": truncated, "new": new, "anchored": anchored}
+    scanned = {"begin": period.begin, "end": period.end, "transfers": transfers.num_rows}
+    value = {"flags": counts, "truncated": truncated, "new": new, "anchored": anchored, "period": scanned}
 
     def render() -> None:
         show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))
         tell(f"{new} new, {anchored} anchored on the chain; {truncated} are marked truncated.")
+        tell(f"{transfers.num_rows:,} transfers scanned, {told(period)}.")
 
     emit(options, value, render)
 
@@ -118,7 +143,7 @@ def scan(context: typer.Context) -> None:
 @app.command()
 def check(context: typer.Context) -> None:
     """Run the active rules over the mirror and anchor their findings."""
-    from anomaly.tables import load_mirror
+    from anomaly.mirror import load_mirror
 
     options = settings(context)
     gateway = connect(options.home, options.chain)

@@ -95,7 +95,7 @@ def _kept(options: Settings, flag_id: str) -> KeptFlag:
 
 def trace(context: typer.Context, flag_id: FlagId) -> None:
     """Follow one finding from its rows, over the check, to the clause and who put it in force."""
-    from anomaly.tables import load_mirror
+    from anomaly.mirror import load_rows
     from compliance.trace import trace as follow
 
     options = settings(context)
@@ -106,7 +106,7 @@ def trace(context: typer.Context, flag_id: FlagId) -> None:
             next_step=f"See `counterfoil flag show {flag_id}`.",
         )
     gateway = connect(options.home, options.chain)
-    transfers, _ = load_mirror(options.home.desk.mirror)
+    transfers = load_rows(options.home.desk.mirror, flag.rows)
     found = follow(flag, rules_of(gateway, flag), transfers)
     entry = next(e for e in gateway.rule_sets() if e.hash.hex() == flag.source.version)
     found["approved"] = [
@@ -169,13 +169,13 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Write the draft to this file.")] = None,
 ) -> None:
     """Draft the report a flag or finding leads to, as structured data with the clause cited."""
-    from anomaly.tables import load_mirror
+    from anomaly.mirror import load_rows
     from compliance.reports import draft_report
 
     options = settings(context)
     flag = _kept(options, flag_id).flag
     gateway = connect(options.home, options.chain)
-    transfers, _ = load_mirror(options.home.desk.mirror)
+    transfers = load_rows(options.home.desk.mirror, flag.rows)
     ruleset = rules_of(gateway, flag) if flag.source.kind == "rule" else None
     names = {member.code: member.agent for member in gateway.members()}
     value = draft_report(flag, transfers, ruleset=ruleset, banks=names)

@@ -78,9 +78,9 @@ def show(
         kept = book.find(flag_id)
     if svg or graphml:
         from anomaly.evidence import evidence_graph, to_graphml, to_svg
-        from anomaly.tables import load_mirror
+        from anomaly.mirror import load_rows
 
-        transfers, _ = load_mirror(options.home.desk.mirror)
+        transfers = load_rows(options.home.desk.mirror, kept.flag.rows)
         graph = evidence_graph(kept.flag, transfers, banks=member_names(options.home))
         if svg:
             svg.write_text(to_svg(graph), "utf-8")
@@ -124,12 +124,15 @@ def replay(context: typer.Context, flag_id: FlagId) -> None:
 
 @contextmanager
 def _at_position(options: Settings, flag: Flag) -> Iterator[pa.Table]:
-    """Read the transfers as they stood at the position that a flag names."""
-    from anomaly.tables import load_mirror
+    """Read the transfers as they stood at the position that a flag names, of the period that it names."""
+    from anomaly.mirror import load_mirror
+    from anomaly.scan import period_of
+    from ledger.segment import Manifest
 
-    transfers, position = load_mirror(options.home.desk.mirror)
+    period = period_of(flag)
+    position = Manifest.read(options.home.desk.mirror).position
     if position == flag.position:
-        yield transfers
+        yield load_mirror(options.home.desk.mirror, period=period)[0]
         return
     from ledger.home import DeskHome
     from ledger.reader import desk as rounds
@@ -150,7 +153,7 @@ def _at_position(options: Settings, flag: Flag) -> Iterator[pa.Table]:
     with TemporaryDirectory(prefix="counterfoil-") as folder, progress(options) as advance:
         there = DeskHome(Path(folder))
         rounds.sync(there, gateway, keys, depth=depth, progress=advance)
-        yield load_mirror(there.mirror)[0]
+        yield load_mirror(there.mirror, period=period)[0]
 
 
 def _rules_of(gateway: Gateway, flag: Flag) -> Any:
@@ -238,11 +241,11 @@ def _evidence(
 ) -> tuple[str, list[str], list[tuple[Any, ...]]]:
     """Return the table of payments in evidence; their places alone where the mirror does not hold them."""
     from anomaly.evidence import evidence_rows
+    from anomaly.mirror import load_rows
     from anomaly.money import amount_range
-    from anomaly.tables import load_mirror
 
     try:
-        transfers, _ = load_mirror(options.home.desk.mirror)
+        transfers = load_rows(options.home.desk.mirror, flag.rows)
         rows = evidence_rows(flag, transfers).to_pylist()
     except ConfigurationError:
         places = [(names.get(r.member, f"bank {r.member}"), f"{r.sequence}:{r.index}") for r in flag.rows]

@@ -186,7 +186,7 @@ def backtest(
     officer: Officer = 1,
 ) -> None:
     """Run a draft on the mirror: what each rule finds, and what changes against the rules in force."""
-    from anomaly.tables import load_mirror
+    from anomaly.mirror import load_mirror
     from compliance.backtest import backtest as run
     from compliance.ruleset import RuleSet
 

@@ -1,10 +1,16 @@
-"""Fixtures for the whole suite; `tests.support` builds what they hand out."""
+"""Fixtures and settings for the whole suite; `tests.support` builds what they hand out."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 pytest_plugins = ["tests.support.consortium"]
+
+# no test is about how long an example took: a busy machine, or a kernel that is compiled first, is no failure
+settings.register_profile("counterfoil", deadline=None)
+settings.load_profile("counterfoil")

@@ -9,10 +9,9 @@ import pytest
 
 from anomaly.graph import TemporalGraph
 from anomaly.scan import scan
-from anomaly.tables import NO_LEDGER, load_mirror, read_file, transfers_of
-from ledger.errors import ConfigurationError, InputError
+from anomaly.tables import NO_LEDGER, read_file, transfers_of
+from ledger.errors import InputError
 from ledger.schema import TRANSFER, Flags
-from ledger.segment import Manifest, SegmentError, write_table
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -101,25 +100,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path) -> None:
 def test_labels_are_not_read() -> None:
     labelled = GOOD.assign(is_laundering=[1, 0, 1], pattern_type=["cycle", "", "x"])
     assert transfers_of(labelled).transfers.equals(transfers_of(GOOD).transfers)
-
-
-def test_the_mirror_is_read_at_its_position_and_checked(tmp_path, transfers, position) -> None:
-    with pytest.raises(ConfigurationError, match="no mirror yet"):
-        load_mirror(tmp_path)
-    Manifest(position, (), None).write(tmp_path)
-    with pytest.raises(ConfigurationError, match="no matched transfers"):
-        load_mirror(tmp_path)
-    table = transfers([{"src": "a", "dst": "b"}])
-    entry = write_table(tmp_path / "transfers.parquet", table, log_from=0, log_to=3)
-    Manifest(position, (), entry).write(tmp_path)
-    got, at = load_mirror(tmp_path)
-    assert at == position
-    assert got.equals(table)
-    data = bytearray((tmp_path / "transfers.parquet").read_bytes())
-    data[len(data) // 2] ^= 1
-    (tmp_path / "transfers.parquet").write_bytes(data)
-    with pytest.raises(SegmentError, match="bytes changed"):
-        load_mirror(tmp_path)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data sets are not beside this checkout")

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from anomaly.period import Period
 from anomaly.scan import DETECTORS, Budget, ScanParameters, replay, scan
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag, RowRef
@@ -247,6 +248,35 @@ def test_a_changed_row_or_claim_does_not_replay(transfers, position, background)
         replay(replace(flag, source=replace(flag.source, id="hunch")), table)
     with pytest.raises(VerificationError, match="parameters"):
         replay(replace(flag, source=replace(flag.source, parameters={"budget": {}})), table)
+
+
+def test_a_flag_names_its_period_and_replays_from_it_alone(transfers, position, background) -> None:
+    table = transfers(background + [bank(p) for p in cycle()])
+    period = Period(15 * DAY, 40 * DAY)
+    parameters = ScanParameters(detectors=("cycle",), period=period)
+    (flag,) = scan(table, position, parameters=parameters)
+    assert flag.source.parameters["period"] == [15 * DAY, 40 * DAY]
+    assert scan(period.select(table), position, parameters=parameters) == [flag]
+    for rows in (table, period.select(table)):
+        assert replay(Flag.from_json(flag.to_json()), rows) == flag
+    later = replace(
+        flag, source=replace(flag.source, parameters=flag.source.parameters | {"period": [0, DAY]})
+    )
+    with pytest.raises(VerificationError, match="does not come out"):
+        replay(later, table)
+    for period_named in ("ever", [1], [2, 1], [0, 1.5], {"begin": 0}):
+        odd = flag.source.parameters | {"period": period_named}
+        with pytest.raises(VerificationError, match="period"):
+            replay(replace(flag, source=replace(flag.source, parameters=odd)), table)
+
+
+def test_a_flag_raised_before_periods_were_named_replays_from_the_whole_ledger(
+    transfers, position, background
+) -> None:
+    table = transfers(background + [bank(p) for p in cycle()])
+    (flag,) = scan(table, position, parameters=ScanParameters(detectors=("cycle",)))
+    assert "period" not in flag.source.parameters
+    assert replay(flag, table) == flag
 
 
 def test_evidence_names_both_halves(transfers, position, background) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -91,6 +92,21 @@ def test_the_desk_scans_and_checks_and_a_member_reads_its_flags(posted: Town) ->
         assert max(map(len, shown.splitlines())) <= 80
     received = call(posted.home, "--json", "member", "flags", "-m", ALFA).expect().json
     assert all(flag["problem"] is None for flag in received)
+
+
+def test_a_scan_reads_the_period_it_is_asked_for(posted: Town) -> None:
+    usual = call(posted.home, "--json", "desk", "scan").expect().json["period"]
+    assert usual["end"] - usual["begin"] == 400 * 86_400
+    assert usual["transfers"] == 12
+    day = call(posted.home, "--json", "desk", "scan", "--days", 1).expect().json["period"]
+    assert (day["end"], day["end"] - day["begin"]) == (usual["end"], 86_400)
+    first = datetime.fromtimestamp(usual["end"], UTC).date() - timedelta(days=30)
+    since = call(posted.home, "--json", "desk", "scan", "--since", first).expect().json["period"]
+    assert datetime.fromtimestamp(since["begin"], UTC).isoformat() == f"{first}T00:00:00+00:00"
+    assert "Give one" in call(posted.home, "desk", "scan", "--since", first, "--days", 3).expect(2).err
+    assert "newest at" in call(posted.home, "desk", "scan", "--since", "2999-01-01").expect(2).err
+    told = call(posted.home, "desk", "scan", "--days", 30).expect().out
+    assert "12 transfers scanned, " in told
 
 
 def test_the_mirror_is_compared_with_the_chain(posted: Town, tmp_path: Path) -> None:

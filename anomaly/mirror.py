@@ -1,0 +1,154 @@
+"""The desk's mirror as detectors and evidence read it: whole, by period, or the transfers that a flag names.
+
+Only the whole is held whole: the others read the file by row groups, and keep what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anomaly.period import DAY, DEFAULT_DAYS, Period
+from ledger.errors import ConfigurationError, InputError
+from ledger.flag import Position, RowRef
+from ledger.segment import FileEntry, Manifest, load, opened
+
+__all__ = ["find_rows", "load_mirror", "load_rows", "usual_period"]
+
+_SIDES: Final = ("debit", "credit")
+_PLACE: Final = ("member", "sequence", "index")
+
+
+def load_mirror(mirror: Path, *, period: Period | None = None) -> tuple[pa.Table, Position]:
+    """Read the matched transfers of the desk's mirror and the ledger position they stand at.
+
+    Parameters
+    ----------
+    mirror : Path
+    period : Period, optional
+        Read only what lies in it; row groups outside it are not read.
+
+    Raises
+    ------
+    ConfigurationError
+        When nothing was mirrored or matched yet.
+    SegmentError
+        When a file is not what the manifest says.
+    """
+    manifest, entry = _matched(mirror)
+    if period is None:
+        return load(mirror, entry), manifest.position
+    with opened(mirror, entry) as file:
+        parts = [file.schema_arrow.empty_table()]
+        for group in range(file.num_row_groups):
+            first, last = _times(file, group)
+            if first < period.end and last >= period.begin:
+                parts.append(period.select(file.read_row_group(group)))
+    return pa.concat_tables(parts), manifest.position
+
+
+def load_rows(mirror: Path, rows: Collection[RowRef]) -> pa.Table:
+    """Read the transfers of which one of these rows is a half; raises as `load_mirror` does."""
+    _, entry = _matched(mirror)
+    names = [f"{side}_{name}" for side in _SIDES for name in _PLACE]
+    with opened(mirror, entry) as file:
+        parts = [file.schema_arrow.empty_table()]
+        for group in range(file.num_row_groups):
+            found = find_rows(file.read_row_group(group, columns=names), rows)
+            if found:
+                parts.append(
+                    file.read_row_group(group).take(pa.array(sorted(set(found.values())), pa.int64()))
+                )
+    return pa.concat_tables(parts)
+
+
+def find_rows(transfers: pa.Table, rows: Collection[RowRef]) -> dict[RowRef, int]:
+    """Return where in a table of transfers each of these rows stands, for those that do."""
+    wanted = set(rows)
+    found: dict[RowRef, int] = {}
+    for side in _SIDES:
+        columns = [transfers.column(f"{side}_{name}").fill_null(-1).to_numpy() for name in _PLACE]
+        near = np.ones(transfers.num_rows, np.bool_)
+        for column, name in zip(columns, _PLACE, strict=True):
+            near &= np.isin(column, [getattr(ref, name) for ref in wanted])
+        for number in np.flatnonzero(near).tolist():
+            place = RowRef(*(int(column[number]) for column in columns))
+            if place in wanted:
+                found[place] = number
+    return found
+
+
+def usual_period(mirror: Path, *, as_of: int, days: int | None = None, since: int | None = None) -> Period:
+    """Return the period to scan: up to the newest time bucket on the ledger, whatever the clock says.
+
+    The same ledger position gives the same period, so the same flags.
+
+    Parameters
+    ----------
+    mirror : Path
+    as_of : int
+        Unix time of the block the mirror stands at. A member can post buckets that begin later than that;
+        they move nobody's period.
+    days : int, optional
+        Its length; `anomaly.period.DEFAULT_DAYS` where `since` is not given either.
+    since : int, optional
+        Its first second (Unix).
+
+    Raises
+    ------
+    ConfigurationError
+        When nothing was mirrored or matched yet.
+    SegmentError
+        When a file is not what the manifest says.
+    InputError
+        When the period would begin after the newest bucket.
+    """
+    _, entry = _matched(mirror)
+    with opened(mirror, entry) as file:
+        end = _newest(file, as_of)
+    begin = end - (DEFAULT_DAYS if days is None else days) * DAY if since is None else since
+    if begin >= end:
+        raise InputError(
+            "there is nothing to scan: the newest payments on the ledger are older",
+            where=f"newest at {datetime.fromtimestamp(end, UTC):%Y-%m-%d %H:%M} UTC",
+            next_step="Name an earlier date.",
+        )
+    return Period(begin, end)
+
+
+def _matched(mirror: Path) -> tuple[Manifest, FileEntry]:
+    manifest = Manifest.read(mirror)
+    if manifest.transfers is None:
+        raise ConfigurationError(
+            "the mirror holds no matched transfers yet",
+            where=str(mirror),
+            next_step="Run `counterfoil desk sync` first.",
+        )
+    return manifest, manifest.transfers
+
+
+def _newest(file: pq.ParquetFile, as_of: int) -> int:
+    """Return the end of the newest bucket that began by `as_of`; `as_of` where there is none."""
+    for group in reversed(range(file.num_row_groups)):  # the transfers are in order of time
+        if _times(file, group)[0] <= as_of:
+            part = file.read_row_group(group, columns=["time_low", "time_high"])
+            low, high = (part.column(name).to_numpy() for name in ("time_low", "time_high"))
+            if (low <= as_of).any():
+                return int(high[low <= as_of].max())
+    return as_of
+
+
+def _times(file: pq.ParquetFile, group: int) -> tuple[int, int]:
+    """Return the first and the last beginning of a bucket in a row group; any time where it does not say."""
+    column = file.schema_arrow.names.index("time_low")
+    statistics: Any = file.metadata.row_group(group).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
+        span = np.iinfo(np.int64)
+        return int(span.min), int(span.max)
+    return int(statistics.min), int(statistics.max)

@@ -1,0 +1,42 @@
+"""The period that a scan reads: an interval of the ledger's time. Memory follows it, not the ledger.
+
+A transfer belongs to the period in which its time bucket begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+__all__ = ["DAY", "DEFAULT_DAYS", "Period"]
+
+DAY: Final = 86_400
+
+#: Days that a scan reads unless told otherwise: a year, and a month so that its first weeks have a past.
+DEFAULT_DAYS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """An interval [begin, end) of Unix seconds.
+
+    Raises
+    ------
+    ValueError
+        When it is empty, or its ends are no whole numbers.
+    """
+
+    begin: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if type(self.begin) is not int or type(self.end) is not int or self.begin >= self.end:
+            raise ValueError(f"[{self.begin!r}, {self.end!r}) is no period")
+
+    def select(self, transfers: pa.Table) -> pa.Table:
+        """Return the transfers whose bucket begins in the period; the same table where all do."""
+        low = transfers.column("time_low").to_numpy()
+        inside = (low >= self.begin) & (low < self.end)
+        return transfers if inside.all() else transfers.filter(pa.array(inside))
