@@ -6,7 +6,7 @@ alone: what one finds does not depend on which others ran, so a flag can be reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_type_hints
 
@@ -78,6 +78,7 @@ def scan(
     position: Position,
     *,
     parameters: ScanParameters | None = None,
+    extra: Sequence[Detector] = (),
     progress: Progress | None = None,
 ) -> list[Flag]:
     """Run the detectors and return their flags, strongest first within each detector.
@@ -89,6 +90,8 @@ def scan(
     position : Position
         Where the ledger stood.
     parameters : ScanParameters, optional
+    extra : sequence of Detector
+        Run after those named by the parameters; none that is registered.
     progress : callable, optional
         Called with (detector, done, total) before each detector and once at the end.
 
@@ -111,19 +114,28 @@ def scan(
     context = Context(TemporalGraph.from_transfers(table))
     places = Places(table)
     flags: list[Flag] = []
-    for done, name in enumerate(chosen.detectors):
+    running = [*(DETECTORS[name] for name in chosen.detectors), *extra]
+    for done, detector in enumerate(running):
         if progress is not None:
-            progress(name, done, len(chosen.detectors))
-        detector = DETECTORS[name]
-        own = chosen.overrides.get(name, detector.parameters)
+            progress(detector.id, done, len(running))
+        own = chosen.overrides.get(detector.id, detector.parameters)
         flags += _flags(context, places, detector, own, chosen, position)
     if progress is not None:
-        progress("done", len(chosen.detectors), len(chosen.detectors))
+        progress("done", len(running), len(running))
     return flags
 
 
-def replay(flag: Flag, transfers_at_position: pa.Table | pd.DataFrame) -> Flag:
+def replay(
+    flag: Flag, transfers_at_position: pa.Table | pd.DataFrame, *, extra: Detector | None = None
+) -> Flag:
     """Recompute a detector's flag from the transfers at the position, and of the period, that it names.
+
+    Parameters
+    ----------
+    flag : Flag
+    transfers_at_position : pyarrow.Table or DataFrame
+    extra : Detector, optional
+        One that is not registered, when it is the one that the flag names.
 
     Returns
     -------
@@ -135,7 +147,8 @@ def replay(flag: Flag, transfers_at_position: pa.Table | pd.DataFrame) -> Flag:
     VerificationError
         When the detector or its version is not known here, or the flag does not come out again.
     """
-    detector = DETECTORS.get(flag.source.id)
+    own_kind = extra is not None and extra.id == flag.source.id
+    detector = extra if own_kind else DETECTORS.get(flag.source.id)
     if flag.source.kind != "detector" or detector is None:
         raise VerificationError("the flag names no detector known here", got=flag.source.id)
     if detector.version != flag.source.version:
@@ -150,10 +163,9 @@ def replay(flag: Flag, transfers_at_position: pa.Table | pd.DataFrame) -> Flag:
         period = period_of(flag)
     except (KeyError, TypeError, ValueError) as error:
         raise VerificationError(f"the flag's parameters are not this detector's: {error!r}") from error
-    chosen = ScanParameters(
-        detectors=(detector.id,), overrides={detector.id: own}, budget=budget, period=period
-    )
-    flags = scan(transfers_at_position, flag.position, parameters=chosen)
+    registered, unregistered = ((), (detector,)) if own_kind else ((detector.id,), ())
+    chosen = ScanParameters(registered, {detector.id: own}, budget, period)
+    flags = scan(transfers_at_position, flag.position, parameters=chosen, extra=unregistered)
     content = flag.to_json()
     for candidate in flags:
         if candidate.to_json() == content:

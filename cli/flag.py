@@ -13,6 +13,7 @@ import typer
 
 from cli.checking import active_rules, run_rules
 from cli.consortium import connect
+from cli.deciding import decisions, register_decide, said, show_decisions, verdicts
 from cli.desk import member_names
 from cli.findings import figures, register, show_owed
 from cli.output import Settings, emit, progress, say, settings, show_entries, show_facts, show_table
@@ -40,13 +41,23 @@ def list_flags(
     context: typer.Context,
     title: Annotated[str | None, typer.Option(help="Only this typology or rule.")] = None,
     severity: Annotated[str | None, typer.Option(help="Only this severity: low, medium or high.")] = None,
+    undecided: Annotated[bool, typer.Option("--undecided", help="Only what no officer decided yet.")] = False,
 ) -> None:
     """List flags and findings, newest last."""
     options = settings(context)
     with _book(options) as book:
         kept = book.flags()
-    found = [k for k in kept if title in (None, k.flag.title) and severity in (None, k.flag.severity)]
-    value = [{"flag_id": k.flag_id.hex(), **k.flag.to_json()} for k in found]
+    decided = verdicts(options.home)
+    found = [
+        k
+        for k in kept
+        if title in (None, k.flag.title)
+        and severity in (None, k.flag.severity)
+        and not (undecided and k.flag_id in decided)
+    ]
+    value = [
+        {"flag_id": k.flag_id.hex(), **k.flag.to_json(), "verdict": decided.get(k.flag_id)} for k in found
+    ]
     entries = [
         (
             (
@@ -55,6 +66,7 @@ def list_flags(
                 f"{k.flag.severity}, {k.flag.certainty}",
                 f"{len(k.flag.rows)} rows",
                 _moment(k.flag.window[0])[:10],
+                said(decided.get(k.flag_id)),
             ),
             k.flag.explanation,
         )
@@ -86,7 +98,14 @@ def show(
             svg.write_text(to_svg(graph), "utf-8")
         if graphml:
             graphml.write_bytes(to_graphml(graph))
-    emit(options, {"flag_id": kept.flag_id.hex(), **kept.flag.to_json()}, lambda: _render(options, kept))
+    made = decisions(options.home).get(kept.flag_id, [])
+    value = {"flag_id": kept.flag_id.hex(), **kept.flag.to_json(), "decisions": [d.to_json() for d in made]}
+
+    def render() -> None:
+        _render(options, kept)
+        show_decisions(made)
+
+    emit(options, value, render)
     for path in (svg, graphml):
         if path:
             say(f"Written to {path}.")
@@ -99,7 +118,8 @@ def replay(context: typer.Context, flag_id: FlagId) -> None:
     Where the mirror has moved on since, the position is mirrored again from the chain, into a folder that is
     removed afterwards.
     """
-    from anomaly.scan import replay as replay_detector
+    from anomaly.learning.scoring import replay as replay_detector
+    from anomaly.learning.shelf import Shelf
 
     options = settings(context)
     with _book(options) as book:
@@ -107,7 +127,7 @@ def replay(context: typer.Context, flag_id: FlagId) -> None:
     flag = kept.flag
     with _at_position(options, flag) as transfers:
         if flag.source.kind == "detector":
-            replay_detector(flag, transfers)
+            replay_detector(flag, transfers, Shelf(options.home.desk.models))
         else:
             gateway = connect(options.home, options.chain)
             ruleset = _rules_of(gateway, flag)
@@ -269,3 +289,4 @@ def _evidence(
 
 
 register(app)
+register_decide(app)

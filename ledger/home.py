@@ -52,6 +52,11 @@ class DeskHome:
         return self.root / "cases.sqlite"
 
     @property
+    def models(self) -> Path:
+        """The folder of models learnt from decisions."""
+        return self.root / "models"
+
+    @property
     def log(self) -> Path:
         """Published: every batch hash, 32 bytes each, in log order."""
         return self.root / "public" / "log"

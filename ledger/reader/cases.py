@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from ledger import canonical
 from ledger.caselog import CaseKind, seal_flag
 from ledger.errors import InputError
-from ledger.flag import Flag
+from ledger.flag import Flag, Source
 from ledger.reader.book import Book
 from ledger.storage import transaction
 
@@ -55,8 +55,8 @@ class CaseBook(Book):
     def keep(self, flags: Iterable[Flag], hpke_keys: dict[int, bytes]) -> int:
         """Keep flags, each once; return how many are new.
 
-        What a flag says, apart from its position, is what makes it the same one: a later scan that finds the
-        same again adds nothing.
+        What a flag says, apart from its position, its period and its score, is what makes it the same one: a
+        later scan that finds the same again adds nothing.
         """
         new = 0
         with transaction(self._state, self._path) as state:
@@ -155,6 +155,9 @@ def _kept(row: Sequence[bytes | int | None]) -> KeptFlag:
 
 
 def _content(flag: Flag) -> bytes:
-    value = flag.to_json()
+    """Return what makes a flag the same one: all but where the ledger stood, what was read, and its score."""
+    kept = {name: v for name, v in flag.source.parameters.items() if name not in ("period", "score")}
+    source = Source(flag.source.kind, flag.source.id, flag.source.version, kept)
+    value = replace(flag, source=source, score=None).to_json()
     del value["position"]
     return sha256(canonical.dumps(value)).digest()

@@ -1,0 +1,178 @@
+"""The learned model: from transfers to calibrated probabilities, with all that it needs as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from anomaly.graph import TemporalGraph, as_transfers
+from anomaly.learning.trees import Ensemble
+from anomaly.models.calibration import Calibration
+from anomaly.models.neighbourhood import NeighbourhoodClassifier, Payments
+from anomaly.transactions import TransactionFeatures
+from anomaly.transactions.features import describe, scoring_named
+from anomaly.transactions.passing import AmountShares
+from ledger.errors import VerificationError
+
+__all__ = ["Judged", "Model", "Reference", "payments_of"]
+
+Floats = npt.NDArray[np.float64]
+
+#: Rows of the calibration window that are kept for comparison with later ones.
+REFERENCE_ROWS: Final = 5_000
+
+
+def payments_of(transfers: pa.Table, features: TransactionFeatures) -> Payments:
+    """Return the features of transfers, row for row, with the accounts and times that make neighbours."""
+    table = as_transfers(transfers)
+    graph = TemporalGraph.from_transfers(table)
+    source, target, time = (np.empty(graph.edges, np.int64) for _ in range(3))
+    source[graph.row], target[graph.row], time[graph.row] = graph.src, graph.dst, graph.t_low
+    ahead = np.array([column.ahead for column in features.columns_], dtype=np.bool_)
+    return Payments(features.transform(table), ahead, source, target, time)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a model says of transfers: their features, times, and calibrated probabilities."""
+
+    values: npt.NDArray[np.float32]
+    time: npt.NDArray[np.int64]
+    probability: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What the population looked like when the model was calibrated.
+
+    Each column is in order for itself: it tells the distribution, and holds no payment's row.
+
+    Attributes
+    ----------
+    values : (rows, features) float32
+    probability : (rows,) float64
+    """
+
+    values: npt.NDArray[np.float32]
+    probability: Floats
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float32], probability: Floats, seed: int = 0) -> Self:
+        """Take a sample of rows and put each column in order."""
+        rows = np.arange(len(values))
+        if len(rows) > REFERENCE_ROWS:
+            rows = np.random.default_rng(seed).choice(rows, REFERENCE_ROWS, replace=False)
+        return cls(np.sort(values[rows], axis=0), np.sort(probability[rows]))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted model.
+
+    Attributes
+    ----------
+    features : TransactionFeatures
+    stages : NeighbourhoodClassifier
+        Its estimators are `Ensemble`.
+    calibration : Calibration
+    reference : Reference
+    facts : mapping
+        JSON: `learnt_from`, `learnt_until` (Unix seconds of the first and last row that anything was learnt
+        from, calibration included), and what else was noted at its training.
+    """
+
+    features: TransactionFeatures
+    stages: NeighbourhoodClassifier
+    calibration: Calibration
+    reference: Reference
+    facts: Mapping[str, Any]
+
+    @property
+    def learnt_until(self) -> int:
+        """Unix seconds of the last row that anything was learnt from."""
+        return int(self.facts["learnt_until"])
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features, in order."""
+        return [str(name) for name in self.features.get_feature_names_out()]
+
+    def judge(self, transfers: pa.Table) -> Judged:
+        """Return the probability of each transfer, in the order of the table."""
+        payments = payments_of(transfers, self.features)
+        return Judged(payments.values, payments.time, self.probability(payments))
+
+    def probability(self, payments: Payments) -> Floats:
+        """Return the calibrated probability of each payment."""
+        return self.calibration.predict(self.stages.predict_proba(payments)[:, 1])
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Return what is stored: a JSON value, and arrays by name."""
+        value = {
+            "facts": dict(self.facts),
+            "features": self.names,
+            "window": self.features.window,
+            "scoring": self.features.scoring,
+            "levels": [
+                [int(c), self.features.middle_[c], self.features.common_[c]] for c in self.features.middle_
+            ],
+            "calibration": [self.calibration.slope_, self.calibration.intercept_, self.calibration.prior_],
+            "stages": 1 if self.stages.first_ is None else 2,
+        }
+        parts = {"second": self.stages.second_} | (
+            {"first": self.stages.first_} if value["stages"] == 2 else {}
+        )
+        arrays = {
+            f"{part}.{n}": array for part, trees in parts.items() for n, array in trees.to_arrays().items()
+        }
+        arrays["shares"] = self.features.shares_.cumulative
+        arrays["reference.values"] = self.reference.values
+        arrays["reference.probability"] = self.reference.probability
+        return value, arrays
+
+    @classmethod
+    def from_arrays(cls, value: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Rebuild a model.
+
+        Raises
+        ------
+        VerificationError
+            When something is missing, or the features of this version are others.
+        """
+        try:
+            features = TransactionFeatures(int(value["window"]), scoring_named(value["scoring"]))
+            features.columns_ = describe(features.scoring, features.graph)
+            features.n_features_out_ = len(features.columns_)
+            features.middle_ = {int(code): float(middle) for code, middle, _ in value["levels"]}
+            features.common_ = {int(code): float(share) for code, _, share in value["levels"]}
+            features.shares_ = AmountShares(np.zeros(0))
+            features.shares_.cumulative = arrays["shares"]
+            calibration = Calibration()
+            calibration.slope_, calibration.intercept_, calibration.prior_ = map(float, value["calibration"])
+            stages = NeighbourhoodClassifier(window=features.window)
+            stages.classes_ = np.array([0, 1])
+            stages.first_ = None if value["stages"] == 1 else Ensemble.from_arrays(_part(arrays, "first"))
+            stages.second_ = Ensemble.from_arrays(_part(arrays, "second"))
+            reference = Reference(arrays["reference.values"], arrays["reference.probability"])
+            model = cls(features, stages, calibration, reference, value["facts"])
+            learnt, known = list(value["features"]), int(model.facts["learnt_until"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VerificationError(f"the model is malformed: {error!r}") from error
+        if learnt != model.names or known < 0:
+            raise VerificationError(
+                "the model was learnt on other features than this version computes",
+                expected=f"{len(learnt)} features",
+                got=f"{len(model.names)} features, {len(set(model.names) & set(learnt))} of them the same",
+                next_step="Use the version that trained it, or train anew: `counterfoil desk train`.",
+            )
+        return model
+
+
+def _part(arrays: Mapping[str, npt.NDArray[Any]], part: str) -> dict[str, npt.NDArray[Any]]:
+    prefix = part + "."
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,237 @@
+"""The champion at work: its probabilities on every flag, flags of its own, and both recomputed.
+
+A flag's score is the highest probability among its payments. It, and the file it came from, are named by the
+flag, so that who has the same payments and the same file gets the same score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from anomaly.detectors import Candidate, Context, Detector, Found
+from anomaly.graph import TemporalGraph, as_transfers
+from anomaly.learning.labels import Places
+from anomaly.learning.shelf import Shelf
+from anomaly.models.calibration import shift_prior
+from anomaly.scan import period_of
+from anomaly.scan import replay as replay_detector
+from ledger.errors import VerificationError
+from ledger.flag import Flag, Source
+
+__all__ = ["LEARNED", "LearnedParameters", "ScoreRule", "learned_detector", "replay", "scored"]
+
+Floats = npt.NDArray[np.float64]
+
+#: `source.id` and title of the flags that the champion raises.
+LEARNED: Final = "learned"
+
+_VERSION: Final = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRule:
+    """How probabilities become scores; a flag that bears a score names it.
+
+    Attributes
+    ----------
+    model : str
+        SHA-256 (hex) of the champion's file.
+    learnt : float
+        Share of cases where it was calibrated.
+    expected : float
+        Share of cases that is expected; as learnt, nothing is shifted.
+    """
+
+    model: str
+    learnt: float
+    expected: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a flag's source parameters hold as `score`."""
+        return {"model": self.model, "learnt": self.learnt, "expected": self.expected}
+
+    @classmethod
+    def of(cls, flag: Flag) -> ScoreRule | None:
+        """Return the rule that a flag names, or None where it bears no score.
+
+        Raises
+        ------
+        VerificationError
+            When what it names is no rule.
+        """
+        named = flag.source.parameters.get("score")
+        if named is None:
+            return None
+        try:
+            rule = cls(str(named["model"]), float(named["learnt"]), float(named["expected"]))
+            if rule.to_json() != named:
+                raise ValueError("it says more")
+        except (KeyError, TypeError, ValueError) as error:
+            raise VerificationError(f"the flag names no rule for its score: {error!r}") from error
+        return rule
+
+    def score(self, probability: Floats) -> float:
+        """Return the score of a flag with payments of these probabilities."""
+        highest = np.max(probability, keepdims=True)
+        if self.expected != self.learnt:
+            highest = shift_prior(highest, learnt=self.learnt, expected=self.expected)
+        return round(float(highest[0]), 4)
+
+
+def scored(flags: Iterable[Flag], transfers: pa.Table, probability: Floats, rule: ScoreRule) -> list[Flag]:
+    """Return the flags with their scores.
+
+    Parameters
+    ----------
+    flags : iterable of Flag
+    transfers : pyarrow.Table
+        What they were found in.
+    probability : (n,) float64
+        Of each transfer.
+    rule : ScoreRule
+    """
+    places = Places(transfers)
+    found = []
+    for flag in flags:
+        rows = places.rows(flag.rows)
+        score = rule.score(probability[rows]) if len(rows) else None
+        source = replace(flag.source, parameters={**flag.source.parameters, "score": rule.to_json()})
+        found.append(replace(flag, score=score, source=source))
+    return found
+
+
+def unscored(flag: Flag) -> Flag:
+    """Return the flag as it was before it was scored."""
+    parameters = {name: value for name, value in flag.source.parameters.items() if name != "score"}
+    source = Source(flag.source.kind, flag.source.id, flag.source.version, parameters)
+    return replace(flag, score=None, source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedParameters:
+    """Parameters of the champion's own flags.
+
+    Attributes
+    ----------
+    model : str
+        SHA-256 (hex) of its file.
+    threshold : float
+        A payment is alerted from this probability on.
+    reason : str
+        Where the threshold comes from.
+    window : int
+        Seconds: alerted payments of one account, no further apart, are one flag.
+    """
+
+    model: str
+    threshold: float
+    reason: str
+    window: int
+
+
+def learned_detector(probability: Floats, parameters: LearnedParameters) -> Detector:
+    """Return the detector that tells the payments above the threshold.
+
+    Parameters
+    ----------
+    probability : (n,) float64
+        Of each transfer of the table that is scanned.
+    parameters : LearnedParameters
+    """
+
+    def find(context: Context, own: LearnedParameters) -> Found:
+        graph = context.graph
+        p = probability[graph.row]
+        alerted = np.flatnonzero(p >= own.threshold)
+        return Found([_candidate(p, edges, own) for edges in _connected(graph, alerted, own.window)])
+
+    return Detector(LEARNED, _VERSION, LEARNED, parameters, find, _lead)
+
+
+def _candidate(p: Floats, edges: npt.NDArray[np.int32], parameters: LearnedParameters) -> Candidate:
+    highest = float(p[edges].max())
+    # powers of ten by which its odds lie above those of the threshold, from 0 on
+    odds = [np.log10(max(v, 1e-9) / max(1.0 - v, 1e-9)) for v in (highest, parameters.threshold)]
+    details = {"highest_probability": round(highest, 4), "threshold": round(parameters.threshold, 4)}
+    return Candidate(edges, 1e-6 + float(odds[0] - odds[1]), details={**details, "reason": parameters.reason})
+
+
+def _connected(
+    graph: TemporalGraph, alerted: npt.NDArray[np.int64], window: int
+) -> list[npt.NDArray[np.int32]]:
+    """Group payments that share an account, no further apart than the window; desks connect nobody."""
+    group = {int(edge): int(edge) for edge in alerted}
+
+    def root(edge: int) -> int:
+        while group[edge] != edge:
+            group[edge] = group[group[edge]]
+            edge = group[edge]
+        return edge
+
+    last: dict[int, int] = {}
+    for edge in alerted.tolist():  # edges are in time order
+        for account in {int(graph.src[edge]), int(graph.dst[edge])}:
+            if graph.desk[account]:
+                continue
+            before = last.get(account)
+            if before is not None and graph.t_low[edge] - graph.t_low[before] <= window:
+                group[root(edge)] = root(before)
+            last[account] = edge
+    members: dict[int, list[int]] = {}
+    for edge in alerted.tolist():
+        members.setdefault(root(edge), []).append(edge)
+    return [np.array(edges, dtype=np.int32) for edges in members.values()]
+
+
+def _lead(_: TemporalGraph, candidate: Candidate) -> str:
+    highest, reason = candidate.details["highest_probability"], candidate.details["reason"]
+    return (
+        f"Payments like those that officers found suspicious, with a probability of up to {highest:.1%} "
+        f"({reason})"
+    )
+
+
+def replay(flag: Flag, transfers_at_position: pa.Table, shelf: Shelf) -> Flag:
+    """Recompute a detector's flag, with its score, from the transfers at the position it names.
+
+    Raises
+    ------
+    ModelError
+        When the model it names is missing or altered.
+    VerificationError
+        When the flag does not come out again; see `anomaly.scan.replay`.
+    """
+    rule = ScoreRule.of(flag)
+    if rule is None:
+        return replay_detector(flag, transfers_at_position)
+    model = shelf.load(rule.model)
+    period = period_of(flag)
+    table = as_transfers(transfers_at_position)
+    table = table if period is None else period.select(table)
+    probability = model.judge(table).probability
+    extra = None
+    if flag.source.id == LEARNED:
+        extra = learned_detector(probability, _parameters(flag.source.parameters, rule))
+    again = replay_detector(unscored(flag), table, extra=extra)
+    (found,) = scored([again], table, probability, rule)
+    if found != flag:
+        raise VerificationError(
+            "the flag's score does not come out again", expected=flag.score, got=found.score
+        )
+    return found
+
+
+def _parameters(parameters: Mapping[str, Any], rule: ScoreRule) -> LearnedParameters:
+    try:
+        own = LearnedParameters(**parameters["detector"])
+    except (KeyError, TypeError) as error:
+        raise VerificationError(f"the flag's parameters are not the champion's: {error!r}") from error
+    if own.model != rule.model:
+        raise VerificationError("the flag names two models", expected=own.model, got=rule.model)
+    return own

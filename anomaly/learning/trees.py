@@ -1,0 +1,141 @@
+"""Boosted trees as plain arrays: kept as data, evaluated without the library that grew them.
+
+A model that is pickled runs code when it is loaded, and answers only to the version that wrote it. Here it is
+a table of nodes; whoever replays a flag years later needs nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from anomaly.kernels.jit import jit
+from ledger.errors import VerificationError
+
+__all__ = ["Ensemble"]
+
+Floats = npt.NDArray[np.float64]
+
+#: Arrays by name, with their types: one entry for each node, `first` one for each tree.
+_COLUMNS: dict[str, Any] = {
+    "first": np.int64,
+    "feature": np.int32,
+    "threshold": np.float64,
+    "missing_left": np.bool_,
+    "left": np.int32,
+    "right": np.int32,
+    "value": np.float64,
+    "leaf": np.bool_,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Trees whose leaves add up to log odds.
+
+    Attributes
+    ----------
+    features : int
+    baseline : float
+        Log odds before the first tree.
+    nodes : dict of str to array
+        `first`: each tree's first node. For each node: `feature` and `threshold` (at most it: left),
+        `missing_left`, `left` and `right` (counted from the tree's first node), `value`, `leaf`.
+    """
+
+    features: int
+    baseline: float
+    nodes: Mapping[str, npt.NDArray[Any]]
+
+    @classmethod
+    def of(cls, model: HistGradientBoostingClassifier) -> Self:
+        """Take the trees out of a fitted binary classifier without categorical features."""
+        trees = [stage[0].nodes for stage in model._predictors]
+        rows = np.concatenate(trees)
+        names = {"feature": "feature_idx", "threshold": "num_threshold", "missing_left": "missing_go_to_left"}
+        names |= {name: name for name in ("left", "right", "value")} | {"leaf": "is_leaf"}
+        nodes = {name: rows[source].astype(_COLUMNS[name]) for name, source in names.items()}
+        nodes["first"] = np.cumsum([0, *map(len, trees[:-1])]).astype(np.int64)
+        return cls(int(model.n_features_in_), float(model._baseline_prediction.ravel()[0]), nodes)
+
+    def log_odds(self, values: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Return the log odds of each row of (rows, features)."""
+        n = self.nodes
+        total = np.full(len(values), self.baseline)
+        _add(
+            np.ascontiguousarray(values, np.float64), n["first"], n["feature"], n["threshold"],
+            n["missing_left"], n["left"], n["right"], n["value"], n["leaf"], total,
+        )  # fmt: skip
+        return total
+
+    def predict_proba(self, values: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Return (rows, 2) probabilities, as the classifier did."""
+        p = 1.0 / (1.0 + np.exp(-self.log_odds(values)))
+        return np.stack((1.0 - p, p), axis=1)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what is stored."""
+        return {"shape": np.array([self.features, self.baseline]), **self.nodes}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Read what was stored.
+
+        Raises
+        ------
+        VerificationError
+            When these are not trees: a type or a length is wrong, or a node points outside its tree.
+        """
+        try:
+            features, baseline = (float(v) for v in arrays["shape"])
+            nodes = {name: np.ascontiguousarray(arrays[name]) for name in _COLUMNS}
+        except (KeyError, ValueError) as error:
+            raise VerificationError(f"these are no trees: {error!r}") from error
+        size = len(nodes["leaf"])
+        first = nodes["first"]
+        typed = all(nodes[name].dtype == kind and nodes[name].ndim == 1 for name, kind in _COLUMNS.items())
+        ends = np.diff(np.append(first, size)) if typed and len(first) else np.zeros(1, np.int64)
+        whole = typed and first[0] == 0 and bool(np.all(ends > 0))
+        whole = whole and all(len(array) == size for name, array in nodes.items() if name != "first")
+        if whole:
+            # a child stands after its parent and inside its tree, so every walk ends
+            place = np.arange(size) - np.repeat(first, ends)
+            last = np.repeat(ends, ends)
+            inner = ~nodes["leaf"]
+            for side in ("left", "right"):
+                child = nodes[side][inner]
+                whole = whole and bool(np.all((child > place[inner]) & (child < last[inner])))
+            used = nodes["feature"][inner]
+            whole = whole and bool(np.all((used >= 0) & (used < features)))
+        if not whole:
+            raise VerificationError("these are no trees: a node points outside its tree")
+        return cls(int(features), baseline, nodes)
+
+
+@jit
+def _add(
+    values: Floats,
+    first: npt.NDArray[np.int64],
+    feature: npt.NDArray[np.int32],
+    threshold: Floats,
+    missing_left: npt.NDArray[np.bool_],
+    left: npt.NDArray[np.int32],
+    right: npt.NDArray[np.int32],
+    value: Floats,
+    leaf: npt.NDArray[np.bool_],
+    total: Floats,
+) -> None:
+    for row in range(len(values)):
+        for tree in range(len(first)):
+            root = first[tree]
+            node = root
+            while not leaf[node]:
+                x = values[row, feature[node]]
+                go_left = missing_left[node] if np.isnan(x) else x <= threshold[node]
+                node = root + (left[node] if go_left else right[node])
+            total[row] += value[node]
