@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from anomaly.evaluation.arms import Setting, shared_ledger, silo
+from anomaly.evaluation.arms import Setting, bank_parts, prepare, shared_ledger, silo
 from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.labelled import LabelledFile, labelled_of
 from anomaly.models.unlabelled import typology_scores
@@ -43,9 +43,10 @@ def by_banks(file: LabelledFile, seed: int) -> Iterator[dict[str, Any]]:
     """
     setting = Setting(window=_WINDOW, seed=seed)
     banks = file.banks(8)
-    prepared, result = shared_ledger(file, setting)
+    prepared = prepare(file, setting)
+    result = shared_ledger(prepared, setting)
     test = result.rows
-    alone = silo(file, setting, banks, prepared.split.cuts)
+    alone = silo(bank_parts(file, setting, banks, prepared.split.cuts), setting)
     yield from _figures(file, test, _top(result.score, test), "shared_ledger", "boosted", seed)
     hits = np.concatenate([_top(one.score, one.rows) for one in alone.values()])
     yield from _figures(file, test, hits, "silo", "boosted", seed)

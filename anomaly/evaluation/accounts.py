@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from anomaly.evaluation.arms import Setting, shared_ledger
+from anomaly.evaluation.arms import Setting, prepare, shared_ledger
 from anomaly.evaluation.bootstrap import intervals
 from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.figures import Figure
@@ -129,7 +129,7 @@ def evaluate_accounts(
         early = replace(
             file, label=np.where((file.time < cut) & (known > cut), 0, file.label).astype(np.int8)
         )
-        _, result = shared_ledger(early, setting)
+        result = shared_ledger(prepare(early, setting), setting)
         ranking = _accounts(file, result.rows, result.score, labelled, seed)
         yield from _figures(setting, plan.models[0], True, ranking, plan.draws)
         free = replace(setting, window=plan.free_window)

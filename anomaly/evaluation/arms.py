@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,8 @@ __all__ = [
     "Judged",
     "Prepared",
     "Setting",
+    "bank_parts",
+    "join",
     "judged",
     "prepare",
     "shared_ledger",
@@ -195,38 +197,38 @@ def judged(
     )
 
 
-def shared_ledger(
-    file: LabelledFile,
-    setting: Setting,
-    *,
-    change: Callable[[pa.Table], pa.Table] | None = None,
-    without: str | None = None,
-) -> tuple[Prepared, Judged]:
+def shared_ledger(prepared: Prepared, setting: Setting, *, without: str | None = None) -> Judged:
     """One graph of all rows, one model.
 
     Parameters
     ----------
-    change : callable, optional
-        See `prepare`.
+    prepared : Prepared
+        All rows.
+    setting : Setting
     without : str, optional
         A typology whose rows are left out of training.
     """
-    prepared = prepare(file, setting, change=change)
     train = prepared.split.train
     if without is not None:
         train = train[prepared.file.typology[train] != without]
     _, score, folds, validation = _fit(prepared, setting, train)
-    return prepared, judged(prepared, score, setting, stages=folds, validation=validation)
+    return judged(prepared, score, setting, stages=folds, validation=validation)
 
 
-def silo(file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]) -> dict[str, Judged]:
-    """Each bank alone: its own exact rows, its own labels, its own model.
+def bank_parts(
+    file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]
+) -> dict[str, Prepared]:
+    """Return what each bank sees: its own exact rows and the graph they make, cut where the whole is."""
+    return {bank: prepare(file, setting, rows=file.rows_of(bank), cuts=cuts) for bank in banks}
+
+
+def silo(parts: Mapping[str, Prepared], setting: Setting) -> dict[str, Judged]:
+    """Each bank alone: its own rows, its own labels, its own model.
 
     A bank whose training rows hold fewer than two cases cannot learn; its rows are ranked at random.
     """
     results = {}
-    for bank in banks:
-        own = prepare(file, setting, rows=file.rows_of(bank), cuts=cuts)
+    for bank, own in parts.items():
         if own.file.label[own.split.train].sum() < 2:
             score = np.random.default_rng(setting.seed).random(len(own.rows))
             results[bank] = judged(own, score, setting)
@@ -236,23 +238,17 @@ def silo(file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int
     return results
 
 
-def shared_model(
-    file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]
-) -> dict[str, Judged]:
+def shared_model(parts: Mapping[str, Prepared], setting: Setting) -> dict[str, Judged]:
     """One model, learnt from the private feature rows of all banks; each bank sees its own graph only."""
-    parts = {bank: prepare(file, setting, rows=file.rows_of(bank), cuts=cuts) for bank in banks}
-    joined = _join(list(parts.values()))
-    _, score, folds, validation = _fit(joined, setting)
-    results, begin = {}, 0
-    for bank, own in parts.items():
-        results[bank] = judged(
-            own, score[begin : begin + len(own.rows)], setting, stages=folds, validation=validation
-        )
-        begin += len(own.rows)
-    return results
+    _, score, folds, validation = _fit(join(list(parts.values())), setting)
+    scores = np.split(score, np.cumsum([len(own.rows) for own in parts.values()])[:-1])
+    return {
+        bank: judged(own, score, setting, stages=folds, validation=validation)
+        for (bank, own), score in zip(parts.items(), scores, strict=True)
+    }
 
 
-def _join(parts: list[Prepared]) -> Prepared:
+def join(parts: list[Prepared]) -> Prepared:
     """Put the banks' rows under one another; accounts of different banks' graphs are never neighbours."""
     files = [part.file for part in parts]
     begin = np.cumsum([0] + [len(part.rows) for part in parts[:-1]])

@@ -15,16 +15,19 @@ from anomaly.evaluation.arms import (
     Judged,
     Prepared,
     Setting,
+    bank_parts,
+    prepare,
     shared_ledger,
     shared_model,
     silo,
 )
-from anomaly.evaluation.bootstrap import Interval, intervals
+from anomaly.evaluation.banks import bank_means, bank_views
+from anomaly.evaluation.bootstrap import intervals
 from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.encode import encode, encoding_named
 from anomaly.evaluation.figures import Figure
 from anomaly.evaluation.labelled import LabelledFile
-from anomaly.evaluation.measure import Run, bank_metrics, delay, pooled, pooled_metrics, typology_metrics
+from anomaly.evaluation.measure import Run, delay, pooled, pooled_metrics, typology_metrics
 from anomaly.evaluation.metrics import Ranking
 from anomaly.evaluation.plan import Plan
 from anomaly.models.unlabelled import IsolationScores, typology_scores
@@ -119,69 +122,22 @@ def _as_selected(setting: Setting, selected: Selected) -> Setting:
 def _arms(file: LabelledFile, plan: Plan, setting: Setting, selected: Selected) -> Iterator[Figure]:
     banks = file.banks(plan.banks)
     by_bank: dict[Arm, dict[str, Judged]] = {}
-    prepared, result = shared_ledger(file, setting)
+    prepared = prepare(file, setting)
+    result = shared_ledger(prepared, setting)
     selected.setdefault((setting.seed, setting.scoring), (result.stages,))
-    cuts = prepared.split.cuts
     run = Run("shared_ledger", setting, setting.model, draws=plan.draws)
     if "shared_ledger" in plan.arms and "exact" in plan.encodings:
         yield from pooled(run, prepared, result)
         if "new_instances" in plan.controls:
             yield from _new_instances(replace(run, name=f"{setting.model}:new_instances"), prepared, result)
-        by_bank["shared_ledger"] = _views(file, prepared, result, banks, setting)
-    if "silo" in plan.arms:
-        by_bank["silo"] = silo(file, setting, banks, cuts)
-    if "shared_model" in plan.arms:
-        by_bank["shared_model"] = shared_model(file, setting, banks, cuts)
-    # banks with a case in the test part: of the others nothing can be said
-    told = [b for b in banks if all(results[b].ranking.label.any() for results in by_bank.values())]
-    if not told:
-        return
-    metrics = bank_metrics()
-    aligned: dict[Arm, list[Ranking]] = {
-        arm: _aligned([results[b] for b in told], setting.seed) for arm, results in by_bank.items()
-    }
-    for arm, rankings in aligned.items():
-        own = replace(run, arm=arm)
-        found = intervals(rankings, metrics, draws=plan.draws, seed=setting.seed)
-        f1 = [r.ranking.f1(r.threshold, np.ones(len(r.rows))) for r in (by_bank[arm][b] for b in told)]
-        known = [v for v in f1 if np.isfinite(v)]
-        value = float(np.mean(known)) if known else float("nan")
-        yield from own.figures(found | {"f1": Interval(value, float("nan"), float("nan"))}, "bank_mean")
-        if arm != "shared_ledger" and "shared_ledger" in aligned:
-            paired = intervals(
-                aligned["shared_ledger"], metrics, minus=rankings, draws=plan.draws, seed=setting.seed
-            )
-            gain = {f"{name}_gain_over_{arm}": interval for name, interval in paired.items()}
-            yield from replace(run, arm="shared_ledger").figures(gain, "bank_mean")
-
-
-def _views(
-    file: LabelledFile, prepared: Prepared, result: Judged, banks: list[str], setting: Setting
-) -> dict[str, Judged]:
-    """Return the shared ledger's scores of each bank's test rows."""
-    score = np.full(len(file), np.nan)
-    score[result.rows] = result.score
-    views = {}
-    for bank in banks:
-        rows = file.rows_of(bank)
-        rows = rows[np.isfinite(score[rows])]
-        views[bank] = replace(
-            result,
-            rows=rows,
-            score=score[rows],
-            ranking=Ranking.of(file.truth.take(rows), score[rows], setting.seed),
-        )
-    return views
-
-
-def _aligned(results: list[Judged], seed: int) -> list[Ranking]:
-    """Rank again with rows in the order of the file, so that all arms draw the same rows."""
-    rankings = []
-    for result in results:
-        ranking = result.ranking
-        order = np.argsort(ranking.order)[np.argsort(result.rows, kind="stable")]
-        rankings.append(Ranking.of(ranking.truth.take(order), ranking.score[order], seed))
-    return rankings
+        by_bank["shared_ledger"] = bank_views(file, result, banks, setting)
+    if {"silo", "shared_model"} & set(plan.arms):
+        parts = bank_parts(file, setting, banks, prepared.split.cuts)
+        if "silo" in plan.arms:
+            by_bank["silo"] = silo(parts, setting)
+        if "shared_model" in plan.arms:
+            by_bank["shared_model"] = shared_model(parts, setting)
+    yield from bank_means(run, by_bank)
 
 
 def _new_instances(run: Run, prepared: Prepared, result: Judged) -> Iterator[Figure]:
@@ -199,14 +155,11 @@ def _new_instances(run: Run, prepared: Prepared, result: Judged) -> Iterator[Fig
 
 
 def _encoded(file: LabelledFile, plan: Plan, setting: Setting, selected: Selected) -> Iterator[Figure]:
-    prepared, result = shared_ledger(file, _as_selected(setting, selected))
+    prepared = prepare(file, setting)
+    result = shared_ledger(prepared, _as_selected(setting, selected))
     run = Run("shared_ledger", setting, setting.model, draws=plan.draws)
     yield from pooled(run, prepared, result)
-    views = _views(file, prepared, result, file.banks(plan.banks), setting)
-    rankings = [view.ranking for view in views.values() if view.ranking.label.any()]
-    if rankings:
-        metrics = bank_metrics()
-        yield from run.figures(intervals(rankings, metrics, draws=plan.draws, seed=setting.seed), "bank_mean")
+    yield from bank_means(run, {"shared_ledger": bank_views(file, result, file.banks(plan.banks), setting)})
 
 
 def _control(
@@ -217,16 +170,19 @@ def _control(
     name: str,
     change: Callable[[pa.Table], pa.Table] | None = None,
 ) -> Iterator[Figure]:
-    prepared, result = shared_ledger(file, _as_selected(setting, selected), change=change)
+    prepared = prepare(file, setting, change=change)
+    result = shared_ledger(prepared, _as_selected(setting, selected))
     run = Run("shared_ledger", setting, f"{setting.model}:{name}", draws=plan.draws)
     yield from pooled(run, prepared, result)
 
 
 def _left_out(file: LabelledFile, plan: Plan, setting: Setting, selected: Selected) -> Iterator[Figure]:
-    setting = _as_selected(setting, selected)
     names = sorted(set(file.typology) - {""})
-    for typology in names if len(names) > 1 else ():
-        _, result = shared_ledger(file, setting, without=typology)
+    if len(names) < 2:
+        return
+    prepared, setting = prepare(file, setting), _as_selected(setting, selected)
+    for typology in names:
+        result = shared_ledger(prepared, setting, without=typology)
         run = Run("shared_ledger", setting, f"{setting.model}:without_{typology}", draws=plan.draws)
         found = intervals([result.ranking], typology_metrics(typology), draws=plan.draws, seed=setting.seed)
         yield from run.figures(found, "pooled")

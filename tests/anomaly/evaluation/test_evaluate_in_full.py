@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from anomaly.evaluation import Plan, evaluate, read_labelled
 from anomaly.evaluation.accounts import evaluate_accounts, has_account_labels
-from anomaly.evaluation.arms import Setting, shared_ledger
+from anomaly.evaluation.arms import Setting, prepare, shared_ledger
 from anomaly.evaluation.labelled import labelled_of
 from cli.main import app
 from ledger.errors import ConfigurationError, InputError
@@ -120,7 +120,7 @@ def test_labels_of_validation_and_test_rows_do_not_move_a_score() -> None:
     late = file.time >= cut
     other.loc[late, "is_laundering"] = 1 - other.loc[late, "is_laundering"]
     setting = Setting(window=3 * 86_400, stages=(0,))
-    a, b = (shared_ledger(labelled_of(f), setting)[1] for f in (frame, other))
+    a, b = (shared_ledger(prepare(labelled_of(f), setting), setting) for f in (frame, other))
     assert np.array_equal(a.score, b.score)
 
 
@@ -128,7 +128,7 @@ def test_order_names_and_numbers_of_rows_do_not_matter() -> None:
     frame = payments()
     renamed = frame.assign(src="x" + frame["src"], dst="x" + frame["dst"], tx_id=frame["tx_id"] + 10**6)
     setting = Setting(window=3 * 86_400, stages=(0,))
-    a, b = (shared_ledger(labelled_of(f), setting)[1] for f in (frame, renamed))
+    a, b = (shared_ledger(prepare(labelled_of(f), setting), setting) for f in (frame, renamed))
     assert np.allclose(a.score, b.score, atol=1e-6)
 
 

@@ -1,0 +1,119 @@
+"""The peer's figures on our splits: its features and model in its own Python, our ranking and intervals."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anomaly.evaluation.arms import Judged, Prepared, Setting, bank_parts, join, judged, prepare
+from anomaly.evaluation.banks import bank_means, bank_views
+from anomaly.evaluation.figures import Figure
+from anomaly.evaluation.labelled import LabelledFile
+from anomaly.evaluation.measure import Run, pooled
+from anomaly.evaluation.plan import Plan
+from ledger.errors import ConfigurationError
+
+__all__ = ["PEER", "Peer"]
+
+#: Name of the peer's model in figures.
+PEER = "gfp_lightgbm"
+
+_SCRIPT = Path(__file__).with_name("peer_model.py")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A Python with snapml and lightgbm, and the window of the peer's features in seconds."""
+
+    python: Path
+    window: int
+
+    def figures(self, file: LabelledFile, plan: Plan) -> Iterator[Figure]:
+        """Yield the peer's figures: pooled, and the three arms over the banks, as ours are measured.
+
+        Same rows, same parts and embargo, the same own-row columns, the same ranking of the same test rows.
+        The peer looks ahead inside a batch, so its figures stand beside those of a closed window.
+        """
+        setting = Setting(
+            scoring="window_close", window=plan.window, features="own_row", seed=plan.first_seed
+        )
+        prepared = prepare(file, setting)
+        result = self._judged(prepared, setting)
+        run = Run("shared_ledger", setting, PEER, selected=True, draws=plan.draws)
+        yield from pooled(run, prepared, result)
+        banks = file.banks(plan.banks)
+        parts = bank_parts(file, setting, banks, prepared.split.cuts)
+        silo = {bank: self._judged(part, setting) for bank, part in parts.items()}
+        yield from bank_means(
+            run,
+            {
+                "shared_ledger": bank_views(file, result, banks, setting),
+                "silo": silo,
+                "shared_model": self._shared_model(parts, setting),
+            },
+        )
+
+    def _shared_model(self, parts: dict[str, Prepared], setting: Setting) -> dict[str, Judged]:
+        sizes = [len(part.rows) for part in parts.values()]
+        scores = self.scores(join(list(parts.values())), setting, np.repeat(np.arange(len(sizes)), sizes))
+        cut = np.split(scores, np.cumsum(sizes)[:-1])
+        return {
+            bank: judged(part, score, setting) for (bank, part), score in zip(parts.items(), cut, strict=True)
+        }
+
+    def _judged(self, prepared: Prepared, setting: Setting) -> Judged:
+        return judged(prepared, self.scores(prepared, setting), setting)
+
+    def scores(
+        self, prepared: Prepared, setting: Setting, part: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Return the peer's score of every row.
+
+        Parameters
+        ----------
+        prepared : Prepared
+            With features of the row itself only.
+        setting : Setting
+        part : (n,) int64, optional
+            Rows of one number make one graph; default: all do.
+
+        Raises
+        ------
+        ConfigurationError
+            When the peer's Python fails.
+        """
+        file, split = prepared.file, prepared.split
+        if file.label[split.train].sum() < 2 or not file.label[split.validation].any():
+            return np.random.default_rng(setting.seed).random(len(file))
+        with tempfile.TemporaryDirectory(prefix="counterfoil-peer-") as folder:
+            rows, scores = Path(folder) / "rows.npz", Path(folder) / "scores.npy"
+            np.savez(
+                rows,
+                part=np.zeros(len(file), np.int64) if part is None else part,
+                own=prepared.payments.values,
+                source=file.source,
+                target=file.target,
+                time=file.time,
+                amount=file.transfers.column("amount_low").to_numpy() / 100.0,
+                label=file.label,
+                train=split.train,
+                validation=split.validation,
+                window=self.window,
+                seed=setting.seed,
+            )
+            done = subprocess.run(
+                [self.python, _SCRIPT, rows, scores], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise ConfigurationError(
+                    f"the peer failed: {done.stderr.strip().splitlines()[-1:]}",
+                    where=str(self.python),
+                    next_step="It needs a Python with snapml, lightgbm and numpy.",
+                )
+            return np.asarray(np.load(scores), dtype=np.float64)
