@@ -2,7 +2,7 @@
 
 Criteria: only passing relations on both sides. Either the sums in and out of one window agree, a large
 payment is among them, and the account's activity is improbable by its own windows and its kind; or single
-payments are passed on within a day, again and again, and accident does not explain that.
+payments are passed on within a day, again and again, more closely than accident explains among as many.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
+from scipy import special
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
 from anomaly.detectors.surprise import MOST, Baseline, upper_share
@@ -74,23 +76,32 @@ def _find_repeated(context: Context, parameters: PassThroughDetectorParameters) 
             taken[e] |= 1
             taken[f] |= 2
             pairs.setdefault(int(graph.dst[e]), []).append((e, f, float(weight[i])))
-    active = len(np.unique(graph.src[graph.usable]))
-    places = float(np.log10(max(active * context.period / parameters.spell, 1.0)))
+    received = _times_received(graph)
+    places = float(
+        np.log10(max(len(np.unique(graph.src[graph.usable])) * context.period / parameters.spell, 1))
+    )
     found = []
     for account, own in pairs.items():
         own.sort()
         best: list[tuple[int, int, float]] = []
+        rarest = 0.0
         for i, (e, _, _) in enumerate(own):
-            spell = [p for p in own[i:] if graph.t_low[p[0]] - graph.t_low[e] <= parameters.spell]
-            if sum(p[2] for p in spell) > sum(p[2] for p in best) + 1e-9:
-                best = spell
-        if len(best) < parameters.repeats:
+            begin = graph.t_low[e]
+            spell = [p for p in own[i:] if graph.t_low[p[0]] - begin <= parameters.spell]
+            if len(spell) < parameters.repeats:
+                continue
+            inside = np.searchsorted(received[account], (begin, begin + parameters.spell + 1))
+            rarity, closest = _of_so_many([p[2] for p in spell], int(np.diff(inside)[0]))
+            if closest >= parameters.repeats and rarity > rarest + 1e-9:
+                best = sorted(sorted(spell, key=lambda p: (-round(p[2], 9), p))[:closest])
+                rarest = rarity
+        if not best:
             continue
         ins, outs = (np.array([p[k] for p in best], np.int32) for k in (0, 1))
         found.append(
             Candidate(
                 edges=np.unique(np.append(ins, outs)),
-                strength=sum(p[2] for p in best) - places,
+                strength=rarest - places,
                 anchor=account,
                 details={
                     "payments_in": len(best),
@@ -102,6 +113,25 @@ def _find_repeated(context: Context, parameters: PassThroughDetectorParameters) 
             )
         )
     return Found(found, int(relation.cut.sum()))
+
+
+def _times_received(graph: TemporalGraph) -> list[npt.NDArray[np.int64]]:
+    """Return by account the times of the usable payments that reached it, ascending."""
+    edges = graph.in_edge[graph.usable[graph.in_edge]]
+    return np.split(graph.t_low[edges], np.searchsorted(graph.dst[edges], np.arange(1, graph.accounts)))
+
+
+def _of_so_many(weights: list[float], of: int) -> tuple[float, int]:
+    """Return -log10 of the chance that so many of `of` payments are passed on so closely, and how many.
+
+    Accident alone gives each of n payments a chance of p to be passed on as closely as the k-th closest was:
+    k successes or more in n trials. The k that is least probable counts; one chose among n.
+    """
+    chance = np.sort(10.0 ** -np.asarray(weights, np.float64))
+    k = np.arange(1, len(chance) + 1)
+    tail = special.betainc(k, np.maximum(of - k + 1, 1), chance)
+    best = int(np.argmin(tail))
+    return float(-np.log10(max(float(tail[best]), 1e-300)) - np.log10(max(of, 1))), best + 1
 
 
 def _find_sums(context: Context, parameters: PassThroughDetectorParameters) -> Found:
@@ -157,5 +187,5 @@ def _lead(graph: TemporalGraph, candidate: Candidate) -> str:
 
 
 PASS_THROUGH = Detector(
-    "pass_through", "1", "rapid_pass_through", PassThroughDetectorParameters(), _find, _lead
+    "pass_through", "2", "rapid_pass_through", PassThroughDetectorParameters(), _find, _lead
 )

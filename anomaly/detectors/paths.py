@@ -12,9 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
-from anomaly.detectors.surprise import MOST
+from anomaly.detectors.surprise import MOST, combined
 from anomaly.graph import TemporalGraph, surely_follows
 from anomaly.kernels.chain import ChainParameters, chains
 from anomaly.kernels.cycle import CycleParameters, cycles
@@ -38,10 +40,19 @@ class CycleDetectorParameters:
 
 @dataclass(frozen=True, slots=True)
 class ChainDetectorParameters:
-    """The hand-over relation and the chain kernel."""
+    """Parameters of the chain detector.
+
+    Attributes
+    ----------
+    handover : HandoverParameters
+    chain : ChainParameters
+    pause : int
+        Chains that leave one account, or reach one, with no longer pause (seconds) between them are one flag.
+    """
 
     handover: HandoverParameters = field(default_factory=HandoverParameters)
     chain: ChainParameters = field(default_factory=ChainParameters)
+    pause: int = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,8 @@ def _certain(graph: TemporalGraph, edges: Edges, parameters: HandoverParameters)
     for e, f in pairwise(edges):
         if not surely_follows(graph.t_high[e], graph.t_low[f]):
             return False
+        if graph.currency[e] != graph.currency[f]:
+            return False  # the rate is a rough one
         if graph.amount_low[f] < parameters.keep_low * graph.amount_high[e]:
             return False
         if graph.amount_high[f] > parameters.keep_high * graph.amount_low[e]:
@@ -89,7 +102,7 @@ def _find_cycles(context: Context, parameters: CycleDetectorParameters) -> Found
         found.append(
             Candidate(
                 edges=edges,
-                strength=float(hops + closing - places),
+                strength=float(combined(hops, len(edges) - 1) + closing - places),
                 certain=_certain(graph, edges, parameters.handover),
                 truncated=bool(instances.truncated[i]),
                 anchor=int(instances.anchor[i]),
@@ -116,7 +129,7 @@ def _find_round_trips(context: Context, parameters: CycleDetectorParameters) -> 
         found.append(
             Candidate(
                 edges=edges,
-                strength=float(hops + min(float(closing), MOST) - places),
+                strength=float(combined(hops, len(edges) - 1) + min(float(closing), MOST) - places),
                 certain=_certain(graph, edges, parameters.handover),
                 truncated=bool(instances.truncated[i]),
                 anchor=home,
@@ -129,21 +142,64 @@ def _find_round_trips(context: Context, parameters: CycleDetectorParameters) -> 
 def _find_chains(context: Context, parameters: ChainDetectorParameters) -> Found:
     graph = context.graph
     relation, weight = context.handovers(parameters.handover)
-    # a hop that ordinary business explains at even odds does not speak for the chain
     instances, total = chains(graph, relation, weight, parameters.chain)
-    places = np.log10(max(graph.edges, 1))
-    found = [
-        Candidate(
-            edges=edges,
-            strength=float(total[i] - places),
-            certain=_certain(graph, edges, parameters.handover),
-            truncated=bool(instances.truncated[i]),
-            details={"hops": len(edges)},
+    places = float(np.log10(max(graph.edges, 1)))
+    likely = np.flatnonzero(total > places)  # taken together, hops never weigh more than their sum
+    weights = _pair_weights(relation, weight) if len(likely) else {}
+    found = []
+    for i in likely.tolist():
+        edges = instances.edges_of(i)
+        # the chain ends where going on no longer makes it rarer: the last hops may be ordinary business
+        so_far = np.cumsum([weights[hop] for hop in pairwise(edges.tolist())])
+        rarity = combined(so_far, np.arange(1, len(edges)))[parameters.chain.min_length - 2 :]
+        best = int(np.argmax(rarity))
+        edges = edges[: parameters.chain.min_length + best]
+        found.append(
+            Candidate(
+                edges=edges,
+                strength=float(rarity[best]) - places,
+                certain=_certain(graph, edges, parameters.handover),
+                truncated=bool(instances.truncated[i]),
+                details={"hops": len(edges)},
+            )
         )
-        for i, edges in enumerate(instances)
-        if total[i] > places
-    ]
-    return Found(found, instances.cut)
+    return Found(_joined(graph, found, parameters.pause), instances.cut)
+
+
+def _joined(graph: TemporalGraph, found: list[Candidate], pause: int) -> list[Candidate]:
+    """Put together the chains that share their first or last account, each payment's strongest chain only."""
+    told: list[Candidate] = []
+    held: set[int] = set()
+    for chain in sorted(found, key=lambda c: (-round(c.strength, 9), c.edges.tolist())):
+        edges = chain.edges.tolist()
+        if chain.strength > 0 and 2 * len(held.intersection(edges)) < len(edges):
+            held.update(edges)
+            told.append(chain)
+    begin = np.array([graph.t_low[c.edges].min() for c in told], np.int64)
+    end = np.array([graph.t_low[c.edges].max() for c in told], np.int64)
+    links = []
+    for meets in ([graph.src[c.edges[0]] for c in told], [graph.dst[c.edges[-1]] for c in told]):
+        order = np.lexsort((begin, meets))
+        before, after = order[:-1], order[1:]
+        at = np.array(meets, np.int64)
+        near = (at[before] == at[after]) & (begin[after] - end[before] <= pause)
+        links.append(np.stack((before[near], after[near])))
+    first, second = np.concatenate(links, axis=1)
+    ones = np.ones(len(first), np.bool_)
+    groups, group = connected_components(coo_array((ones, (first, second)), shape=(len(told), len(told))))
+    joined = []
+    for number in range(groups):
+        chains_of = [told[i] for i in np.flatnonzero(group == number)]
+        joined.append(
+            Candidate(
+                edges=np.unique(np.concatenate([c.edges for c in chains_of])),
+                strength=sum(c.strength for c in chains_of),
+                certain=all(c.certain for c in chains_of),
+                truncated=any(c.truncated for c in chains_of),
+                details={"chains": len(chains_of), "hops": max(c.details["hops"] for c in chains_of)},
+            )
+        )
+    return joined
 
 
 def _find_scatter_gather(context: Context, parameters: ScatterGatherParameters) -> Found:
@@ -161,7 +217,8 @@ def _find_scatter_gather(context: Context, parameters: ScatterGatherParameters) 
             middle = int(graph.dst[e])
             best[middle] = max(best.get(middle, 0.0), weights[e, f])
         ways = sum(1 for weight_of_way in best.values() if weight_of_way > 0)
-        strength = sum(best.values()) + ways * _reached_by_chance(context, target) - places
+        passed_on = float(combined(sum(best.values()), len(best)))
+        strength = passed_on + ways * _reached_by_chance(context, target) - places
         found.append(
             Candidate(
                 edges=np.unique(edges),
@@ -188,7 +245,10 @@ def _lead_round_trip(graph: TemporalGraph, candidate: Candidate) -> str:
 
 
 def _lead_chain(graph: TemporalGraph, candidate: Candidate) -> str:
-    return f"Money was handed on {plural(candidate.details['hops'], 'time')} in a row, little of it kept"
+    chains, hops = candidate.details["chains"], plural(candidate.details["hops"], "time")
+    if chains == 1:
+        return f"Money was handed on {hops} in a row, little of it kept"
+    return f"{chains:,} sums of the same senders or receivers were handed on, up to {hops} in a row"
 
 
 def _lead_scatter(graph: TemporalGraph, candidate: Candidate) -> str:
@@ -196,14 +256,14 @@ def _lead_scatter(graph: TemporalGraph, candidate: Candidate) -> str:
     return f"One account sent through {middle} to one other account"
 
 
-CYCLE = Detector("cycle", "1", "cycle", CycleDetectorParameters(), _find_cycles, _lead_cycle)
+CYCLE = Detector("cycle", "2", "cycle", CycleDetectorParameters(), _find_cycles, _lead_cycle)
 ROUND_TRIP = Detector(
-    "round_trip", "1", "round_trip", CycleDetectorParameters(), _find_round_trips, _lead_round_trip
+    "round_trip", "2", "round_trip", CycleDetectorParameters(), _find_round_trips, _lead_round_trip
 )
-CHAIN = Detector("chain", "1", "random_chain", ChainDetectorParameters(), _find_chains, _lead_chain)
+CHAIN = Detector("chain", "2", "random_chain", ChainDetectorParameters(), _find_chains, _lead_chain)
 SCATTER_GATHER = Detector(
     "scatter_gather",
-    "1",
+    "2",
     "scatter_gather",
     ScatterGatherParameters(),
     _find_scatter_gather,

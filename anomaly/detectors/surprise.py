@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import special
 
 from anomaly.graph import TemporalGraph
-from anomaly.kernels.handover import Handover, HandoverParameters
+from anomaly.kernels.handover import Handover, HandoverParameters, typical_payment
 
 __all__ = [
     "FEE",
@@ -21,6 +21,7 @@ __all__ = [
     "MOST",
     "Baseline",
     "at_least",
+    "combined",
     "handover_weight",
     "material",
     "share_between",
@@ -42,6 +43,21 @@ FEW_PEERS = 30
 def at_least(count: npt.ArrayLike, expected: npt.ArrayLike) -> Floats:
     """Return -log10 of the chance that a Poisson variable reaches `count` where `expected` is its mean."""
     tail = special.gammainc(np.maximum(np.asarray(count, np.float64), 1.0), np.maximum(expected, 1e-12))
+    return np.asarray(-np.log10(np.maximum(tail, 1e-300)), dtype=np.float64)
+
+
+def combined(total: npt.ArrayLike, steps: npt.ArrayLike) -> Floats:
+    """Return -log10 of the chance that as many accidents together weigh `total` or more.
+
+    A weight is -log10 of a chance that is itself evenly spread where nothing but accident is at work, so a
+    long row of middling weights adds up to a large sum by accident too.
+
+    References
+    ----------
+    R. A. Fisher, Statistical Methods for Research Workers (1932), section 21.1: combining probabilities.
+    """
+    x = np.maximum(np.asarray(total, np.float64), 0.0) * np.log(10.0)
+    tail = special.gammaincc(np.maximum(np.asarray(steps, np.float64), 1.0), x)
     return np.asarray(-np.log10(np.maximum(tail, 1e-300)), dtype=np.float64)
 
 
@@ -168,10 +184,13 @@ def handover_weight(graph: TemporalGraph, handover: Handover, parameters: Handov
     delay = np.abs(graph.t_low[second] - graph.t_low[first]) + (graph.t_high - graph.t_low)[second]
     amount = np.log(graph.amount)
     width = np.log(np.maximum(graph.amount_high, 1) / np.maximum(graph.amount_low, 1).astype(np.float64)) / 2
-    apart = np.abs(amount[second] - amount[first])
-    apart = np.maximum(apart, np.maximum(width[first] + width[second], np.log(1.0 + FEE)))
-    low, high = np.exp(amount[first] - apart), np.exp(amount[first] + apart)
-    fits = share_between(graph, graph.currency[second], low, high)
+    exchanged = graph.currency[first] != graph.currency[second]
+    level = np.log(np.maximum(typical_payment(graph, parameters.fewest), 1.0))
+    came_in = amount[first] + np.where(exchanged, level[second] - level[first], 0.0)
+    unsure = np.maximum(width[first] + width[second], np.log(1.0 + FEE))
+    unsure = np.where(exchanged, np.maximum(unsure, np.log(1.0 + max(parameters.exchange, 0.0))), unsure)
+    apart = np.maximum(np.abs(amount[second] - came_in), unsure)
+    fits = share_between(graph, graph.currency[second], np.exp(came_in - apart), np.exp(came_in + apart))
     expected = sends * np.minimum(delay / max(end - begin, 1), 1.0) * fits
     weight = np.minimum(at_least(np.ones(len(second)), expected), MOST)
     steady = np.maximum(graph.relation_span[first], graph.relation_span[second]) > parameters.window

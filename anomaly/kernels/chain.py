@@ -29,7 +29,7 @@ class ChainParameters:
         Steps of the search per seed payment.
     """
 
-    hop_window: int = 4 * 86_400
+    hop_window: int = 7 * 86_400
     min_length: int = 4
     max_length: int = 12
     budget: int = 2_000

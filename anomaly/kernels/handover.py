@@ -1,8 +1,11 @@
 """The hand-over relation: which payment can pass on the money of which other.
 
-Payment f *hands over* e when it leaves the account that e reached, can be later, is not too much later, is in
-the same currency and of about the same amount. Cycles, chains, scatter-gather and pass-through are paths in
-this relation, so its definition is theirs.
+Payment f *hands over* e when it leaves the account that e reached, can be later, is not too much later, and
+is worth about the same. Cycles, chains, scatter-gather and pass-through are paths in this relation, so its
+definition is theirs.
+
+Launderers change currency at a hop, and a ledger holds no exchange rates: across currencies two amounts are
+measured by the typical payment of each currency in these very rows. That is a rough rate, and is used as one.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ import numpy.typing as npt
 from anomaly.graph import TemporalGraph, can_continue
 from anomaly.kernels.jit import jit
 
-__all__ = ["Handover", "HandoverParameters", "handovers"]
+__all__ = ["Handover", "HandoverParameters", "handovers", "typical_payment"]
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,18 @@ class HandoverParameters:
     hub_degree : int
         Payments of an account that lies in the middle with more payments out than this inside the window
         are not followed (hub policy); the payment that reached it counts as cut.
+    exchange : float
+        Across currencies, how far the rate may be off, as a share; below 0, money never changes currency.
+    fewest : int
+        A currency with fewer payments has no typical one, and nothing is compared across its border.
     """
 
     window: int = 7 * 86_400
     keep_low: float = 0.8
     keep_high: float = 1.05
     hub_degree: int = 60
+    exchange: float = 0.1
+    fewest: int = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +67,14 @@ class Handover:
         return np.repeat(np.arange(len(self.ptr) - 1, dtype=np.int32), np.diff(self.ptr))
 
 
+def typical_payment(graph: TemporalGraph, fewest: int) -> Floats:
+    """Return for each payment the geometric mean of its currency's payments, in minor units; 0: too few."""
+    codes, place, count = np.unique(graph.currency, return_inverse=True, return_counts=True)
+    total = np.bincount(place, weights=np.log(graph.amount), minlength=len(codes))
+    typical = np.where(count >= fewest, np.exp(total / np.maximum(count, 1)), 0.0)
+    return np.asarray(typical[place], dtype=np.float64)
+
+
 def handovers(graph: TemporalGraph, parameters: HandoverParameters) -> Handover:
     """Compute the relation over the usable edges of a graph."""
     usable = graph.usable
@@ -65,8 +84,8 @@ def handovers(graph: TemporalGraph, parameters: HandoverParameters) -> Handover:
     width = int((graph.t_high - graph.t_low).max()) if graph.edges else 0
     arguments = (
         graph.dst, usable, graph.t_low, graph.t_high, graph.amount_low, graph.amount_high, graph.currency,
-        out_ptr, out_edge, parameters.window, width, parameters.keep_low, parameters.keep_high,
-        parameters.hub_degree,
+        typical_payment(graph, parameters.fewest), out_ptr, out_edge, parameters.window, width,
+        parameters.keep_low, parameters.keep_high, parameters.hub_degree, parameters.exchange,
     )  # fmt: skip
     nothing = np.zeros(0, np.int32)
     count, cut, _ = _pairs(*arguments, np.zeros(0, np.int64), nothing)
@@ -84,6 +103,7 @@ def _pairs(
     amount_low: npt.NDArray[np.int64],
     amount_high: npt.NDArray[np.int64],
     currency: npt.NDArray[np.int32],
+    typical: Floats,
     out_ptr: npt.NDArray[np.int64],
     out_edge: npt.NDArray[np.int32],
     window: int,
@@ -91,6 +111,7 @@ def _pairs(
     keep_low: float,
     keep_high: float,
     hub_degree: int,
+    exchange: float,
     ptr: npt.NDArray[np.int64],
     target: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
@@ -125,9 +146,15 @@ def _pairs(
             continue
         for i in range(start, end):
             f = out_edge[i]
-            if currency[f] != currency[e] or can_continue(t_low[e], t_low[f], t_high[f]) < 0:
+            if can_continue(t_low[e], t_low[f], t_high[f]) < 0:
                 continue
-            if amount_high[f] < keep_low * amount_low[e] or amount_low[f] > keep_high * amount_high[e]:
+            least, most = keep_low, keep_high
+            if currency[f] != currency[e]:
+                if exchange < 0 or typical[e] <= 0 or typical[f] <= 0:
+                    continue
+                rate = typical[f] / typical[e]
+                least, most = keep_low * rate / (1 + exchange), keep_high * rate * (1 + exchange)
+            if amount_high[f] < least * amount_low[e] or amount_low[f] > most * amount_high[e]:
                 continue
             if write:
                 target[ptr[e] + count[e]] = f

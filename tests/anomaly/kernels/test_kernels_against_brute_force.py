@@ -5,6 +5,7 @@ Equal times, overlapping intervals, parallel edges and self-loops are the rule i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 
 import networkx as nx
@@ -103,6 +104,46 @@ def test_handovers(transfers, rows) -> None:
         relation(graph).edges
     )
     assert not found.cut.any()
+
+
+@MANY
+@given(payments(4, 14), st.lists(st.sampled_from([978, 392, 840]), min_size=14, max_size=14))
+def test_handovers_across_currencies(transfers, rows, currencies) -> None:
+    told = [row | {"currency": code} for row, code in zip(rows, currencies, strict=False)]
+    graph = TemporalGraph.from_transfers(transfers(told))
+    parameters = HandoverParameters(
+        window=5, keep_low=0.8, keep_high=1.0, hub_degree=1_000, exchange=0.1, fewest=3
+    )
+    typical = {
+        code: float(np.exp(np.log(graph.amount[graph.currency == code]).mean()))
+        for code in np.unique(graph.currency).tolist()
+        if (graph.currency == code).sum() >= 3
+    }
+
+    def passes(e: int, f: int) -> bool:
+        low, high = 0.8, 1.0
+        first, second = int(graph.currency[e]), int(graph.currency[f])
+        if first != second:
+            if first not in typical or second not in typical:
+                return False
+            low *= typical[second] / typical[first] / 1.1
+            high *= typical[second] / typical[first] * 1.1
+        return bool(
+            graph.usable[e]
+            and graph.usable[f]
+            and graph.dst[e] == graph.src[f]
+            and graph.t_low[f] - graph.t_low[e] <= 5
+            and graph.t_high[f] > graph.t_low[e]
+            and graph.amount_high[f] >= low * graph.amount_low[e] - 1e-9
+            and graph.amount_low[f] <= high * graph.amount_high[e] + 1e-9
+        )
+
+    found = handovers(graph, parameters)
+    got = set(zip(found.first_edge.tolist(), found.next_edge.tolist(), strict=True))
+    assert got == {(e, f) for e, f in permutations(range(graph.edges), 2) if passes(e, f)}
+    never = handovers(graph, replace(parameters, exchange=-1.0))
+    kept = set(zip(never.first_edge.tolist(), never.next_edge.tolist(), strict=True))
+    assert kept == {(e, f) for e, f in got if graph.currency[e] == graph.currency[f]}
 
 
 @MANY

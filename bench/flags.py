@@ -1,0 +1,161 @@
+"""``python -m bench.flags [FILE ...]``: what the label-free flags find, by typology, as a Markdown table.
+
+Without a file: draws of the simulation. With files: labelled payments, whole or a part by time. Labels only
+judge. *Found*: one flag holds half of an instance's payments; *named*: that flag bears the instance's
+typology; *led to*: at least half of some flag's payments are the instance's, so that who reviews the flag
+comes upon it. *Right*: half of a flag's payments are laundering, of whatever instance.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from anomaly.evaluation import read_labelled
+from anomaly.scan import scan
+from anomaly.score import score
+from anomaly.simulation import simulate
+from anomaly.tables import NO_LEDGER, transfers_of
+from bench.report import machine
+from ledger.encoding.bands import Bands, logarithmic_grid
+from ledger.flag import Flag
+
+#: What the policies of the demo cut beside the grid, in minor units: the thresholds of their rules.
+_THRESHOLDS = (300_000, 300_001, 1_000_000, 1_000_001)
+#: By typology: instances, of which found, named and led to; flags, of which right.
+Tally = dict[str, npt.NDArray[np.int64]]
+
+_PLACE = {"debit_member": 0, "debit_sequence": 0}
+
+
+def encoded(transfers: pa.Table, bucket: int = 3_600) -> pa.Table:
+    """Return transfers as the default policy tells them: bands with the thresholds, hours."""
+    bands = Bands([*logarithmic_grid(10), *_THRESHOLDS])
+    low, high = bands.decode(bands.encode(transfers.column("amount_low").to_numpy()))
+    time = transfers.column("time_low").to_numpy() // bucket * bucket
+    for name, values in (
+        ("amount_low", low),
+        ("amount_high", high),
+        ("time_low", time),
+        ("time_high", time + bucket),
+    ):
+        at = transfers.schema.get_field_index(name)
+        transfers = transfers.set_column(at, transfers.schema.field(at), pa.array(values))
+    return transfers
+
+
+def tally(transfers: pa.Table, truth: pd.DataFrame) -> Tally:
+    """Scan, and count by typology, of the planted instances and of the flags' own names."""
+    flags = scan(transfers, NO_LEDGER)
+    result = score(flags, transfers, truth.assign(**_PLACE))
+    led = _led_to(flags, truth)
+    led["all"] = led.total()
+    return {
+        one.typology: np.array(
+            (one.instances, one.found, one.named, led[one.typology], one.flags, one.right), np.int64
+        )
+        for one in (*result.typologies, result.total)
+    }
+
+
+def _together(draws: list[Tally]) -> Tally:
+    nothing = np.zeros(6, np.int64)
+    return {
+        name: sum((draw.get(name, nothing) for draw in draws), nothing)
+        for name in {n for d in draws for n in d}
+    }
+
+
+def _led_to(flags: Iterable[Flag], truth: pd.DataFrame) -> Counter[str]:
+    """Count by typology the instances that own at least half of some flag's payments."""
+    owners: dict[int, list[str]] = defaultdict(list)
+    for row, pattern in zip(truth["debit_index"], truth["pattern_id"], strict=True):
+        owners[int(row)].append(pattern)
+    hit: set[str] = set()
+    for flag in flags:
+        held = Counter(pattern for ref in flag.rows for pattern in owners.get(ref.index, ()))
+        hit |= {pattern for pattern, count in held.items() if 2 * count >= len(flag.rows)}
+    typology = truth.drop_duplicates("pattern_id").set_index("pattern_id")["typology"]
+    return Counter(typology[sorted(hit)])
+
+
+def simulated(seed: int, transactions: int) -> tuple[pa.Table, pd.DataFrame]:
+    """Return a draw of the simulation, encoded, and its truth."""
+    simulation = simulate(banks=8, transactions=transactions, accounts=6_000, days=60, seed=seed)
+    frame = simulation.transactions.copy()
+    # the one half of a payment within a bank tells one party only: that of the customer who acts
+    within, cash = frame["debtor_agent"] == frame["creditor_agent"], frame["cash_in"].astype(bool)
+    for name in ("party_id", "party_type", "on_behalf_of"):
+        frame.loc[within & ~cash, f"creditor_{name}"] = None
+        frame.loc[within & cash, f"debtor_{name}"] = None
+    places = pd.DataFrame({"uetr": frame["uetr"].to_numpy(), "debit_index": np.arange(len(frame))})
+    return encoded(transfers_of(frame).transfers), simulation.truth.merge(places, on="uetr")
+
+
+def labelled(path: Path, part: tuple[float, float], hours: bool) -> tuple[pa.Table, pd.DataFrame]:
+    """Return a labelled file's payments between two quantiles of time, and their truth."""
+    file = read_labelled(path)
+    rows: npt.NDArray[np.int64] = np.arange(len(file))
+    ordered = np.sort(file.time)
+    for quantile, keep in ((part[0], np.greater_equal), (part[1], np.less)):
+        if 0 < quantile < 1:
+            rows = rows[keep(file.time[rows], ordered[int(quantile * len(ordered))])]
+    file = file.take(rows)
+    planted = np.flatnonzero(file.instance >= 0)
+    truth = {"pattern_id": file.instance[planted].astype(str), "typology": file.typology[planted]}
+    place = pa.array(np.arange(len(file)), pa.int64())
+    at = file.transfers.schema.get_field_index("debit_index")
+    transfers = file.transfers.set_column(
+        at, file.transfers.schema.field(at), place.cast(file.transfers.schema.field(at).type)
+    )
+    return encoded(transfers) if hours else transfers, pd.DataFrame(truth | {"debit_index": planted})
+
+
+def table(counts: Tally) -> str:
+    """Return the counts as Markdown, the typologies with most found first."""
+    lines = [
+        "| typology | found | named | led to | flags right | precision |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    share = {name: -found / max(planted, 0.1) for name, (planted, found, *_) in counts.items()}
+    for name in (*sorted(set(counts) - {"all"}, key=lambda n: (share[n], n)), "all"):
+        planted, *hits, flags, right = counts[name].tolist()
+        cells = [f"{n / planted:.2f} ({n} of {planted})" if planted else "-" for n in hits]
+        cells += [f"{right} of {flags}", f"{right / flags:.2f}"] if flags else ["-", "-"]
+        lines.append(f"| {' | '.join([name.replace('_', ' '), *cells])} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Scan, judge and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.flags", description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, help="labelled files; none: the simulation")
+    parser.add_argument("--seeds", default="101,102,103,104,105", help="draws of the simulation")
+    parser.add_argument("--transactions", type=int, default=100_000, help="of each draw")
+    parser.add_argument("--part", type=float, nargs=2, default=(0.0, 1.0), metavar=("FROM", "TO"),
+                        help="quantiles of time: 0 0.6 is the training part")  # fmt: skip
+    parser.add_argument("--exact", action="store_true", help="files as they are, not as bands and hours")
+    arguments = parser.parse_args()
+    print(f"Machine: {machine()}.\n")
+    for path in arguments.files:
+        print(f"{path.stem}, {arguments.part[0]:g} to {arguments.part[1]:g} by time\n")
+        print(
+            table(tally(*labelled(path, (arguments.part[0], arguments.part[1]), not arguments.exact))) + "\n"
+        )
+    if not arguments.files:
+        draws = [tally(*simulated(int(seed), arguments.transactions)) for seed in arguments.seeds.split(",")]
+        print(f"Simulation, seeds {arguments.seeds}, {arguments.transactions:,} transactions each\n")
+        print(table(_together(draws)))
+        each = [int(draw["all"][4]) for draw in draws]
+        print(f"\n{min(each)} to {max(each)} flags a draw.")
+
+
+if __name__ == "__main__":
+    main()
