@@ -13,6 +13,7 @@ import typer
 
 from cli.checking import check_transfers
 from cli.consortium import connect
+from cli.learning import AlertRule, register_train, scan_learned, tell_drift, watch
 from cli.local import listen
 from cli.output import emit, progress, say, settings, show_table, tell
 from cli.scanning import period_to_scan, told
@@ -102,40 +103,64 @@ def scan(
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day to scan (UTC), instead.")
     ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Share of payments the champion may alert.  [default: 0.005]", show_default=False),
+    ] = None,
+    missed_cost: Annotated[
+        float | None, typer.Option(help="What a missed case costs in needless alerts, instead of a budget.")
+    ] = None,
+    expected: Annotated[
+        float | None, typer.Option(help="Share of cases to expect, where it is not the one learnt.")
+    ] = None,
 ) -> None:
     """Run the detectors over the mirror's newest period and anchor their flags.
 
     Memory follows the period, however long the ledger is. Each flag names its period, so that it can be
-    recomputed.
+    recomputed. With a champion (`desk train`) flags have scores, payments it finds are flagged too, and its
+    drift is watched.
     """
     from anomaly.mirror import load_mirror
-    from anomaly.scan import ScanParameters
-    from anomaly.scan import scan as run_scan
 
     options = settings(context)
     mirror = options.home.desk.mirror
     gateway = connect(options.home, options.chain)
     period = period_to_scan(gateway, mirror, days=days, since=since)
     transfers, position = load_mirror(mirror, period=period)
+    rule = AlertRule(budget, missed_cost, expected)
     with progress(options) as advance:
-        flags = run_scan(
+        scanned = scan_learned(
+            options.home,
+            gateway,
             transfers,
             position,
-            parameters=ScanParameters(period=period),
-            progress=lambda _name, done, total: advance("scan", done, total),
+            period,
+            rule,
+            lambda _name, done, total: advance("scan", done, total),
         )
+    flags = scanned.flags
     new, anchored = keep_and_anchor(options.home, gateway, flags)
+    drift = watch(options.home, gateway, scanned, position)
     counts: dict[str, int] = {}
     for flag in flags:
         counts[flag.title] = counts.get(flag.title, 0) + 1
     truncated = sum(flag.truncated for flag in flags)
-    scanned = {"begin": period.begin, "end": period.end, "transfers": transfers.num_rows}
-    value = {"flags": counts, "truncated": truncated, "new": new, "anchored": anchored, "period": scanned}
+    read = {"begin": period.begin, "end": period.end, "transfers": transfers.num_rows}
+    value: dict[str, Any] = {
+        "flags": counts,
+        "truncated": truncated,
+        "new": new,
+        "anchored": anchored,
+        "period": read,
+        "champion": None if scanned.champion is None else scanned.champion[0],
+        "drift": drift,
+    }
 
     def render() -> None:
         show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))
         tell(f"{new} new, {anchored} anchored on the chain; {truncated} are marked truncated.")
         tell(f"{transfers.num_rows:,} transfers scanned, {told(period)}.")
+        tell_drift(drift)
 
     emit(options, value, render)
 
@@ -217,3 +242,6 @@ def serve(
     say(f"The desk answers at http://127.0.0.1:{listening.getsockname()[1]} (stop with Ctrl-C).")
     say(f"A token for it: `{options.program} desk token officer NAME`.")
     server(create_app(options.home, chain=options.chain), port=port).run(sockets=[listening])
+
+
+register_train(app)

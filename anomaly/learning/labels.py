@@ -1,7 +1,8 @@
-"""Labels from decisions: rows of flags judged suspicious are cases; all else that was looked at is not.
+"""Labels from decisions: payments of flags judged suspicious are cases; all else that was looked at is not.
 
 What nobody flagged nobody judged. It counts as ordinary up to the end of the last flag that was decided,
-which is wrong for what the detectors missed: a model learns what officers think of what they are shown.
+which is wrong for what the detectors missed: a model learns what officers think of what they are shown. What
+a detector flagged and no officer decided on yet is neither.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A flag and the verdict in force on it."""
+    """A flag and the verdict in force on it; None: undecided."""
 
     flag: Flag
-    suspicious: bool
+    suspicious: bool | None
 
 
 class Places:
@@ -64,13 +65,16 @@ class Labels:
     ----------
     y : (n,) int8
         1: a case.
+    known : (n,) bool
+        Whether the label means anything.
     until : int
-        Unix seconds; the labels of later rows are not known.
+        Unix seconds, the end of the last decided flag: of later rows nothing is known.
     judged : list of (rows, suspicious)
         Each decided flag's rows.
     """
 
     y: npt.NDArray[np.int8]
+    known: npt.NDArray[np.bool_]
     until: int
     judged: list[tuple[Ints, bool]]
 
@@ -84,19 +88,24 @@ def label(transfers: pa.Table, judgements: Sequence[Judgement]) -> Labels:
         When nothing was decided about rows of this table.
     """
     places = Places(transfers)
-    judged = [(places.rows(j.flag.rows), j.suspicious) for j in judgements]
-    judged = [(rows, suspicious) for rows, suspicious in judged if len(rows)]
+    found = [(places.rows(j.flag.rows), j) for j in judgements]
+    judged = [(rows, j.suspicious) for rows, j in found if len(rows) and j.suspicious is not None]
     if not judged:
         raise InputError(
             "no officer has decided on a flag about these payments yet",
             next_step="See `counterfoil flag list --undecided`, then `counterfoil flag decide`.",
         )
+    until = max(int(transfers.column("time_high").to_numpy()[rows].max()) for rows, _ in judged)
+    known = transfers.column("time_low").to_numpy() < until
+    for rows, judgement in found:
+        # a rule's finding says what must be reported, not what is suspicious
+        if judgement.suspicious is None and judgement.flag.source.kind == "detector":
+            known[rows] = False
     y = np.zeros(transfers.num_rows, np.int8)
     for rows, suspicious in judged:
-        if suspicious:
-            y[rows] = 1
-    high = transfers.column("time_high").to_numpy()
-    return Labels(y, max(int(high[rows].max()) for rows, _ in judged), judged)
+        known[rows] = True
+        y[rows] |= suspicious
+    return Labels(y, known, until, judged)
 
 
 def _key(member: Ints, sequence: Ints, index: Ints) -> Ints:
