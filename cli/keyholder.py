@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+import signal
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +18,9 @@ from ledger.encoding.keyholder import epochs
 from ledger.errors import ChainUnreachableError, ConfigurationError
 
 if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
     from ledger.gateway import Gateway
 
 __all__ = ["DEFAULT_QUOTA", "app"]
@@ -33,8 +38,6 @@ def serve(
     quota: Annotated[int, typer.Option(help="Evaluations per member, epoch and day.")] = DEFAULT_QUOTA,
 ) -> None:
     """Serve evaluations to active members until stopped."""
-    import uvicorn
-
     from api.keyholder import create_app
     from ledger.segment import write_atomically
 
@@ -57,12 +60,31 @@ def serve(
     listening = listen(port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     endpoint = folder / KEYHOLDER_FILE
-    write_atomically(endpoint, json.dumps({"url": url, "pid": os.getpid()}).encode())
-    say(f"The key holder answers at {url} (stop with Ctrl-C).")
     try:
-        uvicorn.Server(uvicorn.Config(application, log_level="warning")).run(sockets=[listening])
+        write_atomically(endpoint, json.dumps({"url": url, "pid": os.getpid()}).encode())
+        say(f"The key holder answers at {url} (stop with Ctrl-C).")
+        _server(application).run(sockets=[listening])
     finally:
         endpoint.unlink(missing_ok=True)
+
+
+def _server(application: FastAPI) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Stops at the first signal, and tidies up undisturbed.
+
+        A Ctrl-C reaches whoever started this process too, who then asks it to end: the second signal must not
+        cut off what the first one began, as uvicorn's would by raising them again.
+        """
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self.handle_exit)
+            yield
+
+    return Server(uvicorn.Config(application, log_level="warning"))
 
 
 class _ActiveMembers:

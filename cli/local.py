@@ -145,14 +145,21 @@ def _start(module: list[str], log: Path, *, detached: bool = False) -> int:
 
 
 def _wait(probe: Callable[[], str | None], pid: int, log: Path, what: str) -> str:
+    """Return the answer of a process that was started; who gives up waiting does not leave it behind."""
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        url = probe()
-        if url is not None:
-            return url
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            break
-        time.sleep(0.1)
+    try:
+        while time.monotonic() < deadline:
+            url = probe()
+            if url is not None:
+                return url
+            if os.waitpid(pid, os.WNOHANG)[0] == pid:
+                break
+            time.sleep(0.1)
+        else:
+            stop(pid)
+    except BaseException:
+        stop(pid)
+        raise
     tail = log.read_text("utf-8", errors="replace").strip().splitlines()[-3:]
     raise ConfigurationError(f"{what} did not start: {' / '.join(tail)}", where=str(log))
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from itertools import islice
-from multiprocessing import get_context
 from typing import NamedTuple, Protocol
 
 from ledger.encoding import oprf
 from ledger.encoding.identifiers import normalise_identifier
+from ledger.processes import Workers
 
 __all__ = ["BATCH", "PSEUDONYM_SIZE", "Evaluation", "KeyHolder", "Pseudonymiser"]
 
@@ -68,7 +68,7 @@ class Pseudonymiser:
         self._epoch = epoch
         self._public_key = public_key
         self._holder_checked = False
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: Workers | None = None
         self._workers = 0
 
     def pseudonyms(self, identifiers: Sequence[str], *, processes: int = 1) -> list[bytes]:
@@ -149,10 +149,10 @@ class Pseudonymiser:
         for future in behind:
             yield future.result()
 
-    def _processes(self, workers: int) -> ProcessPoolExecutor:
+    def _processes(self, workers: int) -> Workers:
         if self._pool is None or self._workers != workers:
             self.close()
-            self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+            self._pool = Workers(workers)
             self._workers = workers
         return self._pool
 

@@ -11,9 +11,11 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.cli.conftest import (
     ROOT,
@@ -88,7 +90,7 @@ def test_stopped_on_a_terminal_it_says_how_to_go_on_and_leaves_nothing_running(t
     )
     os.close(theirs)
     said, asked = "", False
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         if select.select([ours], [], [], 0.2)[0]:
             try:
@@ -100,13 +102,37 @@ def test_stopped_on_a_terminal_it_says_how_to_go_on_and_leaves_nothing_running(t
             asked = True
     os.close(ours)
     assert asked, said
-    assert running.wait(timeout=30) == 130, said
+    assert running.wait(timeout=120) == 130, said
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
     assert "0/8" in plain  # a progress bar
     assert "Stopped. Run the same command again to go on" in plain
     assert "Traceback" not in plain
     wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 10)
     assert not (home / "keyholders" / "1" / "endpoint.json").exists()
+
+
+@pytest.mark.parametrize("starting", ["chain.log", "keyholder.log"])
+def test_stopped_while_something_starts_it_leaves_nothing_behind(tmp_path: Path, starting: str) -> None:
+    home = tmp_path / "home"
+    running = subprocess.Popen(
+        arguments(home, *_OPTIONS),
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until((home / starting).exists, 240)
+        os.kill(running.pid, signal.SIGINT)  # not the group: what it started hears of it from nobody else
+        _, err = running.communicate(timeout=120)
+        assert running.returncode == 130, err
+        with pytest.raises(ProcessLookupError):
+            os.killpg(running.pid, 0)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 def test_run_again_it_posts_nothing_twice_and_without_once_it_serves_the_desk(
