@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -41,6 +40,7 @@ from ledger.home import Home
 from ledger.member.keys import MemberKeys
 from ledger.member.receipts import disclose, make_receipt
 from ledger.member.vault import Vault
+from ledger.processes import Workers
 from ledger.reader import desk as rounds
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
@@ -160,10 +160,7 @@ def _set_up(options: Settings, source: Path, started: list[int]) -> Gateway:
 
 def _post_all(options: Settings, source: Path, story: Story) -> None:
     agents = _agents(source)
-    with (
-        ProcessPoolExecutor(2, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool,
-        progress(options) as advance,
-    ):
+    with Workers(2) as pool, progress(options) as advance:
         jobs = [
             pool.submit(_post_one, options.home, agent, source / "members" / f"{agent}.csv", options.chain)
             for agent in agents

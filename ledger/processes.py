@@ -1,0 +1,52 @@
+"""Worker processes that a Ctrl-C does not reach: whoever started them is told, and ends them in its order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import ParamSpec, TypeVar
+
+__all__ = ["Workers"]
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class Workers(ProcessPoolExecutor):
+    """A pool of spawned processes that never hear SIGINT, from their first instruction on.
+
+    A terminal sends it to its whole group. A handler that a worker sets itself comes too late for one that
+    arrives while the worker starts, and is told as a traceback; a mask is inherited.
+
+    Parameters
+    ----------
+    count : int
+        Processes at most; they start as work comes in.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, mp_context=get_context("spawn"))
+
+    def submit(
+        self,
+        fn: Callable[_Arguments, _Result],
+        /,
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> Future[_Result]:
+        """Schedule a call, as `concurrent.futures.Executor.submit` does."""
+        with _held_back(signal.SIGINT):
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """Let a signal wait; processes started meanwhile keep it waiting for good."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

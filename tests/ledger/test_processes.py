@@ -1,0 +1,52 @@
+"""Worker processes and the Ctrl-C of a terminal, which goes to a whole group of processes at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCRIPT = """
+import time
+from ledger.processes import Workers
+
+if __name__ == "__main__":
+    with Workers(2) as pool:
+        jobs = [pool.submit(pow, 2, n) for n in (4, 5)]
+        print("started", flush=True)
+        try:
+            {waiting}
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print([job.result(60) for job in jobs], flush=True)
+"""
+
+
+@pytest.mark.parametrize("waiting", ["pass", "jobs[0].result(); print('at work', flush=True)"])
+def test_a_ctrl_c_reaches_who_started_the_workers_and_no_worker(tmp_path: Path, waiting: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(waiting=waiting), "utf-8")
+    running = subprocess.Popen(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert running.stdout is not None
+        for _ in range(1 if waiting == "pass" else 2):
+            running.stdout.readline()
+        os.killpg(running.pid, signal.SIGINT)  # while the workers start, or when they stand
+        out, err = running.communicate(timeout=120)
+    finally:
+        running.kill()
+    assert (running.returncode, err) == (0, "")
+    assert out.splitlines()[-1] == "[16, 32]"
