@@ -27,7 +27,10 @@ def evaluate_command(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV or Parquet of payments with is_laundering.")],
     arms: Annotated[
-        str, typer.Option(help="silo, shared_model, shared_ledger; comma between.")
+        str,
+        typer.Option(
+            help="silo, shared_model, shared_ledger, comma between; or none (label-free scores only)."
+        ),
     ] = "silo,shared_model,shared_ledger",
     encodings: Annotated[
         str, typer.Option(help="exact, bands_minute, bands_hour, bands_day.")
@@ -37,8 +40,11 @@ def evaluate_command(
     ] = "arrival,window_close",
     models: Annotated[str, typer.Option(help="boosted, random_forest, gradient_boosting.")] = "boosted",
     controls: Annotated[
-        str, typer.Option(help="no_graph, shuffled, left_out, new_instances, label_free; or none.")
-    ] = "no_graph,shuffled,left_out,new_instances,label_free",
+        str,
+        typer.Option(
+            help="no_graph, engine, one_stage, shuffled, left_out, new_instances, label_free; or none."
+        ),
+    ] = "no_graph,engine,one_stage,shuffled,left_out,new_instances,label_free",
     seeds: Annotated[int, typer.Option(min=1, help="Runs, with seeds 0, 1, ...")] = 1,
     window_days: Annotated[float, typer.Option(help="Window of the features, and embargo.")] = 7.0,
     banks: Annotated[int, typer.Option(help="How many of the largest banks stand alone.")] = 12,
@@ -58,7 +64,7 @@ def evaluate_command(
     if window_days * 86_400 < 420:
         raise InputError(f"a window of {window_days} days is too short", next_step="Seven minutes at least.")
     plan = Plan(
-        arms=_names(arms),
+        arms=() if arms == "none" else _names(arms),
         encodings=_names(encodings),
         scorings=_names(scorings),
         models=_names(models),

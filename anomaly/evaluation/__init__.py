@@ -9,6 +9,7 @@ Start with `evaluate`; `counterfoil evaluate` prints what it returns.
 - `bootstrap`  intervals that resample pattern instances, and pairs of models on the same resamples
 - `figures`    one number with all that one must know to read it
 - `arms`       each bank alone, a shared model on private rows, the shared ledger
+- `banks`      what each bank gets out of an arm, and the mean over the banks
 - `controls`   what the number would be without graph, with edges shuffled, with a typology never seen
 - `accounts`   files whose labels stand on accounts
 - `plan`       what to measure; `measure` turns a ranking into figures; `run` does all of it in one go

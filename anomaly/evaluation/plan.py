@@ -22,7 +22,8 @@ class Plan:
     Attributes
     ----------
     arms, encodings, scorings, models, controls : tuple of str
-        Encodings and controls are measured with the last scoring and the first model.
+        Encodings and controls are measured with the last scoring and the first model. Without arms, only
+        label-free scores are measured.
     seeds, first_seed : int
         Runs, with seeds `first_seed`, `first_seed` + 1, ...
     window : int
@@ -73,6 +74,8 @@ class Plan:
                 raise ConfigurationError(
                     f"there is no {what} {', '.join(unknown)}", next_step=f"Known: {', '.join(known)}."
                 )
-            if not given and what != "control":
+            if not given and what not in ("arm", "control"):
                 raise ConfigurationError(f"no {what} is chosen", next_step=f"Known: {', '.join(known)}.")
+        if not self.arms and "label_free" not in self.controls:
+            raise ConfigurationError("nothing is chosen", next_step=f"Known arms: {', '.join(ARMS)}.")
         return self

@@ -77,10 +77,11 @@ def _steps(
     plan: Plan, selected: Selected
 ) -> Iterator[tuple[str, Callable[[LabelledFile], Iterator[Figure]]]]:
     """Yield the steps; encodings and controls use the stages that validation chose on exact rows."""
+    controls = plan.controls if plan.arms else ("label_free",)
     for seed in range(plan.first_seed, plan.first_seed + plan.seeds):
         base = Setting(window=plan.window, stages=plan.stages, seed=seed, ratio=plan.ratio)
         exact = "exact" in plan.encodings or plan.arms != ("shared_ledger",)
-        for scoring in plan.scorings if exact else ():
+        for scoring in plan.scorings if exact and plan.arms else ():
             for model in plan.models:
                 setting = replace(base, scoring=scoring_named(scoring), model=model)
                 yield (
@@ -93,13 +94,13 @@ def _steps(
                 own = replace(last, encoding=encoding_named(encoding))
                 yield f"{encoding} {seed}", partial(_encoded, plan=plan, setting=own, selected=selected)
         for name, features in _OTHER_FEATURES.items():
-            if name in plan.controls:
+            if name in controls:
                 other = replace(last, features=features)
                 yield (
                     f"{name} {seed}",
                     partial(_control, plan=plan, setting=other, selected=selected, name=name),
                 )
-        if "shuffled" in plan.controls:
+        if "shuffled" in controls:
             shuffle = partial(shuffled_payees, seed=seed)
             yield (
                 f"shuffled {seed}",
@@ -107,9 +108,9 @@ def _steps(
                     _control, plan=plan, setting=last, selected=selected, name="shuffled", change=shuffle
                 ),
             )
-        if "left_out" in plan.controls:
+        if "left_out" in controls:
             yield f"left out {seed}", partial(_left_out, plan=plan, setting=last, selected=selected)
-        if "label_free" in plan.controls:
+        if "label_free" in controls:
             for scoring in plan.scorings:
                 free = replace(last, scoring=scoring_named(scoring))
                 yield f"label-free {scoring} {seed}", partial(_label_free, plan=plan, setting=free)

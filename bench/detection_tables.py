@@ -1,0 +1,153 @@
+"""The accuracy tables of docs/detection.md, from figures that were measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from anomaly.evaluation.arms import ARMS
+from anomaly.evaluation.encode import BUCKET
+from anomaly.evaluation.plan import SCORINGS
+from bench.peers import PEER
+
+__all__ = ["tables"]
+
+Row = dict[str, Any]
+
+_OURS = "boosted"
+_POOLED = (
+    "pr_auc",
+    "f1",
+    "precision@0.1%",
+    "recall@0.1%",
+    "precision@0.5%",
+    "recall@0.5%",
+    "ceiling@0.5%",
+    "precision@1%",
+    "recall@1%",
+    "ceiling@1%",
+    "instance_recall@1%",
+    "account_recall@1%",
+    "hours_to_flag@1%",
+)
+_SCORES = (
+    (_OURS, "model, test part"),
+    (PEER, "peer, test part"),
+    ("typology_scores:whole_file", "typology scores, whole file"),
+    ("isolation_forest:whole_file", "isolation forest, whole file"),
+)
+
+
+def tables(rows: list[Row]) -> str:
+    """Return the tables as Markdown, one section for each set."""
+    parts = []
+    for name in dict.fromkeys(row["set"] for row in rows):
+        own = [row for row in rows if row["set"] == name]
+        seeds = len({row["seed"] for row in own})
+        parts.append(f"### {name} ({seeds} seed{'s' if seeds > 1 else ''})")
+        if name.startswith("amlsim"):
+            parts.append(_amlsim(own))
+        elif name == "simulation":
+            parts.append(_banks(own))
+        else:
+            parts += [_arms(own), _encodings(own), _controls(own), _typologies(own)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _cell(rows: list[Row], **wanted: str) -> str:
+    """Return the mean over seeds, and the interval of the first seed."""
+    found = [r for r in rows if all(r.get(k) == v for k, v in wanted.items()) and r["value"] is not None]
+    if not found:
+        return "-"
+    values = [r["value"] for r in found]
+    first = min(found, key=lambda r: r["seed"])
+    spread = f" ±{_short(statistics.stdev(values))}" if len(values) > 1 else ""
+    interval = f" [{_short(first['low'])}, {_short(first['high'])}]" if first["low"] is not None else ""
+    return f"{_short(statistics.mean(values))}{spread}{interval}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def _table(head: list[str], body: Iterable[list[str]]) -> str:
+    kept = [row for row in body if any(cell != "-" for cell in row[1:])]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in kept)]) if kept else ""
+
+
+def _arms(rows: list[Row]) -> str:
+    exact = [row for row in rows if row["encoding"] == "exact"]
+
+    def line(arm: str, over: str, metric: str) -> list[str]:
+        where = {"arm": arm, "aggregation": over, "metric": metric}
+        ours = (_cell(exact, **where, scoring=scoring, model=_OURS) for scoring in SCORINGS)
+        return [f"{arm}, {over}, {metric}", *ours, _cell(exact, **where, model=PEER)]
+
+    body = [line("shared_ledger", "pooled", metric) for metric in _POOLED]
+    for arm in ARMS:
+        body += [line(arm, "bank_mean", metric) for metric in ("pr_auc", "f1", "recall@0.5%", "ceiling@0.5%")]
+    for arm in ARMS[:2]:
+        gains = [f"{metric}_gain_over_{arm}" for metric in ("pr_auc", "recall@0.5%")]
+        body += [line("shared_ledger", "bank_mean", gain) for gain in gains]
+    return _table(["exact", "arrival", "window close", "peer, looks ahead in a batch"], body)
+
+
+def _encodings(rows: list[Row]) -> str:
+    wanted = (("pooled", "pr_auc"), ("pooled", "recall@0.5%"), ("bank_mean", "pr_auc"))
+    own = [r for r in rows if r["model"] == _OURS and r["arm"] == "shared_ledger"]
+    own = [r for r in own if r["scoring"] == "window_close"]
+    body = ([e, *(_cell(own, encoding=e, aggregation=a, metric=m) for a, m in wanted)] for e in BUCKET)
+    return _table(["window close", "pooled PR-AUC", "pooled recall@0.5%", "bank mean PR-AUC"], body)
+
+
+def _controls(rows: list[Row]) -> str:
+    pooled = [row for row in rows if row["aggregation"] == "pooled" and row["encoding"] == "exact"]
+    names = (row["model"] for row in pooled if ":" in row["model"] and "whole_file" not in row["model"])
+    body = []
+    for model in dict.fromkeys((_OURS, *names, PEER)):
+        lost = model.partition("without_")[2]
+        for scoring in SCORINGS:
+            own = [row for row in pooled if row["model"] == model and row["scoring"] == scoring]
+            cells = [_cell(own, metric=metric) for metric in ("pr_auc", "recall@0.5%")]
+            body.append([f"{model}, {scoring}", *cells, _cell(own, metric=f"recall@1%:{lost}")])
+    return _table(["control", "PR-AUC", "recall@0.5%", "recall@1% of what was left out"], body)
+
+
+def _typologies(rows: list[Row]) -> str:
+    metrics = ("recall@1%", "instance_recall@1%", "half_instance_recall@1%")
+    names = sorted({r["metric"].split(":")[1] for r in rows if r["metric"].startswith("instance_recall@1%:")})
+    exact = [row for row in rows if row["encoding"] == "exact"]
+    body = [
+        [
+            f"{name}: {words}",
+            *(_cell(exact, model=model, scoring=s, metric=f"{m}:{name}") for s in SCORINGS for m in metrics),
+        ]
+        for name in names
+        for model, words in _SCORES
+    ]
+    head = [f"{what}, {when}" for when in ("arrival", "close") for what in ("rows", "any row", "half")]
+    return _table(["typology at a 1 % budget", *head], body)
+
+
+def _amlsim(rows: list[Row]) -> str:
+    body = (
+        [f"{model}, {metric}", *(_cell(rows, model=model, metric=metric, scoring=s) for s in SCORINGS)]
+        for model in dict.fromkeys(row["model"] for row in rows)
+        for metric in dict.fromkeys(row["metric"] for row in rows)
+    )
+    return _table(["score, accounts", "arrival", "window close"], body)
+
+
+def _banks(rows: list[Row]) -> str:
+    pairs = [(m, a) for m in (_OURS, "typology_scores:whole_file") for a in ("silo", "shared_ledger")]
+    count = {r["metric"]: r["instances"] for r in rows if "instances" in r and ":" in r["model"]}
+    body = (
+        [
+            f"{metric.split(':')[-1]} ({count.get(metric, '-')})",
+            *(_cell(rows, model=model, arm=arm, metric=metric) for model, arm in pairs),
+        ]
+        for metric in [*sorted(count), "alerted_share"]
+    )
+    return _table(["banks touched (instances in the file)", *(f"{m}, {a}" for m, a in pairs)], body)
