@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import asdict, dataclass
 from multiprocessing import active_children
 from pathlib import Path
@@ -40,7 +40,7 @@ from ledger.home import Home
 from ledger.member.keys import MemberKeys
 from ledger.member.receipts import disclose, make_receipt
 from ledger.member.vault import Vault
-from ledger.processes import Workers
+from ledger.processes import Workers, deferring
 from ledger.reader import desk as rounds
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
@@ -49,6 +49,7 @@ from ledger.segment import write_atomically
 __all__ = ["Banks", "run"]
 
 _QUOTA = 1_000_000
+_HEED_SECONDS: Final = 0.2
 _ASKED: Final = "demo.json"
 _DISCLOSED = ("uetr", "timestamp", "amount", "currency", "debtor_account", "creditor_account")
 
@@ -160,18 +161,20 @@ def _set_up(options: Settings, source: Path, started: list[int]) -> Gateway:
 
 def _post_all(options: Settings, source: Path, story: Story) -> None:
     agents = _agents(source)
-    with Workers(2) as pool, progress(options) as advance:
-        jobs = [
+    with deferring() as heed, Workers(2) as pool, progress(options) as advance:
+        waiting = {
             pool.submit(_post_one, options.home, agent, source / "members" / f"{agent}.csv", options.chain)
             for agent in agents
-        ]
+        }
         advance("banks", 0, len(agents))
         try:
-            for done, job in enumerate(as_completed(jobs), start=1):
-                report = job.result()
-                story.posts.append(report)
-                advance("banks", done, len(agents))
-                say(f"  {report.agent}: {report.intake.read:,} rows read, {report.sealed_rows:,} posted")
+            while waiting:
+                finished, waiting = wait(waiting, timeout=_HEED_SECONDS, return_when=FIRST_COMPLETED)
+                heed()
+                for report in [job.result() for job in finished]:
+                    story.posts.append(report)
+                    advance("banks", len(story.posts), len(agents))
+                    say(f"  {report.agent}: {report.intake.read:,} rows read, {report.sealed_rows:,} posted")
         except BaseException:
             # a bank may be stopped anywhere: what it has taken in or sealed is durable, the next run goes on
             pool.shutdown(wait=False, cancel_futures=True)

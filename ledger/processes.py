@@ -1,4 +1,4 @@
-"""Worker processes that a Ctrl-C does not reach: whoever started them is told, and ends them in its order."""
+"""Worker processes and signals: a Ctrl-C reaches no worker, and who started them at a safe place only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "deferring"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -40,6 +40,31 @@ class Workers(ProcessPoolExecutor):
         """Schedule a call, as `concurrent.futures.Executor.submit` does."""
         with _held_back(signal.SIGINT):
             return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def deferring() -> Iterator[Callable[[], None]]:
+    """Let SIGINT and SIGTERM wait until the function that this gives is called, or the end; main thread only.
+
+    What their handlers raise in the middle of `concurrent.futures` would leave a future's lock held for ever,
+    and with it a process that never ends.
+    """
+    arrived: list[int] = []
+    heard = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda came, _frame: arrived.append(came)) for number in heard}
+
+    def heed() -> None:
+        if arrived:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.raise_signal(arrived.pop(0))
+
+    try:
+        yield heed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    heed()
 
 
 @contextmanager

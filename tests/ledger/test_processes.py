@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger.processes import deferring
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """
@@ -50,3 +52,47 @@ def test_a_ctrl_c_reaches_who_started_the_workers_and_no_worker(tmp_path: Path, 
         running.kill()
     assert (running.returncode, err) == (0, "")
     assert out.splitlines()[-1] == "[16, 32]"
+
+
+def _heeding(number: int, reached: list[str]) -> None:
+    with deferring() as heed:
+        heed()
+        signal.raise_signal(number)
+        reached.append("after the signal")
+        heed()
+        reached.append("after it was heeded")
+
+
+def _leaving(number: int, reached: list[str]) -> None:
+    with deferring():
+        signal.raise_signal(number)
+        reached.append("to the end")
+    reached.append("after the end")
+
+
+def _failing(number: int, reached: list[str]) -> None:
+    with deferring():
+        signal.raise_signal(number)
+        reached.append("in trouble")
+        raise ValueError("its own trouble comes first")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_it_is_heeded(number: signal.Signals) -> None:
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, end)
+    reached: list[str] = []
+    try:
+        for action, ends in (
+            (_heeding, KeyboardInterrupt),
+            (_leaving, KeyboardInterrupt),
+            (_failing, ValueError),
+        ):
+            with pytest.raises(ends):
+                action(number, reached)
+            assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
+    assert reached == ["after the signal", "to the end", "in trouble"]
