@@ -56,7 +56,13 @@ def list_flags(
         and not (undecided and k.flag_id in decided)
     ]
     value = [
-        {"flag_id": k.flag_id.hex(), **k.flag.to_json(), "verdict": decided.get(k.flag_id)} for k in found
+        {
+            "flag_id": k.flag_id.hex(),
+            **k.flag.to_json(),
+            "latest_score": k.latest_score,
+            "verdict": decided.get(k.flag_id),
+        }
+        for k in found
     ]
     entries = [
         (
@@ -67,6 +73,7 @@ def list_flags(
                 f"{len(k.flag.rows)} rows",
                 _moment(k.flag.window[0])[:10],
                 said(decided.get(k.flag_id)),
+                "" if k.latest_score is None else f"{k.latest_score:.0%}",
             ),
             k.flag.explanation,
         )
@@ -99,7 +106,12 @@ def show(
         if graphml:
             graphml.write_bytes(to_graphml(graph))
     made = decisions(options.home).get(kept.flag_id, [])
-    value = {"flag_id": kept.flag_id.hex(), **kept.flag.to_json(), "decisions": [d.to_json() for d in made]}
+    value = {
+        "flag_id": kept.flag_id.hex(),
+        **kept.flag.to_json(),
+        "latest_score": kept.latest_score,
+        "decisions": [d.to_json() for d in made],
+    }
 
     def render() -> None:
         _render(options, kept)
@@ -217,7 +229,8 @@ def _render(options: Settings, kept: KeptFlag) -> None:
         ("window (UTC)", f"{_moment(flag.window[0])} to {_moment(flag.window[1])}"),
         ("certainty", flag.certainty),
         ("severity", flag.severity),
-        ("score", flag.score),
+        ("score when raised", flag.score),
+        ("latest score", kept.latest_score),
         ("raised by", f"{flag.source.kind} {flag.source.id}, version {flag.source.version[:12]}"),
         ("position", f"block {flag.position.block}, {flag.position.log_size} batches"),
         ("anchored", "not yet" if kept.block is None else f"block {kept.block}"),

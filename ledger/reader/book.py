@@ -14,7 +14,7 @@ __all__ = ["Book"]
 
 
 class Book:
-    """A table in the desk's file of cases, opened durably; use it in a with statement, or close it.
+    """Tables in the desk's file of cases, opened durably; use it in a with statement, or close it.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ class Book:
         The SQLite file.
     """
 
-    #: The statement that creates the table where it is not there yet.
-    table = ""
+    #: The statements that create what is not there yet.
+    tables: tuple[str, ...] = ()
     #: What to do when the file is damaged.
     remedy = "Restore it from a backup."
 
@@ -35,7 +35,8 @@ class Book:
                 self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
                 self._state.execute("PRAGMA journal_mode=WAL")
                 self._state.execute("PRAGMA synchronous=FULL")
-                self._state.execute(self.table)
+                for statement in self.tables:
+                    self._state.execute(statement)
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
                 f"the desk's file of flags is not readable: {error}", where=str(path), next_step=self.remedy

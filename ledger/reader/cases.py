@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ledger import canonical
 from ledger.caselog import CaseKind, seal_flag
@@ -27,12 +28,25 @@ _BYTES_PER_TRANSACTION: Final = 96 * 1024
 
 @dataclass(frozen=True, slots=True)
 class KeptFlag:
-    """A flag the desk raised, its identifier, and the block that anchors it (None: not yet)."""
+    """A flag the desk raised.
+
+    Parameters
+    ----------
+    flag_id : bytes
+    flag : Flag
+        As it was raised and stands on the chain; it never changes.
+    seed : bytes
+    block : int or None
+        The block that anchors it; None: not yet.
+    latest_score : float or None
+        What the last scan with a champion made of it.
+    """
 
     flag_id: bytes
     flag: Flag
     seed: bytes
     block: int | None
+    latest_score: float | None = None
 
 
 class CaseBook(Book):
@@ -44,38 +58,49 @@ class CaseBook(Book):
         The SQLite file.
     """
 
-    table = """
-    CREATE TABLE IF NOT EXISTS flag (
-      flag_id BLOB PRIMARY KEY, content BLOB NOT NULL UNIQUE, document BLOB NOT NULL, seed BLOB NOT NULL,
-      payload BLOB NOT NULL, block INTEGER
+    tables = (
+        """
+        CREATE TABLE IF NOT EXISTS flag (
+          flag_id BLOB PRIMARY KEY, content BLOB NOT NULL UNIQUE, document BLOB NOT NULL, seed BLOB NOT NULL,
+          payload BLOB NOT NULL, block INTEGER
+        )
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS latest_score (
+          flag_id BLOB PRIMARY KEY REFERENCES flag (flag_id), score REAL NOT NULL
+        )
+        """,
     )
-    """
     remedy = "Restore it from a backup: the chain holds identifiers, not what was salted."
 
     def keep(self, flags: Iterable[Flag], hpke_keys: dict[int, bytes]) -> int:
         """Keep flags, each once; return how many are new.
 
         What a flag says, apart from its position, its period and its score, is what makes it the same one: a
-        later scan that finds the same again adds nothing.
+        later scan that finds the same again adds nothing, and its score becomes the flag's latest.
         """
         new = 0
         with transaction(self._state, self._path) as state:
             for flag in flags:
                 bounded = flag.bounded()
                 content = _content(bounded)
-                if state.execute("SELECT 1 FROM flag WHERE content = ?", (content,)).fetchone():
+                known = state.execute("SELECT flag_id FROM flag WHERE content = ?", (content,)).fetchone()
+                if known:
+                    _score(state, known[0], bounded.score)
                     continue
                 seed = os.urandom(32)
+                flag_id = bounded.flag_id(seed)
                 state.execute(
                     "INSERT INTO flag (flag_id, content, document, seed, payload) VALUES (?, ?, ?, ?, ?)",
                     (
-                        bounded.flag_id(seed),
+                        flag_id,
                         content,
                         canonical.dumps(bounded.to_json()),
                         seed,
                         seal_flag(bounded, seed, hpke_keys),
                     ),
                 )
+                _score(state, flag_id, bounded.score)
                 new += 1
         return new
 
@@ -126,7 +151,10 @@ class CaseBook(Book):
 
     def flags(self) -> list[KeptFlag]:
         """Return every flag, in the order it was raised."""
-        rows = self._state.execute("SELECT flag_id, document, seed, block FROM flag ORDER BY rowid")
+        rows = self._state.execute(
+            "SELECT f.flag_id, document, seed, block, score FROM flag f "
+            "LEFT JOIN latest_score s ON s.flag_id = f.flag_id ORDER BY f.rowid"
+        )
         return [_kept(row) for row in rows]
 
     def find(self, prefix: str) -> KeptFlag:
@@ -146,12 +174,15 @@ class CaseBook(Book):
         return found[0]
 
 
-def _kept(row: Sequence[bytes | int | None]) -> KeptFlag:
-    flag_id, document, seed, block = row
-    assert isinstance(flag_id, bytes) and isinstance(document, bytes) and isinstance(seed, bytes)  # noqa: S101, PT018
-    return KeptFlag(
-        flag_id, Flag.from_json(canonical.loads(document)), seed, block if isinstance(block, int) else None
-    )
+def _score(state: sqlite3.Connection, flag_id: bytes, score: float | None) -> None:
+    if score is not None:
+        state.execute("INSERT OR REPLACE INTO latest_score (flag_id, score) VALUES (?, ?)", (flag_id, score))
+
+
+def _kept(row: Sequence[Any]) -> KeptFlag:
+    """Rebuild a flag from its identifier, document, seed, block, and latest score where it was asked for."""
+    flag_id, document, seed, block, *score = row
+    return KeptFlag(flag_id, Flag.from_json(canonical.loads(document)), seed, block, *score)
 
 
 def _content(flag: Flag) -> bytes:

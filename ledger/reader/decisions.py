@@ -51,12 +51,14 @@ class DecisionBook(Book):
         The SQLite file; the flags' file has room for them.
     """
 
-    table = """
-    CREATE TABLE IF NOT EXISTS decision (
-      content_hash BLOB PRIMARY KEY, entry INTEGER NOT NULL, block INTEGER NOT NULL, author TEXT NOT NULL,
-      document BLOB NOT NULL
+    tables = (
+        """
+        CREATE TABLE IF NOT EXISTS decision (
+          content_hash BLOB PRIMARY KEY, entry INTEGER NOT NULL, block INTEGER NOT NULL, author TEXT NOT NULL,
+          document BLOB NOT NULL
+        )
+        """,
     )
-    """
 
     def sync(self, gateway: Gateway, private_keys: Iterable[bytes]) -> list[tuple[int, str]]:
         """Read the decisions on the case log.
