@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ledger.errors import InputError
-from ledger.segment import Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +27,7 @@ def period_to_scan(
         When both a length and a first day are given, or nothing lies in the period.
     """
     from anomaly.mirror import usual_period
+    from ledger.segment import Manifest
 
     if days is not None and since is not None:
         raise InputError("--days and --since both say where the period begins", next_step="Give one of them.")
