@@ -7,7 +7,8 @@ from anomaly.detectors.fans import FAN_IN, FAN_OUT
 from anomaly.detectors.gather_scatter import GATHER_SCATTER
 from anomaly.detectors.layers import BIPARTITE, STACK
 from anomaly.detectors.pass_through import PASS_THROUGH
-from anomaly.detectors.paths import CHAIN, CYCLE, ROUND_TRIP, SCATTER_GATHER
+from anomaly.detectors.paths import CHAIN, CYCLE, ROUND_TRIP
+from anomaly.detectors.scatter_gather import SCATTER_GATHER
 from anomaly.detectors.structuring import STRUCTURING, STRUCTURING_ACROSS_BANKS
 from anomaly.detectors.sudden import BURST, DORMANT
 

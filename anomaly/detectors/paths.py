@@ -1,4 +1,4 @@
-"""Cycle, round trip, chain, scatter-gather: money handed over, ranked by how little accident explains it.
+"""Cycle, round trip, chain: money handed over, ranked by how little accident explains it.
 
 Criteria: each hop leaves the account that the last one reached, can be later, and passes on about the same
 amount; hops to standing counterparties weigh nothing; the sum of the hops' weights must beat the number of
@@ -20,11 +20,9 @@ from anomaly.detectors.surprise import MOST, combined
 from anomaly.graph import TemporalGraph, surely_follows
 from anomaly.kernels.chain import ChainParameters, chains
 from anomaly.kernels.cycle import CycleParameters, cycles
-from anomaly.kernels.fan import FanParameters
 from anomaly.kernels.handover import Handover, HandoverParameters
-from anomaly.kernels.scatter_gather import scatter_gather
 
-__all__ = ["CHAIN", "CYCLE", "ROUND_TRIP", "SCATTER_GATHER"]
+__all__ = ["CHAIN", "CYCLE", "ROUND_TRIP", "pair_weights", "reached_by_chance", "surely_handed_on"]
 
 Edges = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -55,15 +53,7 @@ class ChainDetectorParameters:
     pause: int = 30 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class ScatterGatherParameters:
-    """The hand-over relation, and the fan of two-step ways between two accounts."""
-
-    handover: HandoverParameters = field(default_factory=HandoverParameters)
-    fan: FanParameters = field(default_factory=lambda: FanParameters(window=10 * 86_400, min_size=3))
-
-
-def _certain(graph: TemporalGraph, edges: Edges, parameters: HandoverParameters) -> bool:
+def surely_handed_on(graph: TemporalGraph, edges: Edges, parameters: HandoverParameters) -> bool:
     """Say whether every hop of a path is a hand-over whatever the intervals hide."""
     for e, f in pairwise(edges):
         if not surely_follows(graph.t_high[e], graph.t_low[f]):
@@ -77,12 +67,13 @@ def _certain(graph: TemporalGraph, edges: Edges, parameters: HandoverParameters)
     return True
 
 
-def _pair_weights(handover: Handover, weight: Floats) -> dict[tuple[int, int], float]:
+def pair_weights(handover: Handover, weight: Floats) -> dict[tuple[int, int], float]:
+    """Return the weight of each hand-over by its two payments."""
     pairs = zip(handover.first_edge.tolist(), handover.next_edge.tolist(), strict=True)
     return dict(zip(pairs, weight.tolist(), strict=True))
 
 
-def _reached_by_chance(context: Context, account: int) -> float:
+def reached_by_chance(context: Context, account: int) -> float:
     """Return -log10 of the share of all payments that go to this account."""
     graph = context.graph
     received = int(graph.in_ptr[account + 1] - graph.in_ptr[account])
@@ -93,17 +84,17 @@ def _find_cycles(context: Context, parameters: CycleDetectorParameters) -> Found
     graph = context.graph
     relation, weight = context.handovers(parameters.handover)
     instances = cycles(graph, relation, parameters.cycle)
-    weights = _pair_weights(relation, weight) if len(instances) else {}
+    weights = pair_weights(relation, weight) if len(instances) else {}
     places = np.log10(max(graph.edges, 1))
     found = []
     for i, edges in enumerate(instances):
         hops = sum(weights[e, f] for e, f in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-        closing = _reached_by_chance(context, int(instances.anchor[i]))
+        closing = reached_by_chance(context, int(instances.anchor[i]))
         found.append(
             Candidate(
                 edges=edges,
                 strength=float(combined(hops, len(edges) - 1) + closing - places),
-                certain=_certain(graph, edges, parameters.handover),
+                certain=surely_handed_on(graph, edges, parameters.handover),
                 truncated=bool(instances.truncated[i]),
                 anchor=int(instances.anchor[i]),
                 details={"hops": len(edges)},
@@ -116,7 +107,7 @@ def _find_round_trips(context: Context, parameters: CycleDetectorParameters) -> 
     graph = context.graph
     relation, weight = context.handovers(parameters.handover)
     instances = cycles(graph, relation, parameters.cycle, graph.owner)
-    weights = _pair_weights(relation, weight) if len(instances) else {}
+    weights = pair_weights(relation, weight) if len(instances) else {}
     reached = np.bincount(graph.owner[graph.dst], minlength=len(graph.parties) + graph.accounts)
     places = np.log10(max(graph.edges, 1))
     found = []
@@ -130,7 +121,7 @@ def _find_round_trips(context: Context, parameters: CycleDetectorParameters) -> 
             Candidate(
                 edges=edges,
                 strength=float(combined(hops, len(edges) - 1) + min(float(closing), MOST) - places),
-                certain=_certain(graph, edges, parameters.handover),
+                certain=surely_handed_on(graph, edges, parameters.handover),
                 truncated=bool(instances.truncated[i]),
                 anchor=home,
                 details={"hops": len(edges)},
@@ -145,7 +136,7 @@ def _find_chains(context: Context, parameters: ChainDetectorParameters) -> Found
     instances, total = chains(graph, relation, weight, parameters.chain)
     places = float(np.log10(max(graph.edges, 1)))
     likely = np.flatnonzero(total > places)  # taken together, hops never weigh more than their sum
-    weights = _pair_weights(relation, weight) if len(likely) else {}
+    weights = pair_weights(relation, weight) if len(likely) else {}
     found = []
     for i in likely.tolist():
         edges = instances.edges_of(i)
@@ -158,7 +149,7 @@ def _find_chains(context: Context, parameters: ChainDetectorParameters) -> Found
             Candidate(
                 edges=edges,
                 strength=float(rarity[best]) - places,
-                certain=_certain(graph, edges, parameters.handover),
+                certain=surely_handed_on(graph, edges, parameters.handover),
                 truncated=bool(instances.truncated[i]),
                 details={"hops": len(edges)},
             )
@@ -202,39 +193,6 @@ def _joined(graph: TemporalGraph, found: list[Candidate], pause: int) -> list[Ca
     return joined
 
 
-def _find_scatter_gather(context: Context, parameters: ScatterGatherParameters) -> Found:
-    graph = context.graph
-    relation, weight = context.handovers(parameters.handover)
-    instances = scatter_gather(graph, relation, parameters.fan)
-    weights = _pair_weights(relation, weight) if len(instances) else {}
-    places = np.log10(max(graph.edges, 1)) + np.log10(max(graph.accounts, 1))
-    found = []
-    for i, edges in enumerate(instances):
-        first, second = edges[0::2], edges[1::2]
-        target = int(graph.dst[second[0]])
-        best: dict[int, float] = {}  # by the account in the middle: parallel ways are one way
-        for e, f in zip(first.tolist(), second.tolist(), strict=True):
-            middle = int(graph.dst[e])
-            best[middle] = max(best.get(middle, 0.0), weights[e, f])
-        ways = sum(1 for weight_of_way in best.values() if weight_of_way > 0)
-        passed_on = float(combined(sum(best.values()), len(best)))
-        strength = passed_on + ways * _reached_by_chance(context, target) - places
-        found.append(
-            Candidate(
-                edges=np.unique(edges),
-                strength=float(strength),
-                certain=all(
-                    _certain(graph, np.array([e, f], np.int32), parameters.handover)
-                    for e, f in zip(first, second, strict=True)
-                ),
-                truncated=bool(instances.truncated[i]),
-                anchor=int(instances.anchor[i]),
-                details={"intermediaries": len(best)},
-            )
-        )
-    return Found(found, instances.cut)
-
-
 def _lead_cycle(graph: TemporalGraph, candidate: Candidate) -> str:
     return f"Money returned to the account it left after {plural(candidate.details['hops'], 'hop')}"
 
@@ -251,21 +209,8 @@ def _lead_chain(graph: TemporalGraph, candidate: Candidate) -> str:
     return f"{chains:,} sums of the same senders or receivers were handed on, up to {hops} in a row"
 
 
-def _lead_scatter(graph: TemporalGraph, candidate: Candidate) -> str:
-    middle = plural(candidate.details["intermediaries"], "intermediary", "intermediaries")
-    return f"One account sent through {middle} to one other account"
-
-
 CYCLE = Detector("cycle", "2", "cycle", CycleDetectorParameters(), _find_cycles, _lead_cycle)
 ROUND_TRIP = Detector(
     "round_trip", "2", "round_trip", CycleDetectorParameters(), _find_round_trips, _lead_round_trip
 )
 CHAIN = Detector("chain", "2", "random_chain", ChainDetectorParameters(), _find_chains, _lead_chain)
-SCATTER_GATHER = Detector(
-    "scatter_gather",
-    "2",
-    "scatter_gather",
-    ScatterGatherParameters(),
-    _find_scatter_gather,
-    _lead_scatter,
-)
