@@ -1,7 +1,8 @@
 """Peak memory and cost per row of poster, mirror, scan and fsck, as the ledger grows.
 
-``python -m bench.memory`` posts two banks' halves of interbank payments at several sizes, each step in a
-process of its own, and prints the peak resident memory of each and its rate.
+``python -m bench.memory`` posts two banks' halves of interbank payments at several sizes: the same payments a
+day, for more days. Each step runs in a process of its own; told are its peak resident memory, its rate and its
+processor time for a row, which other work on the machine hardly touches.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,14 +27,27 @@ from ledger.home import Home
 
 _AGENTS = ("ALFAXX00", "BRAVXX00")
 _ACCOUNTS = 5_000
-_STEPS = ("intake", "pseudonyms", "seal", "post", "mirror and match", "scan", "fsck")
+_ROWS_A_DAY = 2_500
+_LAST_SECOND = 1_767_225_600  # 2026-01-01
+_SCANS = {"scan of 40 days": 40, "scan of 400 days": 400}
+_STEPS = ("intake", "pseudonyms", "seal", "post", "mirror and match", *_SCANS, "fsck")
+
+
+class _Figure(NamedTuple):
+    ledger_rows: int
+    step: str
+    rows: int
+    peak_mib: float
+    rows_per_second: float
+    cpu_microseconds_per_row: float
 
 
 def _write_files(folder: Path, rows: int) -> None:
-    """Write both banks' files: `rows` halves in all, over a year, 5,000 accounts a bank."""
+    """Write both banks' files: `rows` halves in all, 2,500 a day up to a fixed one, 5,000 accounts a bank."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(7)
     payments = rows // 2
+    span = rows * 86_400 // _ROWS_A_DAY
     files = [(folder / f"{agent}.csv").open("w", encoding="ascii") for agent in _AGENTS]
     parties = "debtor_agent,debtor_account,creditor_agent,creditor_account"
     header = f"uetr,transaction_id,timestamp,{parties},amount,currency,channel\n"
@@ -40,7 +55,7 @@ def _write_files(folder: Path, rows: int) -> None:
         file.write(header)
     for start in range(0, payments, 100_000):
         size = min(100_000, payments - start)
-        seconds = 1_735_689_600 + (start + np.sort(random.random(size)) * size) * 31_536_000 // payments
+        seconds = _LAST_SECOND - span + (start + np.sort(random.random(size)) * size) * span // payments
         stamps = np.datetime_as_string(seconds.astype("datetime64[s]"), unit="s")
         accounts = random.integers(0, _ACCOUNTS, (size, 2))
         cents = np.maximum(1, random.lognormal(9, 1.5, size)).astype(np.int64)
@@ -56,8 +71,7 @@ def _write_files(folder: Path, rows: int) -> None:
         file.close()
 
 
-def _step(name: str, root: Path) -> tuple[int, int]:
-    """Do one step in this process; return (rows, peak resident KiB)."""
+def _member_step(name: str, home: Home) -> int:
     from datetime import UTC, datetime
 
     from cli.consortium import connect
@@ -69,59 +83,81 @@ def _step(name: str, root: Path) -> tuple[int, int]:
     from ledger.member.quarantine import take_in
     from ledger.member.vault import Vault
 
-    home = Home(root)
     rows = 0
-    if name in ("intake", "pseudonyms", "seal", "post"):
-        for agent in _AGENTS:
-            keys = MemberKeys.load(home.member(agent).keys)
-            with Vault(home.member(agent).vault) as vault:
-                if name == "intake":
-                    source = open_source(root / "banks" / f"{agent}.csv")
-                    rows += take_in(vault, source, agent, home.member(agent).quarantine)[0].accepted
-                    continue
-                gateway = connect(home)
-                outbox = Outbox(vault, keys, gateway)
-                epoch = gateway.epoch()
-                if name == "pseudonyms":
-                    holder = LocalKeyHolder(home.keyholder(), quota=10**9)
-                    pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
-                    rows += outbox.pseudonymise(pseudonymiser, epoch.number)
-                elif name == "seal":
-                    rows += outbox.seal(closed_before=datetime.now(UTC)).rows
-                else:
-                    outbox.post()
-                    rows += vault.count("batch IS NOT NULL")
+    for agent in _AGENTS:
+        keys = MemberKeys.load(home.member(agent).keys)
+        with Vault(home.member(agent).vault) as vault:
+            if name == "intake":
+                source = open_source(home.root / "banks" / f"{agent}.csv")
+                rows += take_in(vault, source, agent, home.member(agent).quarantine)[0].accepted
+                continue
+            gateway = connect(home)
+            outbox = Outbox(vault, keys, gateway)
+            epoch = gateway.epoch()
+            if name == "pseudonyms":
+                holder = LocalKeyHolder(home.keyholder(), quota=10**9)
+                pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
+                rows += outbox.pseudonymise(pseudonymiser, epoch.number)
+            elif name == "seal":
+                rows += outbox.seal(closed_before=datetime.now(UTC)).rows
+            else:
+                outbox.post()
+                rows += vault.count("batch IS NOT NULL")
+    return rows
+
+
+def _mirror_step(home: Home) -> int:
+    from cli.consortium import connect
+    from ledger.reader import desk
+    from ledger.reader.keys import DeskKeys
+
+    return desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys)).counts.rows
+
+
+def _scan_step(home: Home, days: int) -> int:
+    from anomaly.mirror import load_mirror
+    from anomaly.scan import ScanParameters, scan
+    from cli.consortium import connect
+    from cli.scanning import period_to_scan
+
+    period = period_to_scan(connect(home), home.desk.mirror, days=days)
+    transfers, position = load_mirror(home.desk.mirror, period=period)
+    scan(transfers, position, parameters=ScanParameters(period=period))
+    return int(transfers.num_rows)
+
+
+def _fsck_step(home: Home) -> int:
+    from cli.consortium import connect
+    from ledger.audit.fsck import fsck
+    from ledger.audit.trust import Trust
+    from ledger.reader.keys import DeskKeys
+
+    report = fsck(
+        connect(home),
+        home.desk.mirror,
+        DeskKeys.load(home.desk.keys).readers.values(),
+        log=home.desk.log,
+        checkpoint=home.desk.checkpoint,
+        checkpoint_keys=dict(Trust.load(home.trust).checkpoint_keys),
+    )
+    report.raise_if_different()
+    return report.rows
+
+
+def _step(name: str, home: Home) -> tuple[int, int, float]:
+    """Do one step in this process; return (rows, peak resident KiB, seconds of processor time)."""
+    if name in _SCANS:
+        rows = _scan_step(home, _SCANS[name])
     elif name == "mirror and match":
-        from ledger.reader import desk
-        from ledger.reader.keys import DeskKeys
-
-        rows = desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys)).counts.rows
-    elif name == "scan":
-        from anomaly.mirror import load_mirror
-        from anomaly.scan import scan
-
-        transfers, position = load_mirror(home.desk.mirror)
-        rows = transfers.num_rows
-        scan(transfers, position)
+        rows = _mirror_step(home)
+    elif name == "fsck":
+        rows = _fsck_step(home)
     else:
-        from ledger.audit.fsck import fsck
-        from ledger.audit.trust import Trust
-        from ledger.reader.keys import DeskKeys
-
-        report = fsck(
-            connect(home),
-            home.desk.mirror,
-            DeskKeys.load(home.desk.keys).readers.values(),
-            log=home.desk.log,
-            checkpoint=home.desk.checkpoint,
-            checkpoint_keys=dict(Trust.load(home.trust).checkpoint_keys),
-        )
-        report.raise_if_different()
-        rows = report.rows
-    return rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        rows = _member_step(name, home)
+    return rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 
 
-def _measure(root: Path, size: int) -> list[tuple[int, str, int, float, float]]:
+def _measure(root: Path, size: int) -> list[_Figure]:
     from cli.consortium import admit
     from cli.consortium_commands import establish
     from cli.output import Settings
@@ -141,10 +177,10 @@ def _measure(root: Path, size: int) -> list[tuple[int, str, int, float, float]]:
             started = time.perf_counter()
             command = [sys.executable, "-m", "bench.memory", "--step", name, "--root", str(root)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            rows, peak = json.loads(done.stdout.splitlines()[-1])
+            rows, peak, busy = json.loads(done.stdout.splitlines()[-1])
             seconds = time.perf_counter() - started
-            found.append((size, name, rows, peak / 1024, rows / seconds))
-            say(f"  {size:,} rows, {name}: {peak / 1024:,.0f} MiB, {rows / seconds:,.0f} rows/s")
+            found.append(_Figure(size, name, rows, peak / 1024, rows / seconds, 1e6 * busy / rows))
+            say(f"  {size:,} rows, {name}: {peak / 1024:,.0f} MiB, {1e6 * busy / rows:,.1f} µs a row")
         return found
     finally:
         if pid is not None:
@@ -160,7 +196,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
-        print(json.dumps(_step(arguments.step, arguments.root)))
+        print(json.dumps(_step(arguments.step, Home(arguments.root))))
         return
     figures = []
     for size in arguments.sizes:
@@ -169,8 +205,9 @@ def main() -> None:
             figures += _measure(root, size)
         finally:
             shutil.rmtree(root, ignore_errors=True)
-    columns = ["rows on the ledger", "step", "rows or transfers", "peak MiB", "per second, start-up included"]
-    show_table(machine(), columns, [(s, n, r, round(p), round(v)) for s, n, r, p, v in figures])
+    columns = ["rows on the ledger", "step", "rows or transfers", "peak MiB", "rows/s", "CPU µs a row"]
+    table = [(*f[:3], round(f.peak_mib), round(f.rows_per_second), round(f[-1], 1)) for f in figures]
+    show_table(f"{machine()}; start-up included", columns, table)
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=2))
 
