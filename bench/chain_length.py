@@ -1,9 +1,9 @@
 """``python -m bench.chain_length``: whether the embedded chain stays as quick when it gets long.
 
 One member posts to the real contracts, one transaction a block: single rows mostly, now and then a full
-batch. At each length: the server's memory, the latency of a post, what a mirror asks for, how long a backup
-takes and a copy of the chain needs to start, and the disk that each kind of block takes. Payloads are random
-bytes, as sealed rows are to the chain.
+batch. At each length: the server's memory, the latency of a post, in turns with a chain that stays short, what
+a mirror asks for, how long a backup takes and a copy of the chain needs to start, and the disk that each kind
+of block takes. Payloads are random bytes, as sealed rows are to the chain.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ LENGTHS = (100, 1_000, 3_000, 10_000)
 #: One row sealed to one reader, and 800 of them: row 136 bytes, envelope about 300.
 SMALL, FULL = 440, 120 * 1024
 
-#: Posts that a latency is the median of.
-WINDOW = 60
+#: Posts that are timed at each length, every sixth of them a full batch.
+WINDOW = 90
 
 
 @dataclass
@@ -118,10 +118,18 @@ def timed(action: Callable[[], Any], times: int = 5) -> float:
     return 1000 * statistics.median(found)
 
 
-def measure(poster: Poster, home: Home, pid: int, scratch: Path, length: int) -> dict[str, float]:
-    """Take every figure at one length."""
+def measure(
+    poster: Poster, control: Poster, home: Home, pid: int, scratch: Path, length: int
+) -> dict[str, float]:
+    """Take every figure at one length; posts in turn with a short chain, as the machine is never quiet."""
     gateway = poster.gateway
+    poster.recent(SMALL)
+    for number in range(WINDOW):
+        size = FULL if number % 6 == 0 else SMALL
+        poster.post(size)
+        control.post(size)
     small, full = poster.recent(SMALL), poster.recent(FULL)
+    control_small, control_full = control.recent(SMALL), control.recent(FULL)
     disk = status(home.chain)["disk_bytes"]
     begun = time.perf_counter()
     back_up(home.chain, scratch / f"backup-{length}")
@@ -138,8 +146,9 @@ def measure(poster: Poster, home: Home, pid: int, scratch: Path, length: int) ->
         "blocks": gateway.height(),
         "memory MiB": resident(pid),
         "small post ms": 1000 * statistics.median(small),
-        "small p95 ms": 1000 * sorted(small)[int(0.95 * len(small))],
+        "small post, short chain ms": 1000 * statistics.median(control_small),
         "full post ms": 1000 * statistics.median(full),
+        "full post, short chain ms": 1000 * statistics.median(control_full),
         "64 blocks of logs ms": timed(lambda: list(gateway.batches(gateway.height() - 63, gateway.height()))),
         "members ms": timed(gateway.members),
         "start s": statistics.median(starts),
@@ -187,19 +196,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:
         scratch = Path(folder)
         home, poster, pid = set_up(scratch / "home")
+        served = [pid]
         try:
+            _, control, control_pid = set_up(scratch / "control")
+            served.append(control_pid)
             for length in lengths:
-                while poster.gateway.height() < length:
-                    for _ in range(min(50, length - poster.gateway.height())):
+                while (left := length - WINDOW - poster.gateway.height()) > 0:
+                    for _ in range(min(50, left)):
                         poster.post(FULL if poster.sequence % options.full_every == 0 else SMALL)
-                curve.append(measure(poster, home, pid, scratch, length))
+                curve.append(measure(poster, control, home, pid, scratch, length))
                 say(f"{length} blocks: {json.dumps({k: round(v, 2) for k, v in curve[-1].items()})}")
             disk = {
                 "one row": disk_per_block(poster, home, scratch, SMALL, 200),
                 "800 rows, 120 KiB": disk_per_block(poster, home, scratch, FULL, 20),
             }
         finally:
-            stop(pid)
+            for process in served:
+                stop(process)
     rows = [[name, *(f"{point[name]:.1f}" for point in curve)] for name in curve[0] if name != "blocks"]
     show_table(machine(), ["", *(f"{int(point['blocks']):,} blocks" for point in curve)], rows)
     show_table(
