@@ -26,6 +26,7 @@ from ledger.errors import (
 from ledger.gateway import Gateway, Member
 from ledger.home import Home
 from ledger.reader.cases import CaseBook, KeptFlag
+from ledger.reader.decisions import DecisionBook, KeptDecision
 from ledger.reader.mirror import Mirror
 from ledger.segment import FileEntry, Manifest, SegmentError, load
 from localchain import status as chain_status
@@ -175,14 +176,19 @@ class DeskState:
             kept = self._flags
         if kept is not None and kept[0] == seen:
             return kept[1]
-        book = CaseBook(path)
-        try:
+        with CaseBook(path) as book:
             flags = book.flags()
-        finally:
-            book.close()
         with self._lock:
             self._flags = (seen, flags)
         return flags
+
+    def decisions(self) -> dict[bytes, list[KeptDecision]]:
+        """Return each flag's decisions, oldest first, as the desk last read them from the chain."""
+        path = self.home.desk.cases
+        if not path.exists():
+            return {}
+        with DecisionBook(path) as book:
+            return book.by_flag()
 
     def checkpoint(self) -> bytes:
         """Return the signed checkpoint as it was published."""

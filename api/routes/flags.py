@@ -13,6 +13,7 @@ from api.access import Anyone, Desk, Officer, member_code, route
 from api.problems import ProblemError
 from api.state import DeskState
 from ledger.caselog import addressees
+from ledger.decision import Verdict
 from ledger.flag import Certainty, Severity, verify_view
 from ledger.reader.cases import KeptFlag
 
@@ -40,6 +41,16 @@ class Source(BaseModel):
     parameters_hash: str
 
 
+class Decision(BaseModel):
+    """What an officer decided about a flag."""
+
+    verdict: Verdict
+    reason: str
+    decided_at: int = Field(description="Unix seconds, by the officer's clock.")
+    author: str = Field(description="The officer's address on the chain.")
+    block: int
+
+
 class FlagSummary(BaseModel):
     """A flag in a list."""
 
@@ -51,6 +62,10 @@ class FlagSummary(BaseModel):
     certainty: Certainty
     severity: Severity
     score: float | None = Field(description="A calibrated probability; null: there is none.")
+    latest_score: float | None = Field(
+        description="What the last scan with a champion made of it; null: none did, or a member asks."
+    )
+    verdict: Verdict | None = Field(description="The last decision's; null: undecided, or a member asks.")
     window: tuple[int, int] = Field(description="Unix seconds, the upper end excluded.")
     explanation: str
     entity_count: int
@@ -111,6 +126,11 @@ class Flag(BaseModel):
     row_count: int = Field(description="Of the whole flag; `rows` may be fewer.")
     entities: list[Entity]
     rows: list[Row]
+    latest_score: float | None = Field(description="As in the list.")
+    decisions: list[Decision] | None = Field(
+        description="Oldest first, the last one counts; officers decide with their own key, by "
+        "`counterfoil flag decide`. Null: not shown to members."
+    )
     view: dict[str, Any] = Field(
         description="The same fields with what proves them against `flag_id` (`ledger.flag.verify_view`)."
     )
@@ -128,11 +148,16 @@ def list_flags(
     severity: Severity | None = None,
     certainty: Certainty | None = None,
     kind: Kind | None = None,
+    undecided: Annotated[bool, Query(description="Only what no officer decided yet.")] = False,
     after: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$", description="Flag to go on after.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Flags:
     """List flags. A member's token sees those that concern the member; the other roles see all."""
-    visible = _visible(desk, member_code(desk, token))
+    code = member_code(desk, token)
+    visible = _visible(desk, code)
+    verdicts: dict[bytes, Verdict] = {}
+    if code is None:
+        verdicts = {flag_id: made[-1].decision.verdict for flag_id, made in desk.decisions().items()}
     if after is not None:
         ids = [kept.flag_id.hex() for kept in visible]
         if after not in ids:
@@ -141,8 +166,9 @@ def list_flags(
     wanted = {"title": title, "severity": severity, "certainty": certainty, "kind": kind}
     found = [
         summary
-        for summary in map(_summary, visible)
-        if all(value is None or getattr(summary, name) == value for name, value in wanted.items())
+        for summary in (_summary(kept, verdicts.get(kept.flag_id), reviewer=code is None) for kept in visible)
+        if not (undecided and summary.verdict is not None)
+        and all(value is None or getattr(summary, name) == value for name, value in wanted.items())
     ]
     more = len(found) > limit
     return Flags(items=found[:limit], next=found[limit - 1].flag_id if more else None)
@@ -161,7 +187,11 @@ def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
     kept = _find(desk, flag_id, code)
     view = kept.flag.view(kept.seed, code)
     shown = verify_view(view, kept.flag_id)
-    return Flag(flag_id=flag_id, block=kept.block, view=view, **shown)
+    reviewed: dict[str, Any] = {"latest_score": None, "decisions": None}
+    if code is None:
+        made = desk.decisions().get(kept.flag_id, [])
+        reviewed = {"latest_score": kept.latest_score, "decisions": [d.to_json() for d in made]}
+    return Flag(flag_id=flag_id, block=kept.block, view=view, **reviewed, **shown)
 
 
 @router.get(
@@ -200,7 +230,7 @@ def _find(desk: DeskState, flag_id: str, code: int | None) -> KeptFlag:
     raise ProblemError("not-found", "there is no such flag", next_step="GET /v1/flags lists them.")
 
 
-def _summary(kept: KeptFlag) -> FlagSummary:
+def _summary(kept: KeptFlag, verdict: Verdict | None, *, reviewer: bool) -> FlagSummary:
     flag = kept.flag
     return FlagSummary(
         flag_id=kept.flag_id.hex(),
@@ -211,6 +241,8 @@ def _summary(kept: KeptFlag) -> FlagSummary:
         certainty=flag.certainty,
         severity=flag.severity,
         score=flag.score,
+        latest_score=kept.latest_score if reviewer else None,
+        verdict=verdict,
         window=flag.window,
         explanation=flag.explanation,
         entity_count=len(flag.entities),
