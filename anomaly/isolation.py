@@ -34,7 +34,7 @@ class IsolationParameters:
     Attributes
     ----------
     share : float
-        Share of accounts that are told.
+        Share of accounts that are told: few, for most that stand out do so for honest reasons.
     trees, samples, seed : int
         As in `sklearn.ensemble.IsolationForest`.
     min_payments : int
@@ -45,7 +45,7 @@ class IsolationParameters:
         Seconds; the evidence is the account's payments in the spell that moves most money.
     """
 
-    share: float = 0.002
+    share: float = 0.0005
     trees: int = 200
     samples: int = 256
     seed: int = 20_260
@@ -131,4 +131,4 @@ def _lead(graph: TemporalGraph, candidate: Candidate) -> str:
     return f"One account stands out among {looked}, most by {', '.join(parts)} in robust standard deviations"
 
 
-ISOLATION = Detector("isolation_forest", "1", "unusual_account", IsolationParameters(), _find, _lead)
+ISOLATION = Detector("isolation_forest", "2", "unusual_account", IsolationParameters(), _find, _lead)

@@ -36,6 +36,8 @@ def table_of(payments: Sequence[Payment]) -> pa.Table:
             "creditor_party": pseudonym(p.get("dst_party")),
             "debtor_on_behalf": None,
             "creditor_on_behalf": pseudonym(p.get("dst_behalf")),
+            "debtor_party_type": p.get("src_type", 0),
+            "creditor_party_type": p.get("dst_type", 0),
             "debtor_agent": p.get("src_bank", 1),
             "creditor_agent": p.get("dst_bank", 1),
             "currency": p.get("currency", 978),

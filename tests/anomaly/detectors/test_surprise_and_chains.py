@@ -69,3 +69,28 @@ def test_chains_through_several_currencies_are_one_flag_of_their_origin(several_
     assert found[0].details == {"chains": 2, "hops": 5}
     assert not found[0].certain, "a rate learnt from the rows is a rough one"
     assert "2 sums" in chain.lead(graph, found[0])
+
+
+def _ways(middle_type: int) -> list[dict[str, object]]:
+    """Six intermediaries between two accounts, sums that do not agree, among a thousand other payments."""
+    random = np.random.default_rng(2)
+    rows: list[dict[str, object]] = []
+    for i in range(6):
+        first = {"src": "source", "dst": f"m{i}", "t": 20 * DAY + i * 3_000, "amount": 90_000 - 9_000 * i}
+        then = {"src": f"m{i}", "dst": "target", "t": 25 * DAY + i * 9_000, "amount": 20_000 + 11_000 * i}
+        rows += [row | {"src_type": middle_type, "dst_type": middle_type} for row in (first, then)]
+    for _ in range(1_000):
+        src, dst = random.choice(400, 2, replace=False)
+        amount, at = int(random.integers(100, 90_000)), int(random.integers(0, 60 * DAY))
+        rows.append({"src": f"p{src}", "dst": f"p{dst}", "t": at, "amount": amount})
+    return rows
+
+
+@pytest.mark.parametrize(("party_type", "told"), [(0, True), (1, True), (2, False)])
+def test_a_scatter_gather_is_told_by_its_shape_unless_all_are_businesses(transfers, party_type, told) -> None:
+    graph = TemporalGraph.from_transfers(transfers(_ways(party_type)))
+    detector = REGISTRY["scatter_gather"]
+    found = detector.find(Context(graph), detector.parameters).candidates
+    strong = [c for c in found if c.strength > 0]
+    assert len(strong) == told
+    assert all(sorted(graph.row[c.edges].tolist()) == list(range(12)) for c in strong)
