@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= .counterfoil
 
-.PHONY: demo test lint contracts bench crash lock clean help
+.PHONY: demo test kernels lint contracts bench crash lock clean help
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -16,6 +16,13 @@ demo: $(VENV)/.ready ## Run a whole consortium on this machine (ONCE=1 ends afte
 
 test: $(VENV)/.ready-dev ## Run the tests
 	$(BIN)/pytest -q -n 2 --dist loadfile
+
+# A cache of its own: what is compiled with checks must not be taken for what is not.
+kernels: $(VENV)/.ready-dev ## Run the kernels as plain Python, then with every index checked
+	NUMBA_DISABLE_JIT=1 KERNEL_EXAMPLES=$(or $(EXAMPLES),40) \
+	  $(BIN)/pytest -q -n 0 tests/anomaly/kernels tests/anomaly/engine/test_engine_against_brute_force.py
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/numba-boundscheck KERNEL_EXAMPLES=$(or $(EXAMPLES),40) \
+	  $(BIN)/pytest -q -n 0 tests/anomaly/kernels tests/anomaly/engine
 
 lint: $(VENV)/.ready-dev ## Check style, types and the walls between the rooms
 	$(BIN)/ruff format --check .

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from anomaly.engine import EngineParameters, GraphFeatureEngine
 
-EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("KERNEL_EXAMPLES", "400"))
 MANY = settings(max_examples=EXAMPLES, deadline=None)
 
 PLAIN = EngineParameters(

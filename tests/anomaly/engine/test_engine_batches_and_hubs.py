@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anomaly.engine import DAY, HOUR, EngineParameters, GraphFeatureEngine
 
-EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("KERNEL_EXAMPLES", "400"))
 EVERYTHING = EngineParameters(fan=(DAY,), degree=(HOUR,), hop_cycle=DAY, hop_length=6)
 
 

@@ -5,6 +5,7 @@ Equal times, overlapping intervals, parallel edges and self-loops are the rule i
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 
@@ -23,7 +24,8 @@ from anomaly.kernels.pass_through import PassThroughParameters, pass_through
 from anomaly.kernels.scatter_gather import scatter_gather
 from anomaly.kernels.structuring import StructuringParameters, structuring
 
-MANY = settings(max_examples=300, deadline=None)
+EXAMPLES = int(os.environ.get("KERNEL_EXAMPLES", "300"))
+MANY = settings(max_examples=EXAMPLES, deadline=None)
 
 HANDOVER = HandoverParameters(window=5, keep_low=0.5, keep_high=1.0, hub_degree=1_000)
 
