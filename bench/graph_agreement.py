@@ -50,7 +50,7 @@ def _compare(
         say(f"{words}: {system}, payments of one second {ties}d ...")
         keep = folder / "counts.npy"
         bench.run(bench.file(part), system=system, batch=batch, ties=ties, keep=str(keep), **common)
-        return np.load(keep)
+        return np.asarray(np.load(keep), dtype=np.float32)
 
     apart = counts("ours", 4_096)
     together = counts("ours", bench.size(part), "include")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ CASES = (
 )
 
 
-def stream(part: str, data: Path) -> dict[str, npt.NDArray[np.float64]]:
+def stream(part: str, data: Path) -> dict[str, npt.NDArray[Any]]:
     """Return `src`, `dst`, `time` (seconds) and `amount` in order of time."""
     if part == "uniform":
         return _random(200_000, 50_000, 10, 0.0)
@@ -65,7 +66,7 @@ def stream(part: str, data: Path) -> dict[str, npt.NDArray[np.float64]]:
     return {"src": ends[0][order], "dst": ends[1][order], "time": time[order], "amount": amount[order]}
 
 
-def curve(shape: str, edges: int) -> dict[str, npt.NDArray[np.float64]]:
+def curve(shape: str, edges: int) -> dict[str, npt.NDArray[Any]]:
     """Return a random stream of 20,000 edges a day between 50,000 accounts, made longer or wider.
 
     "longer": it goes on for more days. "wider": ten days of more accounts, each as busy as before.
@@ -75,7 +76,7 @@ def curve(shape: str, edges: int) -> dict[str, npt.NDArray[np.float64]]:
     return _random(edges, edges // 4, 10, 0.0)
 
 
-def _random(edges: int, accounts: int, days: float, skew: float) -> dict[str, npt.NDArray[np.float64]]:
+def _random(edges: int, accounts: int, days: float, skew: float) -> dict[str, npt.NDArray[Any]]:
     """Draw both ends by Zipf's law (skew 0: all alike); the same accounts are hubs of both."""
     random = np.random.default_rng(0)
     if skew:

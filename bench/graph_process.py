@@ -39,7 +39,8 @@ class Bench:
         """Return the file of a stream; made at the first call."""
         path = self._folder / f"{part}-{edges}.npz"
         if not path.exists():
-            np.savez(path, **(curve(part, edges) if edges else stream(part, self._data)))
+            columns = curve(part, edges) if edges else stream(part, self._data)
+            np.savez(path, allow_pickle=False, **columns)
         return path
 
     def size(self, part: str) -> int:
@@ -58,4 +59,5 @@ class Bench:
             [str(python), "-m", "bench.graph_worker"],
             input=json.dumps(told), cwd=_ROOT, stdout=subprocess.PIPE, text=True, check=True,
         )  # fmt: skip
-        return json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
