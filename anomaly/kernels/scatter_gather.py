@@ -27,6 +27,9 @@ def scatter_gather(graph: TemporalGraph, handover: Handover, parameters: FanPara
     open_way = graph.src[first] != graph.dst[second]
     first, second = first[open_way], second[open_way]
     group_key = graph.src[first].astype(np.int64) * graph.accounts + graph.dst[second]
+    _, place, pairs = np.unique(group_key, return_inverse=True, return_counts=True)
+    enough = pairs[place] >= parameters.min_size  # most accounts are two steps apart by one way at most
+    first, second, group_key = first[enough], second[enough], group_key[enough]
     order = np.lexsort((second, first, graph.t_low[first], group_key))
     first, second, group_key = first[order], second[order], group_key[order]
     starts = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), group_key[1:] != group_key[:-1])))
