@@ -1,9 +1,9 @@
 """``python -m bench.chain_length``: whether the embedded chain stays as quick when it gets long.
 
 One member posts to the real contracts, one transaction a block: single rows mostly, now and then a full
-batch. At each length: the server's memory, the latency of a post, in turns with a chain that stays short, what
-a mirror asks for, how long a backup takes and a copy of the chain needs to start, and the disk that each kind
-of block takes. Payloads are random bytes, as sealed rows are to the chain.
+batch. At each length: the server's memory, the latency of a post, in turns with a chain that stays short,
+what a mirror asks for, how long a backup takes and a copy of the chain needs to start, and the disk that each
+kind of block takes. Payloads are random bytes, as sealed rows are to the chain.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Peak memory and cost per row of poster, mirror, scan and fsck, as the ledger grows.
 
-``python -m bench.memory`` posts two banks' halves of interbank payments at several sizes: the same payments a
-day, for more days. Each step runs in a process of its own; told are its peak resident memory, its rate, and the
-processor time of a row, which other work on the machine hardly touches.
+``python -m bench.memory`` posts two banks' halves of interbank payments at several sizes: as many payments a
+day, for more days. Each step runs in a process of its own; told are its peak resident memory, its rate, and
+the processor time of a row, which other work on the machine hardly touches.
 """
 
 from __future__ import annotations

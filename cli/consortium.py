@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ledger.reader.keys import DeskKeys
 
 __all__ = [
+    "EpochStartError",
     "Governance",
     "activate_rules",
     "admit",
@@ -173,11 +174,43 @@ def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
     write_trust(home, gateway)
 
 
-def open_epoch(home: Home, gateway: Gateway, epoch: int, public_key: bytes) -> None:
-    """Open an epoch of the pseudonym key on the chain."""
-    now = int(datetime.now(UTC).timestamp())
+class EpochStartError(ConfigurationError):
+    """Raised when an epoch of the pseudonym key would start in the past, where rows have been posted."""
+
+
+def open_epoch(
+    home: Home, gateway: Gateway, epoch: int, public_key: bytes, *, starts: datetime | None = None
+) -> None:
+    """Open an epoch of the pseudonym key on the chain.
+
+    Parameters
+    ----------
+    home : Home
+    gateway : Gateway
+    epoch : int
+    public_key : bytes
+    starts : datetime, optional
+        From when on transactions belong to it; by default now. The contract only asks that epochs start in
+        order: it cannot know of which times rows have been posted.
+
+    Raises
+    ------
+    EpochStartError
+        When another epoch is open and this one would start before the newest block.
+    """
+    newest = gateway.block_time(gateway.height())
+    now = datetime.now(UTC).timestamp()
+    start = int(max(now, newest) if starts is None else starts.timestamp())
+    if start < newest and gateway.epochs():
+        raise EpochStartError(
+            f"epoch {epoch} would start in the past: halves that one bank has posted under the old key would "
+            "never meet those that the other posts now",
+            where=f"it would start at {datetime.fromtimestamp(start, UTC).isoformat()}, "
+            f"the newest block is of {datetime.fromtimestamp(newest, UTC).isoformat()}",
+            next_step="Open it ahead of its start, a day or more.",
+        )
     operator = Governance.load(home).operator
-    gateway.transact(operator, "Consortium", "openEpoch", epoch, now, public_key, [public_key])
+    gateway.transact(operator, "Consortium", "openEpoch", epoch, start, public_key, [public_key])
 
 
 def activate_rules(home: Home, gateway: Gateway, document: bytes) -> None:

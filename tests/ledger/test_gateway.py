@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from eth_account import Account
 
 from cli import local
-from cli.consortium import Governance, activate_rules, open_epoch, publish_policy
+from cli.consortium import EpochStartError, Governance, activate_rules, open_epoch, publish_policy
 from ledger.encoding.policy import Policy
 from ledger.errors import (
     ChainError,
@@ -242,6 +243,19 @@ def test_the_newest_policy_and_epoch_are_in_force_and_the_old_ones_readable(
     }
     open_epoch(governed.home, governed.gateway, 7, bytes([9]) * 32)
     assert (governed.gateway.epoch().number, governed.gateway.epoch().public_key) == (7, bytes([9]) * 32)
+
+
+def test_an_epoch_opens_ahead_of_its_start_and_not_in_the_past(governed: SmallConsortium) -> None:
+    gateway, number = governed.gateway, governed.gateway.epoch().number
+    newest = datetime.fromtimestamp(gateway.block_time(gateway.height()), UTC)
+    with pytest.raises(EpochStartError, match="would start in the past") as told:
+        open_epoch(governed.home, gateway, number + 1, bytes([8]) * 32, starts=newest - timedelta(seconds=1))
+    assert "ahead of its start" in str(told.value.next_step)
+    assert gateway.epoch().number == number
+    start = (newest + timedelta(days=1)).replace(microsecond=0)
+    open_epoch(governed.home, gateway, number + 1, bytes([8]) * 32, starts=start)
+    opened = gateway.epochs()[-1]
+    assert (opened.number, opened.starts_at) == (number + 1, int(start.timestamp()))
 
 
 def test_a_rule_set_is_active_after_two_officers_approved_it(governed: SmallConsortium) -> None:
