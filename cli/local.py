@@ -34,7 +34,8 @@ CHAIN_ID: Final = 20_261
 #: Written by a serving key holder: where it listens.
 KEYHOLDER_FILE: Final = "endpoint.json"
 
-_START_SECONDS: Final = 60.0
+#: A process that cannot start ends, and is told at once: this is for one that a busy machine lets wait.
+_START_SECONDS: Final = 180.0
 
 
 def chain_url(home: Home) -> str:

@@ -28,8 +28,9 @@ DATABASE = "chain.sqlite3"
 FAUCET = "faucet.key"
 _ENDPOINT = "endpoint.json"
 _LOCK = "lock"
-#: `status` holds the lock for an instant; a server that starts in that instant tries again.
-_PATIENCE_SECONDS = 1.0
+#: Who holds the lock and lives may be about to stop. `status` too holds it for an instant, which is long when
+#: the machine has other things to do: while nobody who serves is seen, a server that starts tries on.
+_PATIENCE_SECONDS = {"served": 1.0, "looked at": 60.0}
 
 
 @contextmanager
@@ -52,13 +53,12 @@ def exclusive(home: Path) -> Iterator[None]:
         If another process holds it.
     """
     with (home / _LOCK).open("a+", encoding="ascii") as file:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not _try_lock(file.fileno()):
-            if time.monotonic() > deadline:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
+        begun = time.monotonic()
+        while not _try_lock(file.fileno(), fcntl.LOCK_EX):
+            holder = _holder(home)
+            if time.monotonic() - begun > _PATIENCE_SECONDS["served" if holder else "looked at"]:
                 raise ChainInUseError(
-                    f"the chain in {home} is already served by process {holder}",
+                    f"the chain in {home} is already served by process {holder or 'unknown'}",
                     next_step="Use the URL in its endpoint.json, or stop that process first.",
                 )
             time.sleep(0.05)
@@ -142,14 +142,14 @@ def _holder(home: Path) -> int | None:
 def _is_served(home: Path) -> bool:
     try:
         with (home / _LOCK).open("r", encoding="ascii") as file:
-            return not _try_lock(file.fileno())
+            return not _try_lock(file.fileno(), fcntl.LOCK_SH)  # any number may look at the same time
     except FileNotFoundError:
         return False
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -182,7 +182,7 @@ class Serving:
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGINT)
         try:
-            self.out, _ = self.process.communicate(timeout=20)
+            self.out, _ = self.process.communicate(timeout=120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()

@@ -206,7 +206,7 @@ def test_a_reader_that_stops_reading_is_no_failure_of_a_check(demonstration: Dem
         text=True,
         env=environment(),
         cwd=ROOT,
-        timeout=60,
+        timeout=240,
     )
     os.close(write)
     assert done.returncode == 141

@@ -18,7 +18,7 @@ def _run(home: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProc
         [sys.executable, "-m", "cli.main", "--home", str(home), "--json", "chain", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr

@@ -60,7 +60,7 @@ def test_killed_with_its_whole_group_in_the_middle_it_goes_on(tmp_path: Path) ->
     finally:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-    wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 10)
+    wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 60)
     again = process(home, "--json", *_OPTIONS).expect().json
     assert 0 < again["rows_already_held"] <= again["rows_read"]
     assert again["batches_rejected"] == 0
@@ -107,7 +107,7 @@ def test_stopped_on_a_terminal_it_says_how_to_go_on_and_leaves_nothing_running(t
     assert "0/8" in plain  # a progress bar
     assert "Stopped. Run the same command again to go on" in plain
     assert "Traceback" not in plain
-    wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 10)
+    wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 60)
     assert not (home / "keyholders" / "1" / "endpoint.json").exists()
 
 
@@ -143,7 +143,7 @@ def test_run_again_it_posts_nothing_twice_and_without_once_it_serves_the_desk(
     with running as line:
         url = re.search(r"http://[\d.:]+", line)
         assert url is not None
-        with httpx.Client(base_url=url[0], timeout=20, follow_redirects=True) as client:
+        with httpx.Client(base_url=url[0], timeout=120, follow_redirects=True) as client:
             for page in ("/", "/docs", "/healthz", "/openapi.json"):
                 assert client.get(page).status_code == 200, page
     assert call(home, "--json", "chain", "status").expect().json["running"] is False

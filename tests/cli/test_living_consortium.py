@@ -139,7 +139,7 @@ def test_the_desk_answers_over_http_to_whom_it_gave_a_token(posted: Town) -> Non
     with Serving(posted.home, "desk", "serve", "--port", 0) as line:
         url = re.search(r"http://\S+", line)
         assert url is not None
-        with httpx.Client(base_url=url[0], timeout=20) as client:
+        with httpx.Client(base_url=url[0], timeout=120) as client:
             assert client.get("/healthz").status_code == 200
             assert client.get("/v1/flags").status_code == 401
             answer = client.get("/v1/flags", headers={"Authorization": f"Bearer {token}"})

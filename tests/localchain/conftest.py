@@ -73,7 +73,7 @@ class Node:
     def post(self, body: bytes, **headers: str) -> Any:
         """Send a body as it is."""
         request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"} | headers)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return json.loads(response.read())
 
     def ask(self, method: str, *params: Any) -> Any:

@@ -108,7 +108,7 @@ def test_kill_nine_loses_nothing_acknowledged(tmp_path, serving, new_sender, ech
                 time.sleep(seeded.uniform(0.05, 0.6))
                 node.process.kill()
                 for run in runs:
-                    run.result(timeout=20)
+                    run.result(timeout=120)
     with serving(home) as node:
         check(node, streams, genesis)
         for stream in streams:  # what was in flight is sent again, the same bytes, and is there once
@@ -132,7 +132,7 @@ def test_two_client_processes_share_the_chain_and_the_faucet(tmp_path, serving, 
         clients = [
             subprocess.Popen([sys.executable, "-c", program, node.url, str(home), *group]) for group in groups
         ]
-        assert [client.wait(timeout=60) for client in clients] == [0, 0]
+        assert [client.wait(timeout=240) for client in clients] == [0, 0]
         web3 = Web3(Web3.HTTPProvider(node.url))
         for address in [address for group in groups for address in group]:
             assert web3.eth.get_balance(address) == 10**18

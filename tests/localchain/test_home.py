@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from localchain import status
+from localchain.home import exclusive
 from localchain.server import main
 
 
 def run(home, *arguments):
     command = [sys.executable, "-m", "localchain.server", "--home", str(home), "--port", "0", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 def test_status_of_a_running_and_of_a_stopped_chain(tmp_path, serving):
@@ -29,7 +32,7 @@ def test_status_of_a_running_and_of_a_stopped_chain(tmp_path, serving):
         assert (described["chain_id"], described["height"]) == (20_777, 0)
         assert described["disk_bytes"] > 0
         node.process.send_signal(signal.SIGTERM)
-        assert node.process.wait(timeout=10) == 0
+        assert node.process.wait(timeout=120) == 0
     assert not (home / "endpoint.json").exists()
     described = status(home)
     assert not described["running"]
@@ -59,6 +62,19 @@ def test_two_servers_never_share_a_folder(tmp_path, serving):
         assert second.returncode == 2
         assert f"already served by process {node.process.pid}" in second.stderr
         assert node.result("eth_blockNumber") == "0x0"
+
+
+def test_who_looks_at_a_chain_is_not_taken_for_who_serves_it(tmp_path):
+    with exclusive(tmp_path):
+        assert status(tmp_path)["running"]
+    (tmp_path / "lock").write_text("")
+    with (tmp_path / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not status(tmp_path)["running"]
+        # the system lets the one who looks wait at the wrong moment, longer than a server that stops may take
+        threading.Timer(1.5, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with exclusive(tmp_path):
+            assert status(tmp_path)["running"]
 
 
 def test_another_chain_id_is_refused(tmp_path, serving):
@@ -104,4 +120,4 @@ def test_signals_stop_it_cleanly(tmp_path, serving, signal_number):
     with serving(tmp_path / "home") as node:
         node.result("eth_chainId")
         node.process.send_signal(signal_number)
-        assert node.process.wait(timeout=10) == 0
+        assert node.process.wait(timeout=120) == 0

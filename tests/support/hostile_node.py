@@ -51,7 +51,7 @@ class HostileNode:
         request = urllib.request.Request(
             self.upstream, json.dumps(question).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             answer = json.loads(response.read())
         if self.change is not None and isinstance(answer, dict) and "result" in answer:
             answer["result"] = self.change(question["method"], question["params"], answer["result"])
