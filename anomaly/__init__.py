@@ -2,12 +2,12 @@
 
 Start with `anomaly.scan.scan`: transfers in, flags out.
 
-- `tables`      transfers from the desk's mirror or from a plain file
+- `mirror`      transfers from the desk's mirror, by `period` or by row; `tables` from a plain file
 - `graph`       the temporal graph, and the only definition of "later"
 - `kernels/`    the patterns, one numba kernel a file; they know arrays, not law or evidence
 - `detectors/`  one typology a file: a kernel, criteria an officer can follow, a sentence; and their registry
 - `features`    what can be said of one account in numbers; `isolation` finds what has no name in them
-- `scan`        all detectors, merged and ranked into flags; `replay` recomputes one
+- `scan`        all detectors, merged and ranked; `replay` recomputes a flag; `telling` words it
 - `evidence`    the picture of a flag: networkx, GraphML, SVG
 - `score`       flags against a truth table
 - `simulation/` a synthetic consortium with planted schemes
