@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("graph_features.jsonl"), help="figures, one a line")
     parser.add_argument("--parts", default=",".join(_PARTS), help="which to measure; comma between")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit-s", type=float, default=60, help="cut a measurement off after so long")
+    parser.add_argument("--limit-s", type=float, default=30, help="cut a measurement off after so long")
     parser.add_argument("--peer-threads", type=int, default=2)
     parser.add_argument("--agreement", action="store_true", help="compare counts with the peer's, row by row")
     arguments = parser.parse_args()

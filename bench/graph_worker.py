@@ -45,7 +45,7 @@ def _ours(columns: dict[str, Floats], settings: dict[str, Any]) -> System:
     def step(begin: int, end: int) -> Floats:
         return engine.update(*(column[begin:end] for column in table))
 
-    return lambda end: step(0, end), step, lambda: engine.truncated
+    return lambda end: engine.warm_up(*(c[:end] for c in table)), step, lambda: engine.truncated
 
 
 def _peer(columns: dict[str, Floats], settings: dict[str, Any]) -> System:

@@ -9,15 +9,18 @@ Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns 
 - `temporal_cycle`, `hop_cycle`  cycles that a payment closes: in order of time, or of few payments
 - `neighbours`   scatter-gather, stack and bipartite: patterns of two hops
 - `side`         gather-scatter and pass-through: what one account received before it paid
+- `bins`         sizes to bins of a histogram
 - `columns`      the name, meaning and unit of every feature
+- `rows`         the columns of a batch, checked
 - `extractor`    the engine itself
 - `transformer`  the engine over a table of transfers, for scikit-learn
 
 Kernels know arrays. Nothing here reads a label, and no identifier or order of rows is a feature.
 """
 
-from anomaly.engine.extractor import GraphFeatureEngine, LateRowError, RowError
+from anomaly.engine.extractor import GraphFeatureEngine
 from anomaly.engine.parameters import DAY, HOUR, EngineParameters
+from anomaly.engine.rows import LateRowError, RowError
 from anomaly.engine.transformer import GraphFeatures
 
 __all__ = [

@@ -7,36 +7,28 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from anomaly.engine.bins import bin_table
 from anomaly.engine.columns import SEARCHED, Column, columns, first_columns, hop_bins
 from anomaly.engine.graph import ROUND, LiveGraph, add, drop, empty, grown, number_accounts
 from anomaly.engine.hop_cycle import hop_cycles
 from anomaly.engine.neighbours import bipartite, scatter_gather
 from anomaly.engine.parameters import EngineParameters
+from anomaly.engine.rows import LateRowError, RowError, amounts, whole
 from anomaly.engine.search import Family, Limits, Room, room
 from anomaly.engine.side import gather_scatter, pass_through
 from anomaly.engine.statistics import StatisticsPlan, statistics
 from anomaly.engine.temporal_cycle import temporal_cycles
 from anomaly.engine.windows import leave_oldest
 from anomaly.kernels.jit import jit
-from ledger.errors import InputError
 
-__all__ = ["GraphFeatureEngine", "LateRowError", "RowError"]
+__all__ = ["GraphFeatureEngine"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
 Mask = npt.NDArray[np.bool_]
 
 _CHUNK = 4_096
 _BIT = 64
-
-
-class RowError(InputError):
-    """Raised when a row of a batch cannot be a payment; nothing of the batch is taken in."""
-
-
-class LateRowError(InputError):
-    """Raised when a batch holds a row older than what an earlier batch held; nothing of it is taken in."""
 
 
 class GraphFeatureEngine:
@@ -74,7 +66,7 @@ class GraphFeatureEngine:
         places = first_columns(self.columns)
         widths = tuple(sorted({*p.statistics, *p.fan, *p.degree}))
         self._plan = _statistics_plan(p, widths, places)
-        self._patterns = _patterns(p, places)
+        self._patterns, self._nothing = _patterns(p, places), _patterns(p, {})
         self._limits = Limits(p.ties == "include", p.budget, p.hub_degree, p.keep_low, p.keep_high)
         self._searches = any(family in places for family in SEARCHED)
         self._reach = max(p.windows)
@@ -84,7 +76,7 @@ class GraphFeatureEngine:
         self._origin = 0
         self._newest = 0
         self.rows = self.late = self.truncated = 0
-        self.truncated_rows = np.zeros(0, dtype=np.bool_)
+        self.truncated_rows: Mask = np.zeros(0, dtype=np.bool_)
 
     def feature_names_out(self) -> list[str]:
         """Return the names of the columns that `update` returns."""
@@ -126,13 +118,34 @@ class GraphFeatureEngine:
         LateRowError
             When a row is older than the newest of the batches before and `late` is "error".
         """
-        debtor, creditor = _whole(src, "src"), _whole(dst, "dst")
-        when, value = _whole(time, "time"), _amounts(amount)
+        return self._taken_in(src, dst, time, amount, search=True)
+
+    def warm_up(
+        self, src: npt.ArrayLike, dst: npt.ArrayLike, time: npt.ArrayLike, amount: npt.ArrayLike
+    ) -> None:
+        """Take a batch in and compute nothing, as when a process starts again; parameters as of `update`.
+
+        What comes after has the same features, up to rounding, as if `update` had taken it in. Hand over at
+        least the largest window.
+        """
+        self._taken_in(src, dst, time, amount, search=False)
+
+    def _taken_in(
+        self,
+        src: npt.ArrayLike,
+        dst: npt.ArrayLike,
+        time: npt.ArrayLike,
+        amount: npt.ArrayLike,
+        *,
+        search: bool,
+    ) -> Floats:
+        debtor, creditor = whole(src, "src"), whole(dst, "dst")
+        when, value = whole(time, "time"), amounts(amount)
         if not len(debtor) == len(creditor) == len(when) == len(value):
             raise RowError("the columns of a batch differ in length")
         n = len(when)
-        out = np.zeros((n, len(self.columns)))
-        self.truncated_rows = np.zeros(n, dtype=np.bool_)
+        out = np.zeros((n, len(self.columns) if search else 0))
+        self.truncated_rows = cut = np.zeros(n, dtype=np.bool_)
         if n == 0:
             return out
         when = self._in_time(when)
@@ -141,10 +154,9 @@ class GraphFeatureEngine:
             debtor, creditor, when, value = debtor[order], creditor[order], when[order], value[order]
         if self.rows == 0:
             self._origin = int(when[0])
-        cut = np.zeros(n, dtype=np.bool_)
         for begin, end in self._chunks(when):
             self._take(debtor[begin:end], creditor[begin:end], when[begin:end], value[begin:end],
-                       out[begin:end], cut[begin:end])  # fmt: skip
+                       out[begin:end], cut[begin:end], search)  # fmt: skip
         self._newest = int(when[-1])
         self.rows += n
         if order is not None:
@@ -183,24 +195,25 @@ class GraphFeatureEngine:
         return list(zip([0, *ends[:-1]], ends, strict=True))
 
     def _take(
-        self, src: Ints, dst: Ints, when: Ints, amount: Floats, out: Floats, cut: npt.NDArray[np.bool_]
+        self, src: Ints, dst: Ints, when: Ints, amount: Floats, out: Floats, cut: Mask, search: bool
     ) -> None:
         _forget(self._graph, int(when[0]) - self._reach, self._origin)
         self._graph = grown(self._graph, len(when), 2 * len(when))
         accounts = self._graph.newest.shape[1]
         if accounts > len(self._room.mark):
             self._room = room(accounts, self._search_room)
-        begin = _insert_and_search(self._graph, self._patterns, self._limits, self._room,
+        patterns = self._patterns if search else self._nothing
+        begin = _insert_and_search(self._graph, patterns, self._limits, self._room,
                                    self._plan.look_ahead, src, dst, when, amount, out, cut)  # fmt: skip
-        statistics(self._graph, self._plan, begin, begin + len(when), self._origin, out)
-        if self._searches:
-            out[:, -1] = cut
+        if search:
+            statistics(self._graph, self._plan, begin, begin + len(when), self._origin, out)
+            if self._searches:
+                out[:, -1] = cut
 
 
 @jit
 def _forget(graph: LiveGraph, oldest: int, origin: int) -> None:
-    ring = len(graph.time) - 1
-    while graph.counts[0] < graph.counts[1] and graph.time[graph.counts[0] & ring] < oldest:
+    while graph.counts[0] < graph.counts[1] and graph.time[graph.counts[0] & (len(graph.time) - 1)] < oldest:
         leave_oldest(graph, origin)
         drop(graph)
 
@@ -335,42 +348,3 @@ def _statistics_plan(p: EngineParameters, widths: tuple[int, ...], places: dict[
         look_ahead=p.scoring == "window_close",
         ties=p.ties == "include",
     )
-
-
-def bin_table(bins: tuple[int, ...]) -> Ints:
-    """Return, for each size up to the last bin's lower end, its bin, or -1."""
-    return np.searchsorted(np.array(bins), np.arange(bins[-1] + 1), side="right").astype(np.int64) - 1
-
-
-def _whole(values: npt.ArrayLike, name: str) -> Ints:
-    array = np.asarray(values)
-    if array.dtype == np.int64 and array.ndim == 1:
-        return np.ascontiguousarray(array)
-    if array.ndim != 1:
-        raise RowError("a column of a batch is not a list of values", where=name)
-    if array.dtype.kind == "f":
-        wrong = ~np.isfinite(array) | (array != np.floor(array)) | (np.abs(array) >= 2.0**63)
-        if wrong.any():
-            raise RowError(
-                "a value is not a whole number", where=f"row {int(np.flatnonzero(wrong)[0])}, {name}"
-            )
-    elif array.dtype.kind not in "iub" and len(array):
-        raise RowError(f"a column of whole numbers holds {array.dtype}", where=name)
-    return array.astype(np.int64)
-
-
-def _amounts(values: npt.ArrayLike) -> Floats:
-    try:
-        array = np.ascontiguousarray(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise RowError(f"a column of amounts holds something else: {error}", where="amount") from error
-    if array.ndim != 1:
-        raise RowError("a column of a batch is not a list of values", where="amount")
-    wrong = ~(np.isfinite(array) & (array >= 0))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise RowError("an amount is negative or not a number", where=f"row {row}", next_step=_QUARANTINE)
-    return array
-
-
-_QUARANTINE = "Put the row into quarantine and give the others again."

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from anomaly.engine.bins import bin_of
 from anomaly.engine.graph import LiveGraph, latest_of_pair
 from anomaly.kernels.jit import jit
 
@@ -132,7 +133,7 @@ def is_seen(graph: LiveGraph, debtor: int, creditor: int, low: int, limit: int) 
 def tell_size(out: Floats, row: int, family: Family, size: int) -> None:
     """Count a pattern of so many accounts for a row: histogram, or number, largest and paths beyond one."""
     if len(family.bins):
-        found = family.bins[min(size, len(family.bins) - 1)]
+        found = bin_of(family.bins, size)
         if found >= 0:
             out[row, family.column + found] += 1.0
     else:
@@ -145,7 +146,7 @@ def tell_size(out: Floats, row: int, family: Family, size: int) -> None:
 def tell_cycle(out: Floats, row: int, family: Family, length: int, agreement: float) -> None:
     """Count a cycle for a row: histogram, or number, shortest, longest and (if told) best agreement."""
     if len(family.bins):
-        found = family.bins[min(length, len(family.bins) - 1)]
+        found = bin_of(family.bins, length)
         if found >= 0:
             out[row, family.column + found] += 1.0
     else:

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from anomaly.engine.bins import bin_of
 from anomaly.engine.graph import LiveGraph
 from anomaly.engine.inlined import inlined
 from anomaly.engine.windows import BACK, DISTINCT, FRONT, LOOPS, OLDEST, advance, join, total
 from anomaly.kernels.jit import jit
 
-__all__ = ["SIDE_FEATURES", "StatisticsPlan", "bin_of", "statistics"]
+__all__ = ["SIDE_FEATURES", "StatisticsPlan", "statistics"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -48,13 +49,6 @@ class StatisticsPlan(NamedTuple):
     bin_table: Ints
     look_ahead: bool
     ties: bool
-
-
-@inlined
-def bin_of(table: Ints, size: int) -> int:
-    """Return the bin of a pattern's size, or -1."""
-    found: int = table[min(size, len(table) - 1)]
-    return found
 
 
 @inlined

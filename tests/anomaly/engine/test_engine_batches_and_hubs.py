@@ -46,6 +46,16 @@ def test_one_batch_or_many_give_the_same_bits(seed, sizes) -> None:
 
 
 @settings(max_examples=max(EXAMPLES // 40, 3), deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 1_500))
+def test_after_a_warm_up_features_are_the_same(seed, warm) -> None:
+    columns = rows(1_500, 60, seed)
+    engine = GraphFeatureEngine(EVERYTHING)
+    engine.warm_up(*(column[:warm] for column in columns))
+    found = engine.update(*(column[warm:] for column in columns))
+    np.testing.assert_allclose(found, fed(columns, [], EVERYTHING)[warm:], rtol=1e-7, atol=1e-7)
+
+
+@settings(max_examples=max(EXAMPLES // 40, 3), deadline=None)
 @given(st.integers(0, 10**6))
 def test_order_of_rows_in_a_batch_says_nothing(seed) -> None:
     columns = rows(300, 25, seed)
