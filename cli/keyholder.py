@@ -81,7 +81,10 @@ def _server(application: FastAPI) -> uvicorn.Server:
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self.handle_exit)
+                if (
+                    signal.getsignal(number) is not signal.SIG_IGN
+                ):  # as in what a shell puts in the background
+                    signal.signal(number, self.handle_exit)
             yield
 
     return Server(uvicorn.Config(application, log_level="warning"))

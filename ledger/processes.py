@@ -50,8 +50,11 @@ def deferring() -> Iterator[Callable[[], None]]:
     and with it a process that never ends.
     """
     arrived: list[int] = []
-    heard = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda came, _frame: arrived.append(came)) for number in heard}
+    before = {
+        number: signal.signal(number, lambda came, _frame: arrived.append(came))
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
 
     def heed() -> None:
         if arrived:

@@ -144,7 +144,10 @@ def _stop_on_signals(server: ThreadingHTTPServer) -> None:
         threading.Thread(target=server.shutdown, daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    if (
+        signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    ):  # what a shell puts in the background ignores it
+        signal.signal(signal.SIGINT, stop)
 
 
 class _Server(ThreadingHTTPServer):

@@ -135,6 +135,28 @@ def test_stopped_while_something_starts_it_leaves_nothing_behind(tmp_path: Path,
             os.killpg(running.pid, signal.SIGKILL)
 
 
+def test_in_the_background_a_ctrl_c_for_others_stops_nothing(tmp_path: Path) -> None:
+    """A shell without job control starts what it puts in the background with SIGINT ignored."""
+    home = tmp_path / "home"
+    running = subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *map(str, arguments(home, *_OPTIONS))],
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: running.poll() is not None or _sealed(home) >= 1, 240)
+        os.killpg(running.pid, signal.SIGINT)
+        _, err = running.communicate(timeout=240)
+        assert running.returncode == 0, err
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
 def test_run_again_it_posts_nothing_twice_and_without_once_it_serves_the_desk(
     demonstration: Demonstration, tmp_path: Path
 ) -> None:
