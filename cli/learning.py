@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -109,8 +110,10 @@ def scan_learned(
     _require_announced(gateway, entry.hash)
     judged = model.judge(transfers)
     decision = rule.decision(model)
-    own = LearnedParameters(entry.hash, decision.threshold, decision.reason, model.features.window)
-    detector = learned_detector(judged.probability, own)
+    own = LearnedParameters(
+        entry.hash, decision.threshold, decision.reason, model.features.window, model.learnt_until
+    )
+    detector = learned_detector(judged.probability, own, partial(model.reasons, judged))
     flags = scan(transfers, position, parameters=parameters, extra=(detector,), progress=progress)
     learnt = model.calibration.prior_
     scores = ScoreRule(entry.hash, learnt, learnt if rule.expected is None else rule.expected)
@@ -181,6 +184,10 @@ def _train(
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day to learn from (UTC).")
     ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Judge a payment when one window has passed after it: surer, later."),
+    ] = False,
 ) -> None:
     """Learn from the officers' decisions; the outcome is noted on the chain, whoever wins.
 
@@ -188,7 +195,7 @@ def _train(
     champion; it becomes champion only when it wins by more than chance.
     """
     from anomaly.learning.shelf import Shelf
-    from anomaly.learning.training import train
+    from anomaly.learning.training import TrainingPlan, train
     from anomaly.mirror import load_mirror
 
     options = settings(context)
@@ -204,6 +211,7 @@ def _train(
         judgements,
         position,
         champion=None if champion is None else (champion[0].hash, champion[1]),
+        plan=TrainingPlan(scoring="window_close" if wait else "arrival"),
     )
     digest = shelf.put(outcome.model)
     says = {"model": digest, **outcome.to_json(), "position": asdict(position)}

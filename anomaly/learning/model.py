@@ -16,12 +16,25 @@ from anomaly.models.calibration import Calibration
 from anomaly.models.neighbourhood import NeighbourhoodClassifier, Payments
 from anomaly.transactions import TransactionFeatures
 from anomaly.transactions.features import describe, scoring_named
+from anomaly.transactions.neighbours import NEIGHBOUR_COLUMNS
 from anomaly.transactions.passing import AmountShares
 from ledger.errors import VerificationError
 
-__all__ = ["Judged", "Model", "Reference", "payments_of"]
+__all__ = ["MEANING", "Judged", "Model", "Reference", "payments_of"]
 
 Floats = npt.NDArray[np.float64]
+
+#: What the second of two stages reads beside the features.
+_SECOND: Final = (
+    "first_score",
+    *(name for name, _, _ in NEIGHBOUR_COLUMNS),
+    *(f"long_{name}" for name, _, _ in NEIGHBOUR_COLUMNS),
+)
+
+#: Feature to its meaning.
+MEANING: Final[dict[str, str]] = {column.name: column.meaning for column in describe("window_close")} | {
+    name: meaning for name, meaning, _ in NEIGHBOUR_COLUMNS
+}
 
 #: Rows of the calibration window that are kept for comparison with later ones.
 REFERENCE_ROWS: Final = 5_000
@@ -39,9 +52,10 @@ def payments_of(transfers: pa.Table, features: TransactionFeatures) -> Payments:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a model says of transfers: their features, times, and calibrated probabilities."""
+    """What a model says of transfers: features, what its last stage read, times, calibrated probabilities."""
 
     values: npt.NDArray[np.float32]
+    read: npt.NDArray[np.float32]
     time: npt.NDArray[np.int64]
     probability: Floats
 
@@ -105,11 +119,16 @@ class Model:
     def judge(self, transfers: pa.Table) -> Judged:
         """Return the probability of each transfer, in the order of the table."""
         payments = payments_of(transfers, self.features)
-        return Judged(payments.values, payments.time, self.probability(payments))
+        read = self.stages.read(payments)
+        probability = self.calibration.predict(self.stages.second_.predict_proba(read)[:, 1])
+        return Judged(payments.values, read, payments.time, probability)
 
-    def probability(self, payments: Payments) -> Floats:
-        """Return the calibrated probability of each payment."""
-        return self.calibration.predict(self.stages.predict_proba(payments)[:, 1])
+    def reasons(self, judged: Judged, row: int, *, most: int = 3) -> dict[str, float]:
+        """Return the features that say most for or against one transfer, in calibrated log odds."""
+        names = [*self.names, *_SECOND]
+        added = self.stages.second_.contributions(judged.read[row]) * self.calibration.slope_
+        order = np.lexsort((np.arange(len(added)), -np.abs(added)))[:most]
+        return {names[i]: round(float(added[i]), 2) for i in order.tolist() if added[i]}
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Return what is stored: a JSON value, and arrays by name."""

@@ -6,8 +6,9 @@ flag, so that who has the same payments and the same file gets the same score.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow as pa
 from anomaly.detectors import Candidate, Context, Detector, Found
 from anomaly.graph import TemporalGraph, as_transfers
 from anomaly.learning.labels import Places
+from anomaly.learning.model import MEANING
 from anomaly.learning.shelf import Shelf
 from anomaly.models.calibration import shift_prior
 from anomaly.scan import period_of
@@ -27,6 +29,9 @@ from ledger.flag import Flag, Source
 __all__ = ["LEARNED", "LearnedParameters", "ScoreRule", "learned_detector", "replay", "scored"]
 
 Floats = npt.NDArray[np.float64]
+
+#: From a row of the table that was judged to what made its probability: feature to log odds.
+Explain = Callable[[int], dict[str, float]]
 
 #: `source.id` and title of the flags that the champion raises.
 LEARNED: Final = "learned"
@@ -127,15 +132,18 @@ class LearnedParameters:
         Where the threshold comes from.
     window : int
         Seconds: alerted payments of one account, no further apart, are one flag.
+    after : int
+        Unix seconds; of payments up to then it learnt, and says nothing.
     """
 
     model: str
     threshold: float
     reason: str
     window: int
+    after: int
 
 
-def learned_detector(probability: Floats, parameters: LearnedParameters) -> Detector:
+def learned_detector(probability: Floats, parameters: LearnedParameters, explain: Explain) -> Detector:
     """Return the detector that tells the payments above the threshold.
 
     Parameters
@@ -143,23 +151,34 @@ def learned_detector(probability: Floats, parameters: LearnedParameters) -> Dete
     probability : (n,) float64
         Of each transfer of the table that is scanned.
     parameters : LearnedParameters
+    explain : callable
+        From a row of that table to what made its probability, see `Model.reasons`.
     """
 
     def find(context: Context, own: LearnedParameters) -> Found:
         graph = context.graph
         p = probability[graph.row]
-        alerted = np.flatnonzero(p >= own.threshold)
-        return Found([_candidate(p, edges, own) for edges in _connected(graph, alerted, own.window)])
+        alerted = np.flatnonzero((p >= own.threshold) & (graph.t_low > own.after))
+        groups = _connected(graph, alerted, own.window)
+        return Found([_candidate(graph, p, edges, own, explain) for edges in groups])
 
     return Detector(LEARNED, _VERSION, LEARNED, parameters, find, _lead)
 
 
-def _candidate(p: Floats, edges: npt.NDArray[np.int32], parameters: LearnedParameters) -> Candidate:
-    highest = float(p[edges].max())
+def _candidate(
+    graph: TemporalGraph, p: Floats, edges: npt.NDArray[np.int32], own: LearnedParameters, explain: Explain
+) -> Candidate:
+    top = int(edges[np.argmax(p[edges])])
+    highest = float(p[top])
     # powers of ten by which its odds lie above those of the threshold, from 0 on
-    odds = [np.log10(max(v, 1e-9) / max(1.0 - v, 1e-9)) for v in (highest, parameters.threshold)]
-    details = {"highest_probability": round(highest, 4), "threshold": round(parameters.threshold, 4)}
-    return Candidate(edges, 1e-6 + float(odds[0] - odds[1]), details={**details, "reason": parameters.reason})
+    odds = [np.log10(max(v, 1e-9) / max(1.0 - v, 1e-9)) for v in (highest, own.threshold)]
+    details = {
+        "highest_probability": round(highest, 4),
+        "threshold": round(own.threshold, 4),
+        "reason": own.reason,
+        "contributions": explain(int(graph.row[top])),
+    }
+    return Candidate(edges, 1e-6 + float(odds[0] - odds[1]), details=details)
 
 
 def _connected(
@@ -191,9 +210,11 @@ def _connected(
 
 def _lead(_: TemporalGraph, candidate: Candidate) -> str:
     highest, reason = candidate.details["highest_probability"], candidate.details["reason"]
+    most = [MEANING.get(name, name) for name, odds in candidate.details["contributions"].items() if odds > 0]
+    told = f", most for: {'; '.join(most)}" if most else ""
     return (
         f"Payments like those that officers found suspicious, with a probability of up to {highest:.1%} "
-        f"({reason})"
+        f"({reason}){told}"
     )
 
 
@@ -214,10 +235,12 @@ def replay(flag: Flag, transfers_at_position: pa.Table, shelf: Shelf) -> Flag:
     period = period_of(flag)
     table = as_transfers(transfers_at_position)
     table = table if period is None else period.select(table)
-    probability = model.judge(table).probability
+    judged = model.judge(table)
+    probability = judged.probability
     extra = None
     if flag.source.id == LEARNED:
-        extra = learned_detector(probability, _parameters(flag.source.parameters, rule))
+        own = _parameters(flag.source.parameters, rule)
+        extra = learned_detector(probability, own, partial(model.reasons, judged))
     again = replay_detector(unscored(flag), table, extra=extra)
     (found,) = scored([again], table, probability, rule)
     if found != flag:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.split import Split, split_by_time
@@ -240,7 +241,9 @@ def _require(windows: Mapping[str, Window], plan: TrainingPlan) -> None:
 
 def _fit(payments: Payments, labels: Labels, split: Split, plan: TrainingPlan) -> NeighbourhoodClassifier:
     stages = NeighbourhoodClassifier(window=plan.window, folds=plan.folds, random_state=plan.seed)
-    stages.fit(payments, labels.y, split.train)
+    # one thread: threads that wait for one another stand still on a desk that has other work to do
+    with threadpool_limits(1, user_api="openmp"):
+        stages.fit(payments, labels.y, split.train)
     # from here on the trees are data
     stages.second_ = Ensemble.of(stages.second_.estimator_)
     if stages.first_ is not None:

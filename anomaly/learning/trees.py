@@ -45,7 +45,8 @@ class Ensemble:
         Log odds before the first tree.
     nodes : dict of str to array
         `first`: each tree's first node. For each node: `feature` and `threshold` (at most it: left),
-        `missing_left`, `left` and `right` (counted from the tree's first node), `value`, `leaf`.
+        `missing_left`, `left` and `right` (counted from the tree's first node), `leaf`, and `value`, which is
+        added at a leaf.
     """
 
     features: int
@@ -60,6 +61,8 @@ class Ensemble:
         names = {"feature": "feature_idx", "threshold": "num_threshold", "missing_left": "missing_go_to_left"}
         names |= {name: name for name in ("left", "right", "value")} | {"leaf": "is_leaf"}
         nodes = {name: rows[source].astype(_COLUMNS[name]) for name, source in names.items()}
+        # a node's value is what its subtree says on average, in the same measure as that of a leaf
+        nodes["value"] = np.where(nodes["leaf"], nodes["value"], nodes["value"] * model.learning_rate)
         nodes["first"] = np.cumsum([0, *map(len, trees[:-1])]).astype(np.int64)
         return cls(int(model.n_features_in_), float(model._baseline_prediction.ravel()[0]), nodes)
 
@@ -72,6 +75,27 @@ class Ensemble:
             n["missing_left"], n["left"], n["right"], n["value"], n["leaf"], total,
         )  # fmt: skip
         return total
+
+    def contributions(self, row: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Return what each feature adds to the log odds of one row: the steps of value along its paths.
+
+        References
+        ----------
+        Saabas, "Interpreting random forests", 2014; Palczewska et al., "Interpreting random forest
+        classification models using a feature contribution method", 2014.
+        """
+        n = self.nodes
+        added = np.zeros(self.features)
+        for root in n["first"].tolist():
+            node = root
+            while not n["leaf"][node]:
+                feature = int(n["feature"][node])
+                x = float(row[feature])
+                go_left = n["missing_left"][node] if np.isnan(x) else x <= n["threshold"][node]
+                child = root + int(n["left" if go_left else "right"][node])
+                added[feature] += n["value"][child] - n["value"][node]
+                node = child
+        return added
 
     def predict_proba(self, values: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return (rows, 2) probabilities, as the classifier did."""

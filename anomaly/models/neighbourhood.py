@@ -118,10 +118,13 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     def predict_proba(self, X: Payments) -> Floats:  # noqa: N803
         """Return (n, 2) probabilities; not calibrated."""
         check_is_fitted(self, "second_")
-        values = X.values
-        if self.first_ is not None:
-            values = self._second(X, self.first_.predict_proba(values[:, ~X.ahead])[:, 1])
-        return np.asarray(self.second_.predict_proba(values), dtype=np.float64)
+        return np.asarray(self.second_.predict_proba(self.read(X)), dtype=np.float64)
+
+    def read(self, X: Payments) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Return what the last stage reads: the features, and with two stages what the first says of them."""
+        if self.first_ is None:
+            return X.values
+        return self._second(X, self.first_.predict_proba(X.values[:, ~X.ahead])[:, 1])
 
     def _new(self, stage: int) -> Any:
         return make_model(self.model, self.random_state * 2 + stage, self.ratio)

@@ -186,7 +186,13 @@ def _kept(row: Sequence[Any]) -> KeptFlag:
 
 
 def _content(flag: Flag) -> bytes:
-    """Return what makes a flag the same one: all but where the ledger stood, what was read, and its score."""
+    """Return what makes a flag the same one: all but where the ledger stood, what was read, and its score.
+
+    A model's flag is about its payments: another model that finds the same ones finds nothing new.
+    """
+    if "model" in flag.source.parameters.get("detector", {}):
+        about = {"source": flag.source.id, "rows": flag.to_json()["rows"]}
+        return sha256(canonical.dumps(about)).digest()
     kept = {name: v for name, v in flag.source.parameters.items() if name not in ("period", "score")}
     source = Source(flag.source.kind, flag.source.id, flag.source.version, kept)
     value = replace(flag, source=source, score=None).to_json()

@@ -13,8 +13,8 @@ from eth_account import Account
 
 from anomaly.learning.shelf import Shelf
 from anomaly.mirror import load_mirror
+from cli import deciding
 from cli.consortium import Governance
-from cli.deciding import _append
 from ledger import canonical
 from ledger.caselog import CaseKind
 from ledger.errors import TransactionRejectedError
@@ -69,7 +69,9 @@ def desk(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def _decide(desk: Desk, flag_id: str, suspicious: bool, officer: int = 1) -> None:
     """Decide as the command does, without reading the case log each time."""
     verdict = "suspicious" if suspicious else "not_suspicious"
-    _append(desk.consortium.home, desk.consortium.gateway, bytes.fromhex(flag_id), verdict, "", officer)
+    deciding._append(
+        desk.consortium.home, desk.consortium.gateway, bytes.fromhex(flag_id), verdict, "", officer
+    )
 
 
 # -- the tests of this module tell one story, in this order ------------------------------------------------
@@ -192,6 +194,8 @@ def test_a_scan_with_a_champion_scores_every_flag_and_adds_its_own(desk: Desk) -
     for flag in learned:
         assert flag["score"] >= flag["source"]["parameters"]["detector"]["threshold"] - 1e-4
         assert "among the highest 0.50%" in flag["explanation"]
+        assert "most for: amount" in flag["explanation"]
+        assert flag["details"]["contributions"]
         assert flag["source"]["parameters"]["score"]["model"] == champion.hash
     again = [
         flag for flag in flags if flag["flag_id"] not in desk.truth and flag["source"]["id"] != "learned"
@@ -204,14 +208,20 @@ def test_a_scan_with_a_champion_scores_every_flag_and_adds_its_own(desk: Desk) -
     assert len(desk.json("flag", "list")) == len(flags)
 
 
-def test_costs_move_the_threshold_and_are_told(desk: Desk) -> None:
-    assert (
-        "both say when to alert"
-        in desk.call("desk", "scan", "--budget", 0.1, "--missed-cost", 9).expect(2).err
-    )
-    desk.json("desk", "scan", "--missed-cost", 99, "--expected", 0.01)
-    told = {flag["explanation"] for flag in desk.json("flag", "list") if flag["source"]["id"] == "learned"}
-    assert any("a missed case is taken to cost 99 times a needless alert" in sentence for sentence in told)
+def test_costs_and_rarity_are_asked_for_and_the_same_payments_are_the_same_flag(desk: Desk) -> None:
+    said = desk.call("desk", "scan", "--budget", 0.1, "--missed-cost", 9).expect(2)
+    assert "both say when to alert" in said.err
+    assert "is not a share" in desk.call("desk", "scan", "--budget", 3).expect(2).err
+    before = {flag["flag_id"]: flag["latest_score"] for flag in desk.json("flag", "list")}
+    scanned = desk.json("desk", "scan", "--missed-cost", 1, "--expected", 0.01)
+    assert scanned["new"] == 0  # another threshold, the same payments
+    assert scanned["flags"]["learned"] > 5
+    after = {flag["flag_id"]: flag["latest_score"] for flag in desk.json("flag", "list")}
+    told = [flag_id for flag_id, score in before.items() if score is not None]
+    assert all(after[flag_id] <= before[flag_id] for flag_id in told)
+    assert any(after[flag_id] < before[flag_id] for flag_id in told)
+    desk.json("desk", "scan")
+    assert {flag["flag_id"]: flag["latest_score"] for flag in desk.json("flag", "list")} == before
 
 
 def test_a_learned_flag_is_recomputed_from_the_file_it_names(desk: Desk) -> None:

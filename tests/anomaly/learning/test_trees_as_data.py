@@ -38,6 +38,16 @@ def test_probabilities_equal_the_classifiers(seed: int) -> None:
 _NAMES = ("left", "right", "feature", "first", "leaf", "value", "threshold")
 
 
+def test_contributions_and_the_baseline_add_up_to_the_log_odds() -> None:
+    model, values = _fitted(7)
+    ensemble = Ensemble.of(model)
+    roots = float(ensemble.nodes["value"][ensemble.nodes["first"]].sum())
+    for row, odds in zip(values[:20], ensemble.log_odds(values[:20]), strict=True):
+        assert ensemble.baseline + roots + ensemble.contributions(row).sum() == pytest.approx(odds)
+    used = np.abs([ensemble.contributions(row) for row in values]).mean(axis=0)
+    assert used.argmax() == 0  # the one that decides
+
+
 @pytest.mark.parametrize(
     ("harm", "name"),
     [("point away", name) for name in _NAMES[:4]]
