@@ -13,7 +13,7 @@ import numpy as np
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
 from anomaly.detectors.fans import FanDetectorParameters, fans
-from anomaly.detectors.surprise import at_least, material
+from anomaly.detectors.surprise import Baseline, material
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.fan import FanParameters
 
@@ -80,8 +80,13 @@ def _find_bursts(context: Context, parameters: FanDetectorParameters) -> Found:
 def _find_dormant(context: Context, parameters: DormantParameters) -> Found:
     graph = context.graph
     large = material(graph, parameters.material)
-    places = np.log10(max(graph.accounts, 1))
+    places = float(np.log10(max(graph.accounts, 1)))
     end = np.concatenate((graph.src, graph.dst))
+    active = (np.bincount(end, minlength=graph.accounts) > 0) & ~graph.desk
+    events = np.tile(large, 2)
+    usual = Baseline.fit(
+        graph, end[events].astype(np.int64), np.tile(graph.t_low, 2)[events], parameters.window, active
+    )
     edge = np.tile(np.arange(graph.edges), 2)
     order = np.lexsort((edge, end))
     end, edge = end[order], edge[order]
@@ -89,7 +94,6 @@ def _find_dormant(context: Context, parameters: DormantParameters) -> Found:
         return Found([])
     same = end[1:] == end[:-1]
     wakes = np.flatnonzero(same & (graph.t_low[edge[1:]] - graph.t_high[edge[:-1]] >= parameters.quiet)) + 1
-    first = np.searchsorted(end, np.arange(graph.accounts), "left")
     last = np.searchsorted(end, np.arange(graph.accounts), "right")
     found = []
     for at in wakes.tolist():
@@ -102,14 +106,11 @@ def _find_dormant(context: Context, parameters: DormantParameters) -> Found:
         evidence = inside[large[inside]].astype(np.int32)
         if len(evidence) < parameters.min_payments:
             continue
-        before = int(large[edge[first[account] : at]].sum())
         slept = woken - int(graph.t_high[edge[at - 1]])
-        since = max(woken - int(graph.t_low[edge[first[account]]]), slept)
-        expected = (before + 0.5) * parameters.window / since
         found.append(
             Candidate(
                 edges=evidence,
-                strength=float(at_least(len(evidence), expected) - places),
+                strength=usual.surprise(account, len(evidence)) - places,
                 certain=True,
                 anchor=account,
                 details={"days_quiet": slept // 86_400},
@@ -131,4 +132,4 @@ def _lead_dormant(graph: TemporalGraph, candidate: Candidate) -> str:
 
 
 BURST = Detector("burst", "1", "burst", _burst_parameters(), _find_bursts, _lead_burst)
-DORMANT = Detector("dormant_woken", "1", "dormant_woken", DormantParameters(), _find_dormant, _lead_dormant)
+DORMANT = Detector("dormant_woken", "2", "dormant_woken", DormantParameters(), _find_dormant, _lead_dormant)
