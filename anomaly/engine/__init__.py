@@ -9,6 +9,9 @@ Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns 
 - `temporal_cycle`, `hop_cycle`  cycles that a payment closes: in order of time, or of few payments
 - `neighbours`   scatter-gather, stack and bipartite: patterns of two hops
 - `side`         gather-scatter and pass-through: what one account received before it paid
+- `quiet`        how long both accounts and the pair have been quiet
+- `structuring`  payments just under a threshold
+- `families`     adds a batch and asks each family about it
 - `bins`         sizes to bins of a histogram
 - `columns`      the name, meaning and unit of every feature
 - `rows`         the columns of a batch, checked

@@ -131,11 +131,16 @@ def _searched(p: EngineParameters) -> list[Column]:
         found += _plain("gather_scatter", p.gather_scatter, _GATHER_SCATTER)
     if p.pass_through is not None:
         found += _plain("pass_through", p.pass_through, _PASS_THROUGH + ahead)
+    if p.quiet is not None:
+        found += _plain("quiet", p.quiet, _QUIET)
+    if p.structuring is not None:
+        found += _plain("structuring", p.structuring, _STRUCTURING)
     return found
 
 
 #: Families that search, and so may be cut.
-SEARCHED = ("scatter_gather", "temporal_cycle", "hop_cycle", "bipartite", "gather_scatter", "pass_through")
+SEARCHED = ("scatter_gather", "temporal_cycle", "hop_cycle", "bipartite", "gather_scatter", "pass_through",
+            "structuring")  # fmt: skip
 
 _Features = tuple[tuple[str, str, str], ...]
 _SCATTER_GATHER: _Features = (
@@ -175,6 +180,17 @@ _HANDED_ON: _Features = (
     ("onward_ratio", "that payment's amount over this one's; 0 without one", "1"),
     ("onward_matches", "payments that can hand this one on", "1"),
     ("onward_share", "this amount over the sum that the creditor pays afterwards; 0 if it pays nothing", "1"),
+)
+_QUIET: _Features = (
+    ("debtor_seconds", "time since the debtor last paid or received; the window where it did not", "s"),
+    ("creditor_seconds", "time since the creditor last paid or received; the window where it did not", "s"),
+    ("pair_seconds", "time since the debtor last paid the creditor; the window where it did not", "s"),
+)
+_STRUCTURING: _Features = (
+    ("out_count", "payments of the debtor just under the threshold", "1"),
+    ("out_sum", "sum of those payments", "currency unit"),
+    ("in_count", "payments to the creditor just under the threshold", "1"),
+    ("in_sum", "sum of those payments", "currency unit"),
 )
 
 

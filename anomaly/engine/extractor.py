@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from anomaly.engine.bins import bin_table
-from anomaly.engine.columns import SEARCHED, Column, columns, first_columns, hop_bins
-from anomaly.engine.graph import ROUND, LiveGraph, add, drop, empty, grown, number_accounts
-from anomaly.engine.hop_cycle import hop_cycles
-from anomaly.engine.neighbours import bipartite, scatter_gather
+from anomaly.engine.columns import SEARCHED, Column, columns, first_columns
+from anomaly.engine.families import insert_and_search, patterns_of
+from anomaly.engine.graph import LiveGraph, drop, empty, grown
 from anomaly.engine.parameters import EngineParameters
 from anomaly.engine.rows import LateRowError, RowError, amounts, whole
-from anomaly.engine.search import Family, Limits, Room, room
-from anomaly.engine.side import gather_scatter, pass_through
+from anomaly.engine.search import Limits, Room, room
 from anomaly.engine.statistics import StatisticsPlan, statistics
-from anomaly.engine.temporal_cycle import temporal_cycles
 from anomaly.engine.windows import leave_oldest
 from anomaly.kernels.jit import jit
 
@@ -28,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _CHUNK = 4_096
-_BIT = 64
 
 
 class GraphFeatureEngine:
@@ -66,8 +60,11 @@ class GraphFeatureEngine:
         places = first_columns(self.columns)
         widths = tuple(sorted({*p.statistics, *p.fan, *p.degree}))
         self._plan = _statistics_plan(p, widths, places)
-        self._patterns, self._nothing = _patterns(p, places), _patterns(p, {})
-        self._limits = Limits(p.ties == "include", p.budget, p.hub_degree, p.keep_low, p.keep_high)
+        self._patterns, self._nothing = patterns_of(p, places), patterns_of(p, {})
+        self._limits = Limits(
+            p.ties == "include", p.budget, p.hub_degree, p.keep_low, p.keep_high,
+            p.under * p.threshold, p.threshold,
+        )  # fmt: skip
         self._searches = any(family in places for family in SEARCHED)
         self._reach = max(p.windows)
         self._search_room = max(p.budget, p.hub_degree)
@@ -203,7 +200,7 @@ class GraphFeatureEngine:
         if accounts > len(self._room.mark):
             self._room = room(accounts, self._search_room)
         patterns = self._patterns if search else self._nothing
-        begin = _insert_and_search(self._graph, patterns, self._limits, self._room,
+        begin = insert_and_search(self._graph, patterns, self._limits, self._room,
                                    self._plan.look_ahead, src, dst, when, amount, out, cut)  # fmt: skip
         if search:
             statistics(self._graph, self._plan, begin, begin + len(when), self._origin, out)
@@ -216,122 +213,6 @@ def _forget(graph: LiveGraph, oldest: int, origin: int) -> None:
     while graph.counts[0] < graph.counts[1] and graph.time[graph.counts[0] & (len(graph.time) - 1)] < oldest:
         leave_oldest(graph, origin)
         drop(graph)
-
-
-class _Patterns(NamedTuple):
-    """The families that search."""
-
-    scatter_gather: Family
-    temporal_cycle: Family
-    hop_cycle: Family
-    bipartite: Family
-    gather_scatter: Family
-    pass_through: Family
-
-
-@jit
-def _insert_and_search(
-    graph: LiveGraph,
-    patterns: _Patterns,
-    limits: Limits,
-    room: Room,
-    ahead: bool,
-    src: Ints,
-    dst: Ints,
-    when: Ints,
-    amount: Floats,
-    out: Floats,
-    cut: Mask,
-) -> int:
-    """Add a batch and search around its edges; return its first edge.
-
-    A search skips what is newer than its edge, so a long batch is added and searched bit by bit.
-    """
-    n = len(src)
-    begin: int = graph.counts[1]
-    debtor, creditor = np.empty(n, np.int64), np.empty(n, np.int64)
-    number_accounts(graph, src, debtor)
-    number_accounts(graph, dst, creditor)
-    credit = begin if ahead else np.iinfo(np.int64).max
-    first = begin
-    for i in range(n):
-        add(graph, debtor[i], creditor[i], when[i], amount[i])
-        last = begin + i + 1
-        if i + 1 == n or (last - first >= _BIT and when[i + 1] != when[i]):
-            graph.counts[ROUND] += 1
-            _close(graph, patterns, limits, room, first, last, begin, credit, out, cut)
-            if not ahead:
-                _around(graph, patterns, limits, room, first, last, begin, ahead, out, cut)
-            first = last
-    if ahead:
-        graph.counts[ROUND] += 1
-        _around(graph, patterns, limits, room, begin, begin + n, begin, ahead, out, cut)
-    return begin
-
-
-@jit
-def _close(
-    graph: LiveGraph,
-    patterns: _Patterns,
-    limits: Limits,
-    room: Room,
-    first: int,
-    last: int,
-    begin: int,
-    credit: int,
-    out: Floats,
-    cut: Mask,
-) -> None:
-    """Find the patterns that edges close."""
-    family = patterns.scatter_gather
-    if family.column >= 0:
-        scatter_gather(graph, first, last, family, limits, room, begin, credit, out, cut)
-    family = patterns.temporal_cycle
-    if family.column >= 0:
-        temporal_cycles(graph, first, last, family, limits, room, begin, credit, out, cut)
-    family = patterns.hop_cycle
-    if family.column >= 0:
-        hop_cycles(graph, first, last, family, limits, room, begin, credit, out, cut)
-
-
-@jit
-def _around(
-    graph: LiveGraph,
-    patterns: _Patterns,
-    limits: Limits,
-    room: Room,
-    first: int,
-    last: int,
-    begin: int,
-    ahead: bool,
-    out: Floats,
-    cut: Mask,
-) -> None:
-    """Describe what lies around edges in their windows."""
-    if patterns.bipartite.column >= 0:
-        bipartite(graph, first, last, ahead, patterns.bipartite, limits, room, begin, out, cut)
-    if patterns.gather_scatter.column >= 0:
-        gather_scatter(graph, first, last, ahead, patterns.gather_scatter, limits, begin, out, cut)
-    if patterns.pass_through.column >= 0:
-        pass_through(graph, first, last, ahead, patterns.pass_through, limits, begin, out, cut)
-
-
-def _patterns(p: EngineParameters, places: dict[str, int]) -> _Patterns:
-    none = np.zeros(0, dtype=np.int64)
-    sized = bin_table(p.bins) if p.histograms else none
-    hops = bin_table(hop_bins(p)) if p.histograms else none
-
-    def family(name: str, bins: Ints = none, longest: int = 0) -> Family:
-        return Family(places.get(name, -1), getattr(p, name) or 0, longest, bins)
-
-    return _Patterns(
-        scatter_gather=family("scatter_gather", sized),
-        temporal_cycle=family("temporal_cycle", sized, p.cycle_length),
-        hop_cycle=family("hop_cycle", hops, p.hop_length),
-        bipartite=family("bipartite"),
-        gather_scatter=family("gather_scatter"),
-        pass_through=family("pass_through"),
-    )
 
 
 def _statistics_plan(p: EngineParameters, widths: tuple[int, ...], places: dict[str, int]) -> StatisticsPlan:

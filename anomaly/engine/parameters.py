@@ -42,6 +42,8 @@ class EngineParameters:
         Windows in seconds: distinct counterparties (edges) into the creditor and out of the debtor.
     scatter_gather, gather_scatter, bipartite, temporal_cycle, hop_cycle, pass_through : int or None
         Window in seconds.
+    quiet, structuring : int or None
+        Window in seconds; what is quiet for longer counts as the window.
     cycle_length : int
         Most edges of a temporal cycle.
     hop_length : int
@@ -52,6 +54,8 @@ class EngineParameters:
         Lower ends of the bins, ascending; the last is open. Hop cycles use those up to `hop_length`.
     keep_low, keep_high : float
         A payment hands on an earlier one when it is between these parts of its amount.
+    threshold, under : float
+        Structuring is about payments below the threshold and not below this part of it.
     budget : int
         Most edges that one search may look at; what is cut is marked as truncated.
     hub_degree : int
@@ -71,12 +75,16 @@ class EngineParameters:
     temporal_cycle: int | None = 7 * DAY
     hop_cycle: int | None = None
     pass_through: int | None = 7 * DAY
+    quiet: int | None = 7 * DAY
+    structuring: int | None = None
     cycle_length: int = 32
     hop_length: int = 10
     histograms: bool = False
     bins: tuple[int, ...] = _BINS
     keep_low: float = 0.8
     keep_high: float = 1.0
+    threshold: float = 10_000.0
+    under: float = 0.8
     budget: int = 200_000
     hub_degree: int = 1_000
 
@@ -96,6 +104,7 @@ class EngineParameters:
             (not 2 <= self.cycle_length <= 64, "cycle_length is from 2 to 64"),
             (not 2 <= self.hop_length <= 64, "hop_length is from 2 to 64"),
             (not 0 < self.keep_low <= self.keep_high, "keep_low is above 0 and at most keep_high"),
+            (not 0 <= self.under < 1 or self.threshold <= 0, "under is a part of a threshold above 0"),
             (self.budget < 1 or self.hub_degree < 1, "budget and hub_degree are at least 1"),
         )  # fmt: skip
         for is_wrong, rule in wrong:
@@ -106,7 +115,7 @@ class EngineParameters:
     def windows(self) -> tuple[int, ...]:
         """Every window of every family, in seconds."""
         one = (self.scatter_gather, self.gather_scatter, self.bipartite, self.temporal_cycle)
-        more = (self.hop_cycle, self.pass_through)
+        more = (self.hop_cycle, self.pass_through, self.quiet, self.structuring)
         many = (*self.statistics, *self.fan, *self.degree)
         return (*many, *(w for w in (*one, *more) if w is not None))
 
@@ -123,7 +132,7 @@ class EngineParameters:
         """
         same = cls(
             statistics=(DAY,), fan=(DAY,), degree=(DAY,), scatter_gather=6 * HOUR, gather_scatter=None,
-            bipartite=None, temporal_cycle=DAY, hop_cycle=DAY, pass_through=None, histograms=True,
+            bipartite=None, temporal_cycle=DAY, hop_cycle=DAY, pass_through=None, quiet=None, histograms=True,
         )  # fmt: skip
         values = {f.name: getattr(same, f.name) for f in fields(cls)}
         return cls(**{**values, **changes})

@@ -28,6 +28,8 @@ class Limits(NamedTuple):
     hub_degree: int
     keep_low: float
     keep_high: float
+    under: float
+    threshold: float
 
 
 class Family(NamedTuple):

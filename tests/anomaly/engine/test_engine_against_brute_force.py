@@ -23,7 +23,8 @@ MANY = settings(max_examples=EXAMPLES, deadline=None)
 
 PLAIN = EngineParameters(
     statistics=(4, 9), fan=(4,), degree=(3,), scatter_gather=8, gather_scatter=6, bipartite=7,
-    temporal_cycle=8, hop_cycle=5, pass_through=6, cycle_length=5, hop_length=4,
+    temporal_cycle=8, hop_cycle=5, pass_through=6, quiet=5, structuring=7,
+    threshold=8.0, under=0.5, cycle_length=5, hop_length=4,
 )  # fmt: skip
 
 
@@ -93,6 +94,8 @@ class Reference:
             self._bipartite(i, e, row)
             self._gather_scatter(i, e, row)
             self._pass_through(i, e, row)
+            self._quiet(i, e, row)
+            self._structuring(i, e, row)
             found.append(row)
         self._patterns(found)
         return found
@@ -189,6 +192,22 @@ class Reference:
                 and (self.ties or f.time > e.time)
             ]
             self._handed_on(e, [f for f in later if f.src == e.dst != f.dst], False, row)
+
+    def _quiet(self, i: int, e: Edge, row: dict[str, float]) -> None:
+        w, earlier = self.p.quiet, [self.rows[k] for k in self.before(i)]
+        for name, known in (
+            ("debtor", [f for f in earlier if e.src in (f.src, f.dst)]),
+            ("creditor", [f for f in earlier if e.dst in (f.src, f.dst)]),
+            ("pair", [f for f in earlier if (f.src, f.dst) == (e.src, e.dst)]),
+        ):
+            row[f"quiet.{name}_seconds.{w}s"] = min([w, *(e.time - f.time for f in known)])
+
+    def _structuring(self, i: int, e: Edge, row: dict[str, float]) -> None:
+        w, p = self.p.structuring, self.p
+        for way, near in (("out", "src"), ("in", "dst")):
+            amounts = [f.amount for f in self._plain(i, e, w, near)]
+            small = [a for a in amounts if p.under * p.threshold <= a < p.threshold]
+            row[f"structuring.{way}_count.{w}s"], row[f"structuring.{way}_sum.{w}s"] = len(small), sum(small)
 
     def _handed_on(self, e: Edge, others: list[Edge], back: bool, row: dict[str, float]) -> None:
         w = self.p.pass_through

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from anomaly.engine import DAY, HOUR, EngineParameters, GraphFeatureEngine
 
 EXAMPLES = int(os.environ.get("KERNEL_EXAMPLES", "400"))
-EVERYTHING = EngineParameters(fan=(DAY,), degree=(HOUR,), hop_cycle=DAY, hop_length=6)
+EVERYTHING = EngineParameters(
+    fan=(DAY,), degree=(HOUR,), hop_cycle=DAY, hop_length=6, structuring=DAY, threshold=500.0
+)  # fmt: skip
 
 
 def rows(
@@ -86,6 +88,7 @@ def test_memory_is_bounded_by_the_largest_window() -> None:
         bipartite=None,
         temporal_cycle=HOUR,
         pass_through=None,
+        quiet=None,
     )
     engine = GraphFeatureEngine(parameters)
     src, dst, time, amount = rows(60_000, 500, 1, days=30)

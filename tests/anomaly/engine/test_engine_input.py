@@ -13,7 +13,7 @@ GOOD = ([1, 2], [2, 3], [10, 20], [5.0, 4.5])
 
 def test_every_feature_has_a_name_a_meaning_and_a_unit() -> None:
     engine = GraphFeatureEngine(
-        EngineParameters(fan=(DAY,), degree=(DAY,), hop_cycle=DAY, scoring="window_close")
+        EngineParameters(fan=(DAY,), degree=(DAY,), hop_cycle=DAY, structuring=DAY, scoring="window_close")
     )
     names = engine.feature_names_out()
     assert len(set(names)) == len(names) == engine.update(*GOOD).shape[1]
@@ -111,7 +111,8 @@ def test_accounts_may_be_any_64_bit_numbers() -> None:
         {"scoring": "later"}, {"ties": "maybe"}, {"late": "drop"}, {"statistics": (0,)}, {"bins": ()},
         {"bins": (3, 2)}, {"cycle_length": 1}, {"hop_length": 65}, {"keep_low": 0.0}, {"budget": 0},
         {"statistics": (), "scatter_gather": None, "gather_scatter": None, "bipartite": None,
-         "temporal_cycle": None, "pass_through": None},
+         "temporal_cycle": None, "pass_through": None, "quiet": None},
+        {"threshold": 0.0}, {"under": 1.0},
     ],
 )  # fmt: skip
 def test_parameters_that_do_not_fit(wrong) -> None:
