@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from anomaly.evaluation.arms import Setting, bank_parts, prepare, shared_ledger, silo
-from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.labelled import LabelledFile, labelled_of
+from anomaly.models.chance import chance_features
 from anomaly.models.unlabelled import typology_scores
 from anomaly.simulation import simulate
 from anomaly.transactions import TransactionFeatures
@@ -61,7 +61,7 @@ def _free(file: LabelledFile, rows: npt.NDArray[np.int64], seed: int) -> npt.NDA
     seen = file.take(rows)
     features = TransactionFeatures(2 * _WINDOW, "window_close").fit(seen.transfers)
     values = features.transform(seen.transfers)
-    chance = features.transform(shuffled_payees(seen.transfers, seed))
+    chance = chance_features(features, seen.transfers, seed)
     names = features.get_feature_names_out()
     return typology_scores(values, chance, names, seen.source, seen.target, seed=seed)[0]
 

@@ -21,11 +21,11 @@ import pyarrow as pa
 
 from anomaly.evaluation.arms import Setting, prepare, shared_ledger
 from anomaly.evaluation.bootstrap import intervals
-from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.figures import Figure
 from anomaly.evaluation.labelled import LabelledFile, labelled_of
 from anomaly.evaluation.metrics import Metric, Ranking, Truth
 from anomaly.evaluation.plan import Plan
+from anomaly.models.chance import chance_features
 from anomaly.models.unlabelled import typology_scores
 from anomaly.transactions import TransactionFeatures
 from anomaly.transactions.features import scoring_named
@@ -135,7 +135,7 @@ def evaluate_accounts(
         free = replace(setting, window=plan.free_window)
         features = TransactionFeatures(free.window, free.scoring).fit(file.transfers)
         values = features.transform(file.transfers)
-        chance = features.transform(shuffled_payees(file.transfers, seed))
+        chance = chance_features(features, file.transfers, seed)
         names = features.get_feature_names_out()
         score, _ = typology_scores(values, chance, names, file.source, file.target, seed=seed)
         ranking = _accounts(file, np.arange(len(file)), score, labelled, seed)

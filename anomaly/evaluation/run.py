@@ -23,13 +23,13 @@ from anomaly.evaluation.arms import (
 )
 from anomaly.evaluation.banks import bank_means, bank_views
 from anomaly.evaluation.bootstrap import intervals
-from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.encode import encode, encoding_named
 from anomaly.evaluation.figures import Figure
 from anomaly.evaluation.labelled import LabelledFile
 from anomaly.evaluation.measure import Run, delay, pooled, pooled_metrics, typology_metrics
 from anomaly.evaluation.metrics import Ranking
 from anomaly.evaluation.plan import Plan
+from anomaly.models.chance import chance_features, shuffled_payees
 from anomaly.models.unlabelled import IsolationScores, typology_scores
 from anomaly.transactions import TransactionFeatures
 from anomaly.transactions.features import scoring_named
@@ -199,7 +199,7 @@ def _label_free(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Fi
         transfers = encode(file.transfers, own.encoding)
         features = TransactionFeatures(own.window, own.scoring).fit(transfers)
         values = features.transform(transfers)
-        chance = features.transform(shuffled_payees(transfers, setting.seed))
+        chance = chance_features(features, transfers, setting.seed)
         columns = features.get_feature_names_out()
         score, _ = typology_scores(values, chance, columns, file.source, file.target, seed=setting.seed)
         scores = {"typology_scores": score}

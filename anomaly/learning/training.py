@@ -17,13 +17,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.split import Split, split_by_time
 from anomaly.learning.labels import Judgement, Labels, label
 from anomaly.learning.model import Model, Reference, payments_of
 from anomaly.learning.trees import Ensemble
 from anomaly.models.calibration import Calibration
 from anomaly.models.champion import Contest, contest
+from anomaly.models.chance import chance_features
 from anomaly.models.neighbourhood import NeighbourhoodClassifier, Payments
 from anomaly.models.unlabelled import typology_scores
 from anomaly.transactions import Scoring, TransactionFeatures
@@ -260,7 +260,7 @@ def _label_free(
 ) -> Floats:
     """Return the typology scores of the known rows; the others' are zero."""
     rows = np.flatnonzero(known)
-    chance = features.transform(shuffled_payees(transfers.take(pa.array(rows)), plan.seed))
+    chance = chance_features(features, transfers.take(pa.array(rows)), plan.seed)
     score = np.zeros(transfers.num_rows)
     names = features.get_feature_names_out()
     ends = (payments.source[rows], payments.target[rows])

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score
 
 from anomaly.evaluation.bootstrap import Sample, intervals
-from anomaly.evaluation.controls import shuffled_payees
 from anomaly.evaluation.encode import BUCKET, encode
 from anomaly.evaluation.metrics import Ranking, Truth, best_threshold
 from anomaly.evaluation.split import split_by_time
+from anomaly.models.chance import shuffled_payees
 from ledger.errors import InputError
 
 DAY = 86_400
