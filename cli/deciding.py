@@ -52,9 +52,9 @@ def read_decisions(home: Home, gateway: Gateway) -> dict[bytes, list[KeptDecisio
         return book.by_flag()
 
 
-def said(verdict: str | None) -> str:
+def said(verdict: str) -> str:
     """Return a verdict as a person reads it."""
-    return "undecided" if verdict is None else verdict.replace("_", " ")
+    return verdict.replace("_", " ")
 
 
 def show_decisions(made: Sequence[KeptDecision]) -> None:

@@ -72,10 +72,8 @@ def list_flags(
                 f"{k.flag.severity}, {k.flag.certainty}",
                 f"{len(k.flag.rows)} rows",
                 _moment(k.flag.window[0])[:10],
-                said(decided.get(k.flag_id)),
-                "" if k.latest_score is None else f"{k.latest_score:.0%}",
             ),
-            k.flag.explanation,
+            "\n".join([k.flag.explanation, *_since(k, decided.get(k.flag_id))]),
         )
         for k in found
     ]
@@ -215,6 +213,14 @@ def _book(options: Settings) -> Iterator[CaseBook]:
         book.close()
 
 
+def _since(kept: KeptFlag, verdict: str | None) -> Iterator[str]:
+    """Say what became of a flag since it was raised."""
+    if verdict is not None:
+        yield f"Decided: {said(verdict)}."
+    if kept.latest_score is not None:
+        yield f"Scored {kept.latest_score:.0%} by the last scan with a champion."
+
+
 def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
@@ -229,8 +235,8 @@ def _render(options: Settings, kept: KeptFlag) -> None:
         ("window (UTC)", f"{_moment(flag.window[0])} to {_moment(flag.window[1])}"),
         ("certainty", flag.certainty),
         ("severity", flag.severity),
-        ("score when raised", flag.score),
-        ("latest score", kept.latest_score),
+        ("score", flag.score),
+        ("now scored", kept.latest_score),
         ("raised by", f"{flag.source.kind} {flag.source.id}, version {flag.source.version[:12]}"),
         ("position", f"block {flag.position.block}, {flag.position.log_size} batches"),
         ("anchored", "not yet" if kept.block is None else f"block {kept.block}"),
