@@ -136,13 +136,21 @@ def main() -> None:
     parser.add_argument("--peer-threads", type=int, default=2)
     parser.add_argument("--agreement", action="store_true", help="compare counts with the peer's, row by row")
     arguments = parser.parse_args()
+    unknown = set(arguments.parts.split(",")) - set(_PARTS)
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; known: {', '.join(_PARTS)}")
+    if arguments.agreement and not arguments.peer:
+        parser.error("--agreement compares with a peer: name one with --peer")
     with tempfile.TemporaryDirectory(prefix="counterfoil-graph-") as folder:
         bench = Bench(arguments.peer, arguments.data, Path(folder), arguments.peer_threads)
         if arguments.agreement:
             print(_table(*agreement(bench, Path(folder))))
             return
         rows = measure(bench, arguments.out, arguments.parts.split(","), arguments.rounds, arguments.limit_s)
-    print(f"Machine: {machine()}. Median of {arguments.rounds} rounds (lowest to highest).\n")
+    print(
+        f"Machine: {machine()}. Median of {arguments.rounds} rounds (lowest to highest). The engine runs on one "
+        f"thread, the peer on {arguments.peer_threads}; a measurement is cut off after {arguments.limit_s:g} s.\n"
+    )
     if any("edges" not in row for row in rows):
         print(_speed(rows) + "\n")
     if any("edges" in row for row in rows):
