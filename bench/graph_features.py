@@ -18,7 +18,7 @@ from typing import Any
 from bench.graph_agreement import agreement
 from bench.graph_inputs import CASES, SIZES, Case
 from bench.graph_process import Bench
-from bench.report import machine
+from bench.report import machine, markdown
 from cli.output import say
 
 Row = dict[str, Any]
@@ -79,11 +79,6 @@ def _read(out: Path) -> list[Row]:
     return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
 
 
-def _table(head: list[str], body: Iterable[list[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
-
-
 def _spread(values: list[float], digits: int = 0) -> str:
     middle = f"{statistics.median(values):,.{digits}f}"
     return middle if len(values) < 2 else f"{middle} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
@@ -110,18 +105,17 @@ def _speed(rows: list[Row]) -> str:
             ])  # fmt: skip
     head = ["stream", "system", "edges/s", "p50 ms a batch", "p99 ms", "max ms", "times the peer",
             "edges scored", "rows truncated"]  # fmt: skip
-    return _table(head, body)
+    return markdown(head, body)
 
 
 def _curve(rows: list[Row]) -> str:
     own = {s: [r for r in rows if r["case"] == s] for s in ("longer", "wider")}
-    body = [
-        [f"{edges:,}", *(_spread([1e6 / r["edges_per_s"] for r in own[s] if r["edges"] == edges], 2)
-                         for s in own if any(r["edges"] == edges for r in own[s]))]
-        for edges in SIZES
-    ]  # fmt: skip
+    body = []
+    for edges in SIZES:
+        costs = [[1e6 / r["edges_per_s"] for r in own[s] if r["edges"] == edges] for s in own if own[s]]
+        body.append([f"{edges:,}", *(_spread(cost, 2) if cost else "-" for cost in costs)])
     names = {"longer": "20,000 a day, more days: µs an edge", "wider": "10 days, more accounts: µs an edge"}
-    return _table(["edges", *(names[s] for s in own if own[s])], body)
+    return markdown(["edges", *(names[s] for s in own if own[s])], body)
 
 
 def main() -> None:
@@ -144,13 +138,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="counterfoil-graph-") as folder:
         bench = Bench(arguments.peer, arguments.data, Path(folder), arguments.peer_threads)
         if arguments.agreement:
-            print(_table(*agreement(bench, Path(folder))))
+            print(markdown(*agreement(bench, Path(folder))))
             return
         rows = measure(bench, arguments.out, arguments.parts.split(","), arguments.rounds, arguments.limit_s)
-    print(
-        f"Machine: {machine()}. Median of {arguments.rounds} rounds (lowest to highest). The engine runs on one "
-        f"thread, the peer on {arguments.peer_threads}; a measurement is cut off after {arguments.limit_s:g} s.\n"
-    )
+    rounds = 1 + max((row["round"] for row in rows), default=-1)
+    print(f"Machine: {machine()}. Median of {rounds} rounds (lowest to highest). Threads: ours 1, the peer "
+          f"{arguments.peer_threads}; a measurement is cut off after {arguments.limit_s:g} s.\n")  # fmt: skip
     if any("edges" not in row for row in rows):
         print(_speed(rows) + "\n")
     if any("edges" in row for row in rows):

@@ -49,7 +49,7 @@ def _ours(columns: dict[str, Floats], settings: dict[str, Any]) -> System:
 
 
 def _peer(columns: dict[str, Floats], settings: dict[str, Any]) -> System:
-    from snapml import GraphFeaturePreprocessor
+    from snapml import GraphFeaturePreprocessor  # type: ignore[import-not-found]
 
     windows = settings["windows"]
     day, hops = windows["window"], windows["hop_length"]

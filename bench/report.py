@@ -6,11 +6,12 @@ import os
 import platform
 import statistics
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from cli.output import show_table
 
-__all__ = ["Results", "machine"]
+__all__ = ["Results", "machine", "markdown"]
 
 
 def machine() -> str:
@@ -26,6 +27,12 @@ def machine() -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     system = f"{platform.system()} {platform.release()}"
     return f"{model}, {os.cpu_count()} cores, {pages:.0f} GiB, {system}, {python}"
+
+
+def markdown(head: list[str], body: Iterable[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
 
 
 class Results:
