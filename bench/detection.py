@@ -15,6 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from anomaly.evaluation import Plan, evaluate, read_labelled
 from anomaly.evaluation.accounts import evaluate_accounts
 from bench.detection_tables import tables
@@ -72,8 +75,11 @@ class Bench:
 
     def _peer(self, name: str, plan: Plan) -> Iterator[Row]:
         assert self.peer is not None
-        peer = Peer(self.peer, _PEER_WINDOW.get(name, plan.window))
-        yield from (f.to_json() for f in peer.figures(read_labelled(self.data / f"{name}.parquet"), plan))
+        path = self.data / f"{name}.parquet"
+        kinds = pd.read_parquet(path, columns=["tx_type", "currency"])
+        codes = np.stack([pd.factorize(kinds[column], sort=True)[0] for column in kinds], axis=1)
+        peer = Peer(self.peer, _PEER_WINDOW.get(name, plan.window), codes.astype(np.float64))
+        yield from (f.to_json() for f in peer.figures(read_labelled(path), plan))
 
 
 def _step(what: str, at: int, of: int) -> None:

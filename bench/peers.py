@@ -29,15 +29,26 @@ _SCRIPT = Path(__file__).with_name("peer_model.py")
 
 @dataclass(frozen=True)
 class Peer:
-    """A Python with snapml and lightgbm, and the window of the peer's features in seconds."""
+    """A Python with snapml and lightgbm, and what it is given.
+
+    Attributes
+    ----------
+    python : Path
+    window : int
+        Seconds, of the peer's features.
+    columns : (n, columns) float
+        What its published figures know of a row of the file beside the graph: type of transaction and
+        currency as codes. Our own models are not told the type: rows on the ledger have none.
+    """
 
     python: Path
     window: int
+    columns: npt.NDArray[np.float64]
 
     def figures(self, file: LabelledFile, plan: Plan) -> Iterator[Figure]:
         """Yield the peer's figures: pooled, and the three arms over the banks, as ours are measured.
 
-        Same rows, same parts and embargo, the same own-row columns, the same ranking of the same test rows.
+        Same rows, same parts and embargo, the same ranking of the same test rows.
         The peer looks ahead inside a batch, so its figures stand beside those of a closed window.
         """
         setting = Setting(
@@ -96,7 +107,7 @@ class Peer:
             np.savez(
                 rows,
                 part=np.zeros(len(file), np.int64) if part is None else part,
-                own=prepared.payments.values,
+                own=np.hstack([prepared.payments.values, self.columns[prepared.rows]]),
                 source=file.source,
                 target=file.target,
                 time=file.time,
