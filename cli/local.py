@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ledger.errors import ChainUnreachableError, ConfigurationError, InputError, KeyHolderError
 from ledger.home import Home
+from ledger.processes import deferring
 from localchain import status
 
 __all__ = [
@@ -85,9 +86,13 @@ def ensure_chain(
     if state["running"] and state["url"]:
         return str(state["url"]), None
     place = ["--home", str(home.chain), "--port", str(port), "--chain-id", str(chain_id)]
-    pid = _start(["localchain.server", *place], home.root / "chain.log", detached=detached)
-    url = _wait(lambda: status(home.chain)["url"], pid, home.root / "chain.log", "the embedded chain")
-    return url, pid
+    return _started(
+        ["localchain.server", *place],
+        home.root / "chain.log",
+        lambda: status(home.chain)["url"],
+        "the embedded chain",
+        detached=detached,
+    )
 
 
 def keyholder_url(folder: Path) -> str:
@@ -114,9 +119,8 @@ def ensure_keyholder(home: Home, *, quota: int) -> tuple[str, int | None]:
     url = running_keyholder(folder)
     if url is not None:
         return url, None
-    log = home.root / "keyholder.log"
-    pid = _start(["cli.main", "--home", str(home.root), "keyholder", "serve", "--quota", str(quota)], log)
-    return _wait(lambda: running_keyholder(folder), pid, log, "the key holder"), pid
+    command = ["cli.main", "--home", str(home.root), "keyholder", "serve", "--quota", str(quota)]
+    return _started(command, home.root / "keyholder.log", lambda: running_keyholder(folder), "the key holder")
 
 
 def running_keyholder(folder: Path) -> str | None:
@@ -145,24 +149,33 @@ def _start(module: list[str], log: Path, *, detached: bool = False) -> int:
     return process.pid
 
 
-def _wait(probe: Callable[[], str | None], pid: int, log: Path, what: str) -> str:
-    """Return the answer of a process that was started; who gives up waiting does not leave it behind."""
-    deadline = time.monotonic() + _START_SECONDS
+def _started(
+    module: list[str], log: Path, probe: Callable[[], str | None], what: str, *, detached: bool = False
+) -> tuple[str, int]:
+    """Start a process of our own; return where it answers, and its pid.
+
+    Whoever is interrupted or gives up waiting leaves nothing behind: until it answers, nobody else knows it.
+    """
+    pid: int | None = None
     try:
-        while time.monotonic() < deadline:
-            url = probe()
-            if url is not None:
-                return url
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:
-                break
-            time.sleep(0.1)
-        else:
-            stop(pid)
+        with deferring() as heed:
+            pid = _start(module, log, detached=detached)
+            deadline = time.monotonic() + _START_SECONDS
+            while time.monotonic() < deadline:
+                url = probe()
+                if url is not None:
+                    return url, pid
+                if os.waitpid(pid, os.WNOHANG)[0] == pid:
+                    pid = None
+                    break
+                time.sleep(0.1)
+                heed()
+        tail = log.read_text("utf-8", errors="replace").strip().splitlines()[-3:]
+        raise ConfigurationError(f"{what} did not start: {' / '.join(tail)}", where=str(log))
     except BaseException:
-        stop(pid)
+        if pid is not None:
+            stop(pid)
         raise
-    tail = log.read_text("utf-8", errors="replace").strip().splitlines()[-3:]
-    raise ConfigurationError(f"{what} did not start: {' / '.join(tail)}", where=str(log))
 
 
 def stop(pid: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -44,11 +45,15 @@ class Workers(ProcessPoolExecutor):
 
 @contextmanager
 def deferring() -> Iterator[Callable[[], None]]:
-    """Let SIGINT and SIGTERM wait until the function that this gives is called, or the end; main thread only.
+    """Let SIGINT and SIGTERM wait until the function that this gives is called, or the end.
 
     What their handlers raise in the middle of `concurrent.futures` would leave a future's lock held for ever,
-    and with it a process that never ends.
+    and with it a process that never ends; between the start of a process and the note of its number it would
+    leave that process behind. In other threads than the main one, which hear no signal, this does nothing.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
     arrived: list[int] = []
     before = {
         number: signal.signal(number, lambda came, _frame: arrived.append(came))
