@@ -33,6 +33,7 @@ from ledger.audit.verify import verify
 from ledger.batch import BatchHeader
 from ledger.caselog import open_flag, seal_flag
 from ledger.commitment import merkle
+from ledger.decision import Decision, open_decision, seal_decision
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.encoding import oprf
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
@@ -79,6 +80,8 @@ FLAG = Flag(
 )  # fmt: skip
 POLICY = Policy(cuts={"EUR": [1_000_000]}, grid=[1, 10, 100])
 HEADER = BatchHeader(1, bytes(20), bytes(20), 0, bytes(32), 1, POLICY.hash, 3, bytes(32))
+DECISION = Decision.make(bytes(32), "suspicious", "fits no business", 1_790_000_000)
+OFFICER = "0x" + "22" * 20
 CHECKPOINT = sign_checkpoint(Checkpoint("counterfoil/1/ab", 3, bytes(32), 7, bytes(32)), "desk", SIGNING)
 
 
@@ -219,6 +222,13 @@ PARSERS: dict[str, Parser] = {
     "case payload": Parser(
         lambda _: seal_flag(FLAG, SEED, {1: PUBLIC, 2: PUBLIC}),
         lambda data, _: open_flag(data, FLAG.flag_id(SEED), 1, PRIVATE),
+    ),
+    "decision": Parser(lambda _: DECISION.to_bytes(), lambda data, _: Decision.from_bytes(data)),
+    "sealed decision": Parser(
+        lambda _: seal_decision(DECISION, OFFICER, SEED, [PUBLIC]),
+        lambda data, _: open_decision(
+            data, DECISION.flag_id, OFFICER, DECISION.content_hash(OFFICER), [PRIVATE]
+        ),
     ),
     "trust file": Parser(
         saved(Trust(DEPLOYMENT, {"desk": VERIFYING}, {"aa" * 20: "ALFADEFF"}).save), from_file(Trust.load)
