@@ -10,6 +10,7 @@ from anomaly.evaluation.arms import ARMS
 from anomaly.evaluation.encode import BUCKET
 from anomaly.evaluation.plan import SCORINGS
 from bench.peers import PEER
+from bench.report import markdown
 
 __all__ = ["tables"]
 
@@ -72,9 +73,9 @@ def _short(value: float) -> str:
 
 
 def _table(head: list[str], body: Iterable[list[str]]) -> str:
+    """Return a table without the lines that nothing was measured for; "" where none is left."""
     kept = [row for row in body if any(cell != "-" for cell in row[1:])]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in kept)]) if kept else ""
+    return markdown(head, kept) if kept else ""
 
 
 def _arms(rows: list[Row]) -> str:

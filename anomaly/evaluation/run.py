@@ -26,7 +26,7 @@ from anomaly.evaluation.bootstrap import intervals
 from anomaly.evaluation.encode import encode, encoding_named
 from anomaly.evaluation.figures import Figure
 from anomaly.evaluation.labelled import LabelledFile
-from anomaly.evaluation.measure import Run, delay, pooled, pooled_metrics, typology_metrics
+from anomaly.evaluation.measure import Run, pooled, ranked, typology_metrics
 from anomaly.evaluation.metrics import Ranking
 from anomaly.evaluation.plan import Plan
 from anomaly.models.chance import chance_features, shuffled_payees
@@ -209,6 +209,4 @@ def _label_free(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Fi
         for name, one in scores.items():
             ranking = Ranking.of(file.truth, one, own.seed)
             run = Run("shared_ledger", own, f"{name}:whole_file", selected=False, draws=plan.draws)
-            metrics = pooled_metrics(names, None, delay(own))
-            found = intervals([ranking], metrics, draws=plan.draws, seed=setting.seed)
-            yield from run.figures(found, "pooled")
+            yield from ranked(run, ranking, names)
