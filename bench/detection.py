@@ -62,7 +62,7 @@ class Bench:
                 plan, scorings=("arrival",), encodings=("exact",), controls=("new_instances",)
             ),
             "window_close": replace(plan, scorings=("window_close",), controls=controls),
-            "label_free": replace(plan, arms=(), controls=("label_free",)),
+            "label_free": replace(plan, arms=(), encodings=("exact",), controls=("label_free",)),
         }
         found: Parts = {part: partial(self._evaluated, name, own) for part, own in plans.items()}
         if self.peer is not None:
