@@ -88,11 +88,14 @@ def _step(what: str, at: int, of: int) -> None:
 
 def measure(bench: Bench, out: Path, sets: list[str], seeds: int, only: list[str] | None = None) -> list[Row]:
     """Measure what the file does not hold yet, and return the rows of all that is complete."""
+    complete = _complete(_read(out))
+    kept = [row for row in _read(out) if _key(row) in complete]  # what was broken off is measured anew
+    out.write_text("".join(json.dumps(row) + "\n" for row in kept))
     with out.open("a") as sink:
         for name, seed in ((name, seed) for seed in range(seeds) for name in sets):
             for part, figures in bench.parts(name, seed).items():
                 mark = {"set": name, "seed": seed, "part": part}
-                if (only and part not in only) or _key(mark) in _complete(_read(out)):
+                if (only and part not in only) or _key(mark) in complete:
                     continue
                 say(f"{name}, seed {seed}: {part}")
                 for row in figures():
@@ -100,9 +103,7 @@ def measure(bench: Bench, out: Path, sets: list[str], seeds: int, only: list[str
                     sink.flush()
                 sink.write(json.dumps({**mark, "metric": "complete"}) + "\n")
                 sink.flush()
-    rows = _read(out)
-    complete = _complete(rows)
-    return [row for row in rows if _key(row) in complete and row["metric"] != "complete"]
+    return [row for row in _read(out) if row["metric"] != "complete"]
 
 
 def _key(row: Row) -> tuple[str, int, str]:
