@@ -86,5 +86,9 @@ def test_a_changed_document_or_payload_is_refused(data: st.DataObject) -> None:
     value = json.loads(decision.to_bytes())
     name = data.draw(st.sampled_from(sorted(value)))
     value[name] = data.draw(st.sampled_from([None, 7, "", "suspicious ", [], "ab" * 16]))
-    with pytest.raises(VerificationError):
-        Decision.from_bytes(canonical.dumps(value))
+    try:
+        other = Decision.from_bytes(canonical.dumps(value))
+    except VerificationError:
+        return
+    # another reason of the same length is a sound document, and not the one that was hashed
+    assert other.content_hash(AUTHOR) != decision.content_hash(AUTHOR)
