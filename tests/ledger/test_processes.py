@@ -21,8 +21,8 @@ from ledger.processes import Workers
 if __name__ == "__main__":
     with Workers(2) as pool:
         jobs = [pool.submit(pow, 2, n) for n in (4, 5)]
-        print("started", flush=True)
         try:
+            print("started", flush=True)
             {waiting}
             time.sleep(60)
         except KeyboardInterrupt:
