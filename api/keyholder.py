@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError, epochs
 from ledger.encoding.keyholder_client import ACCOUNT_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_message
-from ledger.encoding.oprf import ElementError
+from ledger.encoding.ristretto import ElementError
 from ledger.errors import CounterfoilError, QuotaExceededError
 
 __all__ = ["EvaluateRequest", "EvaluateResponse", "create_app"]

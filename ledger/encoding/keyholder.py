@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ledger import canonical
-from ledger.encoding import oprf
+from ledger.encoding import oprf, ristretto
 from ledger.encoding.pseudonym import Evaluation
 from ledger.errors import (
     ConfigurationError,
@@ -174,7 +174,7 @@ class LocalKeyHolder:
             raise InputError(f"a request has 1 to {MAX_ELEMENTS} elements, not {len(blinded)}")
         private, _ = self._key(epoch)
         for number, element in enumerate(blinded):
-            oprf.check_element(element, f"blinded element {number}")
+            ristretto.check_element(element, f"blinded element {number}")
         self._count(member, epoch, len(blinded))
         elements, proof = oprf.evaluate(private, blinded)
         return Evaluation(elements, proof)

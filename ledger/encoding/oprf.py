@@ -4,9 +4,7 @@ A client blinds its input, the holder of the key evaluates the blinded point and
 per batch that it used the key behind its public key, and the client removes the blind. The holder never
 learns the input, and the client cannot evaluate alone.
 
-The group is libsodium's ristretto255, through `rbcl`. Two things libsodium leaves to its caller are done
-here: the identity, which its check of a point accepts, is refused, and so are scalars that are zero or not
-below the group order. Secret scalars are only ever touched by libsodium's constant-time arithmetic.
+The group is `ledger.encoding.ristretto`.
 
 References
 ----------
@@ -22,24 +20,18 @@ from dataclasses import dataclass, field
 from hashlib import sha512
 from hmac import compare_digest
 
-import rbcl
-
+from ledger.encoding import ristretto
+from ledger.encoding.ristretto import SCALAR_SIZE, check_element, check_scalar
 from ledger.errors import VerificationError
 
 __all__ = [
-    "ELEMENT_SIZE",
     "MAX_BATCH",
     "MAX_INPUT",
-    "ORDER",
     "OUTPUT_SIZE",
     "PROOF_SIZE",
-    "SCALAR_SIZE",
     "Blinded",
-    "ElementError",
     "ProofError",
     "blind",
-    "check_element",
-    "check_scalar",
     "derive_key_pair",
     "evaluate",
     "expand_message_xmd",
@@ -52,10 +44,6 @@ __all__ = [
     "verify_proof",
 ]
 
-#: Order of the group.
-ORDER = 2**252 + 27742317777372353535851937790883648493
-ELEMENT_SIZE = 32
-SCALAR_SIZE = 32
 PROOF_SIZE = 64
 OUTPUT_SIZE = 64
 #: Inputs and batches are counted in two bytes.
@@ -67,21 +55,11 @@ _GROUP_DST = b"HashToGroup-" + _CONTEXT
 _SCALAR_DST = b"HashToScalar-" + _CONTEXT
 _DERIVE_DST = b"DeriveKeyPair" + _CONTEXT
 _SEED_DST = b"Seed-" + _CONTEXT
-_IDENTITY = bytes(ELEMENT_SIZE)
 _HASH_BLOCK = 128
-
-_multiply = rbcl.crypto_scalarmult_ristretto255
-_multiply_base = rbcl.crypto_scalarmult_ristretto255_base
-_add = rbcl.crypto_core_ristretto255_add
-_scalar_multiply = rbcl.crypto_core_ristretto255_scalar_mul
 
 
 class ProofError(VerificationError):
     """Raised when a holder's answer is not shown to come from the key behind its public key."""
-
-
-class ElementError(VerificationError):
-    """Raised when bytes are not a group element, or are the identity, or not a scalar of the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +79,6 @@ class Blinded:
     input: bytes = field(repr=False)
     scalar: bytes = field(repr=False)
     element: bytes
-
-
-def check_element(element: bytes, what: str = "the element") -> None:
-    """Raise `ElementError` unless `element` is the canonical encoding of a point other than the identity."""
-    if len(element) != ELEMENT_SIZE:
-        raise ElementError(f"{what} has the wrong size", expected=ELEMENT_SIZE, got=len(element))
-    if element == _IDENTITY:
-        raise ElementError(f"{what} is the identity of the group")
-    if not rbcl.crypto_core_ristretto255_is_valid_point(element):
-        raise ElementError(f"{what} is not the canonical encoding of a group element", got=element)
-
-
-def check_scalar(scalar: bytes, what: str = "the scalar") -> None:
-    """Raise `ElementError` unless `scalar` is 32 bytes, little-endian, above zero and below the order."""
-    if len(scalar) != SCALAR_SIZE or not 0 < int.from_bytes(scalar, "little") < ORDER:
-        raise ElementError(f"{what} is not between 1 and the group order, 32 bytes little-endian")
 
 
 def expand_message_xmd(message: bytes, dst: bytes, size: int) -> bytes:
@@ -145,27 +107,23 @@ def expand_message_xmd(message: bytes, dst: bytes, size: int) -> bytes:
 
 def hash_to_group(data: bytes) -> bytes:
     """Hash to a group element of unknown discrete logarithm (RFC 9497, section 4.1)."""
-    element: bytes = rbcl.crypto_core_ristretto255_from_hash(expand_message_xmd(data, _GROUP_DST, 64))
-    return element
+    return ristretto.from_hash(expand_message_xmd(data, _GROUP_DST, 64))
 
 
 def hash_to_scalar(data: bytes, dst: bytes = _SCALAR_DST) -> bytes:
     """Hash to a scalar (RFC 9497, section 4.1)."""
-    scalar: bytes = rbcl.crypto_core_ristretto255_scalar_reduce(expand_message_xmd(data, dst, 64))
-    return scalar
+    return ristretto.reduce_scalar(expand_message_xmd(data, dst, 64))
 
 
 def generate_key() -> bytes:
     """Make a random private key: a scalar, 32 bytes."""
-    scalar: bytes = rbcl.crypto_core_ristretto255_scalar_random()
-    return scalar
+    return ristretto.random_scalar()
 
 
 def public_key(private_key: bytes) -> bytes:
     """Give the public key, 32 bytes, of a private key."""
     check_scalar(private_key, "the private key")
-    element: bytes = _multiply_base(private_key)
-    return element
+    return ristretto.multiply_base(private_key)
 
 
 def derive_key_pair(seed: bytes, info: bytes) -> tuple[bytes, bytes]:
@@ -209,9 +167,8 @@ def blind(input: bytes, blind_scalar: bytes | None = None) -> Blinded:
     else:
         check_scalar(blind_scalar, "the blind")
     point = hash_to_group(input)
-    if point == _IDENTITY:
-        raise ElementError("the input hashes to the identity")
-    return Blinded(input, blind_scalar, _multiply(blind_scalar, point))
+    check_element(point, "what the input hashes to")
+    return Blinded(input, blind_scalar, ristretto.multiply(blind_scalar, point))
 
 
 def evaluate(
@@ -245,7 +202,7 @@ def evaluate(
     for number, element in enumerate(elements):
         check_element(element, f"blinded element {number}")
     public = public_key(private_key)
-    evaluated = [_multiply(private_key, element) for element in elements]
+    evaluated = [ristretto.multiply(private_key, element) for element in elements]
     if proof_scalar is None:
         proof_scalar = generate_key()
     else:
@@ -254,13 +211,11 @@ def evaluate(
     challenge = _challenge(
         public,
         composite,
-        _multiply(private_key, composite),
-        _multiply_base(proof_scalar),
-        _multiply(proof_scalar, composite),
+        ristretto.multiply(private_key, composite),
+        ristretto.multiply_base(proof_scalar),
+        ristretto.multiply(proof_scalar, composite),
     )
-    response = rbcl.crypto_core_ristretto255_scalar_sub(
-        proof_scalar, _scalar_multiply(challenge, private_key)
-    )
+    response = ristretto.subtract_scalars(proof_scalar, ristretto.multiply_scalars(challenge, private_key))
     return evaluated, challenge + response
 
 
@@ -291,8 +246,8 @@ def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[b
     try:
         weights = _weights(public, elements, evaluated)
         before, after = _weigh(weights, elements), _weigh(weights, evaluated)
-        commitment = _add(_multiply_base(response), _multiply(challenge, public))
-        shifted = _add(_multiply(response, before), _multiply(challenge, after))
+        commitment = ristretto.add(ristretto.multiply_base(response), ristretto.multiply(challenge, public))
+        shifted = ristretto.add(ristretto.multiply(response, before), ristretto.multiply(challenge, after))
     except RuntimeError as error:  # libsodium refuses to return the identity, which no honest proof meets
         raise ProofError("the proof is degenerate") from error
     expected = _challenge(public, before, after, commitment, shifted)
@@ -322,7 +277,7 @@ def finalize(
     verify_proof(public, [item.element for item in blinded], evaluated, proof)
     inverses = _invert([item.scalar for item in blinded])
     return [
-        _output(item.input, _multiply(inverse, element))
+        _output(item.input, ristretto.multiply(inverse, element))
         for item, inverse, element in zip(blinded, inverses, evaluated, strict=True)
     ]
 
@@ -330,7 +285,7 @@ def finalize(
 def prf(private_key: bytes, input: bytes) -> bytes:
     """Evaluate the function on a known input, with the key in hand (RFC 9497, section 3.3.1, Evaluate)."""
     check_scalar(private_key, "the private key")
-    return _output(input, _multiply(private_key, hash_to_group(input)))
+    return _output(input, ristretto.multiply(private_key, hash_to_group(input)))
 
 
 def _output(input: bytes, element: bytes) -> bytes:
@@ -351,9 +306,9 @@ def _weights(public: bytes, elements: Sequence[bytes], evaluated: Sequence[bytes
 
 
 def _weigh(weights: Sequence[bytes], elements: Sequence[bytes]) -> bytes:
-    total: bytes = _multiply(weights[0], elements[0])
+    total = ristretto.multiply(weights[0], elements[0])
     for weight, element in zip(weights[1:], elements[1:], strict=True):
-        total = _add(total, _multiply(weight, element))
+        total = ristretto.add(total, ristretto.multiply(weight, element))
     return total
 
 
@@ -365,11 +320,11 @@ def _invert(scalars: Sequence[bytes]) -> list[bytes]:
     """Invert many scalars with one inversion (Montgomery), which is 20 times dearer than a product."""
     products = [scalars[0]]
     for scalar in scalars[1:]:
-        products.append(_scalar_multiply(products[-1], scalar))
-    rest = rbcl.crypto_core_ristretto255_scalar_invert(products[-1])
+        products.append(ristretto.multiply_scalars(products[-1], scalar))
+    rest = ristretto.invert_scalar(products[-1])
     inverses = [b""] * len(scalars)
     for position in range(len(scalars) - 1, 0, -1):
-        inverses[position] = _scalar_multiply(rest, products[position - 1])
-        rest = _scalar_multiply(rest, scalars[position])
+        inverses[position] = ristretto.multiply_scalars(rest, products[position - 1])
+        rest = ristretto.multiply_scalars(rest, scalars[position])
     inverses[0] = rest
     return inverses

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from ledger.encoding import oprf
+from ledger.encoding import oprf, ristretto
 from ledger.encoding.identifiers import normalise_identifier
 from ledger.processes import Workers
 
@@ -63,7 +63,7 @@ class Pseudonymiser:
     """
 
     def __init__(self, holder: KeyHolder, epoch: int, public_key: bytes) -> None:
-        oprf.check_element(public_key, "the public key of the epoch")
+        ristretto.check_element(public_key, "the public key of the epoch")
         self._holder = holder
         self._epoch = epoch
         self._public_key = public_key

@@ -11,8 +11,8 @@ import pytest
 
 from ledger.encoding import oprf
 from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError, create_epoch, epochs
-from ledger.encoding.oprf import ElementError
 from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.ristretto import ElementError
 from ledger.errors import ConfigurationError, InputError, QuotaExceededError, VerificationError
 
 NOON = 1_750_000_000.0  # 2025-06-15 15:06:40 UTC

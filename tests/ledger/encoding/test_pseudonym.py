@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ledger.encoding import oprf
 from ledger.encoding.identifiers import normalise_identifier
-from ledger.encoding.oprf import ElementError, ProofError
+from ledger.encoding.oprf import ProofError
 from ledger.encoding.pseudonym import BATCH, Evaluation, Pseudonymiser
+from ledger.encoding.ristretto import ElementError
 from ledger.errors import InputError
 
 SECRET, PUBLIC = oprf.derive_key_pair(bytes(32), b"pseudonym tests")
