@@ -81,6 +81,7 @@ def fsck_command(context: typer.Context) -> None:
 
     def render() -> None:
         rows = [("batches", report.batches), ("rows", report.rows), ("batches kept apart", report.rejected)]
+        rows += [("  for want of a key", report.without_key)] * bool(report.without_key)
         show_table(
             "Compared with the chain", ["", "count"], [*rows, ("differences", len(report.differences))]
         )

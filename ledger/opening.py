@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,12 @@ from ledger.batch import GENESIS_HASH
 from ledger.commitment import merkle
 from ledger.encoding.policy import Policy
 from ledger.encoding.rows import decode_intervals, rows_from_bytes
-from ledger.envelope import NotAddresseeError, open_envelope
-from ledger.errors import CounterfoilError, VerificationError
-from ledger.gateway import Member, PostedBatch
+from ledger.envelope import NotAddresseeError, key_id, open_envelope, public_key
+from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
+from ledger.gateway import Gateway, Member, PostedBatch
 from ledger.schema import ROW, ROW_VERSION, SEGMENT, Channel, Flags, LagClass, PartyType, Side
 
-__all__ = ["BatchError", "BatchOpener", "Head", "OpenedBatch", "to_table"]
+__all__ = ["BatchError", "BatchOpener", "Head", "NoKeyError", "OpenedBatch", "to_table"]
 
 
 _TELL: Final = "Tell the member that posted it; what was posted before and after it goes on."
@@ -38,6 +38,10 @@ class BatchError(VerificationError):
         next_step: str = _TELL,
     ) -> None:
         super().__init__(what, expected=expected, got=got, where=where, next_step=next_step)
+
+
+class NoKeyError(BatchError):
+    """Raised when a batch is sealed to other keys than this reader's; nothing else is said against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,25 @@ class BatchOpener:
         self._documents = policies
         self._policies: dict[bytes, Policy] = {}
         self._private_keys = tuple(private_keys)
+
+    @classmethod
+    def at(cls, gateway: Gateway, private_keys: Iterable[bytes]) -> Self:
+        """Make an opener with the members and policies of the chain.
+
+        Raises
+        ------
+        ConfigurationError
+            When none of the keys ever stood on the chain: they would open nothing.
+        """
+        keys = tuple(private_keys)
+        names = {key_id(public_key(key)) for key in keys}
+        if names.isdisjoint(gateway.reader_keys()):
+            raise ConfigurationError(
+                "none of this reader's keys was ever registered on the chain, so they open no batch",
+                where=f"keys {', '.join(sorted(name.hex()[:12] for name in names)) or '(none)'}",
+                next_step="Restore the key file that holds a registered one; nothing was read or changed.",
+            )
+        return cls(gateway.members(), gateway.policies(), keys)
 
     def check_place(self, posted: PostedBatch, head: Head) -> Member:
         """Check membership, header hash, sequence and hash chain.
@@ -141,7 +164,7 @@ class BatchOpener:
                 return open_envelope(posted.payload, posted.header.pack(), key)
             except NotAddresseeError:
                 continue
-        raise BatchError(
+        raise NoKeyError(
             "the batch is sealed to none of this reader's keys",
             where=_where(posted),
             next_step="Restore the key file that holds the key, remove the mirror folder and sync again; "

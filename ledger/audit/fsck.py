@@ -14,7 +14,7 @@ from ledger.errors import VerificationError
 from ledger.gateway import Gateway
 from ledger.log import open_checkpoint
 from ledger.matching import rules_at, transfers
-from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
+from ledger.opening import BatchError, BatchOpener, Head, NoKeyError, OpenedBatch, to_table
 from ledger.schema import TRANSFER
 from ledger.segment import FileEntry, Manifest, SegmentError, load, opened
 
@@ -37,11 +37,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class FsckReport:
-    """What was compared, and every difference found."""
+    """What was compared, and every difference found.
+
+    Of the `rejected` batches, `without_key` are sealed to other keys than this reader's.
+    """
 
     batches: int
     rows: int
     rejected: int
+    without_key: int
     differences: tuple[Difference, ...]
 
     def raise_if_different(self) -> None:
@@ -54,10 +58,16 @@ class FsckReport:
         """
         if self.differences:
             first, more = self.differences[0], len(self.differences) - 1
+            next_step = "Remove the mirror folder and run `counterfoil desk sync`: the chain has it all."
+            if self.without_key:
+                next_step = (
+                    f"{self.without_key} batches are sealed to none of the keys that are here: keep the "
+                    "mirror folder, and run it again with the key file that holds them."
+                )
             raise FsckError(
                 f"the mirror differs from the chain: {first.what}" + (f" (and {more} more)" if more else ""),
                 where=first.where,
-                next_step="Remove the mirror folder and run `counterfoil desk sync`: the chain has it all.",
+                next_step=next_step,
             )
 
 
@@ -88,6 +98,13 @@ def fsck(
     Returns
     -------
     FsckReport
+
+    Raises
+    ------
+    FsckError
+        When the mirror is of another consortium.
+    ConfigurationError
+        When there is no mirror, or none of the keys ever stood on the chain.
     """
     manifest = Manifest.read(mirror)
     deployment = gateway.deployment
@@ -100,12 +117,12 @@ def fsck(
             where=str(mirror),
             next_step="Check --home and --chain.",
         )
-    opener = BatchOpener(gateway.members(), gateway.policies(), private_keys)
+    opener = BatchOpener.at(gateway, private_keys)
     differences: list[Difference] = []
     heads: dict[bytes, Head] = {}
     frontier = Frontier()
     hashes = bytearray()
-    batches = rows = rejected = 0
+    batches = rows = rejected = without_key = 0
     waiting: list[OpenedBatch] = []
     segments = list(manifest.segments)
     first, last = gateway.deployment.block, manifest.position.block
@@ -123,8 +140,9 @@ def fsck(
                 checked = opener.open(posted, opener.check_place(posted, head))
                 waiting.append(checked)
                 rows += len(checked.rows)
-            except BatchError:
+            except BatchError as problem:
                 rejected += 1
+                without_key += isinstance(problem, NoKeyError)
             heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
             while segments and segments[0].log_to <= batches:
                 waiting = _compare(mirror, segments.pop(0), waiting, differences)
@@ -147,7 +165,7 @@ def fsck(
         differences.append(Difference("manifest.json", what))
     _compare_log(log, bytes(hashes), differences)
     _compare_checkpoint(gateway, checkpoint, checkpoint_keys, frontier, differences)
-    return FsckReport(batches, rows, rejected, tuple(differences))
+    return FsckReport(batches, rows, rejected, without_key, tuple(differences))
 
 
 def _load(mirror: Path, entry: FileEntry, differences: list[Difference]) -> pa.Table | None:

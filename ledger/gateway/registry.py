@@ -71,6 +71,10 @@ class Registry(Connection):
         """Return a role's identifier, for `grantRole` and `revokeRole`."""
         return bytes(self._ask("Consortium", name))
 
+    def reader_keys(self) -> frozenset[bytes]:
+        """Return the identifier of every reader's key that ever stood on the chain, also of a removed one."""
+        return frozenset(bytes(args["keyId"]) for _, args, _ in self._events("Consortium", ("ReaderAdded",)))
+
     def readers(self) -> list[Reader]:
         """Return the current readers."""
         current: dict[bytes, Reader] = {}

@@ -159,7 +159,7 @@ class Mirror:
         Raises
         ------
         ConfigurationError
-            When another process syncs this mirror.
+            When another process syncs this mirror, or none of the keys ever stood on the chain.
         ReorganisedError
             When a block that was read has been replaced.
         ChainError
@@ -170,7 +170,7 @@ class Mirror:
         self._check_not_reorganised(gateway)
         counts = SyncCounts()
         last = gateway.height() - self._depth
-        opener = BatchOpener(gateway.members(), gateway.policies(), list(keys.readers.values())[::-1])
+        opener = BatchOpener.at(gateway, list(keys.readers.values())[::-1])
         start = first = self.next_block(gateway.deployment.block)
         opened: list[OpenedBatch] = []
         seen: list[PostedBatch] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cli.consortium import publish_policy
+from cli.consortium import Governance, publish_policy
 from ledger.audit.fsck import FsckError, FsckReport, fsck
+from ledger.envelope import generate_keypair, key_id
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.log import Checkpoint, generate_signing_key, open_checkpoint, sign_checkpoint
 from ledger.reader.keys import CHECKPOINT_KEY_NAME
@@ -25,12 +26,12 @@ def copied(consortium: SmallConsortium, tmp_path: Path) -> SmallConsortium:
     return consortium.copy(tmp_path / "home")
 
 
-def run(made: SmallConsortium) -> FsckReport:
+def run(made: SmallConsortium, *, keys: Iterable[bytes] | None = None) -> FsckReport:
     desk = made.home.desk
     return fsck(
         made.gateway,
         desk.mirror,
-        made.desk_keys.readers.values(),
+        made.desk_keys.readers.values() if keys is None else keys,
         log=desk.log,
         checkpoint=desk.checkpoint,
         checkpoint_keys=made.checkpoint_keys,
@@ -256,16 +257,21 @@ def test_without_a_mirror_it_says_what_to_do(copied: SmallConsortium) -> None:
     assert "desk sync" in str(caught.value.next_step)
 
 
-def test_a_reader_without_its_key_can_read_nothing(copied: SmallConsortium) -> None:
-    desk = copied.home.desk
-    report = fsck(
-        copied.gateway,
-        desk.mirror,
-        [bytes(range(32))],
-        log=desk.log,
-        checkpoint=desk.checkpoint,
-        checkpoint_keys=copied.checkpoint_keys,
-    )
-    assert report.rows == 0
-    assert report.rejected == report.batches
-    assert report.differences
+def test_a_reader_whose_key_never_stood_on_the_chain_is_told_so(copied: SmallConsortium) -> None:
+    with pytest.raises(ConfigurationError, match="none of this reader's keys was ever registered") as caught:
+        run(copied, keys=[bytes(range(32))])
+    assert "Restore the key file" in str(caught.value.next_step)
+
+
+def test_a_batch_whose_key_is_gone_does_not_cost_the_mirror(copied: SmallConsortium) -> None:
+    """It was lost, or destroyed on purpose: what the mirror holds of the rows may be all there is."""
+    later, public = generate_keypair()
+    operator = Governance.load(copied.home).operator
+    copied.gateway.transact(operator, "Consortium", "addReader", key_id(public), public, 1, "later")
+    copied.gateway.transact(operator, "Consortium", "removeReader", key_id(public))
+    report = run(copied, keys=[later])
+    assert report.rejected == report.without_key == report.batches > 0
+    with pytest.raises(FsckError) as caught:
+        report.raise_if_different()
+    assert "keep the mirror folder" in str(caught.value.next_step)
+    assert "Remove" not in str(caught.value.next_step)

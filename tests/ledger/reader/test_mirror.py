@@ -18,6 +18,7 @@ from ledger.errors import ConfigurationError, VerificationError
 from ledger.gateway import Gateway, PostedBatch
 from ledger.log import open_checkpoint
 from ledger.reader import desk, mirror
+from ledger.reader.keys import DeskKeys
 from ledger.reader.mirror import Mirror, ReorganisedError
 from ledger.schema import ROW, SEGMENT
 from ledger.segment import MANIFEST, Manifest, SegmentError, load
@@ -196,6 +197,19 @@ def test_two_processes_do_not_sync_one_mirror(consortium: SmallConsortium, tmp_p
     first.close()
     second.sync(consortium.gateway, consortium.desk_keys)
     second.close()
+
+
+def test_a_key_that_never_stood_on_the_chain_moves_nothing(
+    consortium: SmallConsortium, tmp_path: Path
+) -> None:
+    """With it, each batch would be rejected, and the mirror stand behind all of them with nothing in it."""
+    made = Mirror(tmp_path)
+    with pytest.raises(ConfigurationError, match="none of this reader's keys was ever registered") as caught:
+        made.sync(consortium.gateway, DeskKeys.generate(1))
+    made.close()
+    assert "Restore the key file" in str(caught.value.next_step)
+    counts = sync_into(tmp_path, consortium)
+    assert (counts.rejected, counts.rows) == (0, rows_of(consortium.home.desk.mirror).num_rows)
 
 
 def test_a_state_that_is_no_database_is_named(tmp_path: Path) -> None:
