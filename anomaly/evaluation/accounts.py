@@ -122,7 +122,7 @@ def evaluate_accounts(
             progress(f"accounts {name} {seed}", done, len(steps))
         setting = Setting(
             scoring=scoring_named(name),
-            window=plan.window, model=plan.models[0], stages=plan.stages, seed=seed, ratio=plan.ratio,
+            window=plan.window, model=plan.models[0], stages=plan.stages, seed=seed,
         )  # fmt: skip
         cut = np.sort(file.time)[int(0.6 * len(file))]
         # a label that came out after the training part is not there yet

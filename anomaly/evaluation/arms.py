@@ -61,8 +61,6 @@ class Setting:
         features alone; the row itself and the engine's features; the row itself.
     seed : int
         Of samples, trees, the order of rows, and ties.
-    ratio : float
-        Ordinary payments per case in training.
     """
 
     scoring: Scoring = "window_close"
@@ -72,7 +70,6 @@ class Setting:
     stages: tuple[int, ...] = (0, 4)
     features: Features = "all"
     seed: int = 0
-    ratio: float = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +163,7 @@ def _fit(
     learn = split.train if train is None else train
     best: tuple[float, NeighbourhoodClassifier, Floats, int] | None = None
     for folds in setting.stages if setting.features == "all" else (0,):
-        model = NeighbourhoodClassifier(setting.model, setting.window, folds, setting.ratio, setting.seed)
+        model = NeighbourhoodClassifier(setting.model, setting.window, folds, setting.seed)
         score = model.fit(prepared.payments, y, learn).predict_proba(prepared.payments)[:, 1]
         value = _rank(prepared, split.validation, score, setting.seed).pr_auc(np.ones(len(split.validation)))
         value = value if np.isfinite(value) else 0.0

@@ -34,8 +34,6 @@ class Plan:
         How many of the largest banks are arms of their own.
     stages : tuple of int
         See `anomaly.evaluation.arms.Setting`.
-    ratio : float
-        Ordinary payments per case in training.
     draws : int
         Of the bootstrap.
     """
@@ -51,7 +49,6 @@ class Plan:
     free_window: int = 14 * 86_400
     banks: int = 12
     stages: tuple[int, ...] = (0, 4)
-    ratio: float = 10.0
     draws: int = 200
 
     def checked(self) -> Plan:

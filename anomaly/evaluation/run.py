@@ -79,7 +79,7 @@ def _steps(
     """Yield the steps; encodings and controls use the stages that validation chose on exact rows."""
     controls = plan.controls if plan.arms else ("label_free",)
     for seed in range(plan.first_seed, plan.first_seed + plan.seeds):
-        base = Setting(window=plan.window, stages=plan.stages, seed=seed, ratio=plan.ratio)
+        base = Setting(window=plan.window, stages=plan.stages, seed=seed)
         exact = "exact" in plan.encodings or plan.arms != ("shared_ledger",)
         for scoring in plan.scorings if exact and plan.arms else ():
             for model in plan.models:

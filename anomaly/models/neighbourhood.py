@@ -63,8 +63,6 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         Seconds, as of the features.
     folds : int
         Blocks of training time for the first stage; 0: one stage only.
-    ratio : float
-        See `RareEventClassifier`.
     random_state : int
     """
 
@@ -73,13 +71,11 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         model: str = "boosted",
         window: int = 7 * 86_400,
         folds: int = 4,
-        ratio: float = 10.0,
         random_state: int = 0,
     ) -> None:
         self.model = model
         self.window = window
         self.folds = folds
-        self.ratio = ratio
         self.random_state = random_state
 
     def fit(self, X: Payments, y: npt.NDArray[np.int8], rows: Ints) -> Self:  # noqa: N803
@@ -127,7 +123,7 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         return self._second(X, self.first_.predict_proba(X.values[:, ~X.ahead])[:, 1])
 
     def _new(self, stage: int) -> Any:
-        return make_model(self.model, self.random_state * 2 + stage, self.ratio)
+        return make_model(self.model, self.random_state * 2 + stage)
 
     def _out_of_fold(
         self,

@@ -46,7 +46,7 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         estimator: Any = None,
-        ratio: float = 10.0,
+        ratio: float = 40.0,
         least: int = 20_000,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -111,8 +111,8 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def tuned() -> HistGradientBoostingClassifier:
     """Return the default: gradient boosting over histograms, each split among a third of the features."""
     return HistGradientBoostingClassifier(
-        max_iter=150,
-        learning_rate=0.08,
+        max_iter=300,
+        learning_rate=0.05,
         max_leaf_nodes=31,
         min_samples_leaf=20,
         l2_regularization=1.0,
@@ -133,6 +133,6 @@ def _boosting() -> GradientBoostingClassifier:
 MODELS = {"boosted": tuned, "random_forest": _forest, "gradient_boosting": _boosting}
 
 
-def make_model(name: str, seed: int, ratio: float = 10.0) -> RareEventClassifier:
+def make_model(name: str, seed: int) -> RareEventClassifier:
     """Return a classifier of `MODELS` over all cases and a sample of the rest."""
-    return RareEventClassifier(MODELS[name](), ratio=ratio, random_state=seed)
+    return RareEventClassifier(MODELS[name](), random_state=seed)
