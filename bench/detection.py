@@ -20,7 +20,7 @@ import pandas as pd
 
 from anomaly.evaluation import Plan, evaluate, read_labelled
 from anomaly.evaluation.accounts import evaluate_accounts
-from bench.detection_tables import tables
+from bench.detection_tables import FRONTIER, tables
 from bench.peers import Peer
 from bench.report import machine
 from bench.simulated import by_banks, simulated_file
@@ -31,6 +31,9 @@ Parts = dict[str, Callable[[], Iterator[Row]]]
 
 _AMLSIM = ("cycle200", "fanin200", "fanin200cycle200")
 SETS = ("amlgentex_a2a", "tide", *(f"amlsim_20K_{name}" for name in _AMLSIM), "simulation")
+
+#: Amount bands per factor of ten whose price is measured.
+GRIDS = (4, 10, 20, 50)
 
 _DAY = 86_400
 #: Seconds that the peer's features look back, as its published figures have it; else as far as ours.
@@ -64,6 +67,12 @@ class Bench:
             "window_close": replace(plan, scorings=("window_close",), controls=controls),
             "label_free": replace(plan, arms=(), encodings=("exact",), controls=("label_free",)),
         }
+        one_stage = replace(
+            plan, arms=("shared_ledger",), scorings=("window_close",), controls=(), stages=(0,)
+        )
+        for bands in GRIDS:  # exact rows once, as the same model sees them
+            encodings = plan.encodings if bands == GRIDS[0] else plan.encodings[1:]
+            plans[f"{FRONTIER}{bands}"] = replace(one_stage, encodings=encodings, bands_per_decade=bands)
         found: Parts = {part: partial(self._evaluated, name, own) for part, own in plans.items()}
         if self.peer is not None:
             found["peer"] = partial(self._peer, name, plan)
@@ -130,7 +139,8 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200, help="resamples of each interval")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument(
-        "--parts", help="only these: arrival, window_close, label_free, peer, accounts, banks"
+        "--parts",
+        help="only these: arrival, window_close, label_free, peer, accounts, banks, bands_4, bands_10, ...",
     )
     options = parser.parse_args()
     bench = Bench(options.data, options.draws, options.peer)

@@ -12,9 +12,12 @@ from anomaly.evaluation.plan import SCORINGS
 from bench.peers import PEER
 from bench.report import markdown
 
-__all__ = ["tables"]
+__all__ = ["FRONTIER", "tables"]
 
 Row = dict[str, Any]
+
+#: Parts that measure the price of an encoding are named by this and the bands per factor of ten.
+FRONTIER = "bands_"
 
 _OURS = "boosted"
 _POOLED = (
@@ -52,7 +55,9 @@ def tables(rows: list[Row]) -> str:
         elif name == "simulation":
             parts.append(_banks(own))
         else:
-            parts += [_arms(own), _encodings(own), _controls(own), _typologies(own)]
+            prices = [row for row in own if row["part"].startswith(FRONTIER)]
+            rest = [row for row in own if not row["part"].startswith(FRONTIER)]
+            parts += [_arms(rest), _encodings(rest), _frontier(prices), _controls(rest), _typologies(rest)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -101,6 +106,18 @@ def _encodings(rows: list[Row]) -> str:
     own = [r for r in own if r["scoring"] == "window_close"]
     body = ([e, *(_cell(own, encoding=e, aggregation=a, metric=m) for a, m in wanted)] for e in BUCKET)
     return _table(["window close", "pooled PR-AUC", "pooled recall@0.5%", "bank mean PR-AUC"], body)
+
+
+def _frontier(rows: list[Row]) -> str:
+    """Return PR-AUC by amount bands and time bucket, each seed beside its own exact rows."""
+    own = [row for row in rows if row["aggregation"] == "pooled" and row["metric"] == "pr_auc"]
+    grids = sorted({int(row["part"].removeprefix(FRONTIER)) for row in own})
+    body = (
+        [f"{bands} bands per decade", *(_cell(own, part=f"{FRONTIER}{bands}", encoding=e) for e in BUCKET)]
+        for bands in grids
+    )
+    head = ["exact", "minute", "hour", "day"]
+    return _table(["one stage, window close, pooled PR-AUC", *head], body)
 
 
 def _controls(rows: list[Row]) -> str:

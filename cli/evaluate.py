@@ -35,6 +35,10 @@ def evaluate_command(
     encodings: Annotated[
         str, typer.Option(help="exact, bands_minute, bands_hour, bands_day.")
     ] = "exact,bands_minute,bands_hour,bands_day",
+    bands_per_decade: Annotated[
+        int,
+        typer.Option(min=1, max=1_000, help="Amount bands per factor of ten in the encodings with bands."),
+    ] = 10,
     scorings: Annotated[
         str, typer.Option(help="arrival (judged at once), window_close (one window later).")
     ] = "arrival,window_close",
@@ -66,6 +70,7 @@ def evaluate_command(
     plan = Plan(
         arms=() if arms == "none" else _names(arms),
         encodings=_names(encodings),
+        bands_per_decade=bands_per_decade,
         scorings=_names(scorings),
         models=_names(models),
         controls=() if controls == "none" else _names(controls),

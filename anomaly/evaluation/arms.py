@@ -50,6 +50,8 @@ class Setting:
     ----------
     scoring : {"arrival", "window_close"}
     encoding : str
+    per_decade : int
+        Amount bands per factor of ten, where the encoding has bands.
     window : int
         Seconds; also the embargo.
     model : str
@@ -65,6 +67,7 @@ class Setting:
 
     scoring: Scoring = "window_close"
     encoding: Encoding = "exact"
+    per_decade: int = 10
     window: int = 7 * 86_400
     model: str = "boosted"
     stages: tuple[int, ...] = (0, 4)
@@ -133,7 +136,7 @@ def prepare(
     chosen = np.random.default_rng(setting.seed).permutation(chosen)
     seen = file.take(chosen)
     split = split_by_time(seen.time, embargo=setting.window, cuts=cuts)
-    transfers = encode(seen.transfers, setting.encoding)
+    transfers = encode(seen.transfers, setting.encoding, per_decade=setting.per_decade)
     if change is not None:
         transfers = change(transfers)
     graph = setting.features in ("all", "one_stage")

@@ -24,6 +24,8 @@ class Plan:
     arms, encodings, scorings, models, controls : tuple of str
         Encodings and controls are measured with the last scoring and the first model. Without arms, only
         label-free scores are measured.
+    bands_per_decade : int
+        Amount bands per factor of ten, where an encoding has bands.
     seeds, first_seed : int
         Runs, with seeds `first_seed`, `first_seed` + 1, ...
     window : int
@@ -43,6 +45,7 @@ class Plan:
     scorings: tuple[str, ...] = SCORINGS
     models: tuple[str, ...] = ("boosted",)
     controls: tuple[str, ...] = CONTROLS
+    bands_per_decade: int = 10
     seeds: int = 1
     first_seed: int = 0
     window: int = 7 * 86_400

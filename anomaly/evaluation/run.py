@@ -79,7 +79,7 @@ def _steps(
     """Yield the steps; encodings and controls use the stages that validation chose on exact rows."""
     controls = plan.controls if plan.arms else ("label_free",)
     for seed in range(plan.first_seed, plan.first_seed + plan.seeds):
-        base = Setting(window=plan.window, stages=plan.stages, seed=seed)
+        base = Setting(per_decade=plan.bands_per_decade, window=plan.window, stages=plan.stages, seed=seed)
         exact = "exact" in plan.encodings or plan.arms != ("shared_ledger",)
         for scoring in plan.scorings if exact and plan.arms else ():
             for model in plan.models:
@@ -196,7 +196,7 @@ def _label_free(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Fi
     names = sorted(set(file.typology) - {""})
     for encoding in plan.encodings:
         own = replace(free, encoding=encoding_named(encoding))
-        transfers = encode(file.transfers, own.encoding)
+        transfers = encode(file.transfers, own.encoding, per_decade=own.per_decade)
         features = TransactionFeatures(own.window, own.scoring).fit(transfers)
         values = features.transform(transfers)
         chance = chance_features(features, transfers, setting.seed)

@@ -194,3 +194,13 @@ def test_bad_files_and_plans_are_named(tmp_path) -> None:
         list(evaluate(labelled_of(payments()), Plan(arms=("tower",))))
     with pytest.raises(InputError, match="one class"):
         list(evaluate(labelled_of(payments().assign(is_laundering=0, pattern_id="", pattern_type="")), PLAN))
+
+
+def test_more_bands_per_decade_tell_more_amounts_apart() -> None:
+    file = labelled_of(payments())
+
+    def amounts(per_decade: int) -> int:
+        setting = Setting(encoding="bands_hour", per_decade=per_decade, window=PLAN.window)
+        return len(np.unique(prepare(file, setting).payments.values[:, 0]))
+
+    assert amounts(1) < amounts(4) < amounts(10) < amounts(50)
