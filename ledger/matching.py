@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from ledger.encoding.policy import Policy
+from ledger.errors import ConfigurationError
 from ledger.gateway import Gateway
 from ledger.schema import NOT_A_MEMBER, TRANSFER, Conflict, Flags, MatchState, Side
 from ledger.segment import FileEntry, check, write_batches
@@ -51,17 +52,23 @@ def rules_at(gateway: Gateway, block: int) -> MatchRules:
     return MatchRules(policy.tolerance, policy.deadline, gateway.block_time(block))
 
 
-_ROWS: Final = """
+#: Most tokens stand once on a side: only the others are numbered, and whole rows are held for the join alone.
+_PAIRS: Final = f"""
+WITH repeated AS MATERIALIZED (
+  SELECT match_token, side FROM source WHERE side <> {int(Side.ON_US)} GROUP BY ALL HAVING count(*) > 1
+),
+numbered AS MATERIALIZED (
   SELECT *, row_number() OVER (
     PARTITION BY match_token, side ORDER BY time_low, amount_low, member, sequence, row_index
   ) AS nth
-  FROM source
-"""
-
-_PAIRS: Final = f"""
-WITH rows AS ({_ROWS}),
-d AS (SELECT * FROM rows WHERE side IN ({int(Side.DEBIT)}, {int(Side.ON_US)})),
-c AS (SELECT * FROM rows WHERE side = {int(Side.CREDIT)}),
+  FROM source SEMI JOIN repeated USING (match_token, side)
+),
+rows AS NOT MATERIALIZED (
+  SELECT *, 1 AS nth FROM source ANTI JOIN repeated USING (match_token, side)
+  UNION ALL SELECT * FROM numbered
+),
+d AS NOT MATERIALIZED (SELECT * FROM rows WHERE side IN ({int(Side.DEBIT)}, {int(Side.ON_US)})),
+c AS NOT MATERIALIZED (SELECT * FROM rows WHERE side = {int(Side.CREDIT)}),
 pairs AS (
   SELECT d, c,
     coalesce(d.side = {int(Side.ON_US)}, false) AS on_us,
@@ -123,8 +130,9 @@ FROM judged
 ORDER BY time_low, debit_member, debit_sequence, debit_index, credit_member, credit_sequence, credit_index
 """
 
-#: Memory of the join; beyond it, it works on disk.
-MATCH_MEMORY_MB: Final = 512
+#: Memory of DuckDB's buffers for join and sort, which work on disk beyond it. The process takes some 130 MiB
+#: more for what is read and written meanwhile (docs/performance.md).
+MATCH_MEMORY_MB: Final = 256
 
 _BATCH_ROWS: Final = 65_536
 _NOBODY: Final = bytes(16)
@@ -190,6 +198,8 @@ def transfers(
         When a segment is not what its entry says.
     StorageError
         When the disk is full.
+    ConfigurationError
+        When `memory_mb` does not suffice even so.
     """
     for entry in segments:
         check(mirror, entry)
@@ -207,8 +217,23 @@ def transfers(
         connection.execute("SET threads = 2")
         source = connection.read_parquet(files).project(", ".join(_COLUMNS))
         source.create_view("source")
-        reader = connection.sql(_PAIRS, params=_values(rules)).to_arrow_reader(_BATCH_ROWS)
-        yield (pa.Table.from_batches([b]).select(TRANSFER.names).cast(TRANSFER) for b in reader)
+        with _within(memory_mb):
+            reader = connection.sql(_PAIRS, params=_values(rules)).to_arrow_reader(_BATCH_ROWS)
+            yield (pa.Table.from_batches([b]).select(TRANSFER.names).cast(TRANSFER) for b in reader)
+
+
+@contextmanager
+def _within(memory_mb: int) -> Iterator[None]:
+    """Say it in our words where the memory does not suffice even for joining on disk."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, pa.ArrowException) as error:
+        if "Out of Memory" not in str(error) or "max_temp_directory_size" in str(error):
+            raise
+        raise ConfigurationError(
+            f"matching does not get by with {memory_mb} MB",
+            next_step="Raise `ledger.matching.MATCH_MEMORY_MB`; nothing of this matching was kept.",
+        ) from error
 
 
 def _values(rules: MatchRules) -> dict[str, object]:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.matching import MatchRules, match, match_segments, states
+from ledger.errors import ConfigurationError
+from ledger.matching import MatchRules, match, match_segments, states, transfers
 from ledger.schema import NOT_A_MEMBER, SEGMENT, TRANSFER, Conflict, Flags, MatchState, Side
 from ledger.segment import load, write_table
 
@@ -262,6 +263,17 @@ def test_one_bank_that_repeats_its_half_leaves_one_over() -> None:
 def test_no_rows_are_no_transfers(tmp_path: Path) -> None:
     assert match(table([]), RULES).num_rows == 0
     assert load(tmp_path, match_segments(tmp_path, (), RULES)).num_rows == 0
+
+
+def test_memory_that_does_not_suffice_is_told(tmp_path: Path) -> None:
+    rows = [half(n, match_token=bytes([n % 251, n // 251]) * 8) for n in range(20_000)]
+    entry = write_table(tmp_path / "rows-0.parquet", table(rows), log_from=0, log_to=1)
+    with (
+        pytest.raises(ConfigurationError, match="does not get by with 4 MB") as caught,
+        transfers(tmp_path, (entry,), RULES, memory_mb=4) as tables,
+    ):
+        list(tables)
+    assert "MATCH_MEMORY_MB" in str(caught.value.next_step)
 
 
 def test_segments_match_as_their_rows_do(tmp_path: Path) -> None:
