@@ -17,6 +17,7 @@ from anomaly.detectors.detector import Candidate, Context, Detector, Found, plur
 from anomaly.detectors.paths import pair_weights, reached_by_chance, surely_handed_on
 from anomaly.detectors.surprise import at_least, combined
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import offsets
 from anomaly.kernels.fan import FanParameters
 from anomaly.kernels.handover import Handover, HandoverParameters, handovers
 from anomaly.kernels.scatter_gather import scatter_gather
@@ -132,7 +133,7 @@ def _among(relation: Handover, chosen: npt.NDArray[np.bool_]) -> Handover:
     first, second = relation.first_edge, relation.next_edge
     keep = chosen[first] & chosen[second]
     count = np.bincount(first[keep], minlength=len(chosen))
-    return Handover(np.concatenate((np.zeros(1, np.int64), np.cumsum(count))), second[keep], relation.cut)
+    return Handover(offsets(count), second[keep], relation.cut)
 
 
 def _lead(graph: TemporalGraph, candidate: Candidate) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import first_above, runs
 from anomaly.kernels.instances import Instances
 from anomaly.kernels.jit import jit
 
@@ -54,10 +55,8 @@ def bipartite(
     )  # fmt: skip
     edge = np.flatnonzero(root >= 0).astype(np.int32)
     edge = edge[np.argsort(root[edge], kind="stable")]
-    starts = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), np.diff(root[edge]) != 0)))
-    if not len(edge):
-        starts = starts[:0]
-    ptr = np.append(starts, len(edge)).astype(np.int64)
+    ptr = runs(root[edge])
+    starts = ptr[:-1]
     truncated = np.logical_or.reduceat(cut_seed[edge], starts) if len(starts) else np.zeros(0, np.bool_)
     return Instances(graph.src[edge[starts]], ptr, edge, truncated, int(cut_seed.sum()))
 
@@ -107,7 +106,8 @@ def _components(
             continue
         s, d = src[e], dst[e]
         steps = 0
-        first_in = _after(in_edge, in_ptr[d], in_ptr[d + 1], e)
+        # edge numbers ascend with time
+        first_in = first_above(in_edge, in_ptr[d], in_ptr[d + 1], e)
         others = 0
         for i in range(first_in, in_ptr[d + 1]):
             h = in_edge[i]
@@ -120,14 +120,14 @@ def _components(
         if others == 0:
             cut[e] = steps > budget
             continue
-        for i in range(_after(out_edge, out_ptr[s], out_ptr[s + 1], e), out_ptr[s + 1]):
+        for i in range(first_above(out_edge, out_ptr[s], out_ptr[s + 1], e), out_ptr[s + 1]):
             e2 = out_edge[i]
             if t_low[e2] - t_low[e] > window or steps > budget:
                 break
             d2 = dst[e2]
             if not eligible[e2] or d2 == d:
                 continue
-            for j in range(_after(in_edge, in_ptr[d2], in_ptr[d2 + 1], e), in_ptr[d2 + 1]):
+            for j in range(first_above(in_edge, in_ptr[d2], in_ptr[d2 + 1], e), in_ptr[d2 + 1]):
                 g = in_edge[j]
                 steps += 1
                 if t_low[g] - t_low[e] > window or steps > budget:
@@ -151,16 +151,3 @@ def _components(
         if member[e]:
             root[e] = _find(parent, e)
     return root, cut
-
-
-@jit
-def _after(order: npt.NDArray[np.int32], low: int, high: int, e: int) -> int:
-    """Return the first place in [low, high) that holds an edge after e (edge numbers ascend with time)."""
-    start, stop = low, high
-    while start < stop:
-        middle = (start + stop) // 2
-        if order[middle] <= e:
-            start = middle + 1
-        else:
-            stop = middle
-    return start

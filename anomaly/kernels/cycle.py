@@ -67,20 +67,11 @@ def cycles(
         handover.ptr, handover.next_edge,
         parameters.window, parameters.min_length, parameters.max_length, parameters.budget,
     )  # fmt: skip
-    seen: set[bytes] = set()
-    keep = []
-    for i in range(len(anchor)):
-        key = np.sort(edge[ptr[i] : ptr[i + 1]]).tobytes()
-        if key not in seen:
-            seen.add(key)
-            keep.append(i)
-    kept = np.asarray(keep, dtype=np.int64)
-    length = np.diff(ptr)[kept]
-    new_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(length)))
-    places = np.repeat(ptr[kept] - new_ptr[:-1], length) + np.arange(int(new_ptr[-1]))
-    return Instances(
-        graph.src[anchor[kept]], new_ptr, edge[places], truncated[kept], int(cut + handover.cut.sum())
-    )
+    found = Instances(graph.src[anchor], ptr, edge, truncated, int(cut + handover.cut.sum()))
+    first: dict[bytes, int] = {}
+    for i, edges in enumerate(found):
+        first.setdefault(np.sort(edges).tobytes(), i)
+    return found.take(np.fromiter(first.values(), np.int64))
 
 
 @jit

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import offsets, ranges
 from anomaly.kernels.instances import Instances
 from anomaly.kernels.jit import jit
 
@@ -68,8 +69,9 @@ def _fan(
 ) -> Instances:
     keep = eligible[edge]
     kept = edge[keep]
-    new_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)))[ptr]
-    return densest_windows(new_ptr, kept, graph.t_low[kept], other[kept], graph.accounts, parameters)
+    return densest_windows(
+        offsets(keep)[ptr], kept, graph.t_low[kept], other[kept], graph.accounts, parameters
+    )
 
 
 def densest_windows(
@@ -94,9 +96,7 @@ def densest_windows(
     anchor, out_ptr, begin, truncated = _densest(
         ptr, time, label, labels, parameters.window, parameters.min_size, parameters.max_per_account
     )
-    length = np.diff(out_ptr)
-    places = np.repeat(begin - out_ptr[:-1], length) + np.arange(int(out_ptr[-1]))
-    return Instances(anchor, out_ptr, item[places], truncated, int(truncated.sum()))
+    return Instances(anchor, out_ptr, item[ranges(begin, out_ptr)], truncated, int(truncated.sum()))
 
 
 @jit

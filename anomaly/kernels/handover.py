@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph, can_continue
+from anomaly.kernels.csr import first_later, offsets
 from anomaly.kernels.jit import jit
 
 __all__ = ["Handover", "HandoverParameters", "handovers", "typical_payment"]
@@ -80,7 +81,7 @@ def handovers(graph: TemporalGraph, parameters: HandoverParameters) -> Handover:
     usable = graph.usable
     keep = usable[graph.out_edge]
     out_edge = graph.out_edge[keep]
-    out_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)))[graph.out_ptr]
+    out_ptr = offsets(keep)[graph.out_ptr]
     width = int((graph.t_high - graph.t_low).max()) if graph.edges else 0
     arguments = (
         graph.dst, usable, graph.t_low, graph.t_high, graph.amount_low, graph.amount_high, graph.currency,
@@ -89,7 +90,7 @@ def handovers(graph: TemporalGraph, parameters: HandoverParameters) -> Handover:
     )  # fmt: skip
     nothing = np.zeros(0, np.int32)
     count, cut, _ = _pairs(*arguments, np.zeros(0, np.int64), nothing)
-    ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(count)))
+    ptr = offsets(count)
     _, _, next_edge = _pairs(*arguments, ptr, np.empty(int(ptr[-1]), np.int32))
     return Handover(ptr, next_edge, cut)
 
@@ -125,22 +126,8 @@ def _pairs(
             continue
         low, high = out_ptr[dst[e]], out_ptr[dst[e] + 1]
         # edges that start up to one interval's width earlier can still be later
-        start = low
-        stop = high
-        while start < stop:
-            middle = (start + stop) // 2
-            if t_low[out_edge[middle]] <= t_low[e] - width:
-                start = middle + 1
-            else:
-                stop = middle
-        end = start
-        last = high
-        while end < last:
-            middle = (end + last) // 2
-            if t_low[out_edge[middle]] - t_low[e] <= window:
-                end = middle + 1
-            else:
-                last = middle
+        start = first_later(t_low, out_edge, low, high, t_low[e] - width)
+        end = first_later(t_low, out_edge, start, high, t_low[e] + window)
         if end - start > hub_degree:
             cut[e] = True
             continue

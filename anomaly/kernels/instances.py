@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anomaly.kernels.csr import offsets, ranges
+
 __all__ = ["Instances"]
 
 
@@ -43,6 +45,12 @@ class Instances:
     def edges_of(self, instance: int) -> npt.NDArray[np.int32]:
         """Return the evidence edges of one instance, in the order of the search."""
         return self.edge[self.ptr[instance] : self.ptr[instance + 1]]
+
+    def take(self, keep: npt.NDArray[np.int64]) -> Instances:
+        """Return some of the instances; `cut` stays, for it tells of the search."""
+        ptr = offsets(self.sizes[keep])
+        edge = self.edge[ranges(self.ptr[keep], ptr)]
+        return Instances(self.anchor[keep], ptr, edge, self.truncated[keep], self.cut)
 
     @property
     def sizes(self) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph, can_continue
+from anomaly.kernels.csr import first_later
 from anomaly.kernels.instances import Instances
 from anomaly.kernels.jit import jit
 
@@ -53,7 +54,7 @@ def pass_through(
         `anchor` is the account; evidence is the payments in, then the payments out.
     """
     anchor, ptr, edge, truncated, cut = _pass_through(
-        graph.src, graph.dst, graph.t_low, graph.t_high, graph.amount_low, graph.amount_high, graph.currency,
+        graph.t_low, graph.t_high, graph.amount_low, graph.amount_high, graph.currency,
         graph.out_ptr, graph.out_edge, graph.in_ptr, graph.in_edge, eligible,
         parameters.window, parameters.keep_low, parameters.keep_high, parameters.hub_degree,
         parameters.max_per_account, int((graph.t_high - graph.t_low).max()) if graph.edges else 0,
@@ -63,8 +64,6 @@ def pass_through(
 
 @jit
 def _pass_through(
-    src: npt.NDArray[np.int32],
-    dst: npt.NDArray[np.int32],
     t_low: npt.NDArray[np.int64],
     t_high: npt.NDArray[np.int64],
     amount_low: npt.NDArray[np.int64],
@@ -82,7 +81,7 @@ def _pass_through(
     most: int,
     width: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.bool_], int]:
-    edges = len(src)
+    edges = len(t_low)
     anchor = np.empty(edges + 1, np.int32)
     out_begin = np.zeros(edges + 2, np.int64)
     truncated = np.zeros(edges + 1, np.bool_)
@@ -102,7 +101,7 @@ def _pass_through(
                 continue
             ins, outs = 0, 0
             in_least, in_most, out_least, out_most = 0, 0, 0, 0
-            for b in range(_first(in_edge, t_low, t_low[e], low, high), high):
+            for b in range(first_later(t_low, in_edge, low, high, t_low[e] - 1), high):
                 f = in_edge[b]
                 if t_low[f] - t_low[e] > window or ins > hub_degree:
                     break
@@ -110,7 +109,7 @@ def _pass_through(
                     ins += 1
                     in_least += amount_low[f]
                     in_most += amount_high[f]
-            for b in range(_first(out_edge, t_low, t_low[e] - width, out_low, out_high), out_high):
+            for b in range(first_later(t_low, out_edge, out_low, out_high, t_low[e] - width - 1), out_high):
                 f = out_edge[b]
                 if t_low[f] - t_low[e] > window or outs > hub_degree:
                     break
@@ -141,14 +140,14 @@ def _pass_through(
                 break
             e = in_edge[best]
             anchor[found] = v
-            for b in range(_first(in_edge, t_low, t_low[e], low, high), high):
+            for b in range(first_later(t_low, in_edge, low, high, t_low[e] - 1), high):
                 f = in_edge[b]
                 if t_low[f] - t_low[e] > window:
                     break
                 if eligible[f] and currency[f] == currency[e]:
                     out[used] = f
                     used += 1
-            for b in range(_first(out_edge, t_low, t_low[e] - width, out_low, out_high), out_high):
+            for b in range(first_later(t_low, out_edge, out_low, out_high, t_low[e] - width - 1), out_high):
                 f = out_edge[b]
                 if t_low[f] - t_low[e] > window:
                     break
@@ -163,16 +162,3 @@ def _pass_through(
                 if abs(t_low[in_edge[a]] - t_low[e]) <= window:
                     total[a] = -1.0
     return anchor[:found], out_begin[: found + 1], out[:used], truncated[:found], cut
-
-
-@jit
-def _first(order: npt.NDArray[np.int32], t_low: npt.NDArray[np.int64], time: int, low: int, high: int) -> int:
-    """Return the first place in [low, high) whose edge starts at `time` or later."""
-    start, stop = low, high
-    while start < stop:
-        middle = (start + stop) // 2
-        if t_low[order[middle]] < time:
-            start = middle + 1
-        else:
-            stop = middle
-    return start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import runs
 from anomaly.kernels.fan import FanParameters, densest_windows
 from anomaly.kernels.handover import Handover
 from anomaly.kernels.instances import Instances
@@ -32,10 +33,8 @@ def scatter_gather(graph: TemporalGraph, handover: Handover, parameters: FanPara
     first, second, group_key = first[enough], second[enough], group_key[enough]
     order = np.lexsort((second, first, graph.t_low[first], group_key))
     first, second, group_key = first[order], second[order], group_key[order]
-    starts = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), group_key[1:] != group_key[:-1])))
-    ptr = np.append(starts, len(group_key)).astype(np.int64) if len(group_key) else np.zeros(1, np.int64)
     found = densest_windows(
-        ptr,
+        runs(group_key),
         np.arange(len(first), dtype=np.int32),
         graph.t_low[first],
         graph.dst[first],
@@ -44,6 +43,5 @@ def scatter_gather(graph: TemporalGraph, handover: Handover, parameters: FanPara
     )
     edge = np.empty(2 * len(found.edge), np.int32)
     edge[0::2], edge[1::2] = first[found.edge], second[found.edge]
-    anchor = edge[2 * found.ptr[:-1]] if len(found) else np.zeros(0, np.int32)
     cut = found.cut + int(handover.cut.sum())
-    return Instances(graph.src[anchor], 2 * found.ptr, edge, found.truncated, cut)
+    return Instances(graph.src[edge[2 * found.ptr[:-1]]], 2 * found.ptr, edge, found.truncated, cut)

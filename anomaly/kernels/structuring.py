@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import runs
 from anomaly.kernels.fan import FanParameters, densest_windows
 from anomaly.kernels.instances import Instances
 
@@ -65,18 +66,11 @@ def structuring(
     )
     edge = np.flatnonzero(counts).astype(np.int32)
     edge = edge[np.argsort(group[edge], kind="stable")]
-    starts = np.flatnonzero(np.concatenate((np.ones(1, np.bool_), np.diff(group[edge]) != 0)))
-    ptr = np.append(starts, len(edge)).astype(np.int64) if len(edge) else np.zeros(1, np.int64)
     fan = FanParameters(parameters.window, parameters.min_payments, parameters.max_per_group)
     each_its_own = np.arange(len(edge), dtype=np.int32)
-    found = densest_windows(ptr, edge, graph.t_low[edge], each_its_own, len(edge), fan)
+    found = densest_windows(runs(group[edge]), edge, graph.t_low[edge], each_its_own, len(edge), fan)
     over = np.zeros(len(found), np.bool_)
     for i, edges in enumerate(found):
         over[i] = graph.amount_high[edges].sum() > threshold[edges[0]]
-    keep = np.flatnonzero(over)
-    length = found.sizes[keep]
-    new_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(length)))
-    places = np.repeat(found.ptr[keep] - new_ptr[:-1], length) + np.arange(int(new_ptr[-1]))
-    kept = found.edge[places]
-    anchor = group[kept[new_ptr[:-1]]].astype(np.int32) if len(keep) else np.zeros(0, np.int32)
-    return Instances(anchor, new_ptr, kept, found.truncated[keep], found.cut)
+    kept = found.take(np.flatnonzero(over))
+    return replace(kept, anchor=group[kept.edge[kept.ptr[:-1]]].astype(np.int32))

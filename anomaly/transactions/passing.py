@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import first_later
 from anomaly.kernels.jit import jit
 
 __all__ = ["COLUMNS", "AmountShares", "passing"]
@@ -91,18 +92,6 @@ def passing(
 
 
 @jit
-def _bound(time: Ints, edges: npt.NDArray[np.int32], low: int, high: int, limit: int) -> int:
-    """Return the first place in [low, high) whose payment is later than `limit`."""
-    while low < high:
-        middle = (low + high) // 2
-        if time[edges[middle]] <= limit:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@jit
 def _share(cumulative: Floats, low: float, high: float) -> float:
     cells = len(cumulative) - 1
     i = min(max(int((low + 10.0) / 0.005), 0), cells)
@@ -143,11 +132,11 @@ def _rows(
             visited[depth + 1] = v
             low, high = ptr[v], ptr[v + 1]
             if ahead:
-                low = _bound(time, edges, low, high, time[at] - 1)
-                high = _bound(time, edges, low, high, time[e] + window)
+                low = first_later(time, edges, low, high, time[at] - 1)
+                high = first_later(time, edges, low, high, time[e] + window)
             else:
-                high = _bound(time, edges, low, high, time[at])
-                low = _bound(time, edges, low, high, time[at] - window - 1)
+                high = first_later(time, edges, low, high, time[at])
+                low = first_later(time, edges, low, high, time[at] - window - 1)
             matches = 0
             best = -1
             best_gap = 1e9

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import first_above
 from anomaly.kernels.jit import jit
 
 __all__ = ["COLUMNS", "first_of_pair", "habits", "next_of_pair"]
@@ -107,18 +108,6 @@ def _reverse(graph: TemporalGraph) -> Ints:
 
 
 @jit
-def _until(times: Ints, low: int, high: int, limit: int) -> int:
-    """Return the first place in [low, high) whose time is greater than `limit`."""
-    while low < high:
-        middle = (low + high) // 2
-        if times[middle] <= limit:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@jit
 def _pairs(
     starts: Ints,
     order: Ints,
@@ -134,26 +123,26 @@ def _pairs(
     for e in range(len(relation)):
         r = relation[e]
         low, high = starts[r], starts[r + 1]
-        here = _until(ordered, low, high, time[e])
-        before = _until(ordered, low, high, time[e] - 1)
+        here = first_above(ordered, low, high, time[e])
+        before = first_above(ordered, low, high, time[e] - 1)
         row = result[e]
         row[0] = np.log1p(here - low - 1)
         row[1] = -1.0
         if before > low:
             row[1] = np.log1p((time[e] - ordered[before - 1]) / hour)
             # all payments of the last bucket together: none of them is the last one
-            last = _until(ordered, low, before, ordered[before - 1] - 1)
+            last = first_above(ordered, low, before, ordered[before - 1] - 1)
             mean = 0.0
             for i in range(last, before):
                 mean += log_amount[order[i]]
             row[2] = log_amount[e] - mean / (before - last)
-        row[4] = np.log1p(_until(ordered, low, high, time[e] + window) - here)
+        row[4] = np.log1p(first_above(ordered, low, high, time[e] + window) - here)
         b = reverse[r]
         if b >= 0:
             low, high = starts[b], starts[b + 1]
-            here = _until(ordered, low, high, time[e])
+            here = first_above(ordered, low, high, time[e])
             row[3] = np.log1p(here - low)
-            row[5] = np.log1p(_until(ordered, low, high, time[e] + window) - here)
+            row[5] = np.log1p(first_above(ordered, low, high, time[e] + window) - here)
 
 
 @jit

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.graph import TemporalGraph
+from anomaly.kernels.csr import first_later
 from anomaly.kernels.jit import jit
 
 __all__ = ["AROUND", "CYCLES", "around", "cycles"]
@@ -40,17 +41,6 @@ CYCLES: Final = (
 
 _BUDGET: Final = 3_000
 _HOPS: Final = 12
-
-
-@jit
-def _bound(time: Ints, edges: npt.NDArray[np.int32], low: int, high: int, limit: int) -> int:
-    while low < high:
-        middle = (low + high) // 2
-        if time[edges[middle]] <= limit:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def around(
@@ -99,8 +89,8 @@ def _around(
         s, d = src[e], dst[e]
         steps = 0
         # who else pays the payee
-        low = _bound(time, in_edge, in_ptr[d], in_ptr[d + 1], first)
-        high = _bound(time, in_edge, low, in_ptr[d + 1], last)
+        low = first_later(time, in_edge, in_ptr[d], in_ptr[d + 1], first)
+        high = first_later(time, in_edge, low, in_ptr[d + 1], last)
         peers = 0
         for i in range(low, high):
             f = in_edge[i]
@@ -109,8 +99,8 @@ def _around(
                 mark[src[f]] = e
                 peers += 1
         butterflies, payers, payees, best_scatter, best_gather = 0, 0, 0, 0, 0
-        out_low = _bound(time, out_edge, out_ptr[s], out_ptr[s + 1], first)
-        out_high = _bound(time, out_edge, out_low, out_ptr[s + 1], last)
+        out_low = first_later(time, out_edge, out_ptr[s], out_ptr[s + 1], first)
+        out_high = first_later(time, out_edge, out_low, out_ptr[s + 1], last)
         if peers > 0:
             for i in range(out_low, out_high):
                 f = out_edge[i]
@@ -120,8 +110,8 @@ def _around(
                     break
                 stamp[dst[f]] = e
                 here = 0
-                a = _bound(time, in_edge, in_ptr[dst[f]], in_ptr[dst[f] + 1], first)
-                b = _bound(time, in_edge, a, in_ptr[dst[f] + 1], last)
+                a = first_later(time, in_edge, in_ptr[dst[f]], in_ptr[dst[f] + 1], first)
+                b = first_later(time, in_edge, a, in_ptr[dst[f] + 1], last)
                 for j in range(a, b):
                     g = in_edge[j]
                     steps += 1
@@ -133,8 +123,8 @@ def _around(
                 butterflies += here
                 payees += here > 0
             # sources of the payer: how many of the payee's payers did one of them pay before
-            low_s = _bound(time, in_edge, in_ptr[s], in_ptr[s + 1], first)
-            high_s = _bound(time, in_edge, low_s, in_ptr[s + 1], time[e])
+            low_s = first_later(time, in_edge, in_ptr[s], in_ptr[s + 1], first)
+            high_s = first_later(time, in_edge, low_s, in_ptr[s + 1], time[e])
             for i in range(low_s, high_s):
                 f = in_edge[i]
                 if not eligible[f] or again[f] <= last:
@@ -143,8 +133,8 @@ def _around(
                     break
                 p = src[f]
                 ways = 0
-                a = _bound(time, out_edge, out_ptr[p], out_ptr[p + 1], first)
-                b = _bound(time, out_edge, a, out_ptr[p + 1], last)
+                a = first_later(time, out_edge, out_ptr[p], out_ptr[p + 1], first)
+                b = first_later(time, out_edge, a, out_ptr[p + 1], last)
                 for j in range(a, b):
                     g = out_edge[j]
                     steps += 1
@@ -153,8 +143,8 @@ def _around(
                 best_gather = max(best_gather, ways)
         if ahead > 0 and out_high - out_low > 1:
             # targets of the payee: how many of the payer's other payees also pay one of them
-            low_d = _bound(time, out_edge, out_ptr[d], out_ptr[d + 1], time[e] - 1)
-            high_d = _bound(time, out_edge, low_d, out_ptr[d + 1], last)
+            low_d = first_later(time, out_edge, out_ptr[d], out_ptr[d + 1], time[e] - 1)
+            high_d = first_later(time, out_edge, low_d, out_ptr[d + 1], last)
             if high_d > low_d:
                 for i in range(out_low, out_high):
                     f = out_edge[i]
@@ -168,8 +158,8 @@ def _around(
                         break
                     t = dst[f]
                     ways = 0
-                    a = _bound(time, in_edge, in_ptr[t], in_ptr[t + 1], first)
-                    b = _bound(time, in_edge, a, in_ptr[t + 1], last)
+                    a = first_later(time, in_edge, in_ptr[t], in_ptr[t + 1], first)
+                    b = first_later(time, in_edge, a, in_ptr[t + 1], last)
                     for j in range(a, b):
                         g = in_edge[j]
                         steps += 1
@@ -250,7 +240,7 @@ def _cycles(
             while begin < layer_end and not found and steps <= _BUDGET:
                 v = queue[begin]
                 begin += 1
-                high = _bound(time, in_edge, in_ptr[v], in_ptr[v + 1], latest[v])
+                high = first_later(time, in_edge, in_ptr[v], in_ptr[v + 1], latest[v])
                 for i in range(high - 1, in_ptr[v] - 1, -1):
                     f = in_edge[i]
                     if time[f] < time[e] - span:
@@ -279,8 +269,8 @@ def _cycles(
             continue
         while time[oldest] < time[e] - span:
             oldest += 1
-        high = _bound(time, out_edge, out_ptr[d], out_ptr[d + 1], time[e])
-        sent = high - _bound(time, out_edge, out_ptr[d], high, time[e] - span - 1)
+        high = first_later(time, out_edge, out_ptr[d], out_ptr[d + 1], time[e])
+        sent = high - first_later(time, out_edge, out_ptr[d], high, time[e] - span - 1)
         weight = -np.log10(min((reached + 1.0) * sent / (e - oldest + 1.0), 1.0))
         length = 1
         v = d
