@@ -170,8 +170,12 @@ def _started(
                     break
                 time.sleep(0.1)
                 heed()
-        tail = log.read_text("utf-8", errors="replace").strip().splitlines()[-3:]
-        raise ConfigurationError(f"{what} did not start: {' / '.join(tail)}", where=str(log))
+        (*_, last) = ["it said nothing", *log.read_text("utf-8", errors="replace").strip().splitlines()]
+        raise ConfigurationError(
+            f"{what} did not start: {last}",
+            where=str(log),
+            next_step="See to what its log says, then run the same command again.",
+        )
     except BaseException:
         if pid is not None:
             stop(pid)

@@ -14,6 +14,8 @@ __all__ = ["CONTRACTS", "FORMAT", "Deployment"]
 
 FORMAT: Final = "counterfoil/deployment/1"
 
+_ANEW: Final = "Get it anew from who founded the consortium, and use it exactly as it was issued."
+
 CONTRACTS: Final = ("Consortium", "BatchLedger", "RuleBook", "CaseLog")
 
 
@@ -56,7 +58,9 @@ class Deployment:
         """
         try:
             if value["format"] != FORMAT or sorted(value["contracts"]) != sorted(CONTRACTS):
-                raise ConfigurationError("this is not a deployment file of a known format", where=where)
+                raise ConfigurationError(
+                    "this is not a deployment file of a known format", where=where, next_step=_ANEW
+                )
             for name, text in (*value["contracts"].items(), ("genesis hash", value["genesis_hash"])):
                 size = 32 if name == "genesis hash" else 20
                 if len(bytes.fromhex(text.removeprefix("0x"))) != size:
@@ -68,7 +72,9 @@ class Deployment:
                 contracts={name: str(address) for name, address in value["contracts"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigurationError(f"the deployment file is malformed: {error!r}", where=where) from error
+            raise ConfigurationError(
+                f"the deployment file is malformed: {error!r}", where=where, next_step=_ANEW
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write the deployment file."""
@@ -92,4 +98,4 @@ class Deployment:
                 next_step="Run `counterfoil demo`, or point --home at an existing state folder.",
             ) from error
         except VerificationError as error:
-            raise ConfigurationError(str(error), where=str(path)) from error
+            raise ConfigurationError(str(error), where=str(path), next_step=_ANEW) from error

@@ -17,6 +17,8 @@ __all__ = ["FORMAT", "Trust"]
 
 FORMAT: Final = "counterfoil/trust/1"
 
+_ANEW: Final = "Get it anew from the consortium, out of band, and use it exactly as it was issued."
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -56,7 +58,9 @@ class Trust:
         try:
             value: Any = canonical.loads(path.read_bytes(), what="trust file")
             if value["format"] != FORMAT:
-                raise ConfigurationError("this is not a trust file of a known format", where=str(path))
+                raise ConfigurationError(
+                    "this is not a trust file of a known format", where=str(path), next_step=_ANEW
+                )
             members, keys = value["members"], [decode_verifier_key(k) for k in value["checkpoint_keys"]]
             if not isinstance(members, dict) or not keys or len(dict(keys)) != len(keys):
                 raise ValueError("it pins no members, or no checkpoint key, or two of one name")
@@ -74,4 +78,6 @@ class Trust:
         except ConfigurationError:
             raise
         except (CounterfoilError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigurationError(f"the trust file is malformed: {error}", where=str(path)) from error
+            raise ConfigurationError(
+                f"the trust file is malformed: {error}", where=str(path), next_step=_ANEW
+            ) from error

@@ -137,7 +137,11 @@ class Writing(Connection):
             raise TransactionRejectedError(f"the node refused the transaction: {refused}", where=self.url)
         found = self.wait_for(lambda: self.mined(signed.hash), wait)
         if found is None:
-            raise ChainError(f"the transaction was not mined within {wait:.0f} s", where=self.url)
+            raise ChainError(
+                f"the transaction was not mined within {wait:.0f} s",
+                where=self.url,
+                next_step="It may be mined yet: look whether it was done before you run the command again.",
+            )
         block, succeeded = found
         if not succeeded:
             raise TransactionRejectedError(f"{contract}.{function} failed in block {block}", where=self.url)

@@ -70,7 +70,11 @@ class MemberKeys:
             When keys stand there already: overwriting them would orphan everything posted under them.
         """
         if path.exists():
-            raise ConfigurationError("keys exist already and are never overwritten", where=str(path))
+            raise ConfigurationError(
+                "keys exist already and are never overwritten",
+                where=str(path),
+                next_step="Go on with them; for another member, choose another name or --home.",
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(
             path,
@@ -109,4 +113,8 @@ class MemberKeys:
                 next_step="Run `counterfoil member init` first, or check --home and the member's name.",
             ) from error
         except (VerificationError, KeyError, ValueError, TypeError) as error:
-            raise ConfigurationError(f"the key file is damaged: {error}", where=str(path)) from error
+            raise ConfigurationError(
+                f"the key file is damaged: {error}",
+                where=str(path),
+                next_step="Restore it from a backup: what was posted under these keys needs them.",
+            ) from error

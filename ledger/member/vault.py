@@ -122,7 +122,9 @@ class Vault:
             ) from error
         if version not in (0, _FORMAT):
             raise ConfigurationError(
-                f"the vault has format {version}, this version reads {_FORMAT}", where=str(path)
+                f"the vault has format {version}, this version reads {_FORMAT}",
+                where=str(path),
+                next_step="Use the version of Counterfoil that wrote it.",
             )
         with self.writing():
             for statement in _TABLES.split(";"):

@@ -106,4 +106,8 @@ class DeskKeys:
                 next_step="Run `counterfoil demo`, or check --home.",
             ) from error
         except (VerificationError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise ConfigurationError(f"the key file is damaged: {error}", where=str(path)) from error
+            raise ConfigurationError(
+                f"the key file is damaged: {error}",
+                where=str(path),
+                next_step="Restore it from a backup: what was sealed to these keys opens with no others.",
+            ) from error

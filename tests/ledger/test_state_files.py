@@ -85,6 +85,7 @@ def test_a_damaged_file_is_refused_where_it_stands(
         with pytest.raises(ConfigurationError) as caught:
             load(path)
         assert caught.value.where == str(path)
+        assert caught.value.next_step
 
 
 @pytest.mark.parametrize(("make", "load", "missing"), FILES, ids=NAMES)
