@@ -19,6 +19,7 @@ __all__ = [
     "CURRENCY_OF",
     "NAMES",
     "SYMBOLS",
+    "code_of",
     "codes",
     "detect_jurisdiction",
     "exponent",
@@ -151,3 +152,17 @@ def number(currency: str) -> int:
     if found is None:
         raise InputError(f"{currency} has no ISO 4217 number")
     return int(found)
+
+
+def code_of(number: int) -> str:
+    """Return the letters of an ISO 4217 numeric code.
+
+    Raises
+    ------
+    InputError
+        For what is no such code.
+    """
+    for currency in iso4217.Currency:
+        if currency.number == number:
+            return str(currency.code)
+    raise InputError(f"{number} is not an ISO 4217 numeric code")

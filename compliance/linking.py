@@ -62,6 +62,10 @@ class Join:
     what: What
     how: str
 
+    def supplier(self, rule_id: str) -> str:
+        """Return the provision that this join adds to a rule: to an aggregation, the report it leads to."""
+        return self.rule if self.other == rule_id else self.other
+
 
 @dataclass(frozen=True, slots=True)
 class Linked:

@@ -7,10 +7,12 @@ and exact amounts from its own records. Nothing here files anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
 
+from compliance.currencies import code_of, exponent
 from compliance.model import Rule
 from compliance.ruleset import RuleSet
 from compliance.trace import evidence_of
@@ -89,13 +91,8 @@ def draft_report(
             {"pseudonym": entity.pseudonym, "agent": entity.agent, **dict.fromkeys(_SUBJECT)}
             for entity in flag.entities
         ],
-        "transactions": evidence_of(flag, transfers),
-        "total": {
-            "transfers": details.get("transfers", len(flag.rows)),
-            "low": details.get("amount_low"),
-            "high": details.get("amount_high"),
-            "currency": details.get("currency"),
-        },
+        "transactions": [_transaction(row, names) for row in evidence_of(flag, transfers)],
+        "total": _total(details),
         "certainty": flag.certainty,
         "window": list(flag.window),
         "narrative": flag.explanation,
@@ -104,6 +101,43 @@ def draft_report(
         "position": {"block": flag.position.block, "log_size": flag.position.log_size},
         "truncated": flag.truncated,
     }
+
+
+def _transaction(row: dict[str, Any], banks: Mapping[int, str]) -> dict[str, Any]:
+    """Return a transaction as the bank reads it: amounts in units of their currency, banks by their names."""
+    currency = code_of(row["currency"])
+    return {
+        "places": [{**place, "bank": banks.get(place["member"])} for place in row["places"]],
+        "business_date": row["business_date"],
+        "time": row["time"],
+        "amount": [_units(amount, currency) for amount in row["amount"]],
+        "currency": currency,
+        "channel": row["channel"],
+        "marks": row["marks"],
+        "from_bank": banks.get(row["from_bank"]),
+        "to_bank": banks.get(row["to_bank"]),
+        "row": row["row"],
+    }
+
+
+def _total(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many transactions a flag is about, and what they come to in its (main) currency."""
+    currency = details["currency"]
+    code = currency if isinstance(currency, str) else code_of(currency)
+    low, high = (details.get(f"amount_{end}", details.get(f"sum_{end}")) for end in ("low", "high"))
+    return {
+        "transfers": details.get("transfers", details.get("payments")),
+        "low": _units(low, code),
+        "high": _units(high, code),
+        "currency": code,
+    }
+
+
+def _units(minor: str | int | None, currency: str) -> str | None:
+    if minor is None:
+        return None
+    places = exponent(currency)
+    return f"{Decimal(minor).scaleb(-places):.{places}f}"
 
 
 def _kind(flag: Flag, rule: Rule | None) -> str:

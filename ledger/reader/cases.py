@@ -188,13 +188,16 @@ def _kept(row: Sequence[Any]) -> KeptFlag:
 def _content(flag: Flag) -> bytes:
     """Return what makes a flag the same one: all but where the ledger stood, what was read, and its score.
 
-    A model's flag is about its payments: another model that finds the same ones finds nothing new.
+    A model's flag is about its payments: another model that finds the same ones finds nothing new. A finding
+    is about its rule, whose clause and parameters it carries: a new rule set that leaves the rule as it is
+    finds nothing new either, and what an officer decided stands.
     """
     if "model" in flag.source.parameters.get("detector", {}):
         about = {"source": flag.source.id, "rows": flag.to_json()["rows"]}
         return sha256(canonical.dumps(about)).digest()
     kept = {name: v for name, v in flag.source.parameters.items() if name not in ("period", "score")}
-    source = Source(flag.source.kind, flag.source.id, flag.source.version, kept)
+    version = "" if flag.source.kind == "rule" else flag.source.version
+    source = Source(flag.source.kind, flag.source.id, version, kept)
     value = replace(flag, source=source, score=None).to_json()
     del value["position"]
     return sha256(canonical.dumps(value)).digest()

@@ -15,6 +15,7 @@ from compliance.extract import extract_text
 from compliance.jurisdictions import home_of
 from compliance.model import RuleFormatError
 from compliance.reports import draft_report
+from compliance.rulebook import model_ruleset
 from compliance.ruleset import RuleSet, Term, build
 from compliance.trace import trace
 from ledger import canonical
@@ -178,6 +179,21 @@ def test_a_finding_is_followed_from_row_to_clause():
         trace(flag, editing.remove(ruleset, report_of(ruleset), why="x"), table)
 
 
+def test_what_an_aggregation_is_joined_with_is_traced_to_the_clause_that_says_it():
+    ruleset = model_ruleset()
+    table = rows(600_000, 600_000)
+    table = table.set_column(
+        table.schema.get_field_index("creditor_account"), "creditor_account", pa.array(["C0", "C0"])
+    )
+    run = run_with_summary(ruleset, table, position=HERE, homes={1: home_of("US")})
+    [flag] = [f for f in run.findings if f.details["owed"] == "aggregate"]
+    joined = {join["what"]: join["clause"] for join in trace(flag, ruleset, table)["joined"]}
+    assert set(joined) == {"aggregation", "deadline", "retention"}
+    assert "15 days" in joined["deadline"]
+    assert "five years" in joined["retention"]
+    assert joined["aggregation"].startswith("A financial institution shall file a report")
+
+
 def test_reports_are_drafted_with_the_clause_and_leave_open_what_the_bank_knows():
     ruleset = rules()
     table = rows(6_000_000)
@@ -192,6 +208,6 @@ def test_reports_are_drafted_with_the_clause_and_leave_open_what_the_bank_knows(
     assert draft["institutions"][0]["due"]["on"] == "2026-02-25"
     assert {subject["pseudonym"] for subject in draft["subjects"]} == {"C0", "D0"}
     assert all(subject["name"] is None for subject in draft["subjects"])
-    assert draft["total"] == {"transfers": 1, "low": "6000000", "high": "6000000", "currency": "USD"}
+    assert draft["total"] == {"transfers": 1, "low": "60000.00", "high": "60000.00", "currency": "USD"}
     assert draft["to_complete"]
     assert draft["status"] == "draft"

@@ -187,3 +187,19 @@ def test_every_report_of_the_model_rulebook_has_its_time_limit():
         "ca-modelrulebookcaart.3-1": (5, "working_day"),
         "us-modelrulebookusart.1-1": (15, "day"),
     }
+
+
+def test_each_join_of_a_check_names_the_provision_that_supplies_it() -> None:
+    kinds = {"deadline": {"deadline", "report"}, "retention": {"retain"}, "aggregation": {"report"}}
+    ruleset = model_ruleset()
+    seen = set()
+    for check in compile_ruleset(ruleset):
+        if check.rule.kind != "aggregate":
+            continue
+        for join in check.linked.joins:
+            supplier = ruleset.rule(join.supplier(check.rule.rule_id))
+            assert supplier.rule_id != check.rule.rule_id
+            assert supplier.kind in kinds[join.what], (check.rule.rule_id, join)
+            assert join.what != "deadline" or supplier.deadline is not None
+            seen.add(join.what)
+    assert seen == set(kinds)
