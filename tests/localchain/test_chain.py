@@ -222,6 +222,15 @@ def test_many_blocks_in_a_second_do_not_run_ahead_of_the_clock(chain, faucet):
     assert timestamps[-1] <= time.time()
 
 
+def test_a_clock_that_goes_back_does_not_take_the_blocks_with_it(chain, faucet, monkeypatch):
+    mined(chain, faucet.sign())
+    before = chain.head.timestamp
+    for now in (before - 3600, before + 60):
+        monkeypatch.setattr("localchain.chain.time.time", lambda now=now: now)
+        mined(chain, faucet.sign())
+    assert [chain.header(number).timestamp for number in (1, 2, 3)] == [before, before, before + 60]
+
+
 def test_the_base_fee_does_not_rise_under_load(chain, faucet):
     fees = []
     for _ in range(5):
