@@ -7,16 +7,18 @@ what the country keeps as its weekend, are no business days either.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import cache
+from typing import Final
 
 import holidays
 
 from compliance.jurisdictions import Home
 from ledger.errors import InputError
 
-__all__ = ["Calendar", "add_months", "calendar_of"]
+__all__ = ["Calendar", "add_months", "calendar_of", "day_number", "numbered_day"]
+
+_EPOCH: Final = date(1970, 1, 1)
 
 #: The part of a country whose bank holidays hold where nothing narrower is said.
 _DEFAULT_PART = {"GB": "ENG"}
@@ -30,8 +32,6 @@ class Calendar:
     Parameters
     ----------
     home : Home
-    extra : iterable of date
-        Days on which banks are closed besides (a local holiday, a storm).
 
     Raises
     ------
@@ -39,8 +39,9 @@ class Calendar:
         When the library knows no holidays of the country or of its part.
     """
 
-    def __init__(self, home: Home, extra: Iterable[date] = ()) -> None:
+    def __init__(self, home: Home) -> None:
         part = home.subdivision or _DEFAULT_PART.get(home.country)
+        self.place = f"{home.country}-{part}" if part else home.country
         try:
             known = holidays.country_holidays(home.country, subdiv=part)
             if _BANKS in known.supported_categories:
@@ -48,21 +49,16 @@ class Calendar:
                     home.country, subdiv=part, categories=(known.default_category, _BANKS)
                 )
         except NotImplementedError as error:
-            place = f"{home.country}-{part}" if part else home.country
             raise InputError(
-                f"no calendar of public holidays is known for {place}",
+                f"no calendar of public holidays is known for {self.place}",
                 next_step="Name the country, or its part, otherwise in the table of banks.",
             ) from error
         self._known = known
-        self._extra = frozenset(extra)
-        self.place = f"{home.country}-{part}" if part else home.country
 
     def closed(self, day: date) -> str | None:
         """Return why banks are closed on a day; None on a business day."""
         if day in self._known:
             return str(self._known.get(day))
-        if day in self._extra:
-            return "closed by the consortium's table"
         if day.weekday() in self._known.weekend:
             return "weekend"
         return None
@@ -84,6 +80,16 @@ class Calendar:
 def calendar_of(home: Home) -> Calendar:
     """Return the calendar of a home; calendars are kept, for they grow year by year."""
     return Calendar(home)
+
+
+def day_number(day: date) -> int:
+    """Return a date as rows carry it: days since 1970-01-01."""
+    return (day - _EPOCH).days
+
+
+def numbered_day(number: int) -> date:
+    """Return the date of a row's number of days since 1970-01-01."""
+    return _EPOCH + timedelta(days=number)
 
 
 def add_months(day: date, months: int) -> date:

@@ -17,16 +17,16 @@ _ENSURE = re.compile(
     r"\b(?:ensure|require|requires|provide|stipulate|prescribe)s? that\b"
     r"|\brequires? (?:the )?(?:obliged|reporting|financial|credit)\b"
 )
-#: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
 #: Where one sentence may hold two main clauses; a proviso belongs to the clause before it.
 _JOINT = re.compile(
     r",? and (?=(?:shall|must|may|should|need not|(?:is|are)(?: not)? required)\b)"
     r"|; (?!(?:or|and|provided|unless|except|if|which|whether|save|including|as|nor)\b)(?=[a-zA-Z(])"
 )
 _ENSURE_THAT = re.compile(r"\b(?:ensure|require|provide|stipulate|lay down|prescribe) that ")
+#: A sentence that opens with "Those limits" or "They" speaks of what the sentence before spoke of.
 _ANAPHOR = re.compile(r"(?:those|these|such|they|it|its|their)\b", re.IGNORECASE)
 
-#: Where the sentence goes on after the modal; a verb that states a duty is itself what is to be done.
+#: The label of a modal that is itself the verb of what is to be done.
 _VERB_IS_MODAL: Final = "STATED"
 
 

@@ -91,7 +91,7 @@ def set_term(
     term = Term(since, until)
     wanted = [ruleset.rule(rule_id).rule_id] if rule_id else [rule.rule_id for rule in ruleset.rules]
     made = tuple(
-        Edit(name, "in_force", _said(ruleset.term(name)), _said(term), why)
+        Edit(name, "in_force", ruleset.term(name).to_json(), term.to_json(), why)
         for name in wanted
         if ruleset.term(name) != term
     )
@@ -127,10 +127,3 @@ def merge(active: RuleSet, newer: RuleSet) -> RuleSet:
         terms={**kept.terms, **newer.terms},
         edits=tuple(e for e in (*kept.edits, *newer.edits) if e.rule_id in identifiers),
     )
-
-
-def _said(term: Term) -> dict[str, str | None]:
-    return {
-        "since": term.since.isoformat() if term.since else None,
-        "until": term.until.isoformat() if term.until else None,
-    }

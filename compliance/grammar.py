@@ -222,9 +222,9 @@ def _share(passage: Passage, found: list[Comparison]) -> list[Comparison]:
 
 _OPEN_END: Final = "The range leaves out one of its ends; which amounts does it cover?"
 _ROUND: Final = 16
-#: "a monthly equivalent" is about time, not about currency.
 #: "an amount equivalent to", and not "a rent that is equivalent to", which is a comparison.
 _VALUED: Final = frozenset(["amount", "amounts", "value", "sum", "the", "an", "currency", "its"])
+#: "a monthly equivalent" is about time, not about currency.
 _PERIODIC: Final = frozenset(["monthly", "annual", "yearly", "daily", "weekly"])
 
 

@@ -64,14 +64,12 @@ def knowledge_graph(ruleset: RuleSet) -> Graph:
 def _add_rule(graph: Graph, ruleset: RuleSet, rule: Rule, place: Place | None) -> None:
     name = rule.rule_id
     fields = {field: getattr(rule, field) for field in _RULE}
-    term = ruleset.term(name)
     graph.add_node(
         name,
         type="rule",
         clause=ruleset.clauses[name],
         jurisdiction=ruleset.jurisdiction(name),
-        in_force_since=term.since.isoformat() if term.since else None,
-        in_force_until=term.until.isoformat() if term.until else None,
+        **{f"in_force_{end}": day for end, day in ruleset.term(name).to_json().items()},
         **fields,
         **_amounts(rule),
     )

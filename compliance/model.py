@@ -179,6 +179,11 @@ class Rule(_Model):
     status: Status
     reasons: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
+    @property
+    def window_unit(self) -> WindowUnit | None:
+        """What the rule counts together; None where it says nothing of it."""
+        return self.aggregation.window_unit if self.aggregation else None
+
     @model_validator(mode="after")
     def _consistent(self) -> Rule:
         trigger = self.trigger

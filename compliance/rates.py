@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from compliance.calendars import day_number
 from compliance.csvfile import csv_rows
 from compliance.currencies import exponent, number
 from ledger.errors import InputError
@@ -24,7 +25,6 @@ from ledger.errors import InputError
 __all__ = ["MAX_AGE_DAYS", "Rate", "RateTable"]
 
 MAX_AGE_DAYS: Final = 4
-_EPOCH: Final = date(1970, 1, 1)
 #: Above this, amounts in minor units times the rate would not fit 38 decimal digits.
 _LIMIT: Final = 10**14
 
@@ -62,7 +62,7 @@ class RateTable:
             if value <= 0 or max(value.numerator, value.denominator) > _LIMIT:
                 raise InputError(f"{rate.value} is no usable rate", where=_said(rate))
             known = self._pairs.setdefault((rate.source, rate.target), [])
-            day = (rate.day - _EPOCH).days
+            day = day_number(rate.day)
             if known and known[-1][0] == day:
                 raise InputError("two rates of one pair on one day", where=_said(rate))
             known.append((day, value))

@@ -7,7 +7,7 @@ what officers changed in it is listed with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -41,6 +41,10 @@ class Term:
 
     since: date | None = None
     until: date | None = None
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return JSON values."""
+        return {"since": _iso(self.since), "until": _iso(self.until)}
 
     def holds(self, day: date) -> bool:
         """Say whether the rule is in force on a day."""
@@ -101,25 +105,10 @@ class RuleSet:
                 "rules": [rule.model_dump(mode="json", exclude_defaults=True) for rule in self.rules],
                 "clauses": dict(self.clauses),
                 "words": {rule_id: dict(found) for rule_id, found in self.words.items()},
-                "sources": [
-                    {"document": s.document, "sha256": s.sha256, "jurisdiction": s.jurisdiction}
-                    for s in self.sources
-                ],
+                "sources": [asdict(source) for source in self.sources],
                 "origin": dict(self.origin),
-                "terms": {
-                    rule_id: {"since": _iso(term.since), "until": _iso(term.until)}
-                    for rule_id, term in self.terms.items()
-                },
-                "edits": [
-                    {
-                        "rule_id": e.rule_id,
-                        "field": e.field,
-                        "before": e.before,
-                        "after": e.after,
-                        "why": e.why,
-                    }
-                    for e in self.edits
-                ],
+                "terms": {rule_id: term.to_json() for rule_id, term in self.terms.items()},
+                "edits": [asdict(edit) for edit in self.edits],
                 "linked_days": self.linked_days,
             }
         )

@@ -10,7 +10,7 @@ from compliance.labels import LINE_STARTS, SECTION, is_sentence, labels, reads_a
 from compliance.reading import Block, blocks
 from compliance.sentences import split
 
-__all__ = ["Node", "Sentence", "provisions", "segment"]
+__all__ = ["Node", "Sentence", "provisions"]
 
 #: Bounds on what is read together, so that time grows with the text and not with its square.
 _LONGEST_BLOCK = 4_000
@@ -29,16 +29,6 @@ class Sentence:
     node: Node
     start: int
     end: int
-
-    @property
-    def text(self) -> str:
-        """The normalised words."""
-        return self.node.block.text[self.start : self.end]
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The place in the file."""
-        return self.node.block.span(self.start, self.end)
 
 
 @dataclass(slots=True, eq=False)
@@ -83,15 +73,6 @@ class Node:
         while node is not None:
             yield node
             node = node.parent
-
-    def above(self) -> list[Sentence]:
-        """Return the sentences that introduce this node, nearest first: the last of each ancestor."""
-        return [node.sentences[-1] for node in self.ancestors() if node.sentences and not node.heading]
-
-
-def segment(text: str) -> list[Node]:
-    """Return the nodes of a text in order, linked into trees."""
-    return [node for tree in provisions(text) for node in tree]
 
 
 def provisions(text: str) -> Iterator[list[Node]]:
@@ -145,8 +126,7 @@ class _Builder:
         section = SECTION.match(block.text)
         if section and len(block.text) < 300 and not is_sentence(block.text[section.end() :]):
             self.stack.clear()
-            number = section["section"] or section["number"]
-            self.section = f"§ {number}" if section["section"] else f"{section['word']} {number}"
+            self.section = _printed(section)
             self.title = block.text[section.end() :].strip() or None
             self._append(Node(block, (), section.end(), heading=True, section=self.section))
             self.titled = True
@@ -156,9 +136,7 @@ class _Builder:
             found[0] = ("section", found[0][1])
         if section and not found:
             self.stack.clear()
-            self.section = (
-                f"§ {section['section']}" if section["section"] else f"{section['word']} {section['number']}"
-            )
+            self.section = _printed(section)
             body = section.end()
         numbered = bool(found) and found[0][0] == "section" and block.indent == 0
         titled = len(found) == 1 and self._is_titled(block, found[0][0], block.text[body:])
@@ -294,6 +272,11 @@ class _Builder:
         if len(text) > 200 or re.search(r"[.;:,—]$", text) or text[0].islower():
             return False
         return self.titled or (block.apart and not is_sentence(text)) or text.isupper()
+
+
+def _printed(section: re.Match[str]) -> str:
+    """Return a section as its heading prints it: "§ 1010.311", "Article 19"."""
+    return f"§ {section['section']}" if section["section"] else f"{section['word']} {section['number']}"
 
 
 def _opens_list(text: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
 
+from compliance.calendars import numbered_day
 from compliance.check import compile_ruleset
 from compliance.ruleset import RuleSet
 from ledger.errors import InputError
@@ -15,7 +16,6 @@ from ledger.schema import Channel, Flags
 
 __all__ = ["evidence_of", "trace"]
 
-_EPOCH: Final = date(1970, 1, 1)
 _WANTED: Final = (
     "amount_low", "amount_high", "currency", "time_low", "time_high", "business_date", "channel", "flags",
     "debtor_agent", "creditor_agent", "debtor_country", "creditor_country",
@@ -55,7 +55,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
     day = row.get("business_date")
     return {
         "places": places,
-        "business_date": (_EPOCH + timedelta(days=int(day))).isoformat() if day is not None else None,
+        "business_date": numbered_day(int(day)).isoformat() if day is not None else None,
         "time": [datetime.fromtimestamp(int(t), UTC).isoformat() for t in moments],
         "amount": [str(row["amount_low"]), str(row["amount_high"])],
         "currency": int(row["currency"]),
@@ -101,7 +101,6 @@ def trace(flag: Flag, ruleset: RuleSet, transfers: pa.Table) -> dict[str, Any]:
         for join in details.get("joins", ())
     ]
     source = next(s for s in ruleset.sources if s.document == ruleset.origin[rule_id])
-    term = ruleset.term(rule_id)
     return {
         "rows": evidence_of(flag, transfers),
         "sum": {
@@ -123,10 +122,7 @@ def trace(flag: Flag, ruleset: RuleSet, transfers: pa.Table) -> dict[str, Any]:
         "joined": joined,
         "exemptions_to_consider": details.get("exemptions_to_consider", []),
         "text": {"name": source.document, "sha256": source.sha256, "jurisdiction": source.jurisdiction},
-        "in_force": {
-            "since": term.since.isoformat() if term.since else None,
-            "until": term.until.isoformat() if term.until else None,
-        },
+        "in_force": ruleset.term(rule_id).to_json(),
         "edits": [
             {"field": e.field, "before": e.before, "after": e.after, "why": e.why}
             for e in ruleset.edits

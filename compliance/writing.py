@@ -105,7 +105,7 @@ class Writer:
         citation = cite(node, self.instrument)
         stem = slug(self.jurisdiction, citation, node)
         self._numbers[stem] += 1
-        spans = self._spans(clause, duty, kind, at, subject)
+        spans = _spans(duty, subject)
         read = {name: self.text[slice(*spans[name])] for name in ("subject", "action") if name in spans}
         found = find_type(clause.chain, at) if kind not in ("retain", "deadline") else None
         if found is not None:
@@ -136,30 +136,24 @@ class Writer:
             )
         )
 
-    def _spans(
-        self,
-        clause: Clause,
-        duty: Clause,
-        kind: str | None,
-        at: int | None,
-        subject: tuple[Clause, Span] | None,
-    ) -> dict[str, Span]:
-        spans: dict[str, Span] = {}
-        if subject is not None:
-            spans["subject"] = subject[0].span(*subject[1])
-            return spans
-        who = duty.subject()
-        if who is not None:
-            spans["subject"] = duty.span(*who)
-        if duty.modal is not None:
-            spans["modality"] = duty.span(duty.modal.first, duty.modal.last)
-            what = wording.action(duty)
-            if what is not None:
-                spans["action"] = duty.span(*what)
-        return spans
-
     def _exemptions(self, clause: Clause, kind: str | None) -> tuple[Exemption, ...]:
         if kind in ("exempt", "deadline", "retain", "parameter"):
             return ()
         spans = [clause.span(*place) for place in wording.exemptions(clause)]
         return tuple(Exemption(text=self.text[slice(*span)], span=span) for span in spans)
+
+
+def _spans(duty: Clause, subject: tuple[Clause, Span] | None) -> dict[str, Span]:
+    """Return where subject, modality and action stand: of a duty, or only the subject that is given."""
+    if subject is not None:
+        return {"subject": subject[0].span(*subject[1])}
+    spans: dict[str, Span] = {}
+    who = duty.subject()
+    if who is not None:
+        spans["subject"] = duty.span(*who)
+    if duty.modal is not None:
+        spans["modality"] = duty.span(duty.modal.first, duty.modal.last)
+        what = wording.action(duty)
+        if what is not None:
+            spans["action"] = duty.span(*what)
+    return spans

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from iso3166 import countries_by_alpha2
 
-from compliance.calendars import calendar_of
+from compliance.calendars import calendar_of, day_number
+from compliance.counting import TIMED
 from compliance.currencies import exponent, number
 from compliance.jurisdictions import Home, home_of, reach
 from compliance.model import Rule, Trigger
@@ -27,7 +28,6 @@ __all__ = ["BANK", "Case", "bank_of", "boundaries"]
 
 #: Member code of the bank of the examples.
 BANK: Final = 7
-_EPOCH: Final = date(1970, 1, 1)
 #: A Tuesday without holidays in the countries of the examples, and a noon in it.
 _DAY: Final = date(2026, 2, 10)
 _HOUR: Final = 3600
@@ -92,10 +92,10 @@ def boundaries(
     if trigger is None or trigger.amount is None or trigger.currency is None or shape is None:
         return []
     made = _Maker(rule, trigger, dict(shape), bank_of(jurisdiction))
-    unit = rule.aggregation.window_unit if rule.aggregation else None
+    unit = rule.window_unit
     if unit == "consecutive_hour":
         cases = made.rolling((rule.aggregation.window_value or 1) * _HOUR if rule.aggregation else _HOUR)
-    elif unit in ("business_day", "gaming_day", "calendar_day", "calendar_month", "calendar_year"):
+    elif unit in TIMED:
         cases = made.calendar(unit)
     else:
         cases = made.single()
@@ -144,7 +144,7 @@ class _Maker:
         columns = {
             "debtor_account": "D", "creditor_account": "C", "debtor_agent": BANK, "creditor_agent": BANK,
             "currency": self.currency, "flags": 0, "amount_low": minor, "amount_high": minor,
-            "time_low": since, "time_high": since + 1, "business_date": (day - _EPOCH).days,
+            "time_low": since, "time_high": since + 1, "business_date": day_number(day),
             "debtor_country": country, "creditor_country": country,
         }  # fmt: skip
         columns |= {k: int(v) for k, v in self.shape.items()} | more
@@ -261,15 +261,7 @@ class _Maker:
 
     def _tripping(self, **more: Any) -> list[dict[str, Any]]:
         amount = self._surely()
-        unit = self.rule.aggregation.window_unit if self.rule.aggregation else None
-        timed = unit in (
-            "consecutive_hour",
-            "business_day",
-            "gaming_day",
-            "calendar_day",
-            "calendar_month",
-            "calendar_year",
-        )
+        timed = self.rule.window_unit in TIMED
         return [self.row(a, **more) for a in (self._halves(amount) if timed else (amount,))]
 
     def elsewhere(self, jurisdiction: str | None) -> list[Case]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any, Final, Literal
 
+from compliance.calendars import day_number
 from compliance.checks.interval import Interval, minor_interval
 from compliance.currencies import number
 from compliance.jurisdictions import reach
@@ -16,7 +16,7 @@ from compliance.transactions import describe
 from ledger.encoding.bands import MAX_AMOUNT
 from ledger.errors import InputError
 
-__all__ = ["Check", "NotCheckableError", "compile_rule", "compile_rules"]
+__all__ = ["Check", "NotCheckableError", "compile_rules"]
 
 Shape = Literal["single", "calendar", "rolling"]
 #: Whose transactions are added up: one bank's, or those of all banks for one party.
@@ -105,7 +105,7 @@ class Check:
     def days(self) -> tuple[int | None, int | None]:
         """First day in force and first day no more, as days since 1970-01-01."""
         since, until = self.term.since, self.term.until
-        return _day(since), _day(until)
+        return day_number(since) if since else None, day_number(until) if until else None
 
     def parameters(self) -> dict[str, Any]:
         """Return what decides the check, as JSON values: part of every finding's source."""
@@ -120,13 +120,13 @@ class Check:
             "seconds": self.seconds,
             "bucket": self.bucket,
             "jurisdiction": self.jurisdiction,
-            "in_force": [day.isoformat() if day else None for day in (self.term.since, self.term.until)],
+            "in_force": list(self.term.to_json().values()),
         }
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the check in words, with the mapping from the law's words to columns."""
         rows = describe(self.rule.transaction_type)
-        unit = self.rule.aggregation.window_unit if self.rule.aggregation else None
+        unit = self.rule.window_unit
         whose = "customer and bank" if self.reach == "bank" else "party over all banks"
         window = {
             "single": "each transfer by itself",
@@ -149,35 +149,15 @@ class Check:
             found.append(("in force", " ".join(said)))
         return found + [("the bank must say", words) for words in self.missing]
 
-    def describe(self) -> str:
-        """Return `facts` as lines of text, under the rule's name."""
-        lines = [f"  {name:<18}{words}" for name, words in self.facts()]
-        return "\n".join([f"{self.rule.rule_id} ({self.rule.citation})", *lines])
-
     def _amounts(self) -> str:
         low, high = self.interval.low, self.interval.high
         return f"{low:,} or more" if high == MAX_AMOUNT else f"{low:,} to {high:,}"
 
 
-def _day(value: date | None) -> int | None:
-    return None if value is None else (value - date(1970, 1, 1)).days
-
-
-def compile_rule(
-    rule: Rule,
-    clause: str,
-    *,
-    linked: Linked | None = None,
-    jurisdiction: str | None = None,
-    term: Term | None = None,
+def _own(
+    rule: Rule, clause: str, linked: Linked | None, jurisdiction: str | None, term: Term | None
 ) -> Check:
-    """Compile a rule to the check of its own window within one bank.
-
-    Raises
-    ------
-    NotCheckableError
-        When the rule is not executable or speaks of no amount.
-    """
+    """Return the check of a rule's own window within one bank."""
     trigger = rule.trigger
     if rule.status != "executable" or trigger is None or trigger.amount is None or trigger.currency is None:
         raise NotCheckableError("the rule has no amount to check rows against", where=f"rule {rule.rule_id}")
@@ -221,11 +201,11 @@ def compile_rules(
     Raises
     ------
     NotCheckableError
-        As for `compile_rule`.
+        When the rule is not executable or speaks of no amount.
     """
-    own = compile_rule(rule, clause, linked=linked, jurisdiction=jurisdiction, term=term)
+    own = _own(rule, clause, linked, jurisdiction, term)
     checks = [own]
-    unit = rule.aggregation.window_unit if rule.aggregation else None
+    unit = rule.window_unit
     if unit in _LINKED and rule.trigger is not None and rule.trigger.op in ("gt", "ge"):
         asked = f"which operations belong together ({unit.replace('_', ' ')})"
         checks.append(

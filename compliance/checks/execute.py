@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, Final, Protocol
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from compliance.calendars import calendar_of
+from compliance.calendars import calendar_of, day_number, numbered_day
 from compliance.checks import sql
 from compliance.checks.definition import Check
 from compliance.checks.table import NOBODY, Prepared
@@ -22,7 +21,6 @@ from ledger.errors import InputError
 
 __all__ = ["DuckDB", "Engine", "Hit", "Outcome", "Runner"]
 
-_EPOCH: Final = date(1970, 1, 1)
 _DAYS: Final = pa.schema([(name, pa.int64()) for name in ("place", "day", "business", "month", "year")])
 _RATES: Final = pa.schema([(name, pa.int64()) for name in ("currency", "day", "numerator", "denominator")])
 _KEPT: Final = ("number", "entity", "agent", "direction", "bucket", "first", "last", "claim")
@@ -68,6 +66,11 @@ class Hit:
     entity: Any = None
     agent: int | None = None
     direction: str | None = None
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The sides of its rows that it speaks of: of a sum, the customer's only."""
+        return {"in": ("creditor",), "out": ("debtor",)}.get(self.direction or "", ("debtor", "creditor"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class Runner:
     def _one_bank_reaches(self, check: Check, hit: Hit) -> bool:
         """Say whether one bank's rows alone surely reach the amount: then that bank's own check tells it."""
         table = self._prepared.table.select(["debtor_agent", "creditor_agent", "amount_low"])
-        side = "creditor_agent" if hit.direction == "in" else "debtor_agent"
+        side = f"{hit.sides[0]}_agent"
         sums: dict[int, int] = {}
         for row in table.take(list(hit.rows)).to_pylist():
             sums[row[side]] = sums.get(row[side], 0) + row["amount_low"]
@@ -231,6 +234,6 @@ def _seat(check: Check) -> Home | None:
 
 
 def _buckets(home: Home | None, day: int) -> tuple[int, int, int]:
-    actual = _EPOCH + timedelta(days=day)
+    actual = numbered_day(day)
     business = actual if home is None else calendar_of(home).business_day(actual)
-    return (business - _EPOCH).days, actual.year * 12 + actual.month, actual.year
+    return day_number(business), actual.year * 12 + actual.month, actual.year

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Final
 
 from compliance.currencies import exponent
 from compliance.model import Trigger
 from ledger.encoding.bands import MAX_AMOUNT
 from ledger.errors import InputError
 
-__all__ = ["Interval", "certainty", "cut_points", "minor_interval"]
-
-_TOP: Final = MAX_AMOUNT
+__all__ = ["Interval", "cut_points", "minor_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,9 @@ def minor_interval(trigger: Trigger) -> Interval:
     ceiling = int(value.to_integral_value(ROUND_CEILING))
     match trigger.op:
         case "gt":
-            found = Interval(floor + 1, _TOP)
+            found = Interval(floor + 1, MAX_AMOUNT)
         case "ge":
-            found = Interval(ceiling, _TOP)
+            found = Interval(ceiling, MAX_AMOUNT)
         case "lt":
             found = Interval(0, ceiling - 1)
         case "le":
@@ -52,7 +49,7 @@ def minor_interval(trigger: Trigger) -> Interval:
         case "range_incl":
             upper = Decimal(trigger.amount_max or trigger.amount) * scale
             found = Interval(ceiling, int(upper.to_integral_value(ROUND_FLOOR)))
-    if not 0 <= found.low <= _TOP or found.high > _TOP:
+    if not 0 <= found.low <= MAX_AMOUNT or found.high > MAX_AMOUNT:
         raise InputError(f"no row can carry {trigger.amount} {trigger.currency}")
     return found
 
@@ -60,13 +57,4 @@ def minor_interval(trigger: Trigger) -> Interval:
 def cut_points(interval: Interval) -> set[int]:
     """Return the band edges that let a band decide the interval exactly as the amount does."""
     points = {interval.low, interval.high + 1}
-    return {point for point in points if 1 <= point <= _TOP}
-
-
-def certainty(interval: Interval, low: int, high: int) -> str:
-    """Return whether an amount known to lie in `low` to `high` trips: certain, possible or none."""
-    if low >= interval.low and high <= interval.high:
-        return "certain"
-    if high >= interval.low and low <= interval.high:
-        return "possible"
-    return "none"
+    return {point for point in points if 1 <= point <= MAX_AMOUNT}

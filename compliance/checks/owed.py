@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 
+from compliance.calendars import numbered_day
 from compliance.checks.definition import Check
 from compliance.checks.execute import Hit
 from compliance.checks.table import UNKNOWN, Prepared
@@ -15,7 +16,6 @@ from compliance.jurisdictions import Home
 
 __all__ = ["OWED", "Owed", "owed"]
 
-_EPOCH: Final = date(1970, 1, 1)
 #: What a rule of a kind asks for, as a noun an officer can act on.
 OWED: Final = {
     "report": "a report",
@@ -51,11 +51,11 @@ def owed(check: Check, hit: Hit, rows: list[dict[str, Any]], prepared: Prepared)
     """Return what is owed for a hit, from its rows (the columns agents, places, business_date, time_high)."""
     duty = check.linked.duty or check.rule
     what = OWED.get(duty.kind or "", "what the clause says")
-    event = _EPOCH + timedelta(days=max(int(row["business_date"]) for row in rows))
+    event = numbered_day(max(int(row["business_date"]) for row in rows))
     moment = max(int(row["time_high"]) for row in rows)
     banks = []
     for agent, place in sorted(_bound(check, hit, rows, prepared)):
-        home = prepared.places[place] if place > UNKNOWN else None
+        home = prepared.home(place)
         banks.append(
             {"agent": agent, "country": home.country if home else None} | _dates(check, event, moment, home)
         )
@@ -74,13 +74,12 @@ def _bound(
     check: Check, hit: Hit, rows: Iterable[Mapping[str, Any]], prepared: Prepared
 ) -> set[tuple[int, int]]:
     """Return the banks (agent, place) that the rule binds: of a sum, on the customer's side only."""
-    sides = {"in": ("creditor",), "out": ("debtor",)}.get(hit.direction or "", ("debtor", "creditor"))
     countries = check.countries if prepared.located else None
     found = set()
     for row in rows:
-        for side in sides:
+        for side in hit.sides:
             agent, place = int(row[f"{side}_agent"] or 0), int(row[f"{side}_place"])
-            home = prepared.places[place] if place > UNKNOWN else None
+            home = prepared.home(place)
             if place < UNKNOWN or (
                 home is not None and countries is not None and home.number not in countries
             ):

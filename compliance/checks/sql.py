@@ -43,9 +43,9 @@ _NAMES: Final = {
     "exempt": Flags.EXEMPT,
 }
 _CARRIED: Final = (
-    "row, time_low, time_high, business_date, flags, debtor_account, creditor_account, debtor_party, "
-    "creditor_party, debtor_on_behalf, creditor_on_behalf, debtor_agent, creditor_agent, debtor_place, "
-    "creditor_place"
+    "t.row, t.time_low, t.time_high, t.business_date, t.flags, t.debtor_account, t.creditor_account, "
+    "t.debtor_party, t.creditor_party, t.debtor_on_behalf, t.creditor_on_behalf, t.debtor_agent, "
+    "t.creditor_agent, t.debtor_place, t.creditor_place"
 )
 _DOWN: Final = "CAST({0} AS HUGEINT) * r.numerator // r.denominator"
 _UP: Final = "(CAST({0} AS HUGEINT) * r.numerator + r.denominator - 1) // r.denominator"
@@ -75,7 +75,7 @@ HAVING count(*) > 1 AND sum(high) >= $low AND sum(low) <= $high{several}
 ORDER BY bucket, first, members DESC, direction"""
 _ROLLING: Final = """
 SELECT * FROM (
-  SELECT -1 AS row, entity, {agent_surely} AS agent, direction, 0 AS bucket, time_low AS first,
+  SELECT -1 AS row, entity, {agent} AS agent, direction, 0 AS bucket, time_low AS first,
          max(time_low) OVER surely AS last, min(time_low) OVER surely AS since,
          max(time_high) OVER surely AS until, sum(low) OVER surely AS low, sum(high) OVER surely AS high,
          count(*) OVER surely AS members, 'certain' AS claim, FALSE AS exempted,
@@ -83,7 +83,7 @@ SELECT * FROM (
   FROM sides WINDOW surely AS (PARTITION BY entity, {keys}direction ORDER BY time_low
                                RANGE BETWEEN CURRENT ROW AND {seconds_surely} FOLLOWING)
   UNION ALL
-  SELECT -1 AS row, entity, {agent_maybe} AS agent, direction, 0 AS bucket, time_high AS first,
+  SELECT -1 AS row, entity, {agent} AS agent, direction, 0 AS bucket, time_high AS first,
          max(time_high) OVER maybe AS last, min(time_low) OVER maybe AS since,
          max(time_high) OVER maybe AS until, sum(low) OVER maybe AS low, sum(high) OVER maybe AS high,
          count(*) OVER maybe AS members, 'possible' AS claim, FALSE AS exempted,
@@ -108,25 +108,19 @@ def groups(check: Check, *, width: int, places: frozenset[int] | None) -> str:
         Places of banks that the rule binds; None: of all.
     """
     high = check.interval.high if check.interval.high < MAX_AMOUNT else _OPEN
-    single = check.reach == "bank"
-    agent = "agent" if single else "0"
-    common = {
-        "keys": "agent, " if single else "",
-        "several": "" if single else " AND min(agent) <> max(agent)",
-        "bucket": f"days.{check.bucket}",
-    }
+    alone = check.reach == "bank"
+    whose = {"agent": "agent" if alone else "0", "keys": "agent, " if alone else ""}
     if check.shape == "single":
         body = _SINGLE.format(scope=_scope(places, ("debtor_place", "creditor_place")))
     elif check.shape == "calendar":
-        body = _CALENDAR.format(agent=agent, **common)
+        several = "" if alone else " AND min(agent) <> max(agent)"
+        body = _CALENDAR.format(bucket=f"days.{check.bucket}", several=several, **whose)
     else:
-        common["several"] = "" if single else " AND one <> other"
         body = _ROLLING.format(
-            agent_surely=agent,
-            agent_maybe=agent,
             seconds_surely=max(0, check.seconds - width),
             seconds_maybe=max(0, check.seconds + width - 2),
-            **common,
+            several="" if alone else " AND one <> other",
+            **whose,
         )
     head = f"WITH typed AS ({_typed(check)})"
     if check.shape != "single":
@@ -203,9 +197,8 @@ def _typed(check: Check) -> str:
         high = f"CASE WHEN {own} THEN {high} ELSE {upper} END"
         join = "LEFT JOIN rates AS r ON r.currency = t.currency AND r.day = t.business_date"
         wanted = f"({own} OR r.day IS NOT NULL)"
-    carried = ", ".join(f"t.{name}" for name in _CARRIED.split(", "))
     return (
-        f"SELECT {carried}, CAST({low} AS HUGEINT) AS low, CAST({high} AS HUGEINT) AS high "
+        f"SELECT {_CARRIED}, CAST({low} AS HUGEINT) AS low, CAST({high} AS HUGEINT) AS high "
         f"FROM transfers AS t {join} WHERE {wanted} AND {check.where} AND {_in_force(check)}"
     )
 

@@ -57,6 +57,10 @@ class Prepared:
         """What the rows do not carry, in words."""
         return tuple(words for name, words in _SAYS.items() if name in self.absent)
 
+    def home(self, place: int) -> Home | None:
+        """Return the home of a place; None where it is unknown, or nobody's."""
+        return self.places[place] if place > UNKNOWN else None
+
 
 def prepare(transfers: pa.Table | pd.DataFrame, homes: Mapping[int, Home] | None = None) -> Prepared:
     """Return transfers with all columns of the schema.
