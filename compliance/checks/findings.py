@@ -43,7 +43,7 @@ _ACCOUNTS: Final = (
     ("creditor_account", "creditor_agent"),
     ("creditor_party", "creditor_agent"),
 )
-_COLUMNS: Final = [name for pair in _ACCOUNTS for name in pair[:1]] + [
+_COLUMNS: Final = [account for account, _ in _ACCOUNTS] + [
     "debtor_agent", "creditor_agent", "debtor_place", "creditor_place",
     "business_date", "time_high", "currency",
     "debit_member", "debit_sequence", "debit_index", "credit_member", "credit_sequence", "credit_index",
@@ -86,9 +86,8 @@ class Evidence:
         countries = check.countries
         if countries is None or not self._prepared.located:
             return False
-        sides = {"in": ("creditor",), "out": ("debtor",)}.get(hit.direction or "", ("debtor", "creditor"))
-        found = {int(self._places[side][row]) for row in hit.rows for side in sides}
-        homes = [self._prepared.places[place] for place in found if place > UNKNOWN]
+        found = {int(self._places[side][row]) for row in hit.rows for side in hit.sides}
+        homes = [self._prepared.home(place) for place in found]
         bound = any(home is not None and home.number in countries for home in homes)
         return UNKNOWN in found and not bound
 
@@ -140,11 +139,7 @@ class Evidence:
             details["deadline"] = {"value": limit.value, "unit": limit.unit, "anchor": limit.anchor}
         if check.linked.joins:
             details["joins"] = [
-                {
-                    "what": join.what,
-                    "rule": join.other if join.rule == check.rule.rule_id else join.rule,
-                    "how": join.how,
-                }
+                {"what": join.what, "rule": join.supplier(check.rule.rule_id), "how": join.how}
                 for join in check.linked.joins
             ]
         exempt = [
@@ -170,8 +165,8 @@ def _entities(rows: list[dict[str, Any]], hit: Hit) -> tuple[Entity, ...]:
     if hit.entity is not None:
         if hit.agent:
             return (Entity(_hex(hit.entity), hit.agent),)
-        side = "creditor_agent" if hit.direction == "in" else "debtor_agent"
-        return tuple(sorted({Entity(_hex(hit.entity), int(row[side] or 0)) for row in rows}))
+        agents = {int(row[f"{hit.sides[0]}_agent"] or 0) for row in rows}
+        return tuple(sorted(Entity(_hex(hit.entity), agent) for agent in agents))
     found = {
         Entity(_hex(row[account]), int(row[agent] or 0))
         for row in rows
