@@ -88,6 +88,8 @@ def member_code(desk: DeskState, token: Token) -> int | None:
 def route(*kinds: str, roles: tuple[Role, ...] = ROLES) -> dict[str, Any]:
     """Return what OpenAPI is told of a route with a token: its roles, and the problems it answers with."""
     return {
-        "responses": documented("no-token", "unknown-token", "wrong-role", "not-set-up", *kinds),
+        "responses": documented(
+            "no-token", "unknown-token", "wrong-role", "not-understood", "not-set-up", *kinds
+        ),
         "openapi_extra": {"x-roles": list(roles)},
     }

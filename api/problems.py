@@ -33,6 +33,7 @@ __all__ = [
     "ProblemError",
     "documented",
     "handle",
+    "known_parameters",
     "not_verified",
     "problem_of",
 ]
@@ -165,6 +166,17 @@ def handle(app: FastAPI) -> None:
             return ProblemError("not-found", "no such address").response(request.scope)
         headers = dict(error.headers or {})
         return _answer(request.scope, "about:blank", status.phrase, status, str(error.detail), headers, {})
+
+
+def known_parameters(request: Request) -> None:
+    """Refuse a parameter that the address does not have: a misspelt filter would be answered with all."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    if not set(request.query_params) <= set(known):
+        raise ProblemError(
+            "not-understood",
+            "query: a parameter that this address does not have",
+            next_step=f"It has: {', '.join(known) or 'none'}.",
+        )
 
 
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:

@@ -37,7 +37,7 @@ class Batches(BaseModel):
     next: int | None = Field(description="Give it as `after` for the next page; null: this is the last.")
 
 
-@router.get("/v1/batches", summary="What was posted?", **route("not-understood", "desk-damaged"))
+@router.get("/v1/batches", summary="What was posted?", **route("desk-damaged"))
 def list_batches(
     desk: Desk,
     _: Anyone,

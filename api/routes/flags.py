@@ -139,7 +139,7 @@ class Flag(BaseModel):
 @router.get(
     "/v1/flags",
     summary="What was flagged?",
-    **route("bad-request", "not-a-member", "not-understood", "chain-unreachable", "chain-failed"),
+    **route("bad-request", "not-a-member", "chain-unreachable", "chain-failed"),
 )
 def list_flags(
     desk: Desk,
@@ -177,9 +177,7 @@ def list_flags(
 @router.get(
     "/v1/flags/{flag_id}",
     summary="One flag with its evidence",
-    **route(
-        "not-found", "not-a-member", "not-understood", "desk-damaged", "chain-unreachable", "chain-failed"
-    ),
+    **route("not-found", "not-a-member", "desk-damaged", "chain-unreachable", "chain-failed"),
 )
 def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
     """Show one flag. A member's token sees only its own entities and rows, of a flag that concerns it."""
@@ -198,7 +196,7 @@ def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
     "/v1/flags/{flag_id}/graph.svg",
     summary="The evidence, drawn",
     response_class=Response,
-    **route("not-found", "not-understood", "desk-damaged", "chain-unreachable", roles=("officer",)),
+    **route("not-found", "desk-damaged", "chain-unreachable", roles=("officer",)),
 )
 def get_flag_drawing(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
     """Draw the accounts and payments of a flag as SVG. For officers."""
@@ -209,7 +207,7 @@ def get_flag_drawing(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
     "/v1/flags/{flag_id}/graph.graphml",
     summary="The evidence as a graph",
     response_class=Response,
-    **route("not-found", "not-understood", "desk-damaged", "chain-unreachable", roles=("officer",)),
+    **route("not-found", "desk-damaged", "chain-unreachable", roles=("officer",)),
 )
 def get_flag_graph(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
     """Give the accounts and payments of a flag as GraphML. For officers."""

@@ -25,7 +25,7 @@ _OPEN: Final = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cr
     "/v1/log/checkpoint",
     summary="The signed state of the log",
     response_class=PlainTextResponse,
-    responses=documented("not-set-up"),
+    responses=documented("not-understood", "not-set-up"),
 )
 def get_checkpoint(desk: Desk) -> PlainTextResponse:
     """Give the newest checkpoint, a C2SP signed note. Open to everyone: compare it with what others see."""

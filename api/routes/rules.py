@@ -73,7 +73,7 @@ def list_rules(desk: Desk, _: Anyone) -> Rules:
 @router.get(
     "/v1/rules/{rule_id}",
     summary="One rule in force",
-    **route("not-found", "not-understood", "chain-unreachable", "chain-failed"),
+    **route("not-found", "chain-unreachable", "chain-failed"),
 )
 def get_rule(desk: Desk, _: Anyone, rule_id: Annotated[str, Path(max_length=200)]) -> RuleEntry:
     """Show one rule with the words of its clause. For every role."""
