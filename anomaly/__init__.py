@@ -3,6 +3,7 @@
 Start with `anomaly.scan.scan`: transfers in, flags out.
 
 - `mirror`      transfers from the desk's mirror, by `period` or by row; `tables` from a plain file
+- `places`      where transfers stand on the ledger
 - `graph`       the temporal graph, and the only definition of "later"
 - `kernels/`    the patterns, one numba kernel a file; they know arrays, not law or evidence
 - `detectors/`  one typology a file: a kernel, criteria an officer can follow, a sentence; and their registry

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from anomaly.graph import as_transfers
-from anomaly.mirror import find_rows
 from anomaly.money import ALPHA, amount_range
+from anomaly.places import CREDIT, DEBIT, Places
 from ledger.errors import VerificationError
 from ledger.flag import Flag
 from ledger.schema import Channel, MatchState
@@ -29,14 +29,6 @@ __all__ = ["evidence_graph", "evidence_rows", "to_graphml", "to_svg"]
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999933")
 _OUTSIDE = "#B0B0B0"
 
-_PLACES = (
-    "debit_member",
-    "debit_sequence",
-    "debit_index",
-    "credit_member",
-    "credit_sequence",
-    "credit_index",
-)
 _RADIUS, _COLUMN, _ROW, _MARGIN = 22, 190, 84, 70
 
 
@@ -49,20 +41,21 @@ def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
         When the flag names a row that the table does not hold.
     """
     table = as_transfers(transfers)
-    wanted = set(flag.rows)
-    seen = find_rows(table, wanted)
-    if len(seen) != len(wanted):
-        missing = min(wanted - set(seen))
+    wanted, places = set(flag.rows), Places(table)
+    rows = places.rows(wanted)
+    absent = wanted.difference(places.of(rows))
+    if absent:
+        missing = min(absent)
         raise VerificationError(
             "the flag names rows that these transfers do not hold",
             expected=f"{len(wanted)} rows",
-            got=f"{len(seen)}",
+            got=f"{len(wanted) - len(absent)}",
             where=f"member {missing.member}, batch {missing.sequence}, row {missing.index}",
             next_step="Sync the mirror at least to the position that the flag names.",
         )
-    found = table.take(pa.array(sorted(set(seen.values())), pa.int64()))
+    found = table.take(pa.array(rows))
     keys = ("time_low", "time_high", "debtor_account", "creditor_account", "amount_low", "amount_high")
-    return found.sort_by([(name, "ascending") for name in (*keys, *_PLACES)])
+    return found.sort_by([(name, "ascending") for name in (*keys, *DEBIT, *CREDIT)])
 
 
 def evidence_graph(

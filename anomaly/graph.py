@@ -19,10 +19,13 @@ import pandas as pd
 import pyarrow as pa
 
 from anomaly.kernels.jit import jit
+from anomaly.places import CREDIT, DEBIT
 from ledger.errors import InputError
 from ledger.schema import PSEUDONYM_BYTES, TRANSFER, Flags
 
-__all__ = ["OPEN_AMOUNT", "GraphError", "TemporalGraph", "as_transfers", "can_continue", "surely_follows"]
+__all__ = [
+    "NOBODY", "OPEN_AMOUNT", "GraphError", "TemporalGraph", "as_transfers", "can_continue", "surely_follows",
+]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
@@ -32,9 +35,7 @@ Mask = npt.NDArray[np.bool_]
 OPEN_AMOUNT = 1 << 50
 
 #: Stands for an account that neither half tells; a desk, so never part of a path.
-_NOBODY = bytes(PSEUDONYM_BYTES)
-
-_PLACE = ("debit_member", "debit_sequence", "debit_index", "credit_member", "credit_sequence", "credit_index")
+NOBODY = bytes(PSEUDONYM_BYTES)
 
 
 class GraphError(InputError):
@@ -176,6 +177,14 @@ class TemporalGraph:
         np.maximum.at(last, self.relation, self.t_low)
         return np.asarray((last - first)[self.relation], dtype=np.int64)
 
+    def span(self, edges: Indices) -> int:
+        """Return the seconds from the first to the last instant that these payments' times allow."""
+        return int(self.t_high[edges].max() - 1 - self.t_low[edges].min())
+
+    def firsts(self, edges: Indices | Ints) -> Indices | Ints:
+        """Return, of these edges, the first of each ordered pair of accounts."""
+        return edges[np.unique(self.relation[edges], return_index=True)[1]]
+
     @classmethod
     def from_transfers(cls, transfers: pa.Table | pd.DataFrame) -> TemporalGraph:
         """Build the graph: every transfer is one edge, whatever its match state.
@@ -199,7 +208,7 @@ class TemporalGraph:
         parties, party = _numbered(
             table, "debtor_party", "creditor_party", "debtor_on_behalf", "creditor_on_behalf"
         )
-        if parties and parties[0] == _NOBODY:
+        if parties and parties[0] == NOBODY:
             party -= 1
             parties = parties[1:]
         n = len(pseudonyms)
@@ -215,12 +224,12 @@ class TemporalGraph:
         cash_in, cash_out = (flags & Flags.CASH_IN) > 0, (flags & Flags.CASH_OUT) > 0
         at_desk = np.bincount(src[cash_in], minlength=n) + np.bincount(dst[cash_out], minlength=n)
         desk = 2 * at_desk > np.bincount(src, minlength=n) + np.bincount(dst, minlength=n)
-        if n and pseudonyms[0] == _NOBODY:
+        if n and pseudonyms[0] == NOBODY:
             desk[0] = True
 
         currency = _filled(table, "currency", 0)
         amounts = [np.minimum(amount, OPEN_AMOUNT) for amount in amounts]
-        place = [_filled(table, name, -1) for name in reversed(_PLACE)]
+        place = [_filled(table, name, -1) for name in reversed((*DEBIT, *CREDIT))]
         order = np.lexsort((*place, flags, currency, *amounts[::-1], dst, src, *times[::-1])).astype(np.int64)
         del place
         source, target = src[order], dst[order]
@@ -311,7 +320,7 @@ def _numbered(table: pa.Table, *names: str) -> tuple[list[bytes], Indices]:
     start = 0
     for chunk in chunks:  # one at a time: the values of millions of rows are not copied side by side
         found: Any = chunk.dictionary_encode(null_encoding="encode")
-        values = [_NOBODY if v is None else v for v in found.dictionary.to_pylist()]
+        values = [NOBODY if v is None else v for v in found.dictionary.to_pylist()]
         own = np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=np.int32)
         coded[start : start + len(chunk)] = own[found.indices.to_numpy()]
         start += len(chunk)

@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomaly.period import DAY, DEFAULT_DAYS, Period
+from anomaly.places import CREDIT, DEBIT, Places
 from ledger.errors import ConfigurationError, InputError
 from ledger.flag import Position, RowRef
 from ledger.segment import FileEntry, Manifest, load, opened
 
-__all__ = ["find_rows", "load_mirror", "load_rows", "usual_period"]
-
-_SIDES: Final = ("debit", "credit")
-_PLACE: Final = ("member", "sequence", "index")
+__all__ = ["load_mirror", "load_rows", "usual_period"]
 
 
 def load_mirror(mirror: Path, *, period: Period | None = None) -> tuple[pa.Table, Position]:
@@ -56,32 +54,13 @@ def load_mirror(mirror: Path, *, period: Period | None = None) -> tuple[pa.Table
 def load_rows(mirror: Path, rows: Collection[RowRef]) -> pa.Table:
     """Read the transfers of which one of these rows is a half; raises as `load_mirror` does."""
     _, entry = _matched(mirror)
-    names = [f"{side}_{name}" for side in _SIDES for name in _PLACE]
     with opened(mirror, entry) as file:
         parts = [file.schema_arrow.empty_table()]
         for group in range(file.num_row_groups):
-            found = find_rows(file.read_row_group(group, columns=names), rows)
-            if found:
-                parts.append(
-                    file.read_row_group(group).take(pa.array(sorted(set(found.values())), pa.int64()))
-                )
+            found = Places(file.read_row_group(group, columns=[*DEBIT, *CREDIT])).rows(rows)
+            if len(found):
+                parts.append(file.read_row_group(group).take(pa.array(found)))
     return pa.concat_tables(parts)
-
-
-def find_rows(transfers: pa.Table, rows: Collection[RowRef]) -> dict[RowRef, int]:
-    """Return where in a table of transfers each of these rows stands, for those that do."""
-    wanted = set(rows)
-    found: dict[RowRef, int] = {}
-    for side in _SIDES:
-        columns = [transfers.column(f"{side}_{name}").fill_null(-1).to_numpy() for name in _PLACE]
-        near = np.ones(transfers.num_rows, np.bool_)
-        for column, name in zip(columns, _PLACE, strict=True):
-            near &= np.isin(column, [getattr(ref, name) for ref in wanted])
-        for number in np.flatnonzero(near).tolist():
-            place = RowRef(*(int(column[number]) for column in columns))
-            if place in wanted:
-                found[place] = number
-    return found
 
 
 def usual_period(mirror: Path, *, as_of: int, days: int | None = None, since: int | None = None) -> Period:

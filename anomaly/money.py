@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import iso4217
 
-__all__ = ["ALPHA", "EXPONENT", "NUMERIC", "amount_range", "major_units"]
+__all__ = ["ALPHA", "EXPONENT", "NUMERIC", "amount_range", "decimals", "major_units"]
 
 _KNOWN = [c for c in iso4217.Currency if c.number is not None and c.exponent is not None]
 
@@ -14,9 +14,14 @@ ALPHA: dict[int, str] = {int(c.number or 0): c.code for c in _KNOWN}
 EXPONENT: dict[int, int] = {int(c.number or 0): int(c.exponent or 0) for c in _KNOWN}
 
 
+def decimals(currency: int) -> int:
+    """Return how many decimals a currency (numeric code) has; two where it is not known."""
+    return EXPONENT.get(currency, 2)
+
+
 def major_units(minor: float, currency: int) -> float:
-    """Return an amount of minor units in units of its currency (numeric code; unknown: two decimals)."""
-    return float(minor) / float(10 ** EXPONENT.get(currency, 2))
+    """Return an amount of minor units in units of its currency (numeric code)."""
+    return float(minor) / float(10 ** decimals(currency))
 
 
 def amount_range(low: float, high: float, currency: int) -> str:

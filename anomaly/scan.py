@@ -18,7 +18,8 @@ from anomaly.detectors import REGISTRY, Candidate, Context, Detector
 from anomaly.graph import TemporalGraph, as_transfers
 from anomaly.isolation import ISOLATION
 from anomaly.period import Period
-from anomaly.telling import Places, make_flag
+from anomaly.places import Places
+from anomaly.telling import make_flag
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag, Position, Source
 

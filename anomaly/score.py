@@ -13,13 +13,11 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 import pyarrow as pa
 
+from anomaly.places import CREDIT, DEBIT
 from ledger.errors import InputError
 from ledger.flag import Flag, RowRef
 
 __all__ = ["Score", "TypologyScore", "score"]
-
-_DEBIT = ("debit_member", "debit_sequence", "debit_index")
-_CREDIT = ("credit_member", "credit_sequence", "credit_index")
 
 Rows = set[int]
 
@@ -103,10 +101,6 @@ class Score:
         """The typologies in the order of their names, and all of them together."""
         return (*self.typologies, self.total)
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return one line per typology and a last one for all."""
-        return pd.DataFrame([line.to_json() for line in self.lines])
-
 
 def score(flags: Sequence[Flag], transfers: pa.Table, truth: pd.DataFrame, *, share: float = 0.5) -> Score:
     """Compare flags with planted patterns.
@@ -176,7 +170,7 @@ def score(flags: Sequence[Flag], transfers: pa.Table, truth: pd.DataFrame, *, sh
 
 def _rows_by_place(transfers: pa.Table) -> dict[RowRef, int]:
     row_of: dict[RowRef, int] = {}
-    for names in (_DEBIT, _CREDIT):
+    for names in (DEBIT, CREDIT):
         columns = [transfers.column(name).fill_null(-1).to_pylist() for name in names]
         row_of |= {RowRef(*place): i for i, place in enumerate(zip(*columns, strict=True)) if place[0] >= 0}
     return row_of
@@ -184,11 +178,11 @@ def _rows_by_place(transfers: pa.Table) -> dict[RowRef, int]:
 
 def _planted(truth: pd.DataFrame, row_of: Mapping[RowRef, int]) -> tuple[dict[str, Rows], dict[str, str]]:
     """Return each pattern's rows and its typology."""
-    halves = [names for names in (_DEBIT, _CREDIT) if set(names) <= set(truth.columns)]
+    halves = [names for names in (DEBIT, CREDIT) if set(names) <= set(truth.columns)]
     if not halves or not {"pattern_id", "typology"} <= set(truth.columns):
         raise InputError(
             "the truth table lacks columns",
-            next_step=f"It needs pattern_id, typology and {', '.join(_DEBIT)} or {', '.join(_CREDIT)}.",
+            next_step=f"It needs pattern_id, typology and {', '.join(DEBIT)} or {', '.join(CREDIT)}.",
         )
     rows_of: dict[str, Rows] = {}
     typology_of: dict[str, str] = {}

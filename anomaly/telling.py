@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from anomaly.detectors import Candidate, Detector
+from anomaly.detectors.detector import plural
 from anomaly.graph import TemporalGraph
 from anomaly.money import amount_range, major_units
-from ledger.flag import Certainty, Entity, Flag, Position, RowRef, Severity, Source
+from anomaly.places import Places
+from ledger.flag import Certainty, Entity, Flag, Position, Severity, Source
 
-__all__ = ["Places", "make_flag"]
+__all__ = ["make_flag"]
 
 
 def make_flag(
@@ -54,8 +54,8 @@ def make_flag(
     each = amount_range(int(lows[mine].min()), int(highs[mine].max()), main)
     together = amount_range(int(lows[mine].sum()), int(highs[mine].sum()), main)
     more = "" if len(currencies) == 1 else f" and {len(currencies) - 1} more currencies"
-    who = f"{_count(len(accounts), 'account')} at {_count(len(banks), 'bank')}"
-    what = f"{_count(len(edges), 'payment')} of {each} each ({together} together{more})"
+    who = f"{plural(len(accounts), 'account')} at {plural(len(banks), 'bank')}"
+    what = f"{plural(len(edges), 'payment')} of {each} each ({together} together{more})"
     sentence = f"{detector.lead(graph, candidate)}: {who}, {what} within {_span(end - begin)}."
     certainty: Certainty = "certain" if candidate.certain else "possible"
     total = major_units(float(np.sqrt(float(lows[mine].sum()) * float(highs[mine].sum()))), main)
@@ -92,35 +92,11 @@ def _severity(strength: float, total: float, banks: int) -> Severity:
     return "high" if points >= 2 else "medium" if points == 1 else "low"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _span(seconds: int) -> str:
     if seconds < 7_200:
-        return _count(max(round(seconds / 60), 1), "minute")
+        return plural(max(round(seconds / 60), 1), "minute")
     return (
-        _count(round(seconds / 3_600), "hour")
+        plural(round(seconds / 3_600), "hour")
         if seconds < 172_800
-        else _count(round(seconds / 86_400), "day")
+        else plural(round(seconds / 86_400), "day")
     )
-
-
-class Places:
-    """The ledger places of a table's rows: both halves where both exist."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table.select(
-            [f"{side}_{name}" for side in ("debit", "credit") for name in ("member", "sequence", "index")]
-        )
-
-    def of(self, rows: npt.NDArray[np.int64]) -> tuple[RowRef, ...]:
-        """Return the halves of these rows, row by row, each place once (an on-us row is one half)."""
-        found = self._table.take(pa.array(rows))
-        halves = zip(*(column.fill_null(-1).to_pylist() for column in found.columns), strict=True)
-        places: dict[RowRef, None] = {}
-        for half in halves:
-            for member, sequence, index in (half[:3], half[3:]):
-                if member >= 0 and sequence >= 0:
-                    places[RowRef(member, sequence, index)] = None
-        return tuple(places)

@@ -42,20 +42,18 @@ def fans(context: Context, parameters: FanDetectorParameters, *, inward: bool) -
     instances = (fan_in if inward else fan_out)(graph, parameters.fan, eligible)
     hub, other = (graph.dst, graph.src) if inward else (graph.src, graph.dst)
     # what is counted are new relations, each at its first payment
-    edges = np.flatnonzero(eligible)
-    first = edges[np.unique(graph.relation[edges], return_index=True)[1]]
+    first = graph.firsts(np.flatnonzero(eligible))
     active = np.bincount(hub[graph.usable], minlength=graph.accounts) > 0
     baseline = Baseline.fit(graph, hub[first].astype(np.int64), graph.t_low[first], window, active)
     places = np.log10(max(active.sum() * baseline.windows, 1.0))
     found = []
     for i, evidence in enumerate(instances):
         size, account = len(np.unique(other[evidence])), int(instances.anchor[i])
-        span = int(graph.t_high[evidence].max() - 1 - graph.t_low[evidence].min())
         found.append(
             Candidate(
                 edges=evidence,
                 strength=baseline.surprise(account, size) - float(places),
-                certain=span <= window,
+                certain=graph.span(evidence) <= window,
                 truncated=bool(instances.truncated[i]),
                 anchor=account,
                 details={

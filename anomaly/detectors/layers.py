@@ -48,17 +48,15 @@ def _layers(context: Context, parameters: LayerParameters) -> Found:
     choice = np.log10(max(n, 1))
     found = []
     for i, edges in enumerate(instances):
-        first = np.unique(graph.relation[edges], return_index=True)[1]
-        once = edges[first]
+        once = graph.firsts(edges)
         expected = (out[graph.src[once]] + 1 / windows) * (into[graph.dst[once]] + 1 / windows) / per_window
         payers, payees = len(np.unique(graph.src[edges])), len(np.unique(graph.dst[edges]))
         rarity = float(np.minimum(at_least(np.ones(len(once)), expected), MOST).sum())
-        span = int(graph.t_high[edges].max() - 1 - graph.t_low[edges].min())
         found.append(
             Candidate(
                 edges=edges,
                 strength=rarity - (payers + payees) * choice - float(np.log10(windows)),
-                certain=span <= window,
+                certain=graph.span(edges) <= window,
                 truncated=bool(instances.truncated[i]),
                 details={"payers": payers, "payees": payees},
             )

@@ -22,7 +22,7 @@ from anomaly.kernels.chain import ChainParameters, chains
 from anomaly.kernels.cycle import CycleParameters, cycles
 from anomaly.kernels.handover import Handover, HandoverParameters
 
-__all__ = ["CHAIN", "CYCLE", "ROUND_TRIP", "pair_weights", "reached_by_chance", "surely_handed_on"]
+__all__ = ["CHAIN", "CYCLE", "ROUND_TRIP", "pair_weights", "rarely_reached", "surely_handed_on"]
 
 Edges = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -73,54 +73,31 @@ def pair_weights(handover: Handover, weight: Floats) -> dict[tuple[int, int], fl
     return dict(zip(pairs, weight.tolist(), strict=True))
 
 
-def reached_by_chance(context: Context, account: int) -> float:
-    """Return -log10 of the share of all payments that go to this account."""
-    graph = context.graph
-    received = int(graph.in_ptr[account + 1] - graph.in_ptr[account])
+def rarely_reached(graph: TemporalGraph, received: int) -> float:
+    """Return -log10 of the share of all payments that go where so many go."""
     return min(float(np.log10(max(graph.edges, 1) / max(received, 1))), MOST)
 
 
-def _find_cycles(context: Context, parameters: CycleDetectorParameters) -> Found:
+def _find_rounds(context: Context, parameters: CycleDetectorParameters, *, by_owner: bool) -> Found:
+    """Find cycles of accounts, or of owners whose money comes back to another account of theirs."""
     graph = context.graph
     relation, weight = context.handovers(parameters.handover)
-    instances = cycles(graph, relation, parameters.cycle)
+    holder = graph.owner if by_owner else np.arange(graph.accounts)
+    instances = cycles(graph, relation, parameters.cycle, holder)
     weights = pair_weights(relation, weight) if len(instances) else {}
+    received = np.bincount(holder[graph.dst], minlength=len(graph.parties) + graph.accounts)
     places = np.log10(max(graph.edges, 1))
     found = []
     for i, edges in enumerate(instances):
-        hops = sum(weights[e, f] for e, f in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-        closing = reached_by_chance(context, int(instances.anchor[i]))
+        home, back = int(instances.anchor[i]), int(graph.dst[edges[-1]])
+        if by_owner and home == back:
+            continue  # a cycle of accounts has its own name
+        hops = sum(weights[hop] for hop in pairwise(edges.tolist()))
+        closing = rarely_reached(graph, int(received[holder[home]]))
         found.append(
             Candidate(
                 edges=edges,
                 strength=float(combined(hops, len(edges) - 1) + closing - places),
-                certain=surely_handed_on(graph, edges, parameters.handover),
-                truncated=bool(instances.truncated[i]),
-                anchor=int(instances.anchor[i]),
-                details={"hops": len(edges)},
-            )
-        )
-    return Found(found, instances.cut)
-
-
-def _find_round_trips(context: Context, parameters: CycleDetectorParameters) -> Found:
-    graph = context.graph
-    relation, weight = context.handovers(parameters.handover)
-    instances = cycles(graph, relation, parameters.cycle, graph.owner)
-    weights = pair_weights(relation, weight) if len(instances) else {}
-    reached = np.bincount(graph.owner[graph.dst], minlength=len(graph.parties) + graph.accounts)
-    places = np.log10(max(graph.edges, 1))
-    found = []
-    for i, edges in enumerate(instances):
-        home, back = int(graph.src[edges[0]]), int(graph.dst[edges[-1]])
-        if home == back:
-            continue  # a cycle of accounts has its own name
-        hops = sum(weights[e, f] for e, f in pairwise(edges.tolist()))
-        closing = np.log10(graph.edges / max(int(reached[graph.owner[home]]), 1))
-        found.append(
-            Candidate(
-                edges=edges,
-                strength=float(combined(hops, len(edges) - 1) + min(float(closing), MOST) - places),
                 certain=surely_handed_on(graph, edges, parameters.handover),
                 truncated=bool(instances.truncated[i]),
                 anchor=home,
@@ -209,8 +186,20 @@ def _lead_chain(graph: TemporalGraph, candidate: Candidate) -> str:
     return f"{chains:,} sums of the same senders or receivers were handed on, up to {hops} in a row"
 
 
-CYCLE = Detector("cycle", "2", "cycle", CycleDetectorParameters(), _find_cycles, _lead_cycle)
+CYCLE = Detector(
+    "cycle",
+    "2",
+    "cycle",
+    CycleDetectorParameters(),
+    lambda c, p: _find_rounds(c, p, by_owner=False),
+    _lead_cycle,
+)
 ROUND_TRIP = Detector(
-    "round_trip", "2", "round_trip", CycleDetectorParameters(), _find_round_trips, _lead_round_trip
+    "round_trip",
+    "2",
+    "round_trip",
+    CycleDetectorParameters(),
+    lambda c, p: _find_rounds(c, p, by_owner=True),
+    _lead_round_trip,
 )
 CHAIN = Detector("chain", "2", "random_chain", ChainDetectorParameters(), _find_chains, _lead_chain)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
-from anomaly.detectors.paths import pair_weights, reached_by_chance, surely_handed_on
+from anomaly.detectors.paths import pair_weights, rarely_reached, surely_handed_on
 from anomaly.detectors.surprise import at_least, combined
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.csr import offsets
@@ -64,18 +64,18 @@ def _find_sums(context: Context, parameters: ScatterGatherParameters) -> Found:
     relation, weight = context.handovers(parameters.handover)
     instances = scatter_gather(graph, relation, parameters.fan)
     weights = pair_weights(relation, weight) if len(instances) else {}
+    received = np.bincount(graph.dst, minlength=graph.accounts)
     places = np.log10(max(graph.edges, 1)) + np.log10(max(graph.accounts, 1))
     found = []
     for i, edges in enumerate(instances):
         first, second = edges[0::2], edges[1::2]
-        target = int(graph.dst[second[0]])
         best: dict[int, float] = {}  # by the account in the middle: parallel ways are one way
         for e, f in zip(first.tolist(), second.tolist(), strict=True):
             middle = int(graph.dst[e])
             best[middle] = max(best.get(middle, 0.0), weights[e, f])
         ways = sum(1 for weight_of_way in best.values() if weight_of_way > 0)
         passed_on = float(combined(sum(best.values()), len(best)))
-        strength = passed_on + ways * reached_by_chance(context, target) - places
+        strength = passed_on + ways * rarely_reached(graph, int(received[graph.dst[second[0]]])) - places
         found.append(
             Candidate(
                 edges=np.unique(edges),
@@ -99,8 +99,7 @@ def _find_shape(context: Context, parameters: ScatterGatherParameters) -> Found:
         graph, _among(handovers(graph, parameters.any_sum), new), parameters.any_sum_fan
     )
     # what is counted are new relations, each at its first payment
-    first = np.flatnonzero(new)
-    first = first[np.unique(graph.relation[first], return_index=True)[1]]
+    first = graph.firsts(np.flatnonzero(new))
     windows = max(context.period / window, 1.0)
     out, into = (
         np.bincount(end[first], minlength=graph.accounts) / windows for end in (graph.src, graph.dst)

@@ -18,7 +18,7 @@ from anomaly.detectors.detector import Candidate, Context, Detector, Found, plur
 from anomaly.detectors.surprise import at_least
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.structuring import StructuringParameters, structuring
-from anomaly.money import ALPHA, EXPONENT
+from anomaly.money import ALPHA, decimals
 
 __all__ = ["STRUCTURING", "STRUCTURING_ACROSS_BANKS"]
 
@@ -82,7 +82,7 @@ def _find(context: Context, parameters: StructuringDetectorParameters, *, across
     threshold = np.zeros(graph.edges, np.int64)
     for code in np.unique(graph.currency).tolist():
         units = parameters.thresholds.get(ALPHA.get(code, ""), parameters.threshold)
-        threshold[graph.currency == code] = units * 10 ** EXPONENT.get(code, 2)
+        threshold[graph.currency == code] = units * 10 ** decimals(code)
     found: list[Candidate] = []
     cut = 0
     for view in _views(graph, context.passing(parameters.structuring.window)):
@@ -125,14 +125,13 @@ def _find_in_view(
         # by the customer's own habit of such amounts, and by everybody's share of them among all amounts
         habit = (float(own_near[anchor]) - size) / windows
         expected = habit + share * (float(total[anchor]) - size + 1.0) / windows
-        span = int(graph.t_high[edges].max() - 1 - graph.t_low[edges].min())
         limit = int(threshold[edges[0]])
         found.append(
             Candidate(
                 edges=edges,
                 strength=float(at_least(size, expected)) - places,
                 certain=bool(
-                    span <= kernel.window
+                    graph.span(edges) <= kernel.window
                     and (graph.amount_high[edges] <= limit).all()
                     and int(graph.amount_low[edges].sum()) > limit
                 ),
@@ -140,7 +139,7 @@ def _find_in_view(
                 details={
                     view.what: size,
                     "banks_involved": banks,
-                    "threshold": limit // 10 ** EXPONENT.get(int(graph.currency[edges[0]]), 2),
+                    "threshold": limit // 10 ** decimals(int(graph.currency[edges[0]])),
                 },
             )
         )

@@ -15,7 +15,6 @@ from anomaly.kernels.jit import jit
 
 __all__ = ["bipartite", "scatter_gather"]
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 

@@ -17,7 +17,6 @@ from anomaly.kernels.jit import jit
 
 __all__ = ["credit_cycle", "may_close", "temporal_cycles"]
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from anomaly.engine.extractor import GraphFeatureEngine
 from anomaly.engine.parameters import EngineParameters
-from anomaly.graph import TemporalGraph
-from anomaly.money import EXPONENT
+from anomaly.graph import NOBODY, TemporalGraph
+from anomaly.money import decimals
 from ledger.errors import ConfigurationError
-from ledger.schema import PSEUDONYM_BYTES
 
 __all__ = ["GraphFeatures"]
-
-_NOBODY: Final = bytes(PSEUDONYM_BYTES)
 
 
 class GraphFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -79,13 +76,13 @@ class GraphFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "columns_")
         graph = TemporalGraph.from_transfers(X)
         source, target = graph.src.astype(np.int64), graph.dst.astype(np.int64)
-        if graph.accounts and graph.pseudonyms[0] == _NOBODY:
+        if graph.accounts and graph.pseudonyms[0] == NOBODY:
             strangers = graph.accounts + 2 * np.arange(graph.edges)
             source = np.where(source == 0, strangers, source)
             target = np.where(target == 0, strangers + 1, target)
-        decimals = np.array([EXPONENT.get(code, 2) for code in graph.currency.tolist()], dtype=np.float64)
+        places = np.array([decimals(code) for code in graph.currency.tolist()], dtype=np.float64)
         time = graph.t_low // self.resolution * self.resolution
-        by_edge = self._engine().update(source, target, time, graph.amount / 10.0**decimals)
+        by_edge = self._engine().update(source, target, time, graph.amount / 10.0**places)
         result = np.empty(by_edge.shape, dtype=np.float32)
         result[graph.row] = by_edge
         return result

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from anomaly.places import Places
 from ledger.errors import InputError
-from ledger.flag import Flag, RowRef
+from ledger.flag import Flag
 
-__all__ = ["Judgement", "Labels", "Places", "label"]
+__all__ = ["Judgement", "Labels", "label"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -28,33 +29,6 @@ class Judgement:
 
     flag: Flag
     suspicious: bool | None
-
-
-class Places:
-    """Rows of a table of transfers by their place on the ledger, whichever half is named."""
-
-    def __init__(self, transfers: pa.Table) -> None:
-        keys, rows = [], []
-        for side in ("debit", "credit"):
-            member, sequence, index = (
-                transfers.column(f"{side}_{name}").fill_null(-1).to_numpy().astype(np.int64)
-                for name in ("member", "sequence", "index")
-            )
-            there = (member >= 0) & (sequence >= 0)
-            keys.append(_key(member, sequence, index)[there])
-            rows.append(np.flatnonzero(there))
-        key, row = np.concatenate(keys), np.concatenate(rows)
-        order = np.argsort(key, kind="stable")
-        self._key, self._row = key[order], row[order]
-
-    def rows(self, refs: Sequence[RowRef]) -> Ints:
-        """Return the distinct rows of these places; a place that the table does not hold has none."""
-        if not refs or not len(self._key):
-            return np.zeros(0, np.int64)
-        named = np.array([(ref.member, ref.sequence, ref.index) for ref in refs], dtype=np.int64)
-        wanted = _key(named[:, 0], named[:, 1], named[:, 2])
-        place = np.minimum(np.searchsorted(self._key, wanted), len(self._key) - 1)
-        return np.unique(self._row[place[self._key[place] == wanted]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +80,3 @@ def label(transfers: pa.Table, judgements: Sequence[Judgement]) -> Labels:
         known[rows] = True
         y[rows] |= suspicious
     return Labels(y, known, until, judged)
-
-
-def _key(member: Ints, sequence: Ints, index: Ints) -> Ints:
-    """Pack a place into one number: a batch has fewer than 2^16 rows, a member fewer than 2^31 batches."""
-    return (member << 47) | (sequence << 16) | index

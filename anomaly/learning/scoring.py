@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from anomaly.detectors import Candidate, Context, Detector, Found
 from anomaly.graph import TemporalGraph, as_transfers
-from anomaly.learning.labels import Places
 from anomaly.learning.model import MEANING
 from anomaly.learning.shelf import Shelf
 from anomaly.models.calibration import shift_prior
+from anomaly.places import Places
 from anomaly.scan import period_of
 from anomaly.scan import replay as replay_detector
 from ledger.errors import VerificationError

@@ -108,7 +108,7 @@ def test_nothing_flagged_has_no_precision(table) -> None:
     assert result.total.precision is None
     assert result.total.transfer_precision is None
     assert result.total.transfer_recall == 0.0
-    assert list(result.to_frame()["typology"]) == ["cycle", "fan_in", "all"]
+    assert [line.typology for line in result.lines] == ["cycle", "fan_in", "all"]
 
 
 def test_a_truth_table_without_places_is_refused(table) -> None:

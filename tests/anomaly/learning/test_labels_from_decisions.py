@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anomaly.learning.labels import Judgement, Places, label
+from anomaly.learning.labels import Judgement, label
+from anomaly.places import Places
 from anomaly.tables import NO_LEDGER
 from ledger.errors import InputError
 from ledger.flag import RowRef, Source

@@ -1,0 +1,75 @@
+"""Where transfers stand on the ledger: from the rows of a table to the places of their halves, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ledger.flag import RowRef
+
+__all__ = ["CREDIT", "DEBIT", "Places"]
+
+Ints = npt.NDArray[np.int64]
+
+#: The columns that tell the place of each half.
+DEBIT: Final = ("debit_member", "debit_sequence", "debit_index")
+CREDIT: Final = ("credit_member", "credit_sequence", "credit_index")
+
+
+class Places:
+    """The ledger places of a table's rows: both halves where both exist.
+
+    Parameters
+    ----------
+    transfers : pyarrow.Table
+        At least the columns `DEBIT` and `CREDIT`.
+    """
+
+    def __init__(self, transfers: pa.Table) -> None:
+        self._table = transfers.select([*DEBIT, *CREDIT])
+
+    def of(self, rows: Ints) -> tuple[RowRef, ...]:
+        """Return the halves of these rows, row by row, each place once (an on-us row is one half)."""
+        found = self._table.take(pa.array(rows))
+        halves = zip(*(column.fill_null(-1).to_pylist() for column in found.columns), strict=True)
+        places: dict[RowRef, None] = {}
+        for half in halves:
+            for member, sequence, index in (half[:3], half[3:]):
+                if member >= 0 and sequence >= 0:
+                    places[RowRef(member, sequence, index)] = None
+        return tuple(places)
+
+    def rows(self, refs: Collection[RowRef]) -> Ints:
+        """Return the distinct rows of these places; a place that the table does not hold has none."""
+        keys, row = self._by_key
+        if not refs or not len(keys):
+            return np.zeros(0, np.int64)
+        named = np.array([(ref.member, ref.sequence, ref.index) for ref in refs], dtype=np.int64)
+        wanted = _key(named[:, 0], named[:, 1], named[:, 2])
+        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.unique(row[place[keys[place] == wanted]])
+
+    @cached_property
+    def _by_key(self) -> tuple[Ints, Ints]:
+        """The keys of all halves, ascending, and the row of each."""
+        keys, rows = [], []
+        for half in (DEBIT, CREDIT):
+            member, sequence, index = (
+                self._table.column(name).fill_null(-1).to_numpy().astype(np.int64) for name in half
+            )
+            there = (member >= 0) & (sequence >= 0)
+            keys.append(_key(member, sequence, index)[there])
+            rows.append(np.flatnonzero(there))
+        key, row = np.concatenate(keys), np.concatenate(rows)
+        order = np.argsort(key, kind="stable")
+        return key[order], row[order]
+
+
+def _key(member: Ints, sequence: Ints, index: Ints) -> Ints:
+    """Pack a place into one number: a batch has fewer than 2^16 rows, a member fewer than 2^31 batches."""
+    return (member << 47) | (sequence << 16) | index
