@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -54,7 +54,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class OpenedBatch:
-    """A batch that checked: its place and its packed rows."""
+    """A batch that checked: its place, and its packed rows instead of its payload."""
 
     posted: PostedBatch
     member: Member
@@ -148,7 +148,7 @@ class BatchOpener:
             raise
         except CounterfoilError as error:
             raise BatchError(str(error), where=where) from error
-        return OpenedBatch(posted, member, policy, rows)
+        return OpenedBatch(replace(posted, payload=b""), member, policy, rows)
 
     def _policy(self, policy_hash: bytes, where: str) -> Policy:
         if policy_hash not in self._policies:

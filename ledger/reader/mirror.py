@@ -10,7 +10,7 @@ import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -183,10 +183,10 @@ class Mirror:
                 if posted.log_index != expected_index:
                     raise _left_out(expected_index, posted.log_index, posted.block)
                 expected_index += 1
-                seen.append(_without_payload(posted))
+                seen.append(replace(posted, payload=b""))
                 try:
                     member = opener.check_place(posted, heads.get(posted.header.member, Head()))
-                    opened.append(_opened_light(opener.open(posted, member)))
+                    opened.append(opener.open(posted, member))
                 except BatchError as problem:
                     rejected.append(_rejected(posted, problem))
                 heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
@@ -317,22 +317,6 @@ def _left_out(expected: int, got: int, block: int) -> VerificationError:
         where=f"block {block}",
         next_step="Try another endpoint; nothing after that batch was taken.",
     )
-
-
-def _without_payload(posted: PostedBatch) -> PostedBatch:
-    return PostedBatch(
-        posted.header,
-        posted.batch_hash,
-        posted.log_index,
-        posted.block,
-        posted.block_hash,
-        posted.transaction,
-        b"",
-    )
-
-
-def _opened_light(batch: OpenedBatch) -> OpenedBatch:
-    return OpenedBatch(_without_payload(batch.posted), batch.member, batch.policy, batch.rows)
 
 
 def _rejected(posted: PostedBatch, problem: BatchError) -> Rejected:
