@@ -7,6 +7,7 @@ lost, nothing is posted twice.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Outbox:
     ------
     TransactionRejectedError
         When the account is not an active member.
+    ConfigurationError
+        When the vault is another account's.
     """
 
     def __init__(self, vault: Vault, keys: MemberKeys, gateway: Gateway) -> None:
@@ -67,6 +70,19 @@ class Outbox:
         self.gateway = gateway
         self.account = Account.from_key(keys.account).address
         self.member = require_active(gateway.member(self.account))
+        self._require_own()
+
+    def _require_own(self) -> None:
+        """Refuse a vault that another account posts from: a batch sealed by us there would never be taken."""
+        last = self._vault.connection.execute(
+            "SELECT header FROM batch ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        if last is not None and json.loads(last[0])["member"] != self.account[2:].lower():
+            raise ConfigurationError(
+                f"another account posts from this vault, not {self.account}",
+                where=str(self._vault.path),
+                next_step="Use the keys that it was begun with; they stand beside it.",
+            )
 
     # -- pseudonyms -------------------------------------------------------------------------------------
 

@@ -210,7 +210,9 @@ class Vault:
                 )
                 return ""
             place = f"line {held[1]}" if held[0] == run else f"line {held[1]} of an earlier file"
-            return f"{field}: {value} stands already in {place}"
+            other = [name for name, a, b in zip(FIELDS, held[2:], transaction.values, strict=True) if a != b]
+            differs = f", with another {', '.join(other)}: what is held stays" if other else ""
+            return f"{field}: {value} stands already in {place}{differs}"
         return None
 
     def waiting(

@@ -411,6 +411,18 @@ def test_a_duplicate_is_told_each_time_its_file_is_read(tmp_path: Path) -> None:
     assert seen == [(6, 5, 1)] * 3
 
 
+def test_a_held_transaction_that_comes_with_other_values_is_told_which(tmp_path: Path) -> None:
+    rows = made(3)
+    path = write_csv(tmp_path / "a.csv", rows)
+    with Vault(tmp_path / "vault.sqlite") as vault:
+        take_in(vault, open_source(path), BANK, tmp_path / "q", now=NOW)
+        rows[1]["amount"] = "77.00"
+        counts, apart = take_in(vault, open_source(write_csv(path, rows)), BANK, tmp_path / "q", now=NOW)
+    assert (counts.already_held, counts.quarantined) == (2, 1)
+    assert apart is not None
+    assert "line 3 of an earlier file, with another amount" in apart.read_text("utf-8")
+
+
 def test_reading_hostile_lines_takes_time_in_proportion_to_their_bytes(tmp_path: Path) -> None:
     """Quotes, delimiters and escapes that make some parsers quadratic: 4 MB of each are read in a moment."""
     header = write_csv(tmp_path / "rows.csv", []).read_bytes()

@@ -29,7 +29,7 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def banks(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poster]:
     """One consortium with a bank for each test."""
-    names = [f"BANK{n:04d}" for n in range(18)]
+    names = [f"BANK{n:04d}" for n in range(20)]
     made = founded(chain, tmp_path_factory.mktemp("outbox"), banks=names)
     return iter([Poster(made, name) for name in names])
 
@@ -245,6 +245,16 @@ def test_a_member_that_may_not_post_is_told_why(bank: Poster, function: str, mes
     with bank.vault() as vault, pytest.raises(TransactionRejectedError, match=message) as caught:
         Outbox(vault, bank.keys, bank.gateway)
     assert caught.value.next_step
+
+
+def test_another_banks_keys_seal_nothing_in_a_vault(banks: Iterator[Poster], bank: Poster) -> None:
+    bank.fill(5, start=START)
+    bank.seal()
+    bank.fill(5, start=START, first=5)
+    other = next(banks)
+    with bank.vault() as vault, pytest.raises(ConfigurationError, match="another account"):
+        Outbox(vault, other.keys, other.gateway)
+    assert bank.post() == 1
 
 
 def test_a_batch_is_sealed_to_nobody_only_with_an_error(bank: Poster) -> None:
