@@ -56,7 +56,12 @@ def edit(ruleset: RuleSet, rule_id: str, changes: Mapping[str, Any], *, why: str
         for holder in holders:
             place = place.get(holder) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place or name.split(".")[0] in _FIXED:
-            raise InputError(f"no field {name!r} to edit", where=f"rule {rule_id}")
+            known = sorted(set(place if isinstance(place, dict) else value) - _FIXED)
+            raise InputError(
+                f"no field {name!r} to edit",
+                where=f"rule {rule_id}",
+                next_step=f"There are: {', '.join(known)}.",
+            )
         if last in ("amount", "amount_max") and after is not None:
             after = str(after)
         if place[last] != after:

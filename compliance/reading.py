@@ -134,7 +134,11 @@ def read_file(path: Path) -> str:
             )
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise InputError(
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            next_step="Name the file of a regulation text.",
+        ) from error
     if data.startswith(b"%PDF-"):
         return check_length(pdf_text(data, document=path.name), document=path.name)
     return decode(data, document=path.name)

@@ -71,6 +71,14 @@ def test_an_edit_changes_the_rule_and_says_what_and_why():
     assert compare_checks(before, after) == {"gone": [], "new": [], "changed": [name]}
 
 
+def test_a_misspelt_field_is_told_which_there_are():
+    ruleset = rules()
+    for wrong, right in (("trigger.amont", "amount"), ("triger.amount", "trigger")):
+        with pytest.raises(InputError) as caught:
+            editing.edit(ruleset, report_of(ruleset), {wrong: "9000"}, why="x")
+        assert right in (caught.value.next_step or "").rstrip(".").partition(": ")[2].split(", ")
+
+
 @pytest.mark.parametrize(
     ("changes", "why", "error"),
     [
