@@ -13,6 +13,7 @@ from compliance.definitions import defined_period, defined_term, sets_amount
 from compliance.grammar import Comparison
 from compliance.judgement import reason_against, sentence_reason
 from compliance.kinds import kind_of, plainly_demands
+from compliance.modals import OWING
 from compliance.model import Rejected, Rule, Trigger
 from compliance.money import decimal_text
 from compliance.writing import Writer
@@ -197,7 +198,7 @@ class Assembler:
         governing = clause.governing()
         if governing is None:
             return 0
-        owed = governing.modality in ("must", "must_not", "deem", "should")
+        owed = governing.modality in OWING
         self._write.rule(
             clause,
             governing,
@@ -281,7 +282,7 @@ class Assembler:
         kind, modality, _ = kind_of(clause, None, provision)
         aggregates = kind == "aggregate"
         demands = not amounts and not clause.sentence.node.children and plainly_demands(clause)
-        if modality not in ("must", "must_not", "should", "deem") or not (aggregates or demands):
+        if modality not in OWING or not (aggregates or demands):
             return
         self._write.rule(
             clause,

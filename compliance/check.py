@@ -22,7 +22,7 @@ from compliance.ruleset import RuleSet
 from compliance.transactions import describe
 from ledger.flag import Flag, Position
 
-__all__ = ["RAISED", "CheckRun", "RuleSummary", "compile_ruleset", "run", "run_with_summary"]
+__all__ = ["RAISED", "CheckRun", "RuleSummary", "compile_ruleset", "run_with_summary"]
 
 #: Kinds whose hits become findings. What is owed for every payment of a kind (keep a record, send the payer's
 #: name along) is counted in the summary instead: it says nothing about one payment among thousands.
@@ -98,17 +98,6 @@ def _compiled(ruleset: RuleSet) -> dict[str, tuple[Check, ...] | str]:
         except NotCheckableError as error:
             compiled[rule.rule_id] = error.what
     return compiled
-
-
-def run(
-    ruleset: RuleSet,
-    transfers: pa.Table | pd.DataFrame,
-    *,
-    position: Position | None = None,
-    policy_cuts: Mapping[str, Sequence[int]] | None = None,
-) -> list[Flag]:
-    """Return the findings of a rule set; see `run_with_summary`."""
-    return run_with_summary(ruleset, transfers, position=position, policy_cuts=policy_cuts).findings
 
 
 def run_with_summary(

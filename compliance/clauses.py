@@ -116,6 +116,18 @@ class Clause:
             last -= 1
         return (first, last) if first < last else None
 
+    def above_excepts(self) -> bool:
+        """Say whether the words above break off at an exception ("unless:", "except where:")."""
+        return any({"unless", "except"}.intersection(link.passage.words[-3:]) for link in self.above)
+
+    def empowers(self, before: int) -> bool:
+        """Say whether an authority that may do something stands before a character of the block."""
+        for atom in self.of("C_AUTHORITY"):
+            follows = self.passage.words[atom.end : atom.end + 1]
+            if atom.last <= before and follows and follows[0] in ("may", "can", "could"):
+                return True
+        return False
+
     def authority(self) -> Atom | None:
         """Return the authority that is the subject of the main clause, if one is."""
         subject = self.subject()

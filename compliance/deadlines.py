@@ -14,6 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from compliance.calendars import Calendar, add_months, calendar_of
+from compliance.durations import MONTHS
 from compliance.jurisdictions import Home
 from compliance.model import Deadline, Retention
 
@@ -31,9 +32,7 @@ _OTHER: Final = re.compile(
     r"(?:request|notice|order|direction))\b",
     re.IGNORECASE,
 )
-_NAMES: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
-                "October", "November", "December")  # fmt: skip
-_MONTHS: Final = {name.lower(): number for number, name in enumerate(_NAMES, 1)}
+_MONTHS: Final = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
 _DATE: Final = re.compile(
     rf"\b(?:({'|'.join(_MONTHS)}) ([0-9]{{1,2}})|([0-9]{{1,2}}) ({'|'.join(_MONTHS)}))\b", re.IGNORECASE
 )

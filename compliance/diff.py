@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from compliance.check import compile_ruleset
-from compliance.checks.interval import cut_points, minor_interval
+from compliance.checks.interval import edges_of
 from compliance.model import Rule, RuleDocument
 from compliance.ruleset import RuleSet
 
@@ -61,14 +61,14 @@ def diff(old: RuleDocument, new: RuleDocument) -> list[Change]:
         pairs.append((rule, best))
     for before, after in pairs:
         if after is None:
-            changes.append(Change("removed", before, None, {}, (_edges(before), [])))
+            changes.append(Change("removed", before, None, {}, (edges_of(before), [])))
             continue
         fields = {name: (a, b) for name, a, b in _values(before, after) if a != b}
         if fields:
-            gone, come = set(_edges(before)), set(_edges(after))
+            gone, come = set(edges_of(before)), set(edges_of(after))
             moved = (sorted(gone - come), sorted(come - gone))
             changes.append(Change("changed", before, after, fields, moved))
-    changes += [Change("added", None, rule, {}, ([], _edges(rule))) for rule in left]
+    changes += [Change("added", None, rule, {}, ([], edges_of(rule))) for rule in left]
     return changes
 
 
@@ -111,10 +111,3 @@ def _values(old: Rule, new: Rule) -> Iterable[tuple[str, Any, Any]]:
 
 def _flat(value: Any) -> Any:
     return " ".join(value.split()) if isinstance(value, str) else value
-
-
-def _edges(rule: Rule) -> list[tuple[str, int]]:
-    trigger = rule.trigger
-    if trigger is None or trigger.amount is None or trigger.currency is None:
-        return []
-    return sorted((trigger.currency, edge) for edge in cut_points(minor_interval(trigger)))

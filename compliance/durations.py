@@ -8,7 +8,11 @@ from typing import Final
 
 from compliance.tokens import Token, parse_number
 
-__all__ = ["Duration", "find"]
+__all__ = ["MONTHS", "Duration", "find"]
+
+#: The months by their names, January first.
+MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+                 "October", "November", "December")  # fmt: skip
 
 _UNITS: Final = {
     **dict.fromkeys(["hour", "hours", "hrs"], "hour"),

@@ -177,11 +177,8 @@ def _stops(clause: Clause, first: int, last: int) -> bool:
 
 def _authority(clause: Clause, at: int) -> str | None:
     """Say whether an authority, not an institution, is the one who may or shall."""
-    words = clause.passage.words
-    for atom in clause.of("C_AUTHORITY"):
-        follows = words[atom.end : atom.end + 1]
-        if atom.last <= at and follows and follows[0] in ("may", "can", "could"):
-            return "power"
+    if clause.empowers(at):
+        return "power"
     governing = clause.governing()
     if governing is not None and governing.authority() is not None:
         return "power" if governing.modality in ("may", "not_required") else "authority_duty"
@@ -199,13 +196,7 @@ def _excepted(clause: Clause, comparison: Comparison) -> bool:
             passage.of("MUST", "MUST_NOT", within=between)
         ):
             return True
-    if _other_than(clause, comparison):
-        return True
-    for link in clause.above:
-        tail = link.passage.words[-3:]
-        if any(word in ("unless", "except") for word in tail):
-            return True
-    return False
+    return _other_than(clause, comparison) or clause.above_excepts()
 
 
 def _exempted_after(clause: Clause, comparison: Comparison) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from typing import Final
 
 from compliance.atoms import Atom
@@ -95,7 +94,7 @@ def plainly_demands(clause: Clause) -> bool:
         impersonal = clause.words(clause.modal.first, clause.modal.last).lower().startswith("it ")
         return impersonal and clause.modality == "must_not"
     words = clause.passage.words
-    first, last = (bisect_left(clause.passage.starts, at) for at in subject)
+    first, last = (clause.passage.token(at) for at in subject)
     if not any(names_actor(word) for word in words[first:last]):
         return False
     verb = next((w for w in words[clause.modal.end : clause.modal.end + 3] if w not in _ADVERBS), "")

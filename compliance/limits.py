@@ -8,13 +8,15 @@ from typing import Final
 from compliance.atoms import Atom
 from compliance.clauses import Clause
 from compliance.counting import Window
+from compliance.durations import MONTHS
 from compliance.lexicon import SETS
+from compliance.modals import OWING
 from compliance.periods import ANCHOR_END, Period, anchor
 from compliance.tokens import ordinal
 
 __all__ = ["deadline", "limiting"]
 
-_MONTHS: Final = "January|February|March|April|May|June|July|August|September|October|November|December"
+_MONTHS: Final = "|".join(MONTHS)
 _BY: Final = r"(?:on or before|no later than|not later than|at the latest by|by|before|until|prior to)"
 _DAY: Final = rf"(?:(?:{_MONTHS}) [0-9]{{1,2}}|[0-9]{{1,2}}(?:st|nd|rd|th)? (?:day )?(?:of )?(?:{_MONTHS}))"
 _PERIOD: Final = (
@@ -61,7 +63,6 @@ _BEFORE_IT: Final = re.compile(
 )
 _FILLER: Final = SETS["LIMIT_FILLER"]
 _CALENDAR_UNIT: Final = {"calendar": "calendar_day", "business": "business_day", "working": "working_day"}
-_OWED: Final = ("must", "must_not", "deem", "should")
 
 
 def deadline(clause: Clause, window: Window | None = None) -> Period | None:
@@ -70,7 +71,7 @@ def deadline(clause: Clause, window: Window | None = None) -> Period | None:
     if hard is not None:
         return hard
     governing = clause.governing()
-    if governing is None or governing.modality not in _OWED or governing.authority() is not None:
+    if governing is None or governing.modality not in OWING or governing.authority() is not None:
         return None
     for atom in clause.of("DURATION"):
         cue = limiting(clause, atom)

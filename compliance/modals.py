@@ -8,7 +8,7 @@ from typing import Final
 from compliance.atoms import Atom, Passage
 from compliance.present import stated_duty
 
-__all__ = ["MODALITY", "main_modal", "modality_of", "stated"]
+__all__ = ["MODALITY", "OWING", "main_modal", "modality_of", "stated"]
 
 _RELATIVE: Final = frozenset(
     ["that", "which", "who", "whom", "whose", "as", "if", "when", "where", "whether", "unless"]
@@ -37,6 +37,8 @@ MODALITY: Final = {
     "OFFENCE": "must_not",
     "STATED": "must",
 }
+#: What is owed, or as good as owed.
+OWING: Final = ("must", "must_not", "deem", "should")
 
 
 def _first_word(passage: Passage, within: tuple[int, int]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Final
 
 from compliance.atoms import Atom
 from compliance.clauses import Clause
 from compliance.lexicon import SETS
+from compliance.modals import OWING
 
 __all__ = ["ANCHOR_END", "Period", "anchor", "defined", "period_reason", "retention"]
 
@@ -19,8 +19,6 @@ _EVENT = re.compile(
 )
 ANCHOR_END: Final = re.compile(r"[,;.:—]|\b(?:unless|if|provided|and shall|with respect to)\b")
 _KEPT: Final = SETS["KEPT"]
-
-
 #: "at least once in every seven years" is how often, not how long.
 _RECURS: Final = re.compile(
     r"\b(?:once|twice|times)?(?: in)? ?(?:every|each|per) (?:period of )?$", re.IGNORECASE
@@ -42,10 +40,8 @@ class Period:
 def period_reason(clause: Clause, atom: Atom) -> str | None:
     """Return why a period is no rule (a power, a review, a ceiling, a condition), or None."""
     at = atom.first
-    for other in clause.of("C_AUTHORITY"):
-        follows = clause.passage.words[other.end : other.end + 1]
-        if other.last <= at and follows and follows[0] in ("may", "can", "could"):
-            return "power"
+    if clause.empowers(at):
+        return "power"
     governing = clause.governing()
     if governing is None:
         return "no_duty"
@@ -54,14 +50,12 @@ def period_reason(clause: Clause, atom: Atom) -> str | None:
     if _RECURS.search(clause.words(clause.within[0], at)):
         return "review_cycle"
     if governing.modality == "not_required":
-        kept = any(word in _KEPT for word in governing.passage.words)
-        return "retention_ceiling" if kept else "exemption_condition"
+        return "retention_ceiling" if _keeps(governing) else "exemption_condition"
     if any(any(link.of("C_REVIEW")) for link in clause.chain) and not _kept_before(clause, atom):
         return "review_cycle"
-    if governing.modality not in ("must", "must_not", "deem", "should"):
+    if governing.modality not in OWING:
         return "no_duty"
-    tails = [link.passage.words[-3:] for link in clause.above]
-    if any("unless" in tail or "except" in tail for tail in tails) or any(
+    if clause.above_excepts() or any(
         a.last <= at and "," not in clause.words(a.last, at) for a in clause.of("C_UNLESS")
     ):
         return "exemption_condition"
@@ -69,7 +63,7 @@ def period_reason(clause: Clause, atom: Atom) -> str | None:
 
 
 def _kept_before(clause: Clause, atom: Atom) -> bool:
-    first = bisect_left(clause.passage.starts, clause.within[0])
+    first = clause.passage.token(clause.within[0])
     return any(word in _KEPT for word in clause.passage.words[first : atom.start])
 
 

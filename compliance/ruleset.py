@@ -12,7 +12,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
-from compliance.checks.interval import cut_points, minor_interval
+from compliance.checks.interval import edges_of
 from compliance.linking import resolve_thresholds
 from compliance.model import Rule, RuleDocument, RuleFormatError, parse_rule
 from ledger import canonical
@@ -341,7 +341,6 @@ def cuts(ruleset: RuleSet) -> dict[str, list[int]]:
     """
     found: dict[str, set[int]] = {}
     for rule in ruleset.rules:
-        trigger = rule.trigger
-        if trigger is not None and trigger.amount is not None and trigger.currency is not None:
-            found.setdefault(trigger.currency, set()).update(cut_points(minor_interval(trigger)))
+        for currency, edge in edges_of(rule):
+            found.setdefault(currency, set()).add(edge)
     return {currency: sorted(points) for currency, points in sorted(found.items())}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from compliance.currencies import exponent
-from compliance.model import Trigger
+from compliance.model import Rule, Trigger
 from ledger.encoding.bands import MAX_AMOUNT
 from ledger.errors import InputError
 
-__all__ = ["Interval", "cut_points", "minor_interval"]
+__all__ = ["Interval", "cut_points", "edges_of", "minor_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +58,11 @@ def cut_points(interval: Interval) -> set[int]:
     """Return the band edges that let a band decide the interval exactly as the amount does."""
     points = {interval.low, interval.high + 1}
     return {point for point in points if 1 <= point <= MAX_AMOUNT}
+
+
+def edges_of(rule: Rule) -> list[tuple[str, int]]:
+    """Return where a rule cuts bands, as (currency, edge in minor units); nowhere without an amount."""
+    trigger = rule.trigger
+    if trigger is None or trigger.amount is None or trigger.currency is None:
+        return []
+    return sorted((trigger.currency, edge) for edge in cut_points(minor_interval(trigger)))
