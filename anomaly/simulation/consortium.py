@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from anomaly.simulation import habits, identifiers
 from anomaly.simulation.background import ordinary_life
 from anomaly.simulation.clock import ZONES, Clock
-from anomaly.simulation.lookalikes import imitate
+from anomaly.simulation.lookalikes import LOOK_ALIKES
 from anomaly.simulation.rows import Rows, concatenate
 from anomaly.simulation.scene import Scene
-from anomaly.simulation.staging import Scheme, Stage
+from anomaly.simulation.staging import Scheme, Stage, play
 from anomaly.simulation.ties import tie
-from anomaly.simulation.typologies import plant
+from anomaly.simulation.typologies import TYPOLOGIES
 from anomaly.simulation.world import CURRENCIES, Agent, Kind, World, build_world
 from ledger.errors import InputError
 from ledger.schema import Channel, PartyType
@@ -115,7 +115,8 @@ def simulate(
     clock = Clock(start, days, [ZONES[agent.country] for agent in world.agents])
     scene = Scene(rng, world, clock, tie(rng, world))
     stage = Stage(scene)
-    planted, honest = plant(stage, transactions), imitate(stage, transactions)
+    planted = play(stage, TYPOLOGIES, transactions)
+    honest = play(stage, LOOK_ALIKES, transactions)
     schemes = [stage.rows(planted), stage.rows(honest)]
     background = ordinary_life(scene, transactions - sum(len(block) for block in schemes))
     rows = concatenate([*schemes, background])

@@ -6,17 +6,16 @@ story a false alarm fell for. Wages, rents and shops (in `background`) are look-
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.simulation.clock import DAY, HOUR
-from anomaly.simulation.staging import THRESHOLD, Leg, Scheme, Stage
+from anomaly.simulation.staging import THRESHOLD, Leg, Repertoire, Stage
 from anomaly.simulation.world import Kind
 
-__all__ = ["LOOK_ALIKES", "imitate"]
+__all__ = ["LOOK_ALIKES"]
 
 Ints = NDArray[np.int64]
 
@@ -179,7 +178,7 @@ def shops_and_suppliers(stage: Stage) -> list[Leg]:
 
 
 #: Story: (function, instances per 100,000 transactions).
-LOOK_ALIKES: Final[dict[str, tuple[Callable[[Stage], list[Leg]], int]]] = {
+LOOK_ALIKES: Final[Repertoire] = {
     "collection": (collection, 22),
     "payout": (payout, 15),
     "supplier_circle": (supplier_circle, 18),
@@ -192,12 +191,3 @@ LOOK_ALIKES: Final[dict[str, tuple[Callable[[Stage], list[Leg]], int]]] = {
     "wholesale": (wholesale, 10),
     "shops_and_suppliers": (shops_and_suppliers, 8),
 }
-
-
-def imitate(stage: Stage, transactions: int) -> list[Scheme]:
-    """Make every look-alike in proportion to the transactions, each at least once."""
-    schemes = []
-    for name, (function, rate) in LOOK_ALIKES.items():
-        for _ in range(max(1, round(rate * transactions / 100_000))):
-            schemes.append(Scheme(name, stage.fit(function(stage))))
-    return schemes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from anomaly.simulation.scene import Scene
 from anomaly.simulation.world import Kind
 from ledger.schema import Channel
 
-__all__ = ["THRESHOLD", "Leg", "Scheme", "Stage"]
+__all__ = ["THRESHOLD", "Leg", "Repertoire", "Scheme", "Stage", "play"]
 
 #: What structuring stays below, in minor units of either currency (31 CFR 1010.311; EU limits of EUR 10 000).
 THRESHOLD: Final = 1_000_000
@@ -208,3 +208,16 @@ class Stage:
         cash = (world.kind[src] == Kind.CASH) | (world.kind[dst] == Kind.CASH)
         channel = np.where(cash, int(Channel.CASH), rows.channel)
         return Rows(**{**vars(rows), "channel": channel, "purpose": np.where(cash, 0, rows.purpose)})
+
+
+#: By name: what casts the legs of one instance, and instances per 100,000 transactions.
+Repertoire: TypeAlias = Mapping[str, tuple[Callable[[Stage], list[Leg]], int]]
+
+
+def play(stage: Stage, repertoire: Repertoire, transactions: int) -> list[Scheme]:
+    """Cast each of a repertoire in proportion to the transactions, at least once."""
+    schemes = []
+    for name, (function, rate) in repertoire.items():
+        for _ in range(max(1, round(rate * transactions / 100_000))):
+            schemes.append(Scheme(name, stage.fit(function(stage))))
+    return schemes

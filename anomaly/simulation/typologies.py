@@ -11,15 +11,14 @@ Altman et al., "Realistic synthetic financial transactions for anti-money launde
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
 
 from anomaly.simulation import structuring
 from anomaly.simulation.clock import DAY, HOUR
-from anomaly.simulation.staging import Leg, Scheme, Stage
+from anomaly.simulation.staging import Leg, Repertoire, Stage
 
-__all__ = ["TYPOLOGIES", "plant"]
+__all__ = ["TYPOLOGIES"]
 
 
 def fan_in(stage: Stage) -> list[Leg]:
@@ -127,7 +126,7 @@ def stack(stage: Stage) -> list[Leg]:
 
 
 #: Typology: (function, instances per 100,000 transactions).
-TYPOLOGIES: Final[dict[str, tuple[Callable[[Stage], list[Leg]], int]]] = {
+TYPOLOGIES: Final[Repertoire] = {
     "fan_in": (fan_in, 12),
     "fan_out": (fan_out, 12),
     "cycle": (cycle, 14),
@@ -143,12 +142,3 @@ TYPOLOGIES: Final[dict[str, tuple[Callable[[Stage], list[Leg]], int]]] = {
     "dormant_woken": (structuring.dormant_woken, 6),
     "burst": (structuring.burst, 5),
 }
-
-
-def plant(stage: Stage, transactions: int) -> list[Scheme]:
-    """Plant every typology in proportion to the transactions, each at least once."""
-    schemes = []
-    for name, (function, rate) in TYPOLOGIES.items():
-        for _ in range(max(1, round(rate * transactions / 100_000))):
-            schemes.append(Scheme(name, stage.fit(function(stage))))
-    return schemes
