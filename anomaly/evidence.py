@@ -45,7 +45,7 @@ def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
     rows = places.rows(wanted)
     absent = wanted.difference(places.of(rows))
     if absent:
-        missing = min(absent)
+        missing = next(ref for ref in flag.rows if ref in absent)
         raise VerificationError(
             "the flag names rows that these transfers do not hold",
             expected=f"{len(wanted)} rows",

@@ -20,6 +20,9 @@ Ints = npt.NDArray[np.int64]
 DEBIT: Final = ("debit_member", "debit_sequence", "debit_index")
 CREDIT: Final = ("credit_member", "credit_sequence", "credit_index")
 
+#: Members, batches of a member, and rows: of a batch, or of a plain file, which is one batch.
+_LIMITS: Final = (1 << 16, 1 << 31, 1 << 31)
+
 
 class Places:
     """The ledger places of a table's rows: both halves where both exist.
@@ -47,10 +50,11 @@ class Places:
     def rows(self, refs: Collection[RowRef]) -> Ints:
         """Return the distinct rows of these places; a place that the table does not hold has none."""
         keys, row = self._by_key
-        if not refs or not len(keys):
+        told = ((ref.member, ref.sequence, ref.index) for ref in refs)
+        named = np.array([place for place in told if _can_be(place)], np.int64).reshape(-1, 3)
+        if not len(named) or not len(keys):
             return np.zeros(0, np.int64)
-        named = np.array([(ref.member, ref.sequence, ref.index) for ref in refs], dtype=np.int64)
-        wanted = _key(named[:, 0], named[:, 1], named[:, 2])
+        wanted = _key(*named.T)
         place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         return np.unique(row[place[keys[place] == wanted]])
 
@@ -68,6 +72,11 @@ class Places:
         key, row = np.concatenate(keys), np.concatenate(rows)
         order = np.argsort(key, kind="stable")
         return key[order], row[order]
+
+
+def _can_be(place: tuple[int, int, int]) -> bool:
+    """Say whether a place can be one: a flag that comes as JSON may name anything."""
+    return all(isinstance(n, int | np.integer) and 0 <= n < m for n, m in zip(place, _LIMITS, strict=True))
 
 
 def _key(member: Ints, sequence: Ints, index: Ints) -> Ints:

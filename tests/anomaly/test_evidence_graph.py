@@ -90,3 +90,14 @@ def test_rows_come_in_time_order(flag, table) -> None:
 def test_a_row_that_is_not_there_is_named(position, table) -> None:
     with pytest.raises(VerificationError, match="member 1, batch 1, row 77"):
         evidence_graph(flag_over(position, RowRef(1, 1, 0), RowRef(1, 1, 77)), table)
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [RowRef(1, 1, 9), RowRef(1, 0, 65_536), RowRef(-1, -1, -1), RowRef("a", 1, 0), RowRef(1, 1, 1 << 80)],
+    ids=["absent", "alias", "negative", "text", "large"],
+)
+def test_a_place_that_no_payment_has_is_refused_by_name(position, table, stranger) -> None:
+    with pytest.raises(VerificationError) as caught:
+        evidence_rows(flag_over(position, RowRef(1, 1, 0), stranger), table)
+    assert caught.value.where == f"member {stranger.member}, batch {stranger.sequence}, row {stranger.index}"
