@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.consortium import connect
-from cli.output import emit, progress, settings, show_facts, show_table, tell
+from cli.output import Settings, emit, progress, settings, show_facts, show_table, tell
 from ledger.errors import InputError
+
+if TYPE_CHECKING:
+    from ledger.audit.trust import Trust
 
 __all__ = ["app", "fsck_command", "verify_command"]
 
@@ -19,12 +22,12 @@ app = typer.Typer(help="What is proven, claimed and unknown.", no_args_is_help=T
 
 def verify_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A receipt or a disclosure.")],
+    file: Annotated[Path, typer.Argument(help="A receipt, a disclosure or a checkpoint.")],
     trust: Annotated[
         Path | None, typer.Option(help="Trust file; default: the one in the state folder.")
     ] = None,
 ) -> None:
-    """Verify a receipt or disclosure offline, against a trust file."""
+    """Verify a receipt, a disclosure or a checkpoint offline, against a trust file."""
     from ledger.audit.trust import Trust
     from ledger.audit.verify import verify
     from ledger.encoding.codes import CURRENCY_ALPHA
@@ -33,7 +36,11 @@ def verify_command(
     options = settings(context)
     if not file.is_file():
         raise InputError("there is no such file", where=str(file))
-    proven = verify(file.read_bytes(), Trust.load(trust or options.home.trust))
+    pinned, data = Trust.load(trust or options.home.trust), file.read_bytes()
+    if not data.lstrip().startswith(b"{"):
+        _verify_checkpoint(options, file, data, pinned)
+        return
+    proven = verify(data, pinned)
     header, checkpoint, row = proven.receipt.header, proven.checkpoint, proven.row
     value: dict[str, Any] = {
         "posted_by": proven.agent,
@@ -58,6 +65,29 @@ def verify_command(
             show_facts("Exact fields, as posted then", proven.fields.items())
 
     emit(options, value, render)
+
+
+def _verify_checkpoint(options: Settings, file: Path, data: bytes, trust: Trust) -> None:
+    from ledger.log import CheckpointError, open_checkpoint
+
+    try:
+        found = open_checkpoint(data, trust.checkpoint_keys, origin=trust.deployment.origin)
+    except CheckpointError as error:
+        if b"\n\n" in data:
+            raise
+        raise InputError(
+            "this is neither a receipt, a disclosure nor a checkpoint",
+            where=str(file),
+            next_step="Members hand out the first two; the desk publishes the last at /v1/log/checkpoint.",
+        ) from error
+    value = {
+        "origin": found.origin,
+        "log_size": found.size,
+        "root": found.root.hex(),
+        "block": found.block,
+        "block_hash": found.block_hash.hex(),
+    }
+    emit(options, value, lambda: show_facts("Verified checkpoint", value.items()))
 
 
 def fsck_command(context: typer.Context) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "admit",
     "connect",
     "found",
+    "member_keys",
     "month",
     "open_epoch",
     "publish_policy",
@@ -90,6 +91,33 @@ class Governance:
             raise ConfigurationError(
                 f"the governance file is damaged: {error}", where=str(home.governance)
             ) from error
+
+
+def member_keys(home: Home, agent: str) -> MemberKeys:
+    """Return a member's keys.
+
+    Raises
+    ------
+    ConfigurationError
+        When there are none, or they are another bank's: what they sealed could never be posted as its own.
+    """
+    from ledger.member.keys import MemberKeys
+
+    path = home.member(agent).keys
+    if not path.exists():
+        raise ConfigurationError(
+            "this member has no keys here",
+            where=str(path),
+            next_step=f"Run `counterfoil member init {agent}` first, or check --home and the member's name.",
+        )
+    keys = MemberKeys.load(path)
+    if keys.agent != agent:
+        raise ConfigurationError(
+            f"these are the keys of {keys.agent}, not of {agent}",
+            where=str(path),
+            next_step="Put its own keys back from a backup, or name the other member.",
+        )
+    return keys
 
 
 def connect(home: Home, chain: str | None = None) -> Gateway:

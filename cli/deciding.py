@@ -79,15 +79,13 @@ def decide(
     context: typer.Context,
     flag_id: Annotated[str, typer.Argument(help="The flag's identifier, or its first digits.")],
     verdict: Annotated[_Verdict, typer.Argument(help="What you find.")],
-    reason: Annotated[
-        str, typer.Option(help="Why; kept with the decision, sealed to desk and officer.")
-    ] = "",
-    officer: Annotated[
-        int, typer.Option("--as", min=1, max=3, help="Which officer of this machine decides.")
-    ] = 1,
+    reason: Annotated[str, typer.Option(help="Why; kept with the decision, sealed to desk and officer.")],
+    officer: Annotated[int, typer.Option(min=1, max=3, help="Which officer of this machine decides.")] = 1,
 ) -> None:
     """Decide on a flag. A later decision takes its place; all of them stay on the chain."""
     options = settings(context)
+    if not reason.strip():
+        raise InputError("a decision needs its reason", next_step="Say why with --reason; it stays with it.")
     kept = _anchored(options, flag_id)
     gateway = connect(options.home, options.chain)
     _append(options.home, gateway, kept.flag_id, verdict.value, reason, officer)

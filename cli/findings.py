@@ -49,9 +49,7 @@ def figures(details: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def show_owed(flag: Flag, names: Mapping[int, str]) -> None:
-    """Print what a finding owes, from which provisions, and which exemptions are to be considered."""
-    if flag.source.kind != "rule":
-        return
+    """Print what a finding owes, and which exemptions are to be considered."""
     details = flag.details
     banks = details.get("banks") or ()
     rows = [
@@ -69,9 +67,7 @@ def show_owed(flag: Flag, names: Mapping[int, str]) -> None:
         words = {bank[name]["words"] for bank in banks for name in ("due", "keep_until") if bank[name]}
         for line in sorted(words):
             tell(f"  {line}")
-    joins = [(join["what"], join["rule"], join["how"]) for join in details.get("joins", ())]
-    if joins:
-        show_table("Joined with", ["what", "rule", "how"], joins)
+        tell("")
     exempt = [(e["rule"], e["clause"]) for e in details.get("exemptions_to_consider", ())]
     if exempt:
         show_table("Exemptions to consider", ["rule", "words"], exempt)

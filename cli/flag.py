@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.checking import active_rules, run_rules
+from cli.checking import run_rules
 from cli.consortium import connect
 from cli.deciding import decisions, register_decide, said, show_decisions, verdicts
 from cli.desk import member_names
-from cli.findings import figures, register, show_owed
-from cli.output import Settings, emit, progress, say, settings, show_entries, show_facts, show_table
+from cli.findings import register, rules_of
+from cli.flag_views import moment, say_what_is_next, show_flag
+from cli.output import Settings, emit, progress, say, settings, show_entries, show_table, tell
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ledger.gateway import Gateway
     from ledger.reader.cases import CaseBook, KeptFlag
 
 __all__ = ["app"]
@@ -32,8 +31,8 @@ app = typer.Typer(help="Flags and findings: list, show, recompute.", no_args_is_
 
 FlagId = Annotated[str, typer.Argument(help="The flag's identifier, or its first digits.")]
 
-#: Figures that come in pairs, in minor units, and are read as one amount.
-_AMOUNTS: Final = {"sum": "together", "amount": "amount"}
+#: Gravest first.
+_SEVERITIES: Final = ("high", "medium", "low")
 
 
 @app.command("list")
@@ -43,7 +42,7 @@ def list_flags(
     severity: Annotated[str | None, typer.Option(help="Only this severity: low, medium or high.")] = None,
     undecided: Annotated[bool, typer.Option("--undecided", help="Only what no officer decided yet.")] = False,
 ) -> None:
-    """List flags and findings, newest last."""
+    """List flags and findings, the gravest first; at the end, how many there are of each kind."""
     options = settings(context)
     with _book(options) as book:
         kept = book.flags()
@@ -55,6 +54,7 @@ def list_flags(
         and severity in (None, k.flag.severity)
         and not (undecided and k.flag_id in decided)
     ]
+    found.sort(key=_urgency)
     value = [
         {
             "flag_id": k.flag_id.hex(),
@@ -70,14 +70,20 @@ def list_flags(
                 k.flag_id.hex()[:12],
                 k.flag.title,
                 f"{k.flag.severity}, {k.flag.certainty}",
-                f"{len(k.flag.rows)} rows",
-                _moment(k.flag.window[0])[:10],
+                moment(k.flag.window[0])[:10],
             ),
             "\n".join([k.flag.explanation, *_since(k, decided.get(k.flag_id))]),
         )
         for k in found
     ]
-    emit(options, value, lambda: show_entries(f"{len(found)} flags", entries))
+
+    def render() -> None:
+        show_entries(f"{len(found)} flags", entries)
+        if found:
+            tell("")
+            show_table("How many", ["flag", *_SEVERITIES, "undecided"], _counted(found, decided))
+
+    emit(options, value, render)
     if not kept:
         say(f"None was raised yet; run `{options.program} desk scan` and `{options.program} desk check`.")
 
@@ -112,8 +118,10 @@ def show(
     }
 
     def render() -> None:
-        _render(options, kept)
+        show_flag(options, kept)
         show_decisions(made)
+        if not made:
+            say_what_is_next(options, kept)
 
     emit(options, value, render)
     for path in (svg, graphml):
@@ -140,7 +148,7 @@ def replay(context: typer.Context, flag_id: FlagId) -> None:
             replay_detector(flag, transfers, Shelf(options.home.desk.models))
         else:
             gateway = connect(options.home, options.chain)
-            ruleset = _rules_of(gateway, flag)
+            ruleset = rules_of(gateway, flag)
             findings = run_rules(gateway, ruleset, transfers, flag.position, home=options.home).findings
             if flag.to_json() not in [finding.bounded().to_json() for finding in findings]:
                 raise VerificationError(
@@ -186,14 +194,24 @@ def _at_position(options: Settings, flag: Flag) -> Iterator[pa.Table]:
         yield load_mirror(there.mirror, period=period)[0]
 
 
-def _rules_of(gateway: Gateway, flag: Flag) -> Any:
-    """Return the rule set that a finding names; it may have been superseded since."""
-    from compliance.ruleset import RuleSet
+def _urgency(kept: KeptFlag) -> tuple[int, float, int]:
+    """Order flags as an officer works: the gravest first, of these the likeliest, of these the newest."""
+    return _SEVERITIES.index(kept.flag.severity), -(kept.latest_score or 0.0), -kept.flag.window[1]
 
-    for entry in gateway.rule_sets():
-        if entry.hash.hex() == flag.source.version:
-            return RuleSet.from_bytes(entry.document)
-    return active_rules(gateway)
+
+def _counted(found: Sequence[KeptFlag], decided: Mapping[bytes, str]) -> list[tuple[Any, ...]]:
+    """Count flags by what they are, their severity, and whether an officer has decided."""
+    kinds: dict[str, list[KeptFlag]] = {}
+    for kept in found:
+        kinds.setdefault(kept.flag.title, []).append(kept)
+    return [
+        (
+            title,
+            *(sum(k.flag.severity == severity for k in of_kind) for severity in _SEVERITIES),
+            sum(k.flag_id not in decided for k in of_kind),
+        )
+        for title, of_kind in sorted(kinds.items())
+    ]
 
 
 @contextmanager
@@ -219,92 +237,6 @@ def _since(kept: KeptFlag, verdict: str | None) -> Iterator[str]:
         yield f"Decided: {said(verdict)}."
     if kept.latest_score is not None:
         yield f"Scored {kept.latest_score:.0%} by the last scan with a champion."
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _render(options: Settings, kept: KeptFlag) -> None:
-    flag = kept.flag
-    names = member_names(options.home)
-    facts = [
-        ("flag", kept.flag_id.hex()),
-        ("what", flag.title),
-        ("explanation", flag.explanation),
-        ("window (UTC)", f"{_moment(flag.window[0])} to {_moment(flag.window[1])}"),
-        ("certainty", flag.certainty),
-        ("severity", flag.severity),
-        ("score", flag.score),
-        ("now scored", kept.latest_score),
-        ("raised by", f"{flag.source.kind} {flag.source.id}, version {flag.source.version[:12]}"),
-        ("position", f"block {flag.position.block}, {flag.position.log_size} batches"),
-        ("anchored", "not yet" if kept.block is None else f"block {kept.block}"),
-        ("truncated", flag.truncated),
-    ]
-    if flag.citation:
-        facts[2:2] = [("citation", flag.citation), ("clause", flag.clause)]
-    show_facts("Flag", facts)
-    if flag.details:
-        show_facts("Figures", _figures(figures(flag.details)))
-        if flag.source.kind == "rule":
-            show_owed(flag, names)
-    entities = [(e.pseudonym, names.get(e.agent, f"bank {e.agent}")) for e in flag.entities]
-    show_table("Accounts and parties (pseudonyms)", ["pseudonym", "bank"], entities)
-    show_table(*_evidence(options, flag, names))
-
-
-def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Read a flag's figures as a person does: currency by its letters, minor units as an amount."""
-    from anomaly.money import ALPHA, NUMERIC, amount_range
-
-    currency = details.get("currency")
-    code = NUMERIC.get(currency) if isinstance(currency, str) else currency
-    paired = {
-        f"{name}_{end}": name
-        for name in _AMOUNTS
-        for end in ("low", "high")
-        if code is not None and f"{name}_low" in details and f"{name}_high" in details
-    }
-    for name, value in sorted(details.items()):
-        pair = paired.get(name)
-        if pair is None:
-            yield name, ALPHA.get(value, value) if name == "currency" and isinstance(value, int) else value
-        elif name.endswith("_low"):
-            low, high = int(details[f"{pair}_low"]), int(details[f"{pair}_high"])
-            yield _AMOUNTS[pair], amount_range(low, high, int(code or 0))
-
-
-def _evidence(
-    options: Settings, flag: Flag, names: Mapping[int, str]
-) -> tuple[str, list[str], list[tuple[Any, ...]]]:
-    """Return the table of payments in evidence; their places alone where the mirror does not hold them."""
-    from anomaly.evidence import evidence_rows
-    from anomaly.mirror import load_rows
-    from anomaly.money import amount_range
-
-    try:
-        transfers = load_rows(options.home.desk.mirror, flag.rows)
-        rows = evidence_rows(flag, transfers).to_pylist()
-    except ConfigurationError:
-        places = [(names.get(r.member, f"bank {r.member}"), f"{r.sequence}:{r.index}") for r in flag.rows]
-        return "Evidence (there is no mirror here to read it from)", ["posted by", "batch:row"], places
-
-    def end(row: Mapping[str, Any], side: str) -> str:
-        account, agent = row[f"{side}_account"], int(row[f"{side}_agent"] or 0)
-        told = account.hex()[:8] if account is not None and any(account) else "unknown"
-        return f"{told} {names.get(agent, f'bank {agent}') if agent else 'outside'}"
-
-    payments = [
-        (
-            _moment(row["time_low"]),
-            end(row, "debtor"),
-            end(row, "creditor"),
-            amount_range(row["amount_low"], row["amount_high"], row["currency"]),
-        )
-        for row in rows
-    ]
-    return f"Payments in evidence: {len(payments)}", ["time (UTC)", "from", "to", "amount"], payments
 
 
 register(app)

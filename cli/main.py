@@ -6,6 +6,7 @@ nobody reads on.
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import shutil
@@ -14,7 +15,7 @@ import sqlite3
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -40,13 +41,21 @@ from localchain.errors import LocalChainError
 __all__ = ["app", "main"]
 
 
+#: Options of every command, which stand before it.
+_BEFORE: Final = ("--home", "--chain", "--json")
+
+
 class _Commands(TyperGroup):
     """The commands; an error that a person is meant to read becomes a message and an exit code."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _reflow(self)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            return self._invoke(ctx)
         except CounterfoilError as error:
             _fail(ctx, error)
         except LocalChainError as error:
@@ -62,6 +71,24 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             say("Stopped. Run the same command again to go on: nothing acknowledged is lost.")
             raise typer.Exit(130) from None
+
+    def _invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            option = getattr(error, "option_name", None)
+            if option in _BEFORE:
+                told = f"{option} stands before the command: `counterfoil {option} ...`."
+                vars(error).update(message=told, possibilities=None)
+            raise
+
+
+def _reflow(command: Any) -> None:
+    """Make each paragraph of a command's help one line: the terminal folds it, not our source."""
+    text = inspect.cleandoc(command.help or "")
+    command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+    for child in getattr(command, "commands", {}).values():
+        _reflow(child)
 
 
 app = typer.Typer(

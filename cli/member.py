@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.consortium import admit, connect
+from cli.consortium import admit, connect, member_keys
 from cli.output import Settings, emit, progress, say, settings, show_entries, show_facts, show_table
 from ledger.errors import InputError
 from ledger.schema import FIELDS, OPTIONAL_FIELDS
@@ -63,7 +65,7 @@ def init(
     gateway = connect(options.home, options.chain) if options.home.governance.exists() else None
     if not place.keys.exists():
         MemberKeys.generate(agent).save(place.keys)
-    keys = MemberKeys.load(place.keys)
+    keys = member_keys(options.home, agent)
     if gateway is not None:
         admit(options.home, gateway, [keys])
         say(f"{keys.agent} is admitted; its account is {keys.address}.")
@@ -79,7 +81,10 @@ def init(
     emit(options, value, lambda: show_facts("Public keys", value.items()))
 
 
-@app.command(epilog=f"Columns: {', '.join(FIELDS)}. All but {', '.join(_REQUIRED)} may be missing.")
+@app.command(
+    epilog=f"Columns needed: {', '.join(_REQUIRED)}. May be missing: {', '.join(sorted(OPTIONAL_FIELDS))}. "
+    "How each is written: docs/formats.md, Transaction."
+)
 def post(
     context: typer.Context,
     agent: Agent,
@@ -92,7 +97,7 @@ def post(
     """Take a file in and post every row whose time bucket has closed.
 
     Interrupted? Run the same command again: nothing is lost, nothing is posted twice. Bad rows go to a
-    quarantine file with their line, field and reason.
+    quarantine file with their line, field and reason; where no row can be used, the exit code is 2.
     """
     from cli.posting import post_source
 
@@ -121,9 +126,28 @@ def post(
         ]
         show_table(f"Posted by {report.agent}", ["", "count"], rows)
         if report.quarantine:
-            say(f"Rows kept apart, with reasons: {report.quarantine}")
+            _show_quarantine(Path(report.quarantine))
 
     emit(options, report.to_json(), render)
+    if intake.read and intake.quarantined == intake.read:
+        raise InputError(
+            "no row of the file can be used",
+            where=report.quarantine,
+            next_step="Mend what the reasons name, and post the file again.",
+        )
+
+
+def _show_quarantine(path: Path) -> None:
+    """Print which fields kept rows apart, each with its first row: the rest is in the file."""
+    counts: Counter[str] = Counter()
+    first: dict[str, tuple[str, str]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            counts[row["field"]] += 1
+            first.setdefault(row["field"], (row["line"], row["reason"]))
+    rows = [(field, count, *first[field]) for field, count in counts.most_common()]
+    show_table("Kept apart", ["field", "rows", "first in line", "reason there"], rows)
+    say(f"Each row with its line, field and reason: {path}")
 
 
 @app.command()
@@ -170,12 +194,11 @@ def disclose(
     out: Out = None,
 ) -> None:
     """Open chosen exact fields of a record, with proof, for a stated purpose."""
-    from ledger.member.keys import MemberKeys
     from ledger.member.receipts import disclose as make_disclosure
     from ledger.member.vault import Vault
 
     options = settings(context)
-    keys = MemberKeys.load(options.home.member(agent).keys)
+    keys = member_keys(options.home, agent)
     gateway = connect(options.home, options.chain)
     with Vault(_vault_path(options, agent)) as vault:
         record = _find(vault, key)
@@ -186,15 +209,29 @@ def disclose(
 
 
 @app.command()
-def flags(context: typer.Context, agent: Agent) -> None:
+def flags(
+    context: typer.Context,
+    agent: Agent,
+    flag_id: Annotated[
+        str, typer.Argument(help="Only the flag whose identifier starts so; default: all.")
+    ] = "",
+) -> None:
     """List the flags addressed to this member, opened and verified, with its own entities and rows."""
     from ledger.member.inbox import received_flags
-    from ledger.member.keys import MemberKeys
     from ledger.member.vault import Vault
 
     options = settings(context)
-    keys = MemberKeys.load(options.home.member(agent).keys)
-    received = list(received_flags(connect(options.home, options.chain), keys))
+    keys = member_keys(options.home, agent)
+    received = [
+        received
+        for received in received_flags(connect(options.home, options.chain), keys)
+        if received.flag_id.hex().startswith(flag_id.lower())
+    ]
+    if flag_id and not received:
+        raise InputError(
+            f"no flag addressed to {agent} starts with {flag_id!r}",
+            next_step=f"See `counterfoil member flags -m {agent}`.",
+        )
     value = [
         {"flag_id": r.flag_id.hex(), "block": r.block, "problem": r.problem, **(r.shown or {})}
         for r in received
@@ -223,11 +260,8 @@ def _entry(flag: dict[str, Any], vault: Vault) -> tuple[tuple[str, ...], str]:
 
 
 def _vault_path(options: Settings, agent: str) -> Path:
-    from ledger.member.keys import MemberKeys
-
-    place = options.home.member(agent)
-    MemberKeys.load(place.keys)
-    return place.vault
+    member_keys(options.home, agent)
+    return options.home.member(agent).vault
 
 
 def _find(vault: Vault, key: str) -> HeldRecord:
@@ -267,8 +301,8 @@ def _receipt(options: Settings, vault: Vault, record: HeldRecord) -> Receipt:
 def _hand_out(options: Settings, data: bytes, out: Path | None) -> None:
     from ledger.segment import write_atomically
 
-    if out is None:
-        sys.stdout.write(data.decode() + "\n")
+    if out is None:  # the same bytes as in a file: a line end more, and it would not verify
+        sys.stdout.write(data.decode() + ("\n" if sys.stdout.isatty() else ""))
         return
     write_atomically(out, data)
     emit(options, {"written": str(out)}, lambda: None)

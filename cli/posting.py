@@ -11,13 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from cli.consortium import connect
+from cli.consortium import connect, member_keys
 from cli.local import keyholder_url
 from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.home import Home
 from ledger.member.intake import open_source
-from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.sending import require_active
@@ -81,7 +80,7 @@ def post_source(
     progress : callable, optional
     """
     place = home.member(agent)
-    keys = MemberKeys.load(place.keys)
+    keys = member_keys(home, agent)
     opened = None if source is None else open_source(source)
     with Vault(place.vault) as vault:
         gateway = connect(home, chain)

@@ -10,7 +10,7 @@ import typer
 
 from cli.checking import active_rules
 from cli.consortium import connect
-from cli.output import emit, say, settings, show_facts, show_table, tell
+from cli.output import emit, say, settings, show_entries, show_facts, show_table, tell
 from cli.rule_life import chosen, read_texts
 from ledger.errors import InputError
 
@@ -43,13 +43,15 @@ def list_rules(context: typer.Context, in_set: InSet = "active") -> None:
         emit(options, {"rules": []}, lambda: tell("No rule set is in force."))
         return
     ruleset = active_rules(gateway) if in_set == "active" else _ruleset(context, in_set)
-    rows = [
-        (r.rule_id, r.citation, r.kind, _threshold(r.trigger), ruleset.jurisdiction(r.rule_id), r.status)
+    entries = [
+        (
+            (r.rule_id, r.kind, _threshold(r.trigger), ruleset.jurisdiction(r.rule_id), r.status),
+            f"{r.citation}: {ruleset.clauses[r.rule_id]}",
+        )
         for r in ruleset.rules
     ]
-    columns = ["rule", "citation", "kind", "threshold", "law of", "status"]
     value = json.loads(ruleset.to_bytes()) | {"hash": ruleset.hash.hex()}
-    emit(options, value, lambda: show_table(f"{len(rows)} rules", columns, rows))
+    emit(options, value, lambda: show_entries(f"{len(entries)} rules", entries))
 
 
 def _threshold(trigger: Any) -> str:
@@ -86,7 +88,7 @@ def show(
         "clause": ruleset.clauses[rule_id],
         "words": dict(ruleset.words[rule_id]),
         "jurisdiction": ruleset.jurisdiction(rule_id),
-        "joins": [{"what": j.what, "rule": j.other, "how": j.how} for j in whole.joins],
+        "joins": [{"what": j.what, "rule": j.supplier(rule_id), "how": j.how} for j in whole.joins],
         "deadline": whole.deadline.model_dump(mode="json") if whole.deadline else None,
         "retention": whole.retention.model_dump(mode="json") if whole.retention else None,
         "checks": [dict(check.facts()) for check in checks],

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -79,6 +80,41 @@ def test_flags_are_listed_within_the_width(demonstration: Demonstration) -> None
     assert {flag["title"] for flag in same} == {title}
 
 
+def test_the_gravest_flags_come_first_and_the_list_ends_with_their_numbers(
+    demonstration: Demonstration,
+) -> None:
+    flags = call(demonstration.home, "--json", "flag", "list").expect().json
+    order = [("high", "medium", "low").index(flag["severity"]) for flag in flags]
+    assert order == sorted(order)
+    assert len(set(order)) > 1
+    listed = call(demonstration.home, "flag", "list").expect().out
+    title = flags[0]["title"]
+    of_kind = [flag["severity"] for flag in flags if flag["title"] == title]
+    counts = [str(of_kind.count(severity)) for severity in ("high", "medium", "low")]
+    assert [title, *counts, str(len(of_kind))] in [line.split() for line in listed.splitlines()]
+
+
+def test_a_draft_counts_payments_once_and_tells_amounts_in_their_currency(
+    demonstration: Demonstration, tmp_path: Path
+) -> None:
+    home = demonstration.copy(tmp_path / "home")
+    flags = call(home, "--json", "flag", "list").expect().json
+    flag = next(
+        f for f in flags if f["source"]["kind"] == "detector" and len(f["rows"]) > f["details"]["payments"]
+    )
+    call(home, "chain", "start", "--detach", "--port", 0).expect()
+    try:
+        draft = call(home, "flag", "report", flag["flag_id"]).expect().json
+    finally:
+        call(home, "chain", "stop").expect()
+    payments, total = draft["transactions"], draft["total"]
+    assert total["transfers"] == len(payments) == flag["details"]["payments"]
+    in_main = [p for p in payments if p["currency"] == total["currency"]]
+    assert sum(Decimal(p["amount"][0]) for p in in_main) == Decimal(total["low"])
+    assert Decimal(total["low"]) * 100 == flag["details"]["sum_low"]
+    assert {p["from_bank"] for p in payments} <= {i["identifier"] for i in draft["institutions"]} | {None}
+
+
 @pytest.mark.parametrize("kind", ["detector", "rule"])
 def test_a_flag_is_shown_with_its_payments_and_the_banks_names(
     demonstration: Demonstration, kind: str
@@ -91,6 +127,10 @@ def test_a_flag_is_shown_with_its_payments_and_the_banks_names(
     assert " ".join(flag["explanation"].split())[:40] in " ".join(shown.split())
     assert "Payments in evidence" in shown
     assert "bank 1" not in shown
+    short = flag_id[:12]
+    said = call(demonstration.home, "flag", "show", flag_id).expect().err
+    assert f"flag decide {short} suspicious" in said
+    assert (f"flag trace {short}" in said) == (kind == "rule")
     names = {path.stem for path in (demonstration.home / "banks" / "members").glob("*.csv")}
     assert any(name in shown for name in names)
     for entity in flag["entities"]:
@@ -147,6 +187,24 @@ def test_proofs_verify_offline_and_a_changed_digit_does_not(
     assert said.err.startswith("does not verify")
 
 
+def test_the_signed_checkpoint_verifies_and_a_changed_one_does_not(
+    demonstration: Demonstration, tmp_path: Path
+) -> None:
+    checkpoint = demonstration.home / "desk" / "public" / "checkpoint"
+    found = call(demonstration.home, "--json", "verify", checkpoint).expect().json
+    assert found["log_size"] == demonstration.summary["batches"]
+    forged = tmp_path / "checkpoint"
+    lines = checkpoint.read_text("utf-8").split("\n")
+    for place, line in ((1, str(int(lines[1]) + 1)), (0, lines[0].replace("counterfoil/", "counterfoil/1"))):
+        forged.write_text("\n".join([*lines[:place], line, *lines[place + 1 :]]), "utf-8")
+        said = call(demonstration.home, "verify", forged).expect(1)
+        assert said.err.startswith("does not verify")
+    forged.write_text("a,b\n1,2\n", "utf-8")
+    said = call(demonstration.home, "verify", forged).expect(2)
+    assert "neither a receipt" in said.err
+    assert "next:" in said.err
+
+
 def test_a_trust_file_of_another_consortium_proves_nothing(
     demonstration: Demonstration, tmp_path: Path
 ) -> None:
@@ -180,7 +238,9 @@ def test_vault_and_receipts_need_no_chain(demonstration: Demonstration, tmp_path
     assert f"verify {out}" in written.err
     assert call(demonstration.home, "--json", "verify", out).expect().json["row"] == 3
     printed = call(demonstration.home, "member", "receipt", "-m", "ALFADE20", "0:3").expect()
-    assert printed.out.strip() == out.read_text("utf-8").strip()
+    redirected = tmp_path / "redirected.json"
+    redirected.write_text(printed.out, "utf-8")
+    assert call(demonstration.home, "--json", "verify", redirected).expect().json["row"] == 3
 
 
 def test_a_plain_file_is_scanned_without_a_ledger(demonstration: Demonstration, tmp_path: Path) -> None:

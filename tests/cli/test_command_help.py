@@ -32,6 +32,7 @@ COMMANDS = dict(_walk(PROGRAM))
 def test_a_command_explains_itself_and_every_option(path: tuple[str, ...]) -> None:
     command = COMMANDS[path]
     assert (command.help or "").strip()[-1:] in (".", ":"), "a sentence says what the command does"
+    assert not [part for part in command.help.split("\n\n") if "\n" in part], "the terminal folds it"
     silent = [p.name for p in command.params if not getattr(p, "help", None) and p.name != "help"]
     assert not silent, f"these are not explained: {silent}"
 

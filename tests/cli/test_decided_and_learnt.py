@@ -90,7 +90,9 @@ def test_a_decision_stands_on_the_chain_and_a_later_one_counts(desk: Desk) -> No
     right = "suspicious" if desk.truth[flag_id] else "not_suspicious"
     desk.call("flag", "decide", flag_id[:12], wrong, "--reason", "first look").expect()
     assert {f["verdict"] for f in desk.json("flag", "list")} == {None, wrong}
-    shown = desk.call("flag", "decide", flag_id, right, "--reason", "asked the bank", "--as", 2).expect().out
+    shown = (
+        desk.call("flag", "decide", flag_id, right, "--reason", "asked the bank", "--officer", 2).expect().out
+    )
     assert "asked the bank" in shown
     made = desk.json("flag", "show", flag_id)["decisions"]
     assert [(d["verdict"], d["reason"]) for d in made] == [(wrong, "first look"), (right, "asked the bank")]
@@ -115,8 +117,11 @@ def test_the_desk_cannot_decide_and_nobody_decides_on_what_is_not_there(desk: De
     entry = (CaseKind.DECISION, bytes(32), bytes(31) + b"\x01", b"")
     with pytest.raises(TransactionRejectedError):
         desk.consortium.gateway.transact(desk.consortium.desk_keys.account, "CaseLog", "append", [entry])
-    assert "no flag starts" in desk.call("flag", "decide", "00" * 32, "suspicious").expect(2).err
-    assert "Invalid value" in desk.call("flag", "decide", next(iter(desk.truth)), "guilty").expect(2).err
+    flag_id, why = next(iter(desk.truth)), ("--reason", "seen")
+    assert "no flag starts" in desk.call("flag", "decide", "00" * 32, "suspicious", *why).expect(2).err
+    assert "Invalid value" in desk.call("flag", "decide", flag_id, "guilty", *why).expect(2).err
+    for silent in ((), ("--reason", " ")):
+        assert "reason" in desk.call("flag", "decide", flag_id, "suspicious", *silent).expect(2).err
 
 
 def test_a_decision_that_cannot_be_read_holds_up_no_other(desk: Desk) -> None:
@@ -126,7 +131,8 @@ def test_a_decision_that_cannot_be_read_holds_up_no_other(desk: Desk) -> None:
     entry = (CaseKind.DECISION, bytes.fromhex(flag_id), bytes(31) + b"\x02", copied)
     desk.consortium.gateway.transact(officer, "CaseLog", "append", [entry])
     second = list(desk.truth)[1]
-    said = desk.call("flag", "decide", second, "suspicious" if desk.truth[second] else "not_suspicious")
+    verdict = "suspicious" if desk.truth[second] else "not_suspicious"
+    said = desk.call("flag", "decide", second, verdict, "--reason", "seen")
     assert "is no decision that can be read" in said.expect().err
     assert len(desk.json("flag", "show", flag_id)["decisions"]) == 2
     assert len(desk.json("flag", "show", second)["decisions"]) == 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 from cli.consortium import Governance, connect
 from ledger.home import Home
 from ledger.member.keys import MemberKeys
-from tests.cli.conftest import ALFA, BRAV, Demonstration, Serving, Town, call
+from tests.cli.conftest import ALFA, BRAV, ROOT, Demonstration, Serving, Town, call
 from tests.support.rows import row, write_csv
 
 
@@ -80,6 +83,45 @@ def test_a_record_is_proven_and_disclosed(posted: Town, tmp_path: Path) -> None:
     assert proven["fields"]["amount"] == "103.03"
     assert set(proven["fields"]) == {"amount", "purpose"}
     assert proven["purpose"] == "request 7"
+
+
+@pytest.fixture(scope="module")
+def check(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that docs/formats.md gives to who trusts no code of ours."""
+    found = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "formats.md").read_text("utf-8"), re.DOTALL)
+    assert len(found) == 1
+    script = tmp_path_factory.mktemp("by hand") / "check.py"
+    script.write_text(found[0], "utf-8")
+    return script
+
+
+def test_a_record_is_checked_by_hand_as_the_formats_say(posted: Town, check: Path, tmp_path: Path) -> None:
+    words = ("member", "disclose", "-m", ALFA, "ALFA-000004", "-f", "amount", "-f", "on_behalf_of")
+    text = call(posted.home, *words, "--purpose", "request 8").expect().out
+
+    def checked(disclosure: str) -> subprocess.CompletedProcess[str]:
+        file = tmp_path / "d.json"
+        file.write_text(disclosure, "utf-8")
+        given = [sys.executable, check, file, posted.home / "trust.json", posted.url]
+        return subprocess.run(given, capture_output=True, text=True, timeout=240)
+
+    done = checked(text)
+    assert done.returncode == 0, done.stderr
+    assert "'amount': '104.04'" in done.stdout
+    assert "on the chain in block" in done.stdout
+    value = json.loads(text)
+    receipt = value["receipt"]
+    for place, name in (
+        (value["fields"][0], "value"),
+        (receipt, "row"),
+        (receipt["header"], "previous_hash"),
+    ):
+        known = place[name]
+        place[name] = known[:-1] + ("1" if known[-1] != "1" else "2")
+        assert "AssertionError" in checked(json.dumps(value)).stderr, name
+        place[name] = known
+    receipt["checkpoint"] = receipt["checkpoint"].replace("block ", "block 1")
+    assert "InvalidSignature" in checked(json.dumps(value)).stderr
 
 
 def test_the_desk_scans_and_checks_and_a_member_reads_its_flags(posted: Town) -> None:
@@ -157,6 +199,13 @@ def test_a_flag_is_replayed_where_the_ledger_was_then(demonstration: Demonstrati
         assert set(by_kind) == {"detector", "rule"}
         for flag_id in by_kind.values():
             assert call(home, "--json", "flag", "replay", flag_id).expect().json["equal"] is True
+        addressed = call(home, "--json", "member", "flags", "-m", "ALFADE20").expect().json
+        one = addressed[-1]["flag_id"]
+        assert (
+            call(home, "--json", "member", "flags", "-m", "ALFADE20", one[:10]).expect().json
+            == addressed[-1:]
+        )
+        assert "starts with 'zz'" in call(home, "member", "flags", "-m", "ALFADE20", "zz").expect(2).err
         received = call(home, "member", "flags", "-m", "ALFADE20").expect().out
         assert "Own transactions:" in received
         assert max(map(len, received.splitlines())) <= 80

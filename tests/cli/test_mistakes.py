@@ -115,6 +115,12 @@ def test_a_folder_that_cannot_be_written(demonstration: Demonstration, tmp_path:
     assert "next:" in said.err
 
 
+def test_an_option_of_every_command_that_stands_after_it_is_told_its_place(tmp_path: Path) -> None:
+    for option, value in (("--json", ()), ("--home", ("x",)), ("--chain", ("http://127.0.0.1:1",))):
+        said = call(tmp_path, "member", "status", "-m", ALFA, option, *value).expect(2).err
+        assert f"{option} stands before the command" in " ".join(said.replace("│", " ").split())
+
+
 # -- with a chain that runs -------------------------------------------------------------------------------
 
 
@@ -142,6 +148,39 @@ def test_a_file_that_is_no_file_of_transactions(
     assert words in said.err
     assert "payments.csv" in said.err
     assert "next:" in said.err
+
+
+def test_rows_kept_apart_are_counted_by_field_with_the_first_of_each(town: Town, tmp_path: Path) -> None:
+    moment = datetime.now(UTC) - timedelta(days=9)
+    rows = [row(n, moment, ALFA, BRAV, bank=ALFA) for n in range(200, 204)]
+    rows[0]["currency"] = "EURO"
+    rows[1]["timestamp"] = "05.01.2026 09:30"
+    rows[2]["currency"] = "XYZ"
+    shown = call(town.home, "member", "post", "-m", ALFA, write_csv(tmp_path / "p.csv", rows)).expect()
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert ["currency", "2", "2", "'EURO'"] in [line[:4] for line in lines]
+    assert ["timestamp", "1", "3", "'05.01.2026"] in [line[:4] for line in lines]
+    useless = call(town.home, "member", "post", "-m", ALFA, write_csv(tmp_path / "q.csv", rows[:3])).expect(2)
+    assert "no row of the file can be used" in useless.err
+    assert "q-" in useless.err
+    assert "next:" in useless.err
+
+
+def test_another_banks_keys_are_refused_before_they_seal_anything(town: Town, tmp_path: Path) -> None:
+    path = town.home / "members" / ALFA / "keys.json"
+    own = path.read_bytes()
+    file = write_csv(
+        tmp_path / "p.csv", [row(300, datetime.now(UTC) - timedelta(days=9), ALFA, BRAV, bank=ALFA)]
+    )
+    try:
+        path.write_bytes((town.home / "members" / BRAV / "keys.json").read_bytes())
+        for words in (("post", file), ("status",), ("flags",)):
+            said = call(town.home, "member", words[0], "-m", ALFA, *words[1:]).expect(2)
+            assert f"the keys of {BRAV}, not of {ALFA}" in said.err
+            assert str(path) in said.err
+    finally:
+        path.write_bytes(own)
+    assert call(town.home, "--json", "member", "post", "-m", ALFA, file).expect().json["sealed_rows"] == 1
 
 
 def test_renamed_columns_are_named(town: Town, tmp_path: Path) -> None:

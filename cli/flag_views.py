@@ -1,0 +1,126 @@
+"""A flag as a person reads it: what and why, its figures, its payments, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.desk import member_names
+from cli.findings import figures, show_owed
+from cli.output import Settings, say, show_facts, show_table
+from ledger.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ledger.flag import Flag
+    from ledger.reader.cases import KeptFlag
+
+__all__ = ["moment", "say_what_is_next", "show_flag"]
+
+#: Figures that come in pairs, in minor units, and are read as one amount.
+_AMOUNTS: Final = {"sum": "together", "amount": "amount"}
+
+#: What a search left out; said where it left something out.
+_SILENT: Final = frozenset({"not_told", "searches_cut"})
+
+
+def moment(seconds: int) -> str:
+    """Write a moment to the minute, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def show_flag(options: Settings, kept: KeptFlag) -> None:
+    """Print a flag with its figures, accounts and payments."""
+    flag = kept.flag
+    names = member_names(options.home)
+    facts = [
+        ("flag", kept.flag_id.hex()),
+        ("what", flag.title),
+        ("explanation", flag.explanation),
+        ("window (UTC)", f"{moment(flag.window[0])} to {moment(flag.window[1])}"),
+        ("certainty", flag.certainty),
+        ("severity", flag.severity),
+        ("raised by", f"{flag.source.kind} {flag.source.id}, version {flag.source.version[:12]}"),
+        ("position", f"block {flag.position.block}, {flag.position.log_size} batches"),
+        ("anchored", "not yet" if kept.block is None else f"block {kept.block}"),
+        ("truncated", flag.truncated),
+    ]
+    if kept.latest_score is not None:
+        facts.insert(6, ("score", f"{kept.latest_score:.0%} by the last scan with a champion"))
+    if flag.citation:
+        facts[2:2] = [("citation", flag.citation), ("clause", flag.clause)]
+    show_facts("Flag", facts)
+    if flag.details:
+        show_facts("Figures", _figures(figures(flag.details)))
+        if flag.source.kind == "rule":
+            show_owed(flag, names)
+    entities = [(e.pseudonym, names.get(e.agent, f"bank {e.agent}")) for e in flag.entities]
+    show_table("Accounts and parties (pseudonyms)", ["pseudonym", "bank"], entities)
+    show_table(*_evidence(options, flag, names))
+
+
+def say_what_is_next(options: Settings, kept: KeptFlag) -> None:
+    """Say what an officer can do about a flag nobody has decided on."""
+    short, program = kept.flag_id.hex()[:12], options.program
+    say("Next:")
+    if kept.flag.source.kind == "rule":
+        say(f"  from its rows to the clause:      {program} flag trace {short}")
+    say(f"  a bank sees its own part with:    {program} member flags -m BANK {short}")
+    say(f"  a report drafted for the bank:    {program} flag report {short} --out draft.json")
+    say(f"  your decision, with its reason:   {program} flag decide {short} suspicious --reason ...")
+    say(f"  or:                               {program} flag decide {short} not_suspicious --reason ...")
+
+
+def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Read a flag's figures as a person does: currency by its letters, minor units as an amount."""
+    from anomaly.money import ALPHA, NUMERIC, amount_range
+
+    currency = details.get("currency")
+    code = NUMERIC.get(currency) if isinstance(currency, str) else currency
+    paired = {
+        f"{name}_{end}": name
+        for name in _AMOUNTS
+        for end in ("low", "high")
+        if code is not None and f"{name}_low" in details and f"{name}_high" in details
+    }
+    for name, value in sorted(details.items()):
+        if value == 0 and name in _SILENT:
+            continue
+        pair = paired.get(name)
+        if pair is None:
+            yield name, ALPHA.get(value, value) if name == "currency" and isinstance(value, int) else value
+        elif name.endswith("_low"):
+            low, high = int(details[f"{pair}_low"]), int(details[f"{pair}_high"])
+            yield _AMOUNTS[pair], amount_range(low, high, int(code or 0))
+
+
+def _evidence(
+    options: Settings, flag: Flag, names: Mapping[int, str]
+) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+    """Return the table of payments in evidence; their places alone where the mirror does not hold them."""
+    from anomaly.evidence import evidence_rows
+    from anomaly.mirror import load_rows
+    from anomaly.money import amount_range
+
+    try:
+        transfers = load_rows(options.home.desk.mirror, flag.rows)
+        rows = evidence_rows(flag, transfers).to_pylist()
+    except ConfigurationError:
+        places = [(names.get(r.member, f"bank {r.member}"), f"{r.sequence}:{r.index}") for r in flag.rows]
+        return "Evidence (there is no mirror here to read it from)", ["posted by", "batch:row"], places
+
+    def end(row: Mapping[str, Any], side: str) -> str:
+        account, agent = row[f"{side}_account"], int(row[f"{side}_agent"] or 0)
+        told = account.hex()[:8] if account is not None and any(account) else "unknown"
+        return f"{told} {names.get(agent, f'bank {agent}') if agent else 'outside'}"
+
+    payments = [
+        (
+            moment(row["time_low"]),
+            end(row, "debtor"),
+            end(row, "creditor"),
+            amount_range(row["amount_low"], row["amount_high"], row["currency"]),
+        )
+        for row in rows
+    ]
+    return f"Payments in evidence: {len(payments)}", ["time (UTC)", "from", "to", "amount"], payments
