@@ -32,7 +32,10 @@ _REFUSALS: Final = {
         "Another copy of this vault may be posting; use one vault per member.",
     ),
     "BatchLedgerUnknownEpoch": ("the pseudonym key's epoch is not open", "Ask the operator to open it."),
-    "BatchLedgerUnknownPolicy": ("the encoding policy is not on this chain", "Sync and post again."),
+    "BatchLedgerUnknownPolicy": (
+        "the encoding policy is not on this chain",
+        "Check --home and --chain: the vault may belong to another consortium.",
+    ),
     "RuleBookNotOfficer": ("this account is not an officer", "Ask the operator to grant the role."),
     "RuleBookAuthorCannotApprove": (
         "who wrote a rule set, or a draft it comes from, cannot approve it",
