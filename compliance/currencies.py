@@ -122,6 +122,13 @@ def codes() -> frozenset[str]:
     return frozenset(c.code for c in iso4217.Currency if c.number is not None) - _WORDS
 
 
+def _currency(code: str) -> iso4217.Currency:
+    try:
+        return iso4217.Currency(code)
+    except ValueError as error:
+        raise InputError(f"{code} is not an ISO 4217 currency code") from error
+
+
 def exponent(currency: str) -> int:
     """Return the number of decimal places of a currency's minor unit (ISO 4217).
 
@@ -130,11 +137,7 @@ def exponent(currency: str) -> int:
     InputError
         For what is not a currency code.
     """
-    try:
-        places = iso4217.Currency(currency).exponent
-    except ValueError as error:
-        raise InputError(f"{currency} is not an ISO 4217 currency code") from error
-    return 0 if places is None else int(places)
+    return int(_currency(currency).exponent or 0)
 
 
 def number(currency: str) -> int:
@@ -145,10 +148,7 @@ def number(currency: str) -> int:
     InputError
         For what is not a currency code with a number.
     """
-    try:
-        found = iso4217.Currency(currency).number
-    except ValueError as error:
-        raise InputError(f"{currency} is not an ISO 4217 currency code") from error
+    found = _currency(currency).number
     if found is None:
         raise InputError(f"{currency} has no ISO 4217 number")
     return int(found)

@@ -154,52 +154,40 @@ class _Maker:
 
     def single(self) -> list[Case]:
         edges = [self.amount] if self.upper is None else [self.amount, self.upper]
-        found = []
-        for edge in edges:
-            for words, amount in (
-                ("one minor unit below", edge - self.step),
-                ("exactly at", edge),
-                ("one minor unit above", edge + self.step),
-            ):
-                if 0 <= int(amount / self.step) <= MAX_AMOUNT:
-                    found.append(
-                        Case(
-                            f"{words} {edge} {self.trigger.currency}",
-                            [self.row(amount)],
-                            self.law(amount),
-                            self.asked,
-                        )
-                    )
-        return found
+        return [
+            Case(f"{words} {edge} {self.trigger.currency}", [self.row(amount)], self.law(amount), self.asked)
+            for edge in edges
+            for words, amount in self._around(edge)
+            if 0 <= int(amount / self.step) <= MAX_AMOUNT
+        ]
+
+    def _around(self, edge: Decimal) -> tuple[tuple[str, Decimal], ...]:
+        return (
+            ("one minor unit below", edge - self.step),
+            ("exactly at", edge),
+            ("one minor unit above", edge + self.step),
+        )
 
     def _halves(self, total: Decimal) -> tuple[Decimal, Decimal]:
         first = (total / 2 // self.step) * self.step
         return first, total - first
 
     def _sums(self, words: str, places: list[dict[str, Any]]) -> list[Case]:
-        found = []
-        for name, total in (
-            ("one minor unit below", -self.step),
-            ("exactly at", Decimal(0)),
-            ("one minor unit above", self.step),
-        ):
-            amounts = self._halves(self.amount + total)
-            rows = [self.row(a, **p) for a, p in zip(amounts, places, strict=True)]
-            found.append(
-                Case(
-                    f"two {words}, together {name} {self.amount}",
-                    rows,
-                    self.law(amounts[0] + amounts[1]),
-                    self.asked,
-                )
+        return [
+            Case(
+                f"two {words}, together {name} {self.amount}",
+                self._two(total, places),
+                self.law(total),
+                self.asked,
             )
-        return found
+            for name, total in self._around(self.amount)
+        ]
 
     def _apart(self, words: str, places: list[dict[str, Any]]) -> Case:
-        amounts = self._halves(self.amount + 2 * self.step)
-        return Case(
-            f"two {words}", [self.row(a, **p) for a, p in zip(amounts, places, strict=True)], trips=False
-        )
+        return Case(f"two {words}", self._two(self.amount + 2 * self.step, places), trips=False)
+
+    def _two(self, total: Decimal, places: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [self.row(a, **place) for a, place in zip(self._halves(total), places, strict=True)]
 
     def rolling(self, seconds: int) -> list[Case]:
         def after(gap: int) -> list[dict[str, Any]]:

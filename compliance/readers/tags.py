@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from ledger.errors import InputError
@@ -70,11 +71,19 @@ def untagged(text: str) -> str:
     return _Scan(text, xml=_XML.match(text) is not None, marked_up=marked_up).run()
 
 
+@dataclass(slots=True)
+class _List:
+    """An open list: how its items are marked ("ul": by no number), and how many there were."""
+
+    kind: str
+    count: int
+
+
 class _Scan:
     def __init__(self, text: str, *, xml: bool, marked_up: bool) -> None:
         self.text, self.xml, self.marked_up = text, xml, marked_up
         self.pieces: list[str] = []
-        self.lists: list[list[object]] = []
+        self.lists: list[_List] = []
         self.after_number = False
         self.spaced = True
         self.absent: set[str] = set()
@@ -169,7 +178,7 @@ class _Scan:
             return self._xml_tag(name, closing, at, end)
         if name in ("ol", "ul"):
             self._list(name, attributes, closing)
-        if name == "li" and not closing and self.lists and self.lists[-1][0] != "ul":
+        if name == "li" and not closing and self.lists and self.lists[-1].kind != "ul":
             return self._item(at, end)
         return self._blank(at, end, line=name in _BLOCKS)
 
@@ -208,20 +217,14 @@ class _Scan:
             if self.lists:
                 self.lists.pop()
             return
-        kind = _TYPE.search(attributes)
-        start = _START.search(attributes)
-        self.lists.append(
-            [kind[1] if kind else "1" if name == "ol" else "ul", int(start[1]) - 1 if start else 0]
-        )
-        if name == "ul":
-            self.lists[-1][0] = "ul"
+        kind, start = _TYPE.search(attributes), _START.search(attributes)
+        numbered = kind[1] if kind else "1"
+        self.lists.append(_List("ul" if name == "ul" else numbered, int(start[1]) - 1 if start else 0))
 
     def _item(self, at: int, end: int) -> int:
         """Write the number that a browser would show, where the tag leaves room and the text has none."""
-        kind, count = self.lists[-1]
-        number = int(str(count)) + 1
-        self.lists[-1][1] = number
-        label = _label(str(kind), number)
+        self.lists[-1].count += 1
+        label = _label(self.lists[-1].kind, self.lists[-1].count)
         room = end - at
         if _LABELLED.match(self.text, end):
             return self._blank(at, end, line=True)

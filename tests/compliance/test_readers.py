@@ -159,9 +159,9 @@ def test_entity_bombs_are_refused():
     ids=lambda text: repr(text[:9]),
 )
 def test_hostile_markup_takes_time_that_grows_with_the_text(text):
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(plain(text)) == len(text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_injected_markup_stays_words_or_nothing():
