@@ -11,6 +11,9 @@ Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns 
 - `side`         gather-scatter and pass-through: what one account received before it paid
 - `quiet`        how long both accounts and the pair have been quiet
 - `structuring`  payments just under a threshold
+- `round_trip`   payments that go straight back to the one that pays
+- `burst`        how many that did not deal with an account before do so at once
+- `chain`        the longest row of payments, each handing on the one before, that ends in this one
 - `families`     adds a batch and asks each family about it
 - `bins`         sizes to bins of a histogram
 - `columns`      the name, meaning and unit of every feature

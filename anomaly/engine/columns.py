@@ -105,7 +105,7 @@ def columns(parameters: EngineParameters) -> list[Column]:
         found += _statistics(window)
     found += _searched(p)
     if len({c.family for c in found} & set(SEARCHED)):
-        found.append(Column("truncated", "truncated", "1 where a search was cut", "1", max(p.windows)))
+        found.append(Column("truncated", "truncated", "1 where a search was cut", "1", p.reach))
     return found
 
 
@@ -135,12 +135,18 @@ def _searched(p: EngineParameters) -> list[Column]:
         found += _plain("quiet", p.quiet, _QUIET)
     if p.structuring is not None:
         found += _plain("structuring", p.structuring, _STRUCTURING)
+    if p.round_trip is not None:
+        found += _plain("round_trip", p.round_trip, _ROUND_TRIP)
+    if p.burst is not None:
+        found += _plain("burst", p.burst, _BURST)
+    if p.chain is not None:
+        found += _plain("chain", p.chain, _CHAIN)
     return found
 
 
 #: Families that search, and so may be cut.
 SEARCHED = ("scatter_gather", "temporal_cycle", "hop_cycle", "bipartite", "gather_scatter", "pass_through",
-            "structuring")  # fmt: skip
+            "structuring", "round_trip", "burst", "chain")  # fmt: skip
 
 _Features = tuple[tuple[str, str, str], ...]
 _SCATTER_GATHER: _Features = (
@@ -191,6 +197,20 @@ _STRUCTURING: _Features = (
     ("out_sum", "sum of those payments", "currency unit"),
     ("in_count", "payments to the creditor just under the threshold", "1"),
     ("in_sum", "sum of those payments", "currency unit"),
+)
+_ROUND_TRIP: _Features = (
+    ("count", "payments of the creditor to the debtor", "1"),
+    ("sum", "sum of those payments", "currency unit"),
+    ("seconds", "time since the last of them before this one; the window where there was none", "s"),
+)
+_BURST: _Features = (
+    ("new_payers", "accounts that paid the creditor, and did not in the six windows before", "1"),
+    ("new_payees", "accounts that the debtor paid, and did not in the six windows before", "1"),
+)
+_CHAIN: _Features = (
+    ("length", "payments of the longest chain that ends in this one, itself included", "1"),
+    ("first_amount", "amount of that chain's first payment, the greatest among the longest", "currency unit"),
+    ("seconds", "time since that chain's first payment, the earliest among those", "s"),
 )
 
 

@@ -48,7 +48,7 @@ class GraphFeatureEngine:
 
     Notes
     -----
-    Memory is bounded by the edges of the largest window plus one batch, and by the number of accounts seen.
+    Memory is bounded by the edges within `parameters.reach` plus one batch, and by the accounts seen.
     At scoring "arrival" rows give the same features in one batch or in many (with `ties="include"` when no
     bucket is split). At "window_close" a batch is what is looked ahead into, as in GFP.
     """
@@ -66,7 +66,7 @@ class GraphFeatureEngine:
             p.under * p.threshold, p.threshold,
         )  # fmt: skip
         self._searches = any(family in places for family in SEARCHED)
-        self._reach = max(p.windows)
+        self._reach = p.reach
         self._search_room = max(p.budget, p.hub_degree)
         self._graph: LiveGraph = empty(widths)
         self._room: Room = room(self._graph.newest.shape[1], self._search_room)
@@ -123,7 +123,7 @@ class GraphFeatureEngine:
         """Take a batch in and compute nothing, as when a process starts again; parameters as of `update`.
 
         What comes after has the same features, up to rounding, as if `update` had taken it in. Hand over at
-        least the largest window.
+        least the last `parameters.reach` seconds.
         """
         self._taken_in(src, dst, time, amount, search=False)
 

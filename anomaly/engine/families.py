@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.engine.bins import bin_table
+from anomaly.engine.burst import burst
+from anomaly.engine.chain import chains
 from anomaly.engine.columns import hop_bins
 from anomaly.engine.graph import ROUND, LiveGraph, add, number_accounts
 from anomaly.engine.hop_cycle import hop_cycles
 from anomaly.engine.neighbours import bipartite, scatter_gather
 from anomaly.engine.parameters import EngineParameters
 from anomaly.engine.quiet import quiet
+from anomaly.engine.round_trip import round_trip
 from anomaly.engine.search import Family, Limits, Room
 from anomaly.engine.side import gather_scatter, pass_through
 from anomaly.engine.structuring import structuring
@@ -40,6 +43,9 @@ class Patterns(NamedTuple):
     pass_through: Family
     quiet: Family
     structuring: Family
+    round_trip: Family
+    burst: Family
+    chain: Family
 
 
 @jit
@@ -131,6 +137,12 @@ def _around(
         quiet(graph, first, last, patterns.quiet, limits, begin, out)
     if patterns.structuring.column >= 0:
         structuring(graph, first, last, ahead, patterns.structuring, limits, begin, out, cut)
+    if patterns.round_trip.column >= 0:
+        round_trip(graph, first, last, ahead, patterns.round_trip, limits, begin, out, cut)
+    if patterns.burst.column >= 0:
+        burst(graph, first, last, ahead, patterns.burst, limits, begin, out, cut)
+    if patterns.chain.column >= 0:
+        chains(graph, first, last, patterns.chain, limits, room, begin, out, cut)
 
 
 def patterns_of(p: EngineParameters, places: dict[str, int]) -> Patterns:
@@ -151,4 +163,7 @@ def patterns_of(p: EngineParameters, places: dict[str, int]) -> Patterns:
         pass_through=family("pass_through"),
         quiet=family("quiet"),
         structuring=family("structuring"),
+        round_trip=family("round_trip"),
+        burst=family("burst"),
+        chain=family("chain", longest=p.chain_length),
     )

@@ -8,10 +8,13 @@ from typing import Literal
 
 from ledger.errors import ConfigurationError
 
-__all__ = ["DAY", "HOUR", "EngineParameters"]
+__all__ = ["DAY", "HOUR", "REMEMBERED", "EngineParameters"]
 
 HOUR = 3_600
 DAY = 24 * HOUR
+
+#: Windows of a burst, the short one included, that say whether a pair is new.
+REMEMBERED = 7
 
 _BINS = tuple(range(2, 31))
 
@@ -44,6 +47,15 @@ class EngineParameters:
         Window in seconds.
     quiet, structuring : int or None
         Window in seconds; what is quiet for longer counts as the window.
+    round_trip : int or None
+        Window in seconds.
+    burst : int or None
+        Window in seconds, a short one such as an hour. A pair is new to (t - window, t] when it paid nothing
+        in (t - 7 windows, t - window].
+    chain : int or None
+        Most seconds from one payment of a chain to the next. Chains look back, whatever the scoring.
+    chain_length : int
+        Most payments of a chain.
     cycle_length : int
         Most edges of a temporal cycle.
     hop_length : int
@@ -77,6 +89,10 @@ class EngineParameters:
     pass_through: int | None = 7 * DAY
     quiet: int | None = 7 * DAY
     structuring: int | None = None
+    round_trip: int | None = None
+    burst: int | None = None
+    chain: int | None = None
+    chain_length: int = 8
     cycle_length: int = 32
     hop_length: int = 10
     histograms: bool = False
@@ -103,6 +119,7 @@ class EngineParameters:
             (not self.bins or self.bins[0] < 1, "bins start at 1 or above"),
             (not 2 <= self.cycle_length <= 64, "cycle_length is from 2 to 64"),
             (not 2 <= self.hop_length <= 64, "hop_length is from 2 to 64"),
+            (not 2 <= self.chain_length <= 16, "chain_length is from 2 to 16"),
             (not 0 < self.keep_low <= self.keep_high, "keep_low is above 0 and at most keep_high"),
             (not 0 <= self.under < 1 or self.threshold <= 0, "under is a part of a threshold above 0"),
             (self.budget < 1 or self.hub_degree < 1, "budget and hub_degree are at least 1"),
@@ -116,8 +133,15 @@ class EngineParameters:
         """Every window of every family, in seconds."""
         one = (self.scatter_gather, self.gather_scatter, self.bipartite, self.temporal_cycle)
         more = (self.hop_cycle, self.pass_through, self.quiet, self.structuring)
+        last = (self.round_trip, self.burst, self.chain)
         many = (*self.statistics, *self.fan, *self.degree)
-        return (*many, *(w for w in (*one, *more) if w is not None))
+        return (*many, *(w for w in (*one, *more, *last) if w is not None))
+
+    @property
+    def reach(self) -> int:
+        """Seconds back from a payment that some family needs: the largest window, or several of one."""
+        chain, burst = self.chain or 0, self.burst or 0
+        return max(*self.windows, (self.chain_length - 1) * chain, REMEMBERED * burst)
 
     @classmethod
     def gfp(cls, **changes: object) -> EngineParameters:

@@ -15,7 +15,7 @@ from anomaly.engine import DAY, HOUR, EngineParameters, GraphFeatureEngine
 EXAMPLES = int(os.environ.get("KERNEL_EXAMPLES", "400"))
 EVERYTHING = EngineParameters(
     fan=(DAY,), degree=(HOUR,), hop_cycle=DAY, hop_length=6, cycle_length=6, structuring=DAY,
-    threshold=500.0,
+    threshold=500.0, round_trip=7 * DAY, burst=HOUR, chain=DAY,
 )  # fmt: skip
 
 

@@ -13,7 +13,16 @@ GOOD = ([1, 2], [2, 3], [10, 20], [5.0, 4.5])
 
 def test_every_feature_has_a_name_a_meaning_and_a_unit() -> None:
     engine = GraphFeatureEngine(
-        EngineParameters(fan=(DAY,), degree=(DAY,), hop_cycle=DAY, structuring=DAY, scoring="window_close")
+        EngineParameters(
+            fan=(DAY,),
+            degree=(DAY,),
+            hop_cycle=DAY,
+            structuring=DAY,
+            round_trip=DAY,
+            burst=DAY,
+            chain=DAY,
+            scoring="window_close",
+        )
     )
     names = engine.feature_names_out()
     assert len(set(names)) == len(names) == engine.update(*GOOD).shape[1]
@@ -77,6 +86,20 @@ def test_a_clock_that_goes_back_is_an_error_or_now() -> None:
     )
 
 
+def test_what_a_family_needs_of_the_past_is_kept() -> None:
+    plain = EngineParameters(statistics=(), burst=2 * DAY, chain=DAY)
+    assert plain.reach == 14 * DAY == EngineParameters(burst=2 * DAY).reach
+    assert EngineParameters(chain=DAY, chain_length=16).reach == 15 * DAY
+    assert EngineParameters().reach == 7 * DAY
+    for parameters in (plain, EngineParameters(chain=DAY, chain_length=16)):
+        engine = GraphFeatureEngine(parameters)
+        engine.update([1], [2], [0], [1.0])
+        engine.update([3], [4], [parameters.reach], [1.0])
+        assert engine.live_edges == 2
+        engine.update([3], [4], [parameters.reach + 1], [1.0])
+        assert engine.live_edges == 2
+
+
 def test_inside_a_batch_rows_may_stand_in_any_order() -> None:
     backwards = tuple(list(reversed(column)) for column in GOOD)
     np.testing.assert_array_equal(
@@ -112,7 +135,8 @@ def test_accounts_may_be_any_64_bit_numbers() -> None:
         {"bins": (3, 2)}, {"cycle_length": 1}, {"hop_length": 65}, {"keep_low": 0.0}, {"budget": 0},
         {"statistics": (), "scatter_gather": None, "gather_scatter": None, "bipartite": None,
          "temporal_cycle": None, "pass_through": None, "quiet": None},
-        {"threshold": 0.0}, {"under": 1.0},
+        {"threshold": 0.0}, {"under": 1.0}, {"round_trip": 0}, {"burst": -1}, {"chain": 0},
+        {"chain_length": 1}, {"chain_length": 17},
     ],
 )  # fmt: skip
 def test_parameters_that_do_not_fit(wrong) -> None:
