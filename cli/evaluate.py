@@ -37,7 +37,7 @@ def evaluate_command(
     ] = "exact,bands_minute,bands_hour,bands_day",
     bands_per_decade: Annotated[
         int,
-        typer.Option(min=1, max=1_000, help="Amount bands per factor of ten in the encodings with bands."),
+        typer.Option(min=1, max=100, help="Amount bands per factor of ten in the encodings with bands."),
     ] = 10,
     scorings: Annotated[
         str, typer.Option(help="arrival (judged at once), window_close (one window later).")
