@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.problems import ProblemError, documented
+from api.problems import ProblemError, documented, known_parameters
 from api.state import DeskState
 from api.tokens import ROLES, Role, Token
 
@@ -59,6 +59,7 @@ def allow(*roles: Role) -> Callable[..., Token]:
         request.state.role, request.state.subject = token.role, token.subject
         if token.role not in roles:
             raise ProblemError("wrong-role", f"this is for: {', '.join(roles)}; the token is {token.role}'s")
+        known_parameters(request)  # who may not ask learns nothing of what could be asked
         return token
 
     return caller

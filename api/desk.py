@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, TextIO
 
 import uvicorn
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -79,8 +79,7 @@ def create_app(
     app.state.url = base
     problems.handle(app)
     for module in _ROUTERS:
-        strict = [] if module in (health, pages) else [Depends(problems.known_parameters)]
-        app.include_router(module.router, dependencies=strict)
+        app.include_router(module.router)
     app.add_middleware(Observed, log=log)
     return app
 

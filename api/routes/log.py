@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
 from api.access import Desk
-from api.problems import ProblemError, documented
+from api.problems import ProblemError, documented, known_parameters
 
 __all__ = ["router"]
 
-router: Final = APIRouter(tags=["log"])
+router: Final = APIRouter(tags=["log"], dependencies=[Depends(known_parameters)])
 
 _HASH_BYTES: Final = 32
 _CHUNK: Final = 1 << 16
