@@ -97,8 +97,9 @@ def _step(what: str, at: int, of: int) -> None:
 
 def measure(bench: Bench, out: Path, sets: list[str], seeds: int, only: list[str] | None = None) -> list[Row]:
     """Measure what the file does not hold yet, and return the rows of all that is complete."""
-    complete = _complete(_read(out))
-    kept = [row for row in _read(out) if _key(row) in complete]  # what was broken off is measured anew
+    held = _read(out)
+    complete = _complete(held)
+    kept = [row for row in held if _key(row) in complete]  # what was broken off is measured anew
     out.write_text("".join(json.dumps(row) + "\n" for row in kept))
     with out.open("a") as sink:
         for name, seed in ((name, seed) for seed in range(seeds) for name in sets):
