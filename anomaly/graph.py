@@ -19,12 +19,13 @@ import pandas as pd
 import pyarrow as pa
 
 from anomaly.kernels.jit import jit
-from anomaly.places import CREDIT, DEBIT
 from ledger.errors import InputError
-from ledger.schema import PSEUDONYM_BYTES, TRANSFER, Flags
+from ledger.schema import PSEUDONYM_BYTES, Flags
+from ledger.transfers.places import CREDIT, DEBIT
+from ledger.transfers.table import as_transfers
 
 __all__ = [
-    "NOBODY", "OPEN_AMOUNT", "GraphError", "TemporalGraph", "as_transfers", "can_continue", "surely_follows",
+    "NOBODY", "OPEN_AMOUNT", "GraphError", "TemporalGraph", "can_continue", "surely_follows",
 ]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
@@ -260,28 +261,6 @@ class TemporalGraph:
             in_ptr=in_ptr,
             in_edge=in_edge,
         )
-
-
-def as_transfers(transfers: pa.Table | pd.DataFrame) -> pa.Table:
-    """Return a table with exactly `TRANSFER`'s columns and types.
-
-    Raises
-    ------
-    GraphError
-        When a column is missing or holds values of another type.
-    """
-    try:
-        table = (
-            pa.Table.from_pandas(transfers, preserve_index=False)
-            if isinstance(transfers, pd.DataFrame)
-            else transfers
-        )
-        missing = [name for name in TRANSFER.names if name not in table.column_names]
-        if missing:
-            raise GraphError(f"the table of transfers lacks {', '.join(missing)}")
-        return table.select(TRANSFER.names).cast(TRANSFER)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise GraphError(f"the table of transfers has a column of the wrong type: {error}") from error
 
 
 def _numbers(table: pa.Table, name: str) -> Ints:

@@ -15,13 +15,14 @@ import pandas as pd
 import pyarrow as pa
 
 from anomaly.detectors import REGISTRY, Candidate, Context, Detector
-from anomaly.graph import TemporalGraph, as_transfers
+from anomaly.graph import TemporalGraph
 from anomaly.isolation import ISOLATION
-from anomaly.period import Period
-from anomaly.places import Places
 from anomaly.telling import make_flag
 from ledger.errors import ConfigurationError, VerificationError
-from ledger.flag import Flag, Position, Source
+from ledger.flag import Flag, FlagSource, Position
+from ledger.transfers.period import Period
+from ledger.transfers.places import Places
+from ledger.transfers.table import as_transfers
 
 __all__ = ["DETECTORS", "Budget", "ScanParameters", "period_of", "replay", "scan"]
 
@@ -87,7 +88,7 @@ def scan(
     Parameters
     ----------
     transfers : pyarrow.Table or DataFrame
-        Columns of `ledger.schema.TRANSFER`.
+        Columns of `ledger.tables.TRANSFER`.
     position : Position
         Where the ledger stood.
     parameters : ScanParameters, optional
@@ -213,7 +214,7 @@ def _flags(
     parameters = {"detector": _to_json(own), "budget": _to_json(budget)}
     if chosen.period is not None:
         parameters["period"] = [chosen.period.begin, chosen.period.end]
-    source = Source("detector", detector.id, detector.version, parameters)
+    source = FlagSource("detector", detector.id, detector.version, parameters)
     counts = {"searches_cut": found.cut, "not_told": max(len(merged) - most, 0)}
     return [
         make_flag(context.graph, places, detector, source, c, n, counts, position) for c, n in merged[:most]

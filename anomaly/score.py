@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 import pyarrow as pa
 
-from anomaly.places import CREDIT, DEBIT
 from ledger.errors import InputError
 from ledger.flag import Flag, RowRef
+from ledger.transfers.places import CREDIT, DEBIT
 
 __all__ = ["Score", "TypologyScore", "score"]
 
@@ -109,7 +109,7 @@ def score(flags: Sequence[Flag], transfers: pa.Table, truth: pd.DataFrame, *, sh
     ----------
     flags : sequence of Flag
     transfers : pyarrow.Table
-        What was scanned (`ledger.schema.TRANSFER`).
+        What was scanned (`ledger.tables.TRANSFER`).
     truth : DataFrame
         One row per planted transfer: pattern_id, typology, and its place as debit_member, debit_sequence,
         debit_index or credit_member, credit_sequence, credit_index (a negative or missing place is unknown;

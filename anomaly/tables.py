@@ -12,15 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from anomaly.money import EXPONENT, NUMERIC
 from ledger.errors import InputError
-from ledger.flag import Position
-from ledger.schema import PSEUDONYM_BYTES, TRANSFER, Channel, Flags, MatchState, PartyType
+from ledger.money import EXPONENT, NUMERIC
+from ledger.schema import PSEUDONYM_BYTES, Channel, Flags, MatchState, PartyType
+from ledger.tables import TRANSFER
 
-__all__ = ["NO_LEDGER", "PlainFile", "read_file", "transfers_of"]
-
-#: The position of flags that come from a plain file.
-NO_LEDGER = Position(chain_id=0, contract="0x" + "0" * 40, block=0, log_size=0)
+__all__ = ["PlainFile", "read_file", "transfers_of"]
 
 _PLAIN = ("timestamp", "src_bank", "src", "dst_bank", "dst", "amount", "currency")
 _TRANSACTION = (
@@ -45,7 +42,7 @@ class PlainFile:
     Attributes
     ----------
     transfers : pyarrow.Table
-        `ledger.schema.TRANSFER`; the intervals have no width (one second for the time). The place of a row
+        `ledger.tables.TRANSFER`; the intervals have no width (one second for the time). The place of a row
         is member 0, sequence 0 and the row's number in the file.
     accounts : mapping
         Pseudonym (hex) to (bank, account) as the file names them.
@@ -107,7 +104,7 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
         if wrong.any():
             raise InputError(what, where=f"{where}, row {int(np.flatnonzero(wrong.to_numpy())[0])}")
     codes = code.astype("int64").to_numpy()
-    decimals = pd.Series(codes).map(EXPONENT).to_numpy(dtype=np.float64)
+    decimals = currency.map(EXPONENT).to_numpy(dtype=np.float64)
     minor = np.rint(value.to_numpy() * 10.0**decimals).astype(np.int64)
     at = seconds.dt.as_unit("s").astype("int64").to_numpy()
     banks = sorted(set(from_bank.fillna("").astype(str)) | set(to_bank.fillna("").astype(str)))

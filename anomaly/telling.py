@@ -9,9 +9,9 @@ import numpy as np
 from anomaly.detectors import Candidate, Detector
 from anomaly.detectors.detector import plural
 from anomaly.graph import TemporalGraph
-from anomaly.money import amount_range, major_units
-from anomaly.places import Places
-from ledger.flag import Certainty, Entity, Flag, Position, Severity, Source
+from ledger.flag import Certainty, Entity, Flag, FlagSource, Position, Severity
+from ledger.money import amount_range, major_units
+from ledger.transfers.places import Places
 
 __all__ = ["make_flag"]
 
@@ -20,7 +20,7 @@ def make_flag(
     graph: TemporalGraph,
     places: Places,
     detector: Detector,
-    source: Source,
+    source: FlagSource,
     candidate: Candidate,
     instances: int,
     counts: Mapping[str, int],
@@ -34,7 +34,7 @@ def make_flag(
     places : Places
         Of the table that the graph was built from.
     detector : Detector
-    source : Source
+    source : FlagSource
     candidate : Candidate
     instances : int
     counts : mapping

@@ -152,7 +152,7 @@ class DeskState:
             mirror.close()
 
     def transfers(self) -> tuple[Manifest, pa.Table]:
-        """Return the matched transfers (`ledger.schema.TRANSFER`) and the manifest that names them."""
+        """Return the matched transfers (`ledger.tables.TRANSFER`) and the manifest that names them."""
 
         def read() -> tuple[Manifest, pa.Table]:
             manifest = Manifest.read(self.home.desk.mirror)

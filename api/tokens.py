@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args
 from ledger import canonical
 from ledger.errors import ConfigurationError, InputError, VerificationError
 from ledger.home import Home
-from ledger.segment import write_atomically
+from ledger.storage import write_atomically
 
 __all__ = ["FORMAT", "PREFIX", "ROLES", "Role", "Token", "TokenFile", "issue", "revoke", "tokens"]
 

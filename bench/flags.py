@@ -22,10 +22,10 @@ from anomaly.evaluation import read_labelled
 from anomaly.scan import scan
 from anomaly.score import score
 from anomaly.simulation import simulate
-from anomaly.tables import NO_LEDGER, transfers_of
+from anomaly.tables import transfers_of
 from bench.report import machine
 from ledger.encoding.bands import Bands, logarithmic_grid
-from ledger.flag import Flag
+from ledger.flag import OFF_LEDGER, Flag
 
 #: What the policies of the demo cut beside the grid, in minor units: the thresholds of their rules.
 _THRESHOLDS = (300_000, 300_001, 1_000_000, 1_000_001)
@@ -53,7 +53,7 @@ def encoded(transfers: pa.Table, bucket: int = 3_600) -> pa.Table:
 
 def tally(transfers: pa.Table, truth: pd.DataFrame) -> Tally:
     """Scan, and count by typology, of the planted instances and of the flags' own names."""
-    flags = scan(transfers, NO_LEDGER)
+    flags = scan(transfers, OFF_LEDGER)
     result = score(flags, transfers, truth.assign(**_PLACE))
     led = _led_to(flags, truth)
     led["all"] = led.total()

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
-from anomaly.mirror import load_mirror
 from anomaly.scan import scan
 from anomaly.simulation import simulate, write
 from bench.report import Results
@@ -31,6 +30,7 @@ from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault
 from ledger.reader import desk
 from ledger.reader.keys import DeskKeys
+from ledger.transfers.mirror import load_mirror
 
 __all__ = ["BASELINE", "BATCHED", "measure_baseline", "measure_round", "set_up"]
 

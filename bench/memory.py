@@ -115,10 +115,10 @@ def _mirror_step(home: Home) -> int:
 
 
 def _scan_step(home: Home, days: int) -> int:
-    from anomaly.mirror import load_mirror
     from anomaly.scan import ScanParameters, scan
     from cli.consortium import connect
     from cli.scanning import period_to_scan
+    from ledger.transfers.mirror import load_mirror
 
     period = period_to_scan(connect(home), home.desk.mirror, days=days)
     transfers, position = load_mirror(home.desk.mirror, period=period)

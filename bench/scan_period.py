@@ -23,8 +23,9 @@ import pyarrow as pa
 from bench.report import machine
 from cli.output import show_table
 from ledger.flag import Position
-from ledger.schema import TRANSFER, MatchState
+from ledger.schema import MatchState
 from ledger.segment import Manifest, write_batches
+from ledger.tables import TRANSFER
 
 _ACCOUNTS = 5_000
 _A_DAY = 1_250
@@ -81,8 +82,8 @@ def _transfers(count: int) -> Iterator[pa.Table]:
 
 def _scan(mirror: Path, days: int) -> tuple[int, int, int, float]:
     """Scan in this process; return (transfers, flags, peak resident KiB, seconds of processor time)."""
-    from anomaly.mirror import load_mirror, usual_period
     from anomaly.scan import ScanParameters, scan
+    from ledger.transfers.mirror import load_mirror, usual_period
 
     period = usual_period(mirror, as_of=_LAST_SECOND, days=days)
     transfers, position = load_mirror(mirror, period=period)

@@ -55,7 +55,8 @@ def scan_command(
 ) -> None:
     """Run the detectors on a plain file, without a ledger."""
     from anomaly.scan import scan
-    from anomaly.tables import NO_LEDGER, read_file
+    from anomaly.tables import read_file
+    from ledger.flag import OFF_LEDGER
 
     options = settings(context)
     if not file.is_file():
@@ -63,7 +64,7 @@ def scan_command(
     plain = read_file(file, rows=rows)
     with progress(options) as advance:
         flags = scan(
-            plain.transfers, NO_LEDGER, progress=lambda _name, done, total: advance("scan", done, total)
+            plain.transfers, OFF_LEDGER, progress=lambda _name, done, total: advance("scan", done, total)
         )
 
     accounts = [_accounts(flag, plain) for flag in flags]

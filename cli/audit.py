@@ -30,7 +30,7 @@ def verify_command(
     """Verify a receipt, a disclosure or a checkpoint offline, against a trust file."""
     from ledger.audit.trust import Trust
     from ledger.audit.verify import verify
-    from ledger.encoding.codes import CURRENCY_ALPHA
+    from ledger.money import ALPHA
     from ledger.schema import Channel, Side
 
     options = settings(context)
@@ -52,7 +52,7 @@ def verify_command(
         "block": checkpoint.block,
         "side": Side(int(row["side"])).name.lower(),
         "channel": Channel(int(row["channel"])).name.lower(),
-        "currency": CURRENCY_ALPHA.get(int(row["currency"])),
+        "currency": ALPHA.get(int(row["currency"])),
         "record_root": bytes(row["record_root"]).hex(),
         "purpose": proven.purpose,
         "fields": dict(proven.fields),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from compliance.check import CheckRun
-    from compliance.jurisdictions import Home as BankHome
+    from compliance.jurisdictions import Establishment
     from compliance.rates import RateTable
     from compliance.ruleset import RuleSet
     from ledger.flag import Position
@@ -39,7 +39,7 @@ def active_rules(gateway: Gateway) -> RuleSet:
     return RuleSet.from_bytes(active.document)
 
 
-def bank_homes(gateway: Gateway, home: Home | None) -> dict[int, BankHome]:
+def bank_homes(gateway: Gateway, home: Home | None) -> dict[int, Establishment]:
     """Return where members stand: from `desk/banks.csv` in the state folder, else from their BIC."""
     from compliance.jurisdictions import homes_of, read_banks
 

@@ -60,7 +60,7 @@ class Governance:
 
     def save(self, home: Home) -> None:
         """Write the keys, readable by their owner only."""
-        from ledger.segment import write_atomically
+        from ledger.storage import write_atomically
 
         value = {
             "format": _FORMAT,

@@ -13,8 +13,6 @@ from typing import Final
 
 import pandas as pd
 
-from anomaly.evidence import evidence_graph, to_graphml, to_svg
-from anomaly.mirror import load_mirror, load_rows
 from anomaly.scan import ScanParameters, scan
 from anomaly.score import score
 from anomaly.simulation import simulate, write
@@ -44,7 +42,9 @@ from ledger.processes import Workers, deferring
 from ledger.reader import desk as rounds
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
-from ledger.segment import write_atomically
+from ledger.storage import write_atomically
+from ledger.transfers.evidence import evidence_graph, to_graphml, to_svg
+from ledger.transfers.mirror import load_mirror, load_rows
 
 __all__ = ["Banks", "run"]
 

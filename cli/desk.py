@@ -48,7 +48,7 @@ def keep_and_anchor(home: Home, gateway: Gateway, flags: list[Flag]) -> tuple[in
 
 def note_members(home: Home, gateway: Gateway) -> None:
     """Keep the members' names beside the mirror, for those who read flags without a chain."""
-    from ledger.segment import write_atomically
+    from ledger.storage import write_atomically
 
     names = {str(member.code): member.agent for member in gateway.members()}
     write_atomically(home.desk.root / _MEMBERS, canonical.dumps(names))
@@ -120,7 +120,7 @@ def scan(
     recomputed. With a champion (`desk train`) flags have scores, payments it finds are flagged too, and its
     drift is watched.
     """
-    from anomaly.mirror import load_mirror
+    from ledger.transfers.mirror import load_mirror
 
     options = settings(context)
     mirror = options.home.desk.mirror
@@ -168,7 +168,7 @@ def scan(
 @app.command()
 def check(context: typer.Context) -> None:
     """Run the active rules over the mirror and anchor their findings."""
-    from anomaly.mirror import load_mirror
+    from ledger.transfers.mirror import load_mirror
 
     options = settings(context)
     gateway = connect(options.home, options.chain)

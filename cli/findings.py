@@ -91,8 +91,8 @@ def _kept(options: Settings, flag_id: str) -> KeptFlag:
 
 def trace(context: typer.Context, flag_id: FlagId) -> None:
     """Follow one finding from its rows, over the check, to the clause and who put it in force."""
-    from anomaly.mirror import load_rows
     from compliance.trace import trace as follow
+    from ledger.transfers.mirror import load_rows
 
     options = settings(context)
     flag = _kept(options, flag_id).flag
@@ -165,8 +165,8 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Write the draft to this file.")] = None,
 ) -> None:
     """Draft the report a flag or finding leads to, as structured data with the clause cited."""
-    from anomaly.mirror import load_rows
     from compliance.reports import draft_report
+    from ledger.transfers.mirror import load_rows
 
     options = settings(context)
     flag = _kept(options, flag_id).flag

@@ -100,8 +100,8 @@ def show(
     with _book(options) as book:
         kept = book.find(flag_id)
     if svg or graphml:
-        from anomaly.evidence import evidence_graph, to_graphml, to_svg
-        from anomaly.mirror import load_rows
+        from ledger.transfers.evidence import evidence_graph, to_graphml, to_svg
+        from ledger.transfers.mirror import load_rows
 
         transfers = load_rows(options.home.desk.mirror, kept.flag.rows)
         graph = evidence_graph(kept.flag, transfers, banks=member_names(options.home))
@@ -163,9 +163,9 @@ def replay(context: typer.Context, flag_id: FlagId) -> None:
 @contextmanager
 def _at_position(options: Settings, flag: Flag) -> Iterator[pa.Table]:
     """Read the transfers as they stood at the position that a flag names, of the period that it names."""
-    from anomaly.mirror import load_mirror
     from anomaly.scan import period_of
     from ledger.segment import Manifest
+    from ledger.transfers.mirror import load_mirror
 
     period = period_of(flag)
     position = Manifest.read(options.home.desk.mirror).position

@@ -73,7 +73,7 @@ def say_what_is_next(options: Settings, kept: KeptFlag) -> None:
 
 def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Read a flag's figures as a person does: currency by its letters, minor units as an amount."""
-    from anomaly.money import ALPHA, NUMERIC, amount_range
+    from ledger.money import ALPHA, NUMERIC, amount_range
 
     currency = details.get("currency")
     code = NUMERIC.get(currency) if isinstance(currency, str) else currency
@@ -98,9 +98,9 @@ def _evidence(
     options: Settings, flag: Flag, names: Mapping[int, str]
 ) -> tuple[str, list[str], list[tuple[Any, ...]]]:
     """Return the table of payments in evidence; their places alone where the mirror does not hold them."""
-    from anomaly.evidence import evidence_rows
-    from anomaly.mirror import load_rows
-    from anomaly.money import amount_range
+    from ledger.money import amount_range
+    from ledger.transfers.evidence import evidence_rows
+    from ledger.transfers.mirror import load_rows
 
     try:
         transfers = load_rows(options.home.desk.mirror, flag.rows)

@@ -39,7 +39,7 @@ def serve(
 ) -> None:
     """Serve evaluations to active members until stopped."""
     from api.keyholder import create_app
-    from ledger.segment import write_atomically
+    from ledger.storage import write_atomically
 
     options = settings(context)
     folder = options.home.keyholder()

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from anomaly.learning.labels import Judgement
     from anomaly.learning.model import Judged, Model
     from anomaly.learning.training import Training
-    from anomaly.models.decision import Decision
-    from anomaly.period import Period
+    from anomaly.models.decision import AlertThreshold
     from anomaly.scan import Progress
     from ledger.flag import Flag, Position
     from ledger.gateway import Gateway
+    from ledger.transfers.period import Period
 
 __all__ = ["AlertRule", "Scanned", "register_train", "scan_learned", "tell_drift", "watch"]
 
@@ -53,7 +53,7 @@ class AlertRule:
     missed_cost: float | None = None
     expected: float | None = None
 
-    def decision(self, model: Model) -> Decision:
+    def decision(self, model: Model) -> AlertThreshold:
         """Return the threshold for a model; a budget is of the window that it was calibrated on.
 
         Raises
@@ -196,7 +196,7 @@ def _train(
     """
     from anomaly.learning.shelf import Shelf
     from anomaly.learning.training import TrainingPlan, train
-    from anomaly.mirror import load_mirror
+    from ledger.transfers.mirror import load_mirror
 
     options = settings(context)
     home = options.home

@@ -299,7 +299,7 @@ def _receipt(options: Settings, vault: Vault, record: HeldRecord) -> Receipt:
 
 
 def _hand_out(options: Settings, data: bytes, out: Path | None) -> None:
-    from ledger.segment import write_atomically
+    from ledger.storage import write_atomically
 
     if out is None:  # the same bytes as in a file: a line end more, and it would not verify
         sys.stdout.write(data.decode() + ("\n" if sys.stdout.isatty() else ""))

@@ -186,9 +186,9 @@ def backtest(
     officer: Officer = 1,
 ) -> None:
     """Run a draft on the mirror: what each rule finds, and what changes against the rules in force."""
-    from anomaly.mirror import load_mirror
     from compliance.backtest import backtest as run
     from compliance.ruleset import RuleSet
+    from ledger.transfers.mirror import load_mirror
 
     desk = _desk(context)
     files = [Path(target) for target in targets]

@@ -10,8 +10,8 @@ from ledger.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from anomaly.period import Period
     from ledger.gateway import Gateway
+    from ledger.transfers.period import Period
 
 __all__ = ["period_to_scan", "told"]
 
@@ -19,15 +19,15 @@ __all__ = ["period_to_scan", "told"]
 def period_to_scan(
     gateway: Gateway, mirror: Path, *, days: int | None = None, since: datetime | None = None
 ) -> Period:
-    """Return the period to scan, by the ledger's own time; see `anomaly.mirror.usual_period`.
+    """Return the period to scan, by the ledger's own time; see `ledger.transfers.mirror.usual_period`.
 
     Raises
     ------
     InputError
         When both a length and a first day are given, or nothing lies in the period.
     """
-    from anomaly.mirror import usual_period
     from ledger.segment import Manifest
+    from ledger.transfers.mirror import usual_period
 
     if days is not None and since is not None:
         raise InputError("--days and --since both say where the period begins", next_step="Give one of them.")

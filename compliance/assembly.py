@@ -86,7 +86,7 @@ class Assembler:
         clause: Clause,
         amounts: list[Comparison],
         window: counting.Window | None,
-        limit: periods.Period | None,
+        limit: periods.StatedPeriod | None,
         provision: Read,
     ) -> int:
         made = 0
@@ -119,7 +119,7 @@ class Assembler:
         clause: Clause,
         comparison: Comparison,
         window: counting.Window | None,
-        limit: periods.Period | None,
+        limit: periods.StatedPeriod | None,
         provision: Read,
     ) -> int:
         kind, modality, duty = kind_of(clause, comparison, provision)
@@ -194,7 +194,7 @@ class Assembler:
                 subject=term,
             )
 
-    def _deadline(self, clause: Clause, limit: periods.Period) -> int:
+    def _deadline(self, clause: Clause, limit: periods.StatedPeriod) -> int:
         governing = clause.governing()
         if governing is None:
             return 0
@@ -235,7 +235,7 @@ class Assembler:
         )
         return 1
 
-    def _by_reference(self, clause: Clause, limit: periods.Period | None) -> int:
+    def _by_reference(self, clause: Clause, limit: periods.StatedPeriod | None) -> int:
         """Read "above the limit shall be reported": a comparison with an amount that stands elsewhere."""
         for named in clause.of("C_THRESHOLD"):
             op = next((a for a in clause.of("GT", "GE", "LT", "LE") if a.end == named.start), None)
@@ -269,7 +269,7 @@ class Assembler:
         self,
         clause: Clause,
         amounts: list[Comparison],
-        limit: periods.Period | None,
+        limit: periods.StatedPeriod | None,
         window: counting.Window | None,
         provision: Read,
     ) -> None:
@@ -295,7 +295,7 @@ class Assembler:
         )
 
 
-def _overlap(one: periods.Period, other: counting.Window) -> bool:
+def _overlap(one: periods.StatedPeriod, other: counting.Window) -> bool:
     return one.first < other.last and other.first < one.last
 
 

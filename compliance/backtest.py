@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from compliance.check import CheckRun, run_with_summary
-from compliance.jurisdictions import Home
+from compliance.jurisdictions import Establishment
 from compliance.rates import RateTable
 from compliance.ruleset import RuleSet
 from ledger import canonical
@@ -82,7 +82,7 @@ def backtest(
     position: Position,
     *,
     policy_cuts: Mapping[str, Sequence[int]] | None = None,
-    homes: Mapping[int, Home] | None = None,
+    homes: Mapping[int, Establishment] | None = None,
     rates: RateTable | None = None,
 ) -> Backtest:
     """Run a rule set, and the one in force, over the same transfers, and compare their findings.

@@ -13,7 +13,7 @@ from typing import Final
 
 import holidays
 
-from compliance.jurisdictions import Home
+from compliance.jurisdictions import Establishment
 from ledger.errors import InputError
 
 __all__ = ["Calendar", "add_months", "calendar_of", "day_number", "numbered_day"]
@@ -31,7 +31,7 @@ class Calendar:
 
     Parameters
     ----------
-    home : Home
+    home : Establishment
 
     Raises
     ------
@@ -39,7 +39,7 @@ class Calendar:
         When the library knows no holidays of the country or of its part.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Establishment) -> None:
         part = home.subdivision or _DEFAULT_PART.get(home.country)
         self.place = f"{home.country}-{part}" if part else home.country
         try:
@@ -77,7 +77,7 @@ class Calendar:
 
 
 @cache
-def calendar_of(home: Home) -> Calendar:
+def calendar_of(home: Establishment) -> Calendar:
     """Return the calendar of a home; calendars are kept, for they grow year by year."""
     return Calendar(home)
 

@@ -11,16 +11,16 @@ import pyarrow as pa
 
 from compliance.checks.definition import Check, NotCheckableError, compile_rules
 from compliance.checks.execute import Engine, Outcome, Runner
-from compliance.checks.findings import OFF_LEDGER, Evidence
+from compliance.checks.findings import Evidence
 from compliance.checks.interval import cut_points
 from compliance.checks.table import Prepared, prepare
-from compliance.jurisdictions import Home
+from compliance.jurisdictions import Establishment
 from compliance.linking import joins, linked
 from compliance.model import Rule
 from compliance.rates import RateTable
 from compliance.ruleset import RuleSet
 from compliance.transactions import describe
-from ledger.flag import Flag, Position
+from ledger.flag import OFF_LEDGER, Flag, Position
 
 __all__ = ["RAISED", "CheckRun", "RuleSummary", "compile_ruleset", "run_with_summary"]
 
@@ -107,7 +107,7 @@ def run_with_summary(
     position: Position | None = None,
     policy_cuts: Mapping[str, Sequence[int]] | None = None,
     raised: Collection[str] = RAISED,
-    homes: Mapping[int, Home] | None = None,
+    homes: Mapping[int, Establishment] | None = None,
     rates: RateTable | None = None,
     engine: Engine | None = None,
 ) -> CheckRun:
@@ -117,14 +117,14 @@ def run_with_summary(
     ----------
     ruleset : RuleSet
     transfers : pyarrow.Table or pandas.DataFrame
-        Columns of `ledger.schema.TRANSFER`; exact rows have intervals of no width.
+        Columns of `ledger.tables.TRANSFER`; exact rows have intervals of no width.
     position : Position, optional
         The ledger position the transfers were read at; none for a plain file.
     policy_cuts : mapping, optional
         Currency to the band edges of the policy the rows were posted under, for the summary's `exact`.
     raised : collection of str
         Kinds of rules whose hits become findings.
-    homes : mapping of member code to Home, optional
+    homes : mapping of member code to Establishment, optional
         Where banks stand; a rule is then checked for the banks of its jurisdiction only. Without it, for all.
     rates : RateTable, optional
         For rules that extend to the equivalent in other currencies.

@@ -10,9 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-import iso4217
-
 from ledger.errors import InputError
+from ledger.money import CURRENCIES, Currency
 
 __all__ = [
     "BEFORE_DOLLAR",
@@ -53,7 +52,7 @@ CURRENCY_OF: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["JUR
 SYMBOLS: Final[dict[str, str]] = {words[0]: words[1] for words in _DATA["SYMBOLS"]}
 #: Names after (or, "rupees ten lakh", before) the number.
 NAMES: Final[dict[str, str]] = {
-    **{c.currency_name.lower(): c.code for c in iso4217.Currency if c.number and c.code[0] != "X"},
+    **{c.name.lower(): code for code, c in CURRENCIES.items() if c.numeric and code[0] != "X"},
     **{" ".join(words[:-1]): words[-1] for words in _DATA["NAMES"]},
 }
 _FAMILIES: Final[dict[str, frozenset[str]]] = {words[0]: frozenset(words[1:]) for words in _DATA["FAMILIES"]}
@@ -119,13 +118,13 @@ def detect_jurisdiction(text: str, document: str) -> str | None:
 @cache
 def codes() -> frozenset[str]:
     """Return the ISO 4217 codes that may stand for an amount of money in a text."""
-    return frozenset(c.code for c in iso4217.Currency if c.number is not None) - _WORDS
+    return frozenset(CURRENCIES) - _WORDS
 
 
-def _currency(code: str) -> iso4217.Currency:
+def _currency(code: str) -> Currency:
     try:
-        return iso4217.Currency(code)
-    except ValueError as error:
+        return CURRENCIES[code]
+    except KeyError as error:
         raise InputError(f"{code} is not an ISO 4217 currency code") from error
 
 
@@ -148,10 +147,7 @@ def number(currency: str) -> int:
     InputError
         For what is not a currency code with a number.
     """
-    found = _currency(currency).number
-    if found is None:
-        raise InputError(f"{currency} has no ISO 4217 number")
-    return int(found)
+    return _currency(currency).numeric
 
 
 def code_of(number: int) -> str:
@@ -162,7 +158,7 @@ def code_of(number: int) -> str:
     InputError
         For what is no such code.
     """
-    for currency in iso4217.Currency:
-        if currency.number == number:
-            return str(currency.code)
+    for code, currency in CURRENCIES.items():
+        if currency.numeric == number:
+            return code
     raise InputError(f"{number} is not an ISO 4217 numeric code")

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from compliance.calendars import Calendar, add_months, calendar_of
 from compliance.durations import MONTHS
-from compliance.jurisdictions import Home
+from compliance.jurisdictions import Establishment
 from compliance.model import Deadline, Retention
 
 __all__ = ["Due", "due", "keep_until"]
@@ -70,7 +70,7 @@ def _open(words: str) -> Due:
     return Due(None, None, words)
 
 
-def due(limit: Deadline, event: date, moment: int, home: Home | None, *, clause: str = "") -> Due:
+def due(limit: Deadline, event: date, moment: int, home: Establishment | None, *, clause: str = "") -> Due:
     """Return when a duty is due.
 
     Parameters
@@ -80,7 +80,7 @@ def due(limit: Deadline, event: date, moment: int, home: Home | None, *, clause:
         The business date of the transaction, local to its bank; of several, the last.
     moment : int
         Its time, Unix seconds (the end of what the row leaves open).
-    home : Home or None
+    home : Establishment or None
         Where the bank stands; business days and hours need it.
     clause : str
         The words around the limit.
@@ -153,7 +153,7 @@ def _on_date(anchor: str, event: date, clause: str) -> Due:
     return Due(on, None, " ".join(anchor.split()))
 
 
-def _closed(found: Due, home: Home | None) -> Due:
+def _closed(found: Due, home: Establishment | None) -> Due:
     """Say that a last day is no business day: whether it then moves, general law decides, not this text."""
     if home is None or found.on is None:
         return found

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Final
 
 from compliance.model import RuleFormatError, parse_rule
-from compliance.ruleset import Edit, RuleSet, Source, Term
+from compliance.ruleset import Edit, RuleSet, SourceText, Term
 from ledger.errors import InputError
 
 __all__ = ["edit", "merge", "remove", "set_term", "value_of"]
@@ -115,7 +115,7 @@ def merge(active: RuleSet, newer: RuleSet) -> RuleSet:
     """Return both sets as one: the newer's rules, and the active ones of texts it does not read."""
     texts = {source.document for source in newer.sources}
     kept = active.keeping(r.rule_id for r in active.rules if active.origin[r.rule_id] not in texts)
-    sources: dict[str, Source] = {s.document: s for s in (*active.sources, *newer.sources)}
+    sources: dict[str, SourceText] = {s.document: s for s in (*active.sources, *newer.sources)}
     used = {*kept.origin.values(), *texts}
     identifiers = {rule.rule_id for rule in (*kept.rules, *newer.rules)}
     clash = {r.rule_id for r in kept.rules} & {r.rule_id for r in newer.rules}

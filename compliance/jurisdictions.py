@@ -22,7 +22,7 @@ from iso3166 import countries_by_alpha2
 from compliance.csvfile import csv_rows
 from ledger.errors import InputError
 
-__all__ = ["Home", "country_number", "home_of", "homes_of", "reach", "read_banks"]
+__all__ = ["Establishment", "country_number", "home_of", "homes_of", "reach", "read_banks"]
 
 _BIC: Final = re.compile(r"[A-Z]{4}([A-Z]{2})[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
 
@@ -45,7 +45,7 @@ _ZONES: Final = {country: words[0] for country, words in _read("ZONES").items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class Establishment:
     """Where a bank stands: country, subdivision for its holidays (ISO 3166-2 part), time zone.
 
     Parameters
@@ -93,7 +93,7 @@ def reach(jurisdiction: str | None) -> frozenset[int] | None:
     return frozenset(country_number(country) for country in members or {jurisdiction})
 
 
-def home_of(place: str, zone: str | None = None) -> Home:
+def home_of(place: str, zone: str | None = None) -> Establishment:
     """Return the home written as "DE" or "DE-BY", with the zone given or its financial centre's.
 
     Raises
@@ -109,15 +109,17 @@ def home_of(place: str, zone: str | None = None) -> Home:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise InputError(f"unknown time zone {zone!r}", next_step="Use an IANA name.") from error
-    return Home(country, subdivision or None, zone or _ZONES.get(country))
+    return Establishment(country, subdivision or None, zone or _ZONES.get(country))
 
 
-def homes_of(agents: Mapping[int, str], table: Mapping[str, Home] | None = None) -> dict[int, Home]:
+def homes_of(
+    agents: Mapping[int, str], table: Mapping[str, Establishment] | None = None
+) -> dict[int, Establishment]:
     """Return the homes of members by code: from the table of banks, else from the letters of their BIC.
 
     Members that neither tells are left out.
     """
-    found: dict[int, Home] = {}
+    found: dict[int, Establishment] = {}
     for code, agent in agents.items():
         home = (table or {}).get(agent)
         match = _BIC.fullmatch(agent)
@@ -128,7 +130,7 @@ def homes_of(agents: Mapping[int, str], table: Mapping[str, Home] | None = None)
     return found
 
 
-def read_banks(path: Path) -> dict[str, Home]:
+def read_banks(path: Path) -> dict[str, Establishment]:
     """Read a table of banks: CSV with the columns agent, country ("DE" or "DE-BY") and, optional, zone.
 
     Raises
@@ -136,7 +138,7 @@ def read_banks(path: Path) -> dict[str, Home]:
     InputError
         Naming the line that cannot be used.
     """
-    found: dict[str, Home] = {}
+    found: dict[str, Establishment] = {}
     for line, row in csv_rows(path, ("agent", "country")):
         try:
             found[row["agent"].strip()] = home_of(row["country"], (row.get("zone") or "").strip() or None)

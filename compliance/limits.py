@@ -11,7 +11,7 @@ from compliance.counting import Window
 from compliance.durations import MONTHS
 from compliance.lexicon import SETS
 from compliance.modals import OWING
-from compliance.periods import ANCHOR_END, Period, anchor
+from compliance.periods import ANCHOR_END, StatedPeriod, anchor
 from compliance.tokens import ordinal
 
 __all__ = ["deadline", "limiting"]
@@ -65,7 +65,7 @@ _FILLER: Final = SETS["LIMIT_FILLER"]
 _CALENDAR_UNIT: Final = {"calendar": "calendar_day", "business": "business_day", "working": "working_day"}
 
 
-def deadline(clause: Clause, window: Window | None = None) -> Period | None:
+def deadline(clause: Clause, window: Window | None = None) -> StatedPeriod | None:
     """Read the time limit of a sentence's duty, or None; `window` is a time that counts transactions."""
     hard = _hard_limit(clause)
     if hard is not None:
@@ -94,31 +94,31 @@ def deadline(clause: Clause, window: Window | None = None) -> Period | None:
     return None
 
 
-def _dated(clause: Clause, after: int) -> Period | None:
+def _dated(clause: Clause, after: int) -> StatedPeriod | None:
     """Read a date, or the next business day; a date may open the sentence."""
     text = clause.passage.text
     date = _DATE.search(text, after, clause.within[1]) or _DATE.match(text, *clause.within)
     if date:
-        return Period(None, "calendar_date", False, *date.span(), date.span())
+        return StatedPeriod(None, "calendar_date", False, *date.span(), date.span())
     nth = _NTH_AFTER.search(text, after, clause.within[1])
     if nth and (value := ordinal(nth["nth"])):
         unit = _CALENDAR_UNIT.get(
             (nth["calendar"] or "").strip().lower().replace("banking", "business"), "day"
         )
-        return Period(value, unit, False, *nth.span(), anchor(clause, nth.end() - 6))
+        return StatedPeriod(value, unit, False, *nth.span(), anchor(clause, nth.end() - 6))
     following = _NEXT_DAY.search(text, after, clause.within[1])
     if following is None:
         return None
     calendar = (following["calendar"] or following["calendar2"] or "").lower().replace("banking", "business")
-    return Period(
+    return StatedPeriod(
         1, _CALENDAR_UNIT.get(calendar, "day"), False, *following.span(), anchor(clause, following.end())
     )
 
 
-def _event(clause: Clause, unit: str, first: int, last: int) -> Period:
+def _event(clause: Clause, unit: str, first: int, last: int) -> StatedPeriod:
     end = ANCHOR_END.search(clause.passage.text, last, clause.within[1])
     stop = end.start() if end else clause.within[1]
-    return Period(None, unit, False, first, stop, (first, stop))
+    return StatedPeriod(None, unit, False, first, stop, (first, stop))
 
 
 def limiting(clause: Clause, atom: Atom) -> Atom | None:
@@ -132,7 +132,7 @@ def limiting(clause: Clause, atom: Atom) -> Atom | None:
     return None
 
 
-def _hard_limit(clause: Clause) -> Period | None:
+def _hard_limit(clause: Clause) -> StatedPeriod | None:
     """Read "in no case shall reporting be delayed more than 60 calendar days", whatever else is permitted."""
     for cue in clause.of("C_HARD_LIMIT"):
         for atom in clause.of("DURATION"):
@@ -141,7 +141,7 @@ def _hard_limit(clause: Clause) -> Period | None:
     return None
 
 
-def _limit(clause: Clause, cue: Atom, atom: Atom) -> Period | None:
+def _limit(clause: Clause, cue: Atom, atom: Atom) -> StatedPeriod | None:
     """Return the time limit of a duration and the words that make it one."""
     d = atom.duration
     if d is None:
@@ -155,7 +155,7 @@ def _limit(clause: Clause, cue: Atom, atom: Atom) -> Period | None:
         value, unit = 7 * value, "day"
     elif unit == "year":
         value, unit = 12 * value, "month"
-    return Period(value, unit, False, cue.first, last, anchor(clause, last))
+    return StatedPeriod(value, unit, False, cue.first, last, anchor(clause, last))
 
 
 def _of_duty(clause: Clause, cue: Atom) -> bool:

@@ -11,7 +11,7 @@ from compliance.clauses import Clause
 from compliance.lexicon import SETS
 from compliance.modals import OWING
 
-__all__ = ["ANCHOR_END", "Period", "anchor", "defined", "period_reason", "retention"]
+__all__ = ["ANCHOR_END", "StatedPeriod", "anchor", "defined", "period_reason", "retention"]
 
 _EVENT = re.compile(
     r"\b(?:after|following|from|of|since|beginning (?:on|after|from)|starting (?:on|from)"
@@ -26,7 +26,7 @@ _RECURS: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class StatedPeriod:
     """A retention or a deadline as read: value, unit, whether a minimum, its characters, and its anchor's."""
 
     value: int | None
@@ -67,7 +67,7 @@ def _kept_before(clause: Clause, atom: Atom) -> bool:
     return any(word in _KEPT for word in clause.passage.words[first : atom.start])
 
 
-def retention(clause: Clause, atom: Atom) -> Period | None:
+def retention(clause: Clause, atom: Atom) -> StatedPeriod | None:
     """Read a period for which records are kept, or return None."""
     d = atom.duration
     if d is None or d.unit not in ("year", "month", "day") or d.calendar not in ("", "calendar"):
@@ -85,19 +85,19 @@ def retention(clause: Clause, atom: Atom) -> Period | None:
         or after in (["or", "more"], ["or", "longer"], ["at", "least"])
     )
     first = comparison.first if comparison is not None else atom.first
-    return Period(d.value, d.unit, minimum, first, atom.last, anchor(clause, atom.last))
+    return StatedPeriod(d.value, d.unit, minimum, first, atom.last, anchor(clause, atom.last))
 
 
 def _keeps(clause: Clause) -> bool:
     return any(word in _KEPT for word in clause.passage.words)
 
 
-def defined(clause: Clause, atom: Atom, minimum: bool) -> Period | None:
+def defined(clause: Clause, atom: Atom, minimum: bool) -> StatedPeriod | None:
     """Read "the period is five years", which completes a duty that stands elsewhere."""
     d = atom.duration
     if d is None or d.unit not in ("year", "month", "day"):
         return None
-    return Period(d.value, d.unit, minimum, atom.first, atom.last, anchor(clause, atom.last))
+    return StatedPeriod(d.value, d.unit, minimum, atom.first, atom.last, anchor(clause, atom.last))
 
 
 def anchor(clause: Clause, last: int) -> tuple[int, int] | None:

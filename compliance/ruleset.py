@@ -18,7 +18,7 @@ from compliance.model import Rule, RuleDocument, RuleFormatError, parse_rule
 from ledger import canonical
 from ledger.errors import VerificationError
 
-__all__ = ["FORMAT", "LINKED_DAYS", "Edit", "RuleSet", "Source", "Term", "build", "cuts"]
+__all__ = ["FORMAT", "LINKED_DAYS", "Edit", "RuleSet", "SourceText", "Term", "build", "cuts"]
 
 FORMAT = "counterfoil/ruleset/2"
 
@@ -27,7 +27,7 @@ LINKED_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceText:
     """A text that rules were extracted from: name, SHA-256 (hex) of its UTF-8 bytes, jurisdiction."""
 
     document: str
@@ -73,7 +73,7 @@ class RuleSet:
         In the order of their identifiers.
     clauses : mapping
         Rule identifier to the words of its clause.
-    sources : sequence of Source
+    sources : sequence of SourceText
     words : mapping
         Rule identifier to field to the words it was read from, as they stand in the text.
     origin : mapping
@@ -89,7 +89,7 @@ class RuleSet:
     name: str
     rules: tuple[Rule, ...]
     clauses: Mapping[str, str]
-    sources: tuple[Source, ...]
+    sources: tuple[SourceText, ...]
     origin: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     terms: Mapping[str, Term] = field(default_factory=dict)
@@ -216,9 +216,9 @@ def _texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
 
 
-def _sources(value: Any) -> list[Source]:
+def _sources(value: Any) -> list[SourceText]:
     try:
-        found = [Source(s["document"], s["sha256"], s["jurisdiction"]) for s in value]
+        found = [SourceText(s["document"], s["sha256"], s["jurisdiction"]) for s in value]
     except (TypeError, KeyError) as error:
         raise VerificationError("the rule set is malformed: sources") from error
     told = all(isinstance(s.jurisdiction, str | None) and isinstance(s.document, str) for s in found)
@@ -295,7 +295,7 @@ def build(name: str, documents: Iterable[tuple[RuleDocument, str]], *, undecided
     clauses: dict[str, str] = {}
     origin: dict[str, str] = {}
     words: dict[str, dict[str, str]] = {}
-    sources: list[Source] = []
+    sources: list[SourceText] = []
     edits: list[Edit] = []
     for document, text in documents:
         got = sha256(text.encode("utf-8")).hexdigest()
@@ -303,7 +303,7 @@ def build(name: str, documents: Iterable[tuple[RuleDocument, str]], *, undecided
             raise VerificationError(
                 f"the text of {document.document} has changed", expected=document.sha256, got=got
             )
-        sources.append(Source(document.document, document.sha256, document.jurisdiction))
+        sources.append(SourceText(document.document, document.sha256, document.jurisdiction))
         whole, made = resolve_thresholds(document.rules)
         by_id = {rule.rule_id: rule for rule in whole}
         edits += [

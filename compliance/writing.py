@@ -9,7 +9,7 @@ from compliance.citations import cite, references, slug
 from compliance.clauses import Clause
 from compliance.counting import TIMED, Window
 from compliance.model import Aggregation, Deadline, Exemption, Rejected, Retention, Rule, Trigger
-from compliance.periods import Period
+from compliance.periods import StatedPeriod
 from compliance.transactions import TYPES, find_type
 
 __all__ = ["Writer"]
@@ -61,7 +61,7 @@ class Writer:
             span=(first, last),
         )
 
-    def deadline(self, clause: Clause, limit: Period | None) -> Deadline | None:
+    def deadline(self, clause: Clause, limit: StatedPeriod | None) -> Deadline | None:
         """Return a time limit in the interchange format."""
         if limit is None:
             return None
@@ -72,7 +72,7 @@ class Writer:
             span=clause.span(limit.first, limit.last),
         )
 
-    def retention(self, clause: Clause, kept: Period) -> Retention | None:
+    def retention(self, clause: Clause, kept: StatedPeriod) -> Retention | None:
         """Return a period of keeping in the interchange format."""
         if kept.value is None:
             return None

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ledger import canonical
 from ledger.errors import ConfigurationError, VerificationError
-from ledger.segment import write_atomically
+from ledger.storage import write_atomically
 
 __all__ = ["CONTRACTS", "FORMAT", "Deployment"]
 

@@ -20,14 +20,15 @@ from ledger.errors import VerificationError
 __all__ = [
     "FORMAT",
     "MAX_EVIDENCE",
+    "OFF_LEDGER",
     "VIEW_FORMAT",
     "Certainty",
     "Entity",
     "Flag",
+    "FlagSource",
     "Position",
     "RowRef",
     "Severity",
-    "Source",
     "entities_of",
     "verify_view",
 ]
@@ -69,8 +70,12 @@ class Position:
     log_size: int
 
 
+#: The position of flags that come from a plain file.
+OFF_LEDGER = Position(chain_id=0, contract="0x" + "0" * 40, block=0, log_size=0)
+
+
 @dataclass(frozen=True, slots=True)
-class Source:
+class FlagSource:
     """What raised the flag."""
 
     kind: Literal["detector", "rule"]
@@ -90,7 +95,7 @@ class Flag:
 
     Parameters
     ----------
-    source : Source
+    source : FlagSource
     title : str
         The typology (detector) or the rule identifier (rule).
     position : Position
@@ -112,7 +117,7 @@ class Flag:
         Figures behind the sentence (counts, sums, bands): JSON values.
     """
 
-    source: Source
+    source: FlagSource
     title: str
     position: Position
     entities: tuple[Entity, ...]
@@ -182,7 +187,7 @@ class Flag:
                 raise VerificationError("unknown flag format", expected=FORMAT, got=value["format"])
             source = value["source"]
             flag = cls(
-                source=Source(source["kind"], source["id"], source["version"], source["parameters"]),
+                source=FlagSource(source["kind"], source["id"], source["version"], source["parameters"]),
                 title=value["title"],
                 citation=value["citation"],
                 clause=value["clause"],

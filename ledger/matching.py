@@ -20,9 +20,10 @@ import pyarrow as pa
 from ledger.encoding.policy import Policy
 from ledger.errors import ConfigurationError
 from ledger.gateway import Gateway
-from ledger.schema import NOT_A_MEMBER, TRANSFER, Conflict, Flags, MatchState, Side
+from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import FileEntry, check, write_batches
 from ledger.storage import storing
+from ledger.tables import TRANSFER
 
 __all__ = ["MatchRules", "match", "match_segments", "rules_at", "states", "transfers"]
 
@@ -150,13 +151,13 @@ def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
     Parameters
     ----------
     rows : pyarrow.Table
-        Rows of schema `ledger.schema.SEGMENT`.
+        Rows of schema `ledger.tables.SEGMENT`.
     rules : MatchRules
 
     Returns
     -------
     pyarrow.Table
-        Schema `ledger.schema.TRANSFER`, ordered by time, then by place on the ledger. Every row stands in
+        Schema `ledger.tables.TRANSFER`, ordered by time, then by place on the ledger. Every row stands in
         exactly one transfer. Two payments under one token (banks without UETR) pair in order of time.
     """
     with duckdb.connect() as connection:

@@ -17,7 +17,8 @@ from ledger.encoding.rows import decode_intervals, rows_from_bytes
 from ledger.envelope import NotAddresseeError, key_id, open_envelope, public_key
 from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
 from ledger.gateway import Gateway, Member, PostedBatch
-from ledger.schema import ROW, ROW_VERSION, SEGMENT, Channel, Flags, LagClass, PartyType, Side
+from ledger.schema import ROW_VERSION, Channel, Flags, LagClass, PartyType, Side
+from ledger.tables import ROW, SEGMENT
 
 __all__ = ["BatchError", "BatchOpener", "Head", "NoKeyError", "OpenedBatch", "to_table"]
 

@@ -1,8 +1,7 @@
-"""The one definition of what a transaction, an encoded row and a transfer look like.
+"""The one definition of what a transaction and an encoded row look like; it needs no package.
 
-A member holds *transactions* (`FIELDS`, names from ISO 20022). What it posts are *encoded rows* (`ROW`,
-fixed width). The desk keeps opened rows in *segments* (`SEGMENT`). Two rows that meet on their match
-token are one *transfer* (`TRANSFER`), which is what detectors and checks read.
+A member holds *transactions* (`FIELDS`, names from ISO 20022). What it posts are *encoded rows*
+(`ROW_LAYOUT`, fixed width). `ledger.tables` has the same row as a NumPy type, and the tables of the desk.
 """
 
 from __future__ import annotations
@@ -10,19 +9,15 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Final
 
-import numpy as np
-import pyarrow as pa
-
 __all__ = [
     "FIELDS",
     "LAG_EDGES_SECONDS",
     "NOT_A_MEMBER",
     "OPTIONAL_FIELDS",
     "PSEUDONYM_BYTES",
-    "ROW",
+    "ROW_LAYOUT",
+    "ROW_SIZE",
     "ROW_VERSION",
-    "SEGMENT",
-    "TRANSFER",
     "Channel",
     "Conflict",
     "Flags",
@@ -164,92 +159,30 @@ class Conflict(IntFlag):
     TIME = 32
 
 
-#: The encoded row as it is sealed, hashed and posted: 136 bytes, little-endian, no padding.
-ROW: Final = np.dtype(
-    [
-        ("version", "u1"),
-        ("side", "u1"),
-        ("channel", "u1"),
-        ("flags", "u1"),
-        ("party_type", "u1"),
-        ("lag_class", "u1"),
-        ("debtor_agent", "<u2"),
-        ("creditor_agent", "<u2"),
-        ("currency", "<u2"),
-        ("debtor_country", "<u2"),
-        ("creditor_country", "<u2"),
-        ("amount_band", "<u2"),
-        ("business_date", "<u2"),  # days since 1970-01-01, local to the booking bank
-        ("time_bucket", "<u4"),  # Unix time divided by the policy's bucket length
-        ("debtor_account", "V16"),
-        ("creditor_account", "V16"),
-        ("party", "V16"),
-        ("on_behalf_of", "V16"),
-        ("match_token", "V16"),
-        ("record_root", "V32"),
-    ]
+#: The encoded row as it is sealed, hashed and posted: little-endian, no padding. Each column's name and how
+#: many bytes it has; columns of 16 bytes and more are byte strings, the others unsigned numbers.
+ROW_LAYOUT: Final = (
+    ("version", 1),
+    ("side", 1),
+    ("channel", 1),
+    ("flags", 1),
+    ("party_type", 1),
+    ("lag_class", 1),
+    ("debtor_agent", 2),
+    ("creditor_agent", 2),
+    ("currency", 2),
+    ("debtor_country", 2),
+    ("creditor_country", 2),
+    ("amount_band", 2),
+    ("business_date", 2),  # days since 1970-01-01, local to the booking bank
+    ("time_bucket", 4),  # Unix time divided by the policy's bucket length
+    ("debtor_account", 16),
+    ("creditor_account", 16),
+    ("party", 16),
+    ("on_behalf_of", 16),
+    ("match_token", 16),
+    ("record_root", 32),
 )
 
-_PLACE = [
-    ("member", pa.uint16()),
-    ("sequence", pa.uint32()),
-    ("row_index", pa.uint32()),
-    ("log_index", pa.uint32()),
-    ("block", pa.uint64()),
-]
-
-_ARROW = {
-    "u1": pa.uint8(),
-    "<u2": pa.uint16(),
-    "<u4": pa.uint32(),
-    "V16": pa.binary(16),
-    "V32": pa.binary(32),
-}
-_ARROW_OF_KIND = {np.dtype(kind): arrow for kind, arrow in _ARROW.items()}
-
-_INTERVALS = [
-    ("amount_low", pa.int64()),
-    ("amount_high", pa.int64()),
-    ("time_low", pa.int64()),
-    ("time_high", pa.int64()),
-]
-
-#: A mirrored row: where it stands on the ledger, the packed row's columns, and the intervals its policy
-#: decodes to (amounts in minor units, both ends included; Unix seconds, the upper end excluded).
-SEGMENT: Final = pa.schema(
-    _PLACE + [(name, _ARROW_OF_KIND[ROW[name]]) for name in ROW.names or ()] + _INTERVALS
-)
-
-#: One payment after matching. Pseudonyms are null where no half tells them; the place of an absent half is
-#: -1. Detectors read the same columns from plain files, where pseudonyms are the file's own identifiers and
-#: the intervals have no width.
-TRANSFER: Final = pa.schema(
-    [
-        ("state", pa.uint8()),
-        ("conflict", pa.uint8()),
-        ("debtor_account", pa.binary(16)),
-        ("creditor_account", pa.binary(16)),
-        ("debtor_party", pa.binary(16)),
-        ("creditor_party", pa.binary(16)),
-        ("debtor_on_behalf", pa.binary(16)),
-        ("creditor_on_behalf", pa.binary(16)),
-        ("debtor_agent", pa.uint16()),
-        ("creditor_agent", pa.uint16()),
-        ("channel", pa.uint8()),
-        ("currency", pa.uint16()),
-        *_INTERVALS,
-        ("business_date", pa.int32()),
-        ("debtor_country", pa.uint16()),
-        ("creditor_country", pa.uint16()),
-        ("debtor_party_type", pa.uint8()),
-        ("creditor_party_type", pa.uint8()),
-        ("flags", pa.uint8()),
-        ("lag_class", pa.uint8()),
-        ("debit_member", pa.int64()),
-        ("debit_sequence", pa.int64()),
-        ("debit_index", pa.int64()),
-        ("credit_member", pa.int64()),
-        ("credit_sequence", pa.int64()),
-        ("credit_index", pa.int64()),
-    ]
-)
+#: Bytes of an encoded row.
+ROW_SIZE: Final = sum(size for _, size in ROW_LAYOUT)

@@ -29,7 +29,6 @@ __all__ = [
     "check",
     "load",
     "opened",
-    "write_atomically",
     "write_batches",
     "write_table",
 ]

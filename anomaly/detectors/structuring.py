@@ -18,7 +18,7 @@ from anomaly.detectors.detector import Candidate, Context, Detector, Found, plur
 from anomaly.detectors.surprise import at_least
 from anomaly.graph import TemporalGraph
 from anomaly.kernels.structuring import StructuringParameters, structuring
-from anomaly.money import ALPHA, decimals
+from ledger.money import ALPHA, decimals
 
 __all__ = ["STRUCTURING", "STRUCTURING_ACROSS_BANKS"]
 

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from anomaly.engine.extractor import GraphFeatureEngine
 from anomaly.engine.parameters import EngineParameters
 from anomaly.graph import NOBODY, TemporalGraph
-from anomaly.money import decimals
 from ledger.errors import ConfigurationError
+from ledger.money import decimals
 
 __all__ = ["GraphFeatures"]
 

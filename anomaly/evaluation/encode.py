@@ -34,7 +34,7 @@ def encode(transfers: pa.Table, encoding: Encoding, *, per_decade: int = 10) -> 
     Parameters
     ----------
     transfers : pyarrow.Table
-        `ledger.schema.TRANSFER`, exact.
+        `ledger.tables.TRANSFER`, exact.
     encoding : str
     per_decade : int
         Bands per factor of ten; ten is the default policy's grid (without the thresholds of rules).

@@ -30,7 +30,7 @@ class LabelledFile:
     ----------
     name : str
     transfers : pyarrow.Table
-        `ledger.schema.TRANSFER`, exact.
+        `ledger.tables.TRANSFER`, exact.
     label : (n,) int8
     instance : (n,) int64
         Number of the pattern instance, or -1.

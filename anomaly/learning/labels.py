@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from anomaly.places import Places
 from ledger.errors import InputError
 from ledger.flag import Flag
+from ledger.transfers.places import Places
 
 __all__ = ["Judgement", "Labels", "label"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from anomaly.graph import TemporalGraph, as_transfers
+from anomaly.graph import TemporalGraph
 from anomaly.learning.trees import Ensemble
 from anomaly.models.calibration import Calibration
 from anomaly.models.neighbourhood import NeighbourhoodClassifier, Payments
@@ -19,6 +19,7 @@ from anomaly.transactions.features import describe, scoring_named
 from anomaly.transactions.neighbours import NEIGHBOUR_COLUMNS
 from anomaly.transactions.passing import AmountShares
 from ledger.errors import VerificationError
+from ledger.transfers.table import as_transfers
 
 __all__ = ["MEANING", "Judged", "Model", "Reference", "payments_of"]
 

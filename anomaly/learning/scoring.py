@@ -16,15 +16,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anomaly.detectors import Candidate, Context, Detector, Found
-from anomaly.graph import TemporalGraph, as_transfers
+from anomaly.graph import TemporalGraph
 from anomaly.learning.model import MEANING
 from anomaly.learning.shelf import Shelf
 from anomaly.models.calibration import shift_prior
-from anomaly.places import Places
 from anomaly.scan import period_of
 from anomaly.scan import replay as replay_detector
 from ledger.errors import VerificationError
-from ledger.flag import Flag, Source
+from ledger.flag import Flag, FlagSource
+from ledger.transfers.places import Places
+from ledger.transfers.table import as_transfers
 
 __all__ = ["LEARNED", "LearnedParameters", "ScoreRule", "learned_detector", "replay", "scored"]
 
@@ -114,7 +115,7 @@ def scored(flags: Iterable[Flag], transfers: pa.Table, probability: Floats, rule
 def unscored(flag: Flag) -> Flag:
     """Return the flag as it was before it was scored."""
     parameters = {name: value for name, value in flag.source.parameters.items() if name != "score"}
-    source = Source(flag.source.kind, flag.source.id, flag.source.version, parameters)
+    source = FlagSource(flag.source.kind, flag.source.id, flag.source.version, parameters)
     return replace(flag, score=None, source=source)
 
 

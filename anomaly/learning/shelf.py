@@ -19,7 +19,7 @@ import numpy as np
 from anomaly.learning.model import Model
 from ledger import canonical
 from ledger.errors import VerificationError
-from ledger.segment import write_atomically
+from ledger.storage import write_atomically
 
 __all__ = ["Entry", "ModelError", "Shelf"]
 

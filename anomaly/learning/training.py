@@ -140,7 +140,7 @@ def train(
     Parameters
     ----------
     transfers : pyarrow.Table
-        `ledger.schema.TRANSFER`.
+        `ledger.tables.TRANSFER`.
     judgements : sequence of Judgement
     position : Position
         Where the ledger stood; noted with the model.

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from anomaly.models.calibration import shift_prior
 from ledger.errors import InputError
 
-__all__ = ["Decision", "by_budget", "by_cost"]
+__all__ = ["AlertThreshold", "by_budget", "by_cost"]
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class AlertThreshold:
     """An alert threshold and where it comes from.
 
     Attributes
@@ -37,7 +37,7 @@ class Decision:
 
 def by_cost(
     false_alert: float, missed: float, *, learnt: float | None = None, expected: float | None = None
-) -> Decision:
+) -> AlertThreshold:
     """Alert where the expected cost of silence is at least that of an alert: p >= C_FP / (C_FP + C_FN).
 
     Parameters
@@ -62,10 +62,10 @@ def by_cost(
     if learnt is not None and expected is not None:
         threshold = float(shift_prior(np.array([threshold]), learnt=expected, expected=learnt)[0])
         reason += f"; the share of cases is expected at {expected:.2%} instead of {learnt:.2%}"
-    return Decision(threshold, reason)
+    return AlertThreshold(threshold, reason)
 
 
-def by_budget(probability: Floats, share: float) -> Decision:
+def by_budget(probability: Floats, share: float) -> AlertThreshold:
     """Alert the highest `share` of rows, at least one; rows equal to the last of them are all alerted.
 
     Parameters
@@ -80,7 +80,7 @@ def by_budget(probability: Floats, share: float) -> Decision:
         raise InputError("a budget needs rows to choose from")
     most = max(int(share * len(ranked)), 1)
     threshold = float(ranked[-most])
-    return Decision(
+    return AlertThreshold(
         threshold,
         f"alerted because its probability is among the highest {share:.2%}, from {threshold:.2%} on",
     )

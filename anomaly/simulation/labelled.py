@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ledger.encoding.codes import CURRENCY_EXPONENT
 from ledger.errors import InputError
+from ledger.money import EXPONENT
 
 __all__ = ["split_labelled"]
 
@@ -78,7 +78,7 @@ def split_labelled(path: Path, out: Path, *, members: int, rows: int | None = No
 
 def _transactions(frame: pd.DataFrame) -> pd.DataFrame:
     currency = frame["currency"].astype(str)
-    places = currency.map(CURRENCY_EXPONENT).fillna(2).astype(int)
+    places = currency.map(EXPONENT).fillna(2).astype(int)
     amounts = [f"{a:.{p}f}" for a, p in zip(frame["amount"].astype(float), places, strict=True)]
     kind = frame.get("tx_type", pd.Series("", index=frame.index)).astype(str).str.upper()
     times = pd.to_datetime(frame["timestamp"], utc=True)

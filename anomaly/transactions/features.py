@@ -12,11 +12,12 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from anomaly.graph import TemporalGraph, as_transfers
-from anomaly.money import EXPONENT
+from anomaly.graph import TemporalGraph
 from anomaly.transactions import passing, relation, shapes
 from anomaly.transactions.activity import STATISTICS, activity
 from ledger.errors import ConfigurationError
+from ledger.money import decimals as decimals_of
+from ledger.transfers.table import as_transfers
 
 __all__ = ["MINUTE", "Column", "Scoring", "TransactionFeatures", "describe", "scoring_named"]
 
@@ -202,7 +203,7 @@ class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
 def _amounts(graph: TemporalGraph) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return log amounts in major units (middle of the interval) and half the width of their intervals."""
     codes, inverse = np.unique(graph.currency, return_inverse=True)
-    decimals = np.array([EXPONENT.get(int(code), 2) for code in codes], dtype=np.float64)
+    decimals = np.array([decimals_of(int(code)) for code in codes], dtype=np.float64)
     unit = np.log(10.0) * decimals[inverse] if len(codes) else np.zeros(0)
     low, high = np.maximum(graph.amount_low, 1), np.maximum(graph.amount_high, 1)
     return np.log(graph.amount) - unit, np.log(high / low.astype(np.float64)) / 2

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from anomaly.evidence import evidence_graph, to_graphml, to_svg
 from api.access import Anyone, Desk, Officer, member_code, route
 from api.problems import ProblemError
 from api.state import DeskState
@@ -16,6 +15,7 @@ from ledger.caselog import addressees
 from ledger.decision import Verdict
 from ledger.flag import Certainty, Severity, verify_view
 from ledger.reader.cases import KeptFlag
+from ledger.transfers.evidence import evidence_graph, to_graphml, to_svg
 
 __all__ = ["router"]
 

@@ -18,7 +18,7 @@ from iso3166 import countries_by_alpha2
 from compliance.calendars import calendar_of, day_number
 from compliance.counting import TIMED
 from compliance.currencies import exponent, number
-from compliance.jurisdictions import Home, home_of, reach
+from compliance.jurisdictions import Establishment, home_of, reach
 from compliance.model import Rule, Trigger
 from compliance.ruleset import Term
 from ledger.encoding.bands import MAX_AMOUNT
@@ -74,7 +74,7 @@ class Case:
     asks: bool = False
 
 
-def bank_of(jurisdiction: str | None) -> Home:
+def bank_of(jurisdiction: str | None) -> Establishment:
     """Return a bank that a jurisdiction's rules bind, for the examples."""
     return home_of({"EU": "FR", "UK": "GB"}.get(jurisdiction or "", jurisdiction or "US"))
 
@@ -108,7 +108,7 @@ def boundaries(
 
 
 class _Maker:
-    def __init__(self, rule: Rule, trigger: Trigger, shape: dict[str, int], home: Home) -> None:
+    def __init__(self, rule: Rule, trigger: Trigger, shape: dict[str, int], home: Establishment) -> None:
         self.rule, self.trigger, self.shape, self.home = rule, trigger, shape, home
         self.asked = rule.transaction_type in _ASKED
         currency = trigger.currency or ""

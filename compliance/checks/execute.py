@@ -15,7 +15,7 @@ from compliance.checks import sql
 from compliance.checks.definition import Check
 from compliance.checks.table import NOBODY, Prepared
 from compliance.currencies import number
-from compliance.jurisdictions import Home, home_of
+from compliance.jurisdictions import Establishment, home_of
 from compliance.rates import RateTable
 from ledger.errors import InputError
 
@@ -224,7 +224,7 @@ def _hit(group: dict[str, Any], rows: Sequence[int]) -> Hit:
     )
 
 
-def _seat(check: Check) -> Home | None:
+def _seat(check: Check) -> Establishment | None:
     """Return the home that a rule's own jurisdiction names, for banks of unknown home."""
     name = check.jurisdiction
     try:
@@ -233,7 +233,7 @@ def _seat(check: Check) -> Home | None:
         return None
 
 
-def _buckets(home: Home | None, day: int) -> tuple[int, int, int]:
+def _buckets(home: Establishment | None, day: int) -> tuple[int, int, int]:
     actual = numbered_day(day)
     business = actual if home is None else calendar_of(home).business_day(actual)
     return day_number(business), actual.year * 12 + actual.month, actual.year

@@ -13,13 +13,12 @@ from compliance.checks.table import UNKNOWN, Prepared
 from compliance.currencies import exponent
 from compliance.ruleset import RuleSet
 from ledger.encoding.bands import MAX_AMOUNT
-from ledger.flag import MAX_EVIDENCE, Entity, Flag, Position, RowRef, Source
+from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef
 from ledger.flag import Certainty as FlagCertainty
 
-__all__ = ["OFF_LEDGER", "Evidence", "money_text"]
+__all__ = ["Evidence", "money_text"]
 
 #: The position of rows that are on no ledger: a plain file.
-OFF_LEDGER: Final = Position(chain_id=0, contract="", block=0, log_size=0)
 _ASKS: Final = {
     "report": "asks for a report of",
     "record": "asks for a record of",
@@ -102,7 +101,7 @@ class Evidence:
         context = self._context if foreign else {}
         places = _places(rows)
         return Flag(
-            source=Source("rule", check.rule.rule_id, self._version, check.parameters() | context),
+            source=FlagSource("rule", check.rule.rule_id, self._version, check.parameters() | context),
             title=check.rule.rule_id,
             position=self._position,
             entities=_entities(rows, hit),

@@ -12,7 +12,7 @@ from compliance.checks.definition import Check
 from compliance.checks.execute import Hit
 from compliance.checks.table import UNKNOWN, Prepared
 from compliance.deadlines import due, keep_until
-from compliance.jurisdictions import Home
+from compliance.jurisdictions import Establishment
 
 __all__ = ["OWED", "Owed", "owed"]
 
@@ -62,7 +62,7 @@ def owed(check: Check, hit: Hit, rows: list[dict[str, Any]], prepared: Prepared)
     return Owed(what, banks)
 
 
-def _dates(check: Check, event: date, moment: int, home: Home | None) -> dict[str, Any]:
+def _dates(check: Check, event: date, moment: int, home: Establishment | None) -> dict[str, Any]:
     limit, keeping = check.linked.deadline or check.rule.deadline, check.linked.retention
     return {
         "due": due(limit, event, moment, home, clause=check.clause).to_json() if limit else None,

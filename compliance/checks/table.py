@@ -13,9 +13,10 @@ import pandas as pd
 import pyarrow as pa
 from iso3166 import countries_by_numeric
 
-from compliance.jurisdictions import Home, home_of
+from compliance.jurisdictions import Establishment, home_of
 from ledger.errors import InputError
-from ledger.schema import NOT_A_MEMBER, TRANSFER
+from ledger.schema import NOT_A_MEMBER
+from ledger.tables import TRANSFER
 
 __all__ = ["NOBODY", "UNKNOWN", "Prepared", "prepare"]
 
@@ -49,7 +50,7 @@ class Prepared:
 
     table: pa.Table
     absent: tuple[str, ...]
-    places: tuple[Home | None, ...] = (None,)
+    places: tuple[Establishment | None, ...] = (None,)
     located: bool = False
 
     @property
@@ -57,19 +58,19 @@ class Prepared:
         """What the rows do not carry, in words."""
         return tuple(words for name, words in _SAYS.items() if name in self.absent)
 
-    def home(self, place: int) -> Home | None:
+    def home(self, place: int) -> Establishment | None:
         """Return the home of a place; None where it is unknown, or nobody's."""
         return self.places[place] if place > UNKNOWN else None
 
 
-def prepare(transfers: pa.Table | pd.DataFrame, homes: Mapping[int, Home] | None = None) -> Prepared:
+def prepare(transfers: pa.Table | pd.DataFrame, homes: Mapping[int, Establishment] | None = None) -> Prepared:
     """Return transfers with all columns of the schema.
 
     Parameters
     ----------
     transfers : pyarrow.Table or pandas.DataFrame
-        Columns of `ledger.schema.TRANSFER`; pseudonyms may be strings (a file's own identifiers).
-    homes : mapping of member code to Home, optional
+        Columns of `ledger.tables.TRANSFER`; pseudonyms may be strings (a file's own identifiers).
+    homes : mapping of member code to Establishment, optional
         Where banks stand. For a bank it does not name, the country columns of the row tell; without it no
         rule is kept to the banks of its jurisdiction.
 
@@ -110,10 +111,10 @@ def prepare(transfers: pa.Table | pd.DataFrame, homes: Mapping[int, Home] | None
 
 
 def _places(
-    columns: Mapping[str, Any], homes: Mapping[int, Home] | None, *, agents: bool
-) -> tuple[tuple[Home | None, ...], dict[str, Any]]:
+    columns: Mapping[str, Any], homes: Mapping[int, Establishment] | None, *, agents: bool
+) -> tuple[tuple[Establishment | None, ...], dict[str, Any]]:
     """Return the homes that occur, and for each side of each row the index of its bank's."""
-    known: list[Home | None] = [None]
+    known: list[Establishment | None] = [None]
     sides = {}
     for side in ("debtor", "creditor"):
         agent = np.asarray(columns[f"{side}_agent"].to_numpy(zero_copy_only=False), np.int64)
@@ -132,13 +133,13 @@ def _places(
     return tuple(known), sides
 
 
-def _index(known: list[Home | None], home: Home) -> int:
+def _index(known: list[Establishment | None], home: Establishment) -> int:
     if home not in known:
         known.append(home)
     return known.index(home)
 
 
-def _local_dates(times: Any, sides: Mapping[str, Any], places: tuple[Home | None, ...]) -> pa.Array:
+def _local_dates(times: Any, sides: Mapping[str, Any], places: tuple[Establishment | None, ...]) -> pa.Array:
     """Return the days on which times fall where the bank stands; UTC where that is not known."""
     seconds = np.asarray(times.to_numpy(zero_copy_only=False), np.int64)
     place = np.where(sides["creditor"] > 0, sides["creditor"], sides["debtor"])

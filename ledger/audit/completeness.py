@@ -73,7 +73,7 @@ def completeness(transfers: pa.Table, agents: Mapping[int, str]) -> list[MemberM
     Parameters
     ----------
     transfers : pyarrow.Table
-        Schema `ledger.schema.TRANSFER`.
+        Schema `ledger.tables.TRANSFER`.
     agents : mapping of member code to agent identifier
     """
     with duckdb.connect() as connection:

@@ -15,8 +15,8 @@ from ledger.gateway import Gateway
 from ledger.log import open_checkpoint
 from ledger.matching import rules_at, transfers
 from ledger.opening import BatchError, BatchOpener, Head, NoKeyError, OpenedBatch, to_table
-from ledger.schema import TRANSFER
 from ledger.segment import FileEntry, Manifest, SegmentError, load, opened
+from ledger.tables import TRANSFER
 
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
 

@@ -11,7 +11,7 @@ from ledger import canonical
 from ledger.deployment import Deployment
 from ledger.errors import ConfigurationError, CounterfoilError
 from ledger.log import decode_verifier_key, encode_verifier_key
-from ledger.segment import write_atomically
+from ledger.storage import write_atomically
 
 __all__ = ["FORMAT", "Trust"]
 

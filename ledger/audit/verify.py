@@ -16,7 +16,8 @@ from ledger.encoding.rows import rows_from_bytes
 from ledger.errors import VerificationError
 from ledger.log import Checkpoint, open_checkpoint
 from ledger.receipt import DISCLOSURE_FORMAT, Disclosure, Receipt
-from ledger.schema import FIELDS, ROW, Side
+from ledger.schema import FIELDS, Side
+from ledger.tables import ROW
 
 __all__ = ["Verified", "verify", "verify_disclosure", "verify_receipt"]
 
@@ -33,7 +34,7 @@ class Verified:
     checkpoint : Checkpoint
         The signed state of the log that holds it.
     row : numpy.void
-        The packed row, dtype `ledger.schema.ROW`.
+        The packed row, dtype `ledger.tables.ROW`.
     fields : mapping of field name to value
         Opened fields; empty for a bare receipt.
     purpose : str or None

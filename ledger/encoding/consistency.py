@@ -11,9 +11,10 @@ from datetime import date, datetime
 
 import numpy as np
 
-from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_ALPHA, CURRENCY_EXPONENT, CURRENCY_NUMERIC
+from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.policy import Policy
 from ledger.errors import InputError, VerificationError
+from ledger.money import ALPHA, EXPONENT, NUMERIC
 from ledger.schema import Channel, Flags, PartyType
 
 __all__ = ["InconsistentRecordError", "check_consistent"]
@@ -79,15 +80,15 @@ def _encoded(
     if value is None:
         return None
     if name == "currency":
-        return name, CURRENCY_NUMERIC[value]
+        return name, NUMERIC[value]
     if name == "business_date":
         return name, date.fromisoformat(value).toordinal() - date(1970, 1, 1).toordinal()
     if name == "timestamp":
         return "time_bucket", int(datetime.fromisoformat(value).timestamp()) // policy.bucket_seconds
     if name == "amount":
-        currency = CURRENCY_ALPHA[int(row["currency"])]
+        currency = ALPHA[int(row["currency"])]
         whole, _, fraction = value.partition(".")
-        if not value.isascii() or not whole.isdigit() or len(fraction) != CURRENCY_EXPONENT[currency]:
+        if not value.isascii() or not whole.isdigit() or len(fraction) != EXPONENT[currency]:
             raise ValueError("not an amount in the minor unit of its currency")
         return "amount_band", int(policy.bands(currency).encode([int(whole + fraction)])[0])
     return None

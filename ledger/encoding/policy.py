@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 from ledger import canonical
 from ledger.encoding.bands import Bands, logarithmic_grid
-from ledger.encoding.codes import CURRENCY_NUMERIC
 from ledger.errors import ConfigurationError, VerificationError
+from ledger.money import NUMERIC
 
 __all__ = ["FORMAT", "TIME_UNITS", "Policy", "TimeUnit"]
 
@@ -73,7 +73,7 @@ class Policy:
                 f"the time unit {self.time_unit!r} is refused outside a development consortium",
                 next_step="Use hour or day; finer units exist only to measure what the encoding costs.",
             )
-        unknown = sorted(set(self.cuts) - set(CURRENCY_NUMERIC))
+        unknown = sorted(set(self.cuts) - set(NUMERIC))
         if unknown:
             raise ConfigurationError(f"the policy cuts unknown currencies: {', '.join(unknown)}")
 

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.commitment.record import RecordCommitter
-from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_ALPHA, CURRENCY_NUMERIC
+from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.policy import Policy
 from ledger.encoding.token import match_token, own_key, pair_key
 from ledger.errors import InputError
+from ledger.money import ALPHA, NUMERIC
 from ledger.schema import (
     FIELDS,
     LAG_EDGES_SECONDS,
     NOT_A_MEMBER,
-    ROW,
     ROW_VERSION,
     Channel,
     Flags,
@@ -27,6 +27,7 @@ from ledger.schema import (
     PartyType,
     Side,
 )
+from ledger.tables import ROW
 
 __all__ = ["EncodingInput", "RowEncoder", "decode_intervals", "lag_class", "rows_from_bytes"]
 
@@ -126,7 +127,7 @@ class RowEncoder:
         for name in ("debtor_agent", "creditor_agent"):
             rows[name] = [self.codes.get(text or "", NOT_A_MEMBER) for text in columns[_AT[name]]]
         currencies = columns[_AT["currency"]]
-        rows["currency"] = [CURRENCY_NUMERIC[text or ""] for text in currencies]
+        rows["currency"] = [NUMERIC[text or ""] for text in currencies]
         for name in ("debtor_country", "creditor_country"):
             rows[name] = [COUNTRY_NUMERIC[text] if text else 0 for text in columns[_AT[name]]]
         rows["amount_band"] = self._amount_bands(records, currencies)
@@ -219,10 +220,10 @@ def decode_intervals(rows: npt.NDArray[np.void], policy: Policy) -> dict[str, np
     """
     low, high = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     for numeric in np.unique(rows["currency"]).tolist():
-        if numeric not in CURRENCY_ALPHA:
+        if numeric not in ALPHA:
             raise InputError(f"currency code {numeric} is not in ISO 4217")
         chosen = rows["currency"] == numeric
-        low[chosen], high[chosen] = policy.bands(CURRENCY_ALPHA[numeric]).decode(rows["amount_band"][chosen])
+        low[chosen], high[chosen] = policy.bands(ALPHA[numeric]).decode(rows["amount_band"][chosen])
     start = rows["time_bucket"].astype(np.int64) * policy.bucket_seconds
     return {
         "amount_low": low,

@@ -67,7 +67,7 @@ Rows = Iterator[tuple[int, Sequence[str] | FieldProblem]]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class OpenedSource:
     """An opened source: its name, its columns and its rows."""
 
     name: str
@@ -75,7 +75,7 @@ class Source:
     rows: Rows
 
 
-def open_source(source: Path | pd.DataFrame) -> Source:
+def open_source(source: Path | pd.DataFrame) -> OpenedSource:
     """Open a CSV or Parquet file, or a DataFrame, and check its columns.
 
     Raises
@@ -123,13 +123,13 @@ def _head(path: Path) -> bytes:
 
 
 def read_chunks(
-    source: Source, agent: str, *, now: datetime | None = None, chunk_rows: int = CHUNK
+    source: OpenedSource, agent: str, *, now: datetime | None = None, chunk_rows: int = CHUNK
 ) -> Iterator[Chunk]:
     """Yield checked chunks of a source.
 
     Parameters
     ----------
-    source : Source
+    source : OpenedSource
     agent : str
         The posting bank's agent identifier.
     now : datetime, optional
@@ -166,7 +166,7 @@ def _printable(record: str) -> str:
     return record[:500].encode("utf-8", "backslashreplace").decode()
 
 
-def _check_columns(source: Source) -> None:
+def _check_columns(source: OpenedSource) -> None:
     columns = source.columns
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     if doubled:
@@ -185,7 +185,7 @@ def _check_columns(source: Source) -> None:
 # -- CSV ----------------------------------------------------------------------------------------------------
 
 
-def _open_csv(path: Path) -> Source:
+def _open_csv(path: Path) -> OpenedSource:
     with path.open("rb") as file:
         header = file.readline(MAX_LINE)
     if len(header) == MAX_LINE and not header.endswith(b"\n"):
@@ -212,7 +212,7 @@ def _open_csv(path: Path) -> Source:
             next_step="Export the file as CSV in UTF-8, one transaction a line.",
         ) from error
     columns = tuple(name.strip().lower() for name in names)
-    return Source(str(path), columns, _csv_rows(path, len(header), delimiter))
+    return OpenedSource(str(path), columns, _csv_rows(path, len(header), delimiter))
 
 
 def _csv_rows(path: Path, start: int, delimiter: str) -> Rows:
@@ -258,13 +258,13 @@ def _csv_lines(path: Path, start: int, delimiter: str) -> Rows:
 # -- tables -------------------------------------------------------------------------------------------------
 
 
-def _open_parquet(path: Path) -> Source:
+def _open_parquet(path: Path) -> OpenedSource:
     columns, rows = open_parquet(path, CHUNK)
-    _check_columns(Source(str(path), columns, rows))
-    return Source(str(path), tuple(name for name in columns if name in FIELDS), rows)
+    _check_columns(OpenedSource(str(path), columns, rows))
+    return OpenedSource(str(path), tuple(name for name in columns if name in FIELDS), rows)
 
 
-def _open_frame(frame: pd.DataFrame) -> Source:
+def _open_frame(frame: pd.DataFrame) -> OpenedSource:
     columns = tuple(str(name).lower() for name in frame.columns)
 
     def rows() -> Rows:
@@ -278,7 +278,7 @@ def _open_frame(frame: pd.DataFrame) -> Source:
                 problem = next((cell for cell in cells if isinstance(cell, FieldProblem)), None)
                 yield start + offset + 1, problem or cells
 
-    return Source("DataFrame", columns, rows())
+    return OpenedSource("DataFrame", columns, rows())
 
 
 def _frame_text(value: Any, column: str) -> str | FieldProblem:

@@ -31,7 +31,8 @@ from ledger.gateway import Epoch, Gateway
 from ledger.member.keys import MemberKeys
 from ledger.member.sending import Progress, Sender, require_active
 from ledger.member.vault import Vault
-from ledger.schema import FIELDS, ROW
+from ledger.schema import FIELDS
+from ledger.tables import ROW
 
 __all__ = ["Outbox", "Progress", "SealCounts"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from ledger.member.intake import Source, read_chunks
+from ledger.member.intake import OpenedSource, read_chunks
 from ledger.member.vault import IntakeCounts, Vault
 from ledger.storage import storing
 
@@ -16,7 +16,7 @@ __all__ = ["take_in"]
 
 def take_in(
     vault: Vault,
-    source: Source,
+    source: OpenedSource,
     agent: str,
     quarantine: Path,
     *,
@@ -28,7 +28,7 @@ def take_in(
     Parameters
     ----------
     vault : Vault
-    source : Source
+    source : OpenedSource
         From `ledger.member.intake.open_source`.
     agent : str
         The bank's agent identifier.

@@ -13,7 +13,8 @@ from ledger.log import open_checkpoint
 from ledger.member.keys import MemberKeys
 from ledger.member.vault import HeldRecord, Vault
 from ledger.receipt import Disclosure, Receipt
-from ledger.schema import FIELDS, ROW
+from ledger.schema import FIELDS
+from ledger.tables import ROW
 
 __all__ = ["disclose", "make_receipt"]
 

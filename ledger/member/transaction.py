@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from ledger.encoding.bands import MAX_AMOUNT
-from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_EXPONENT
+from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.identifiers import account_identifier, party_identifier
 from ledger.errors import InputError
+from ledger.money import EXPONENT
 from ledger.schema import FIELDS, OPTIONAL_FIELDS, Channel, PartyType, Side
 
 __all__ = ["FieldProblem", "Transaction", "TransactionReader"]
@@ -141,7 +142,7 @@ class TransactionReader:
             )
         currency = values[_AT["currency"]] or ""
         minor = _minor_units(values[_AT["amount"]] or "", currency)
-        values[_AT["amount"]] = _decimal(minor, CURRENCY_EXPONENT[currency])
+        values[_AT["amount"]] = _decimal(minor, EXPONENT[currency])
         return Transaction(tuple(values), side, time_us, minor)
 
 
@@ -238,7 +239,7 @@ def _amount(text: str) -> str:
 
 
 def _minor_units(text: str, currency: str) -> int:
-    places = CURRENCY_EXPONENT[currency]
+    places = EXPONENT[currency]
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0")
     if len(fraction) > places:
@@ -257,7 +258,7 @@ def _decimal(minor: int, places: int) -> str:
 
 
 def _currency(text: str) -> str:
-    if text.upper() not in CURRENCY_EXPONENT:
+    if text.upper() not in EXPONENT:
         raise FieldProblem("currency", f"{text!r} is not an ISO 4217 code")
     return text.upper()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ledger import canonical
 from ledger.caselog import CaseKind, seal_flag
 from ledger.errors import InputError
-from ledger.flag import Flag, Source
+from ledger.flag import Flag, FlagSource
 from ledger.reader.book import Book
 from ledger.storage import transaction
 
@@ -197,7 +197,7 @@ def _content(flag: Flag) -> bytes:
         return sha256(canonical.dumps(about)).digest()
     kept = {name: v for name, v in flag.source.parameters.items() if name not in ("period", "score")}
     version = "" if flag.source.kind == "rule" else flag.source.version
-    source = Source(flag.source.kind, flag.source.id, version, kept)
+    source = FlagSource(flag.source.kind, flag.source.id, version, kept)
     value = replace(flag, source=source, score=None).to_json()
     del value["position"]
     return sha256(canonical.dumps(value)).digest()

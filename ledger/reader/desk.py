@@ -13,7 +13,8 @@ from ledger.log import Checkpoint, sign_checkpoint
 from ledger.matching import match_segments, rules_at, states
 from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
 from ledger.reader.mirror import Mirror, Rejected, SyncCounts
-from ledger.segment import load, write_atomically
+from ledger.segment import load
+from ledger.storage import write_atomically
 
 __all__ = ["SyncReport", "sync"]
 

@@ -12,7 +12,7 @@ from eth_account import Account
 from ledger import canonical
 from ledger.envelope import generate_keypair, key_id, public_key
 from ledger.errors import ConfigurationError, VerificationError
-from ledger.segment import write_atomically
+from ledger.storage import write_atomically
 
 __all__ = ["CHECKPOINT_KEY_NAME", "DeskKeys"]
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from ledger.flag import Position
-from ledger.schema import TRANSFER, MatchState
+from ledger.schema import MatchState
+from ledger.tables import TRANSFER
 
 Payment = dict[str, Any]
 Maker = Callable[[Sequence[Payment]], pa.Table]

@@ -12,7 +12,8 @@ from anomaly.features import FEATURES, AccountFeatures
 from anomaly.graph import TemporalGraph
 from anomaly.isolation import IsolationParameters, robust_z
 from anomaly.scan import ScanParameters, scan
-from ledger.schema import TRANSFER, Flags
+from ledger.schema import Flags
+from ledger.tables import TRANSFER
 
 DAY = 86_400
 

@@ -9,9 +9,11 @@ import pytest
 
 from anomaly.graph import TemporalGraph
 from anomaly.scan import scan
-from anomaly.tables import NO_LEDGER, read_file, transfers_of
+from anomaly.tables import read_file, transfers_of
 from ledger.errors import InputError
-from ledger.schema import TRANSFER, Flags
+from ledger.flag import OFF_LEDGER
+from ledger.schema import Flags
+from ledger.tables import TRANSFER
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -106,6 +108,6 @@ def test_labels_are_not_read() -> None:
 def test_real_files_scan_to_a_readable_number_of_flags() -> None:
     for name, rows in (("tide", 30_000), ("amlgentex_a2a", 30_000)):
         plain = read_file(SHARED / f"{name}.parquet", rows=rows)
-        flags = scan(plain.transfers, NO_LEDGER)
+        flags = scan(plain.transfers, OFF_LEDGER)
         assert len(flags) < 250
         assert all(ref.index < rows for flag in flags for ref in flag.rows)

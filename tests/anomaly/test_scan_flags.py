@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from anomaly.period import Period
 from anomaly.scan import DETECTORS, Budget, ScanParameters, replay, scan
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag, RowRef
-from ledger.schema import TRANSFER, Flags
+from ledger.schema import Flags
+from ledger.tables import TRANSFER
+from ledger.transfers.period import Period
 
 DAY, HOUR = 86_400, 3_600
 Payment = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 
 from anomaly.score import score
 from ledger.errors import InputError
-from ledger.flag import Flag, RowRef, Source
+from ledger.flag import Flag, FlagSource, RowRef
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def table(transfers):
 
 def make_flag(position, title: str, rows: list[RowRef]) -> Flag:
     return Flag(
-        source=Source("detector", title, "1"), title=title, position=position, entities=(), rows=tuple(rows),
+        source=FlagSource("detector", title, "1"), title=title, position=position, entities=(),
+        rows=tuple(rows),
         window=(0, 9), score=None, certainty="possible", severity="low", explanation="x",
     )  # fmt: skip
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from anomaly.graph import OPEN_AMOUNT, GraphError, TemporalGraph, can_continue, surely_follows
 from anomaly.scan import scan
-from ledger.schema import TRANSFER, Flags
+from ledger.schema import Flags
+from ledger.tables import TRANSFER
+from ledger.transfers.table import TransferTableError
 
 intervals = st.tuples(st.integers(0, 8), st.integers(1, 4)).map(lambda p: (p[0], p[0] + p[1]))
 
@@ -121,12 +123,12 @@ def test_a_missing_amount_is_named_with_its_row(transfers) -> None:
 
 
 def test_missing_columns_are_named(transfers) -> None:
-    with pytest.raises(GraphError, match="lacks currency"):
+    with pytest.raises(TransferTableError, match="lacks currency"):
         TemporalGraph.from_transfers(transfers([{"src": "a", "dst": "b"}]).drop_columns(["currency"]))
 
 
 def test_a_column_of_another_type_is_named(transfers) -> None:
     table = transfers([{"src": "a", "dst": "b"}])
     place = table.schema.get_field_index("time_low")
-    with pytest.raises(GraphError, match="wrong type"):
+    with pytest.raises(TransferTableError, match="wrong type"):
         TemporalGraph.from_transfers(table.set_column(place, "time_low", pa.array(["yesterday"])))

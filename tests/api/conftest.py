@@ -20,7 +20,7 @@ from api.desk import create_app, server
 from api.tokens import Role, issue
 from cli.consortium import Governance, activate_rules
 from compliance.rulebook import model_ruleset
-from ledger.flag import Entity, Flag, RowRef, Source
+from ledger.flag import Entity, Flag, FlagSource, RowRef
 from ledger.reader.cases import CaseBook, KeptFlag
 from ledger.schema import MatchState
 from ledger.segment import Manifest, load
@@ -182,7 +182,7 @@ def _flag(
             if t[f"{half}_member"] >= 0:
                 rows.add(RowRef(t[f"{half}_member"], t[f"{half}_sequence"], t[f"{half}_index"]))
     return Flag(
-        source=Source(kind, title, "1", {"least": 3}),
+        source=FlagSource(kind, title, "1", {"least": 3}),
         title=title,
         position=manifest.position,
         entities=tuple(sorted(entities)),

@@ -12,7 +12,6 @@ import pytest
 from eth_account import Account
 
 from anomaly.learning.shelf import Shelf
-from anomaly.mirror import load_mirror
 from cli import deciding
 from cli.consortium import Governance
 from ledger import canonical
@@ -20,6 +19,7 @@ from ledger.caselog import CaseKind
 from ledger.errors import TransactionRejectedError
 from ledger.reader.cases import CaseBook
 from ledger.reader.decisions import DecisionBook
+from ledger.transfers.mirror import load_mirror
 from tests.cli.conftest import Outcome, call
 from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
 from tests.support.rows import BANKS

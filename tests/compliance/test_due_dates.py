@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from compliance.calendars import add_months, calendar_of
 from compliance.deadlines import due, keep_until
-from compliance.jurisdictions import Home, home_of, homes_of, reach, read_banks
+from compliance.jurisdictions import Establishment, home_of, homes_of, reach, read_banks
 from compliance.model import Deadline, Retention
 from ledger.errors import InputError
 
@@ -116,7 +116,7 @@ def test_where_a_bank_stands(tmp_path):
     table = tmp_path / "banks.csv"
     table.write_text("agent,country,zone\nCHARUS20,US-CA,America/Los_Angeles\nBANK-7,de,\n", "utf-8")
     known = read_banks(table)
-    assert known["CHARUS20"] == Home("US", "CA", "America/Los_Angeles")
+    assert known["CHARUS20"] == Establishment("US", "CA", "America/Los_Angeles")
     homes = homes_of({1: "CHARUS20", 2: "ALFADE20XXX", 3: "BANK-7", 4: "NOBODY", 5: "ABCDZZ20"}, known)
     assert {code: home.country for code, home in homes.items()} == {1: "US", 2: "DE", 3: "DE"}
     for line, message in (("X,QQ,", "no ISO 3166"), ("X,DE,Mars/Base", "unknown time zone")):

@@ -15,7 +15,7 @@ from ledger import canonical
 from ledger.caselog import CaseKind, addressees, open_flag, seal_flag
 from ledger.envelope import generate_keypair
 from ledger.errors import InputError, VerificationError
-from ledger.flag import MAX_EVIDENCE, Entity, Flag, Position, RowRef, Source, entities_of, verify_view
+from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef, entities_of, verify_view
 from ledger.member.inbox import received_flags
 from ledger.reader.cases import CaseBook
 from tests.support.consortium import ChainProcess, SmallConsortium, founded
@@ -27,7 +27,7 @@ SEED = bytes(range(32))
 
 def flag(entities: int = 4, rows: int = 4, *, agents: tuple[int, ...] = (1, 2), **changes: Any) -> Flag:
     made = Flag(
-        source=Source("detector", "fan_in", "1", {"window": 86_400}),
+        source=FlagSource("detector", "fan_in", "1", {"window": 86_400}),
         title="fan-in",
         position=Position(20_261, "0x" + "11" * 20, 40, 7),
         entities=tuple(Entity(f"{i:032x}", agents[i % len(agents)]) for i in range(entities)),
@@ -253,7 +253,7 @@ def test_flags_reach_the_inboxes_of_whom_they_concern_once(anchored: SmallConsor
     desk = anchored.desk_keys
     kept = CaseBook(anchored.home.desk.cases)
     first = flag(agents=(1, 2))
-    finding = flag(agents=(2,), source=Source("rule", "us-31cfr1010.311-1", "1"), title="rule")
+    finding = flag(agents=(2,), source=FlagSource("rule", "us-31cfr1010.311-1", "1"), title="rule")
     many = [flag(title=f"t{i}", agents=(3,)) for i in range(20)]
     assert kept.keep([first, finding, first, *many], hpke) == 22
     later = replace(first, position=replace(first.position, block=50, log_size=9))

@@ -18,7 +18,7 @@ import pytest
 
 from ledger.audit.fsck import fsck
 from ledger.envelope import generate_keypair
-from ledger.flag import Entity, Flag, Position, RowRef, Source
+from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.member.intake import open_source
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault
@@ -198,7 +198,7 @@ def test_a_desk_without_room_believes_nothing_half_written_and_goes_on(bank: Pos
 
 def flag(number: int) -> Flag:
     return Flag(
-        Source("detector", "fan-in", "1", {}), "fan-in", Position(1, "0x", 2, 3), (Entity("ab" * 16, 1),),
+        FlagSource("detector", "fan-in", "1", {}), "fan-in", Position(1, "0x", 2, 3), (Entity("ab" * 16, 1),),
         (RowRef(1, 0, number),), (0, 1), None, "certain", "low", "Money from many accounts.",
     )  # fmt: skip
 

@@ -24,8 +24,9 @@ from ledger.errors import TransactionRejectedError
 from ledger.home import Home
 from ledger.reader.desk import SyncReport
 from ledger.reader.mirror import Mirror, Rejected
-from ledger.schema import ROW, Side
+from ledger.schema import Side
 from ledger.segment import load
+from ledger.tables import ROW
 from localchain.faucet import fund
 from tests.support.consortium import EPOCH, ChainProcess, SmallConsortium, founded
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ledger.errors import ConfigurationError
 from ledger.matching import MatchRules, match, match_segments, states, transfers
-from ledger.schema import NOT_A_MEMBER, SEGMENT, TRANSFER, Conflict, Flags, MatchState, Side
+from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import load, write_table
+from ledger.tables import SEGMENT, TRANSFER
 
 HOUR, DAY = 3_600, 86_400
 RULES = MatchRules(tolerance=2 * HOUR, deadline=3 * DAY, as_of=100 * DAY)

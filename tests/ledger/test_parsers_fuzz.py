@@ -41,7 +41,7 @@ from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.encoding.policy import Policy
 from ledger.envelope import generate_keypair, key_id, open_envelope, seal
 from ledger.errors import CounterfoilError
-from ledger.flag import Entity, Flag, Position, RowRef, Source, verify_view
+from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
 from ledger.gateway import Member, PostedBatch
 from ledger.log import (
     Checkpoint,
@@ -55,8 +55,8 @@ from ledger.member.intake import open_source, read_chunks
 from ledger.member.keys import MemberKeys
 from ledger.opening import BatchOpener
 from ledger.reader.keys import DeskKeys
-from ledger.schema import ROW
 from ledger.segment import MANIFEST, FileEntry, Manifest
+from ledger.tables import ROW
 from ledger.transport import Transport
 from tests.support.consortium import SmallConsortium
 from tests.support.rows import row, write_csv
@@ -74,7 +74,7 @@ DEPLOYMENT = Deployment(
     20_261, "0x" + "ab" * 32, 3, {name: f"0x{i:040x}" for i, name in enumerate(CONTRACTS, 1)}
 )
 FLAG = Flag(
-    Source("detector", "fan_in", "1", {"window": 86_400}), "fan-in", Position(1, "0x" + "11" * 20, 40, 7),
+    FlagSource("detector", "fan_in", "1", {"window": 86_400}), "fan-in", Position(1, "0x" + "11" * 20, 40, 7),
     (Entity("ab" * 16, 1), Entity("cd" * 16, 2)), (RowRef(1, 0, 3), RowRef(2, 1, 4)), (0, 86_400), 0.5,
     "possible", "medium", "Many accounts pay into one within a day.", details={"count": 2},
 )  # fmt: skip

@@ -18,7 +18,7 @@ from ledger.home import Home
 from ledger.log import generate_signing_key
 from ledger.member.keys import MemberKeys
 from ledger.reader.keys import DeskKeys
-from ledger.segment import write_atomically
+from ledger.storage import write_atomically
 
 DEPLOYMENT = Deployment(
     20_261, "0x" + "ab" * 32, 3, {name: f"0x{i:040x}" for i, name in enumerate(CONTRACTS, 1)}

@@ -23,8 +23,9 @@ from ledger.log import Checkpoint, generate_signing_key, open_checkpoint, sign_c
 from ledger.opening import BatchError, BatchOpener, Head
 from ledger.reader.keys import CHECKPOINT_KEY_NAME
 from ledger.receipt import Disclosure, Receipt
-from ledger.schema import FIELDS, ROW, Side
+from ledger.schema import FIELDS, Side
 from ledger.segment import MANIFEST, Manifest, SegmentError, load
+from ledger.tables import ROW
 from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
 from tests.support.rows import Book, row
 

@@ -15,7 +15,7 @@ from random import Random
 import pandas as pd
 import pyarrow as pa
 
-from ledger.flag import Entity, Flag, Position, RowRef, Source
+from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from tests.support.rows import BANKS, Book, row
 
 __all__ = ["DAYS", "Payment", "as_book", "as_frame", "payments", "scheme_flags"]
@@ -101,7 +101,7 @@ def _flag(transfers: Sequence[dict[str, object]], position: Position) -> Flag:
         for s in ("debit", "credit")
     ]
     return Flag(
-        source=Source("detector", "strangers", "1", {"least": STRANGERS}),
+        source=FlagSource("detector", "strangers", "1", {"least": STRANGERS}),
         title="strangers",
         position=position,
         entities=tuple(sorted({Entity(account.hex(), agent) for account, agent in ends})),

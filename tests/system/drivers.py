@@ -24,7 +24,7 @@ from cli.consortium import connect
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.errors import CounterfoilError
-from ledger.flag import Entity, Flag, Position, RowRef, Source
+from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
@@ -95,7 +95,7 @@ def flags(number: int) -> list[Flag]:
     """Make the flags of one scan; each scan finds others."""
     return [
         Flag(
-            Source("detector", "fan-in", "1", {"scan": number}), "fan-in", Position(1, "0x", 2, 3),
+            FlagSource("detector", "fan-in", "1", {"scan": number}), "fan-in", Position(1, "0x", 2, 3),
             (Entity("ab" * 16, 1),), (RowRef(1, number, row),), (0, 1), None, "certain", "low",
             "Money from many accounts.",
         )

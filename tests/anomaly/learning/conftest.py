@@ -10,8 +10,8 @@ import pytest
 
 from anomaly.learning.labels import Judgement
 from anomaly.learning.training import Training, train
-from anomaly.tables import NO_LEDGER, transfers_of
-from ledger.flag import Flag
+from anomaly.tables import transfers_of
+from ledger.flag import OFF_LEDGER, Flag
 from tests.support.schemes import as_frame, payments, scheme_flags
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -32,9 +32,9 @@ class Decided:
 @pytest.fixture(scope="session")
 def decided() -> Decided:
     transfers = transfers_of(as_frame(payments(BEGIN))).transfers
-    return Decided(transfers, scheme_flags(transfers, NO_LEDGER))
+    return Decided(transfers, scheme_flags(transfers, OFF_LEDGER))
 
 
 @pytest.fixture(scope="session")
 def training(decided: Decided) -> Training:
-    return train(decided.transfers, decided.judgements, NO_LEDGER)
+    return train(decided.transfers, decided.judgements, OFF_LEDGER)

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from anomaly.learning.labels import Judgement, label
-from anomaly.places import Places
-from anomaly.tables import NO_LEDGER
 from ledger.errors import InputError
-from ledger.flag import RowRef, Source
+from ledger.flag import OFF_LEDGER, FlagSource, RowRef
+from ledger.transfers.places import Places
 from tests.anomaly.learning.conftest import Decided
 
 
@@ -56,14 +55,14 @@ def test_a_row_of_two_flags_is_a_case_when_one_is_suspicious(decided: Decided) -
 
 def test_an_undecided_finding_of_a_rule_leaves_rows_as_they_are(decided: Decided) -> None:
     first, second = decided.flags[0][0], decided.flags[1][0]
-    finding = replace(second, source=Source("rule", "r-1", "1", {}))
+    finding = replace(second, source=FlagSource("rule", "r-1", "1", {}))
     found = label(decided.transfers, [Judgement(first, True), Judgement(finding, None)])
     low = decided.transfers.column("time_low").to_numpy()
     assert (found.known == (low < found.until)).all()
 
 
 def test_decisions_about_other_rows_are_none(decided: Decided) -> None:
-    elsewhere = replace(decided.flags[0][0], rows=(RowRef(9, 9, 9),), position=NO_LEDGER)
+    elsewhere = replace(decided.flags[0][0], rows=(RowRef(9, 9, 9),), position=OFF_LEDGER)
     with pytest.raises(InputError, match="no officer has decided"):
         label(decided.transfers, [Judgement(elsewhere, True)])
     with pytest.raises(InputError, match="no officer has decided"):

@@ -13,11 +13,10 @@ import pytest
 from anomaly.learning.scoring import LEARNED, LearnedParameters, ScoreRule, learned_detector, replay, scored
 from anomaly.learning.shelf import ModelError, Shelf
 from anomaly.learning.training import Training
-from anomaly.period import DAY, Period
 from anomaly.scan import ScanParameters, scan
-from anomaly.tables import NO_LEDGER
 from ledger.errors import VerificationError
-from ledger.flag import Flag
+from ledger.flag import OFF_LEDGER, Flag
+from ledger.transfers.period import DAY, Period
 from tests.anomaly.learning.conftest import BEGIN, Decided
 
 
@@ -40,7 +39,7 @@ def _scan(
     own = LearnedParameters(entry.hash, 0.5, "because", 7 * DAY, model.learnt_until)
     detector = learned_detector(judged.probability, own, partial(model.reasons, judged))
     parameters = ScanParameters(("fan_in", "fan_out"), period=period)
-    flags = scan(transfers, NO_LEDGER, parameters=parameters, extra=(detector,))
+    flags = scan(transfers, OFF_LEDGER, parameters=parameters, extra=(detector,))
     learnt = model.calibration.prior_
     return scored(flags, table, probability, ScoreRule(entry.hash, learnt, expected or learnt))
 
@@ -99,7 +98,7 @@ def test_flags_come_out_again(decided: Decided, shelf: Shelf, days: int | None) 
 
 
 def test_a_flag_without_a_score_needs_no_model(decided: Decided, tmp_path: Path) -> None:
-    (plain, *_) = scan(decided.transfers, NO_LEDGER, parameters=ScanParameters(("fan_in",)))
+    (plain, *_) = scan(decided.transfers, OFF_LEDGER, parameters=ScanParameters(("fan_in",)))
     assert replay(plain, decided.transfers, Shelf(tmp_path)) == plain
 
 
@@ -130,7 +129,7 @@ def test_alerts_of_one_account_far_apart_are_two_flags(decided: Decided, trainin
     for window, groups in ((7 * DAY, 1), (1, 6)):
         own = LearnedParameters("ab" * 32, 0.5, "because", window, 0)
         detector = learned_detector(probability, own, lambda _row: {})
-        found = scan(table, NO_LEDGER, parameters=ScanParameters(()), extra=(detector,))
+        found = scan(table, OFF_LEDGER, parameters=ScanParameters(()), extra=(detector,))
         assert len(found) == groups or window == 1
         assert sum(len(f.rows) for f in found) == 6
     assert len(found) > 1

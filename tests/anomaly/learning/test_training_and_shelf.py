@@ -14,8 +14,8 @@ from anomaly.learning.labels import Judgement
 from anomaly.learning.shelf import ModelError, Shelf
 from anomaly.learning.training import LABEL_FREE, TooFewDecisionsError, Training, TrainingPlan, train
 from anomaly.learning.watch import LEAST_ROWS, drift_since
-from anomaly.tables import NO_LEDGER
 from ledger.errors import CounterfoilError, InputError
+from ledger.flag import OFF_LEDGER
 from tests.anomaly.learning.conftest import Decided
 
 
@@ -44,14 +44,14 @@ def test_one_that_learnt_from_wrong_verdicts_replaces_nobody(decided: Decided, t
         Judgement(flag, verdict)
         for (flag, _), verdict in zip(decided.flags, shuffled + verdicts[half:], strict=True)
     ]
-    outcome = train(decided.transfers, judgements, NO_LEDGER, champion=("ab" * 32, training.model))
+    outcome = train(decided.transfers, judgements, OFF_LEDGER, champion=("ab" * 32, training.model))
     assert outcome.incumbent == "ab" * 32
     assert not outcome.contest.replaced
     assert outcome.contest.challenger < outcome.contest.champion
 
 
 def test_the_same_decisions_make_the_same_model(decided: Decided, training: Training, tmp_path: Path) -> None:
-    again = train(decided.transfers, decided.judgements, NO_LEDGER)
+    again = train(decided.transfers, decided.judgements, OFF_LEDGER)
     shelf = Shelf(tmp_path)
     assert shelf.put(again.model) == shelf.put(training.model)
     assert again.to_json() == training.to_json()
@@ -60,12 +60,12 @@ def test_the_same_decisions_make_the_same_model(decided: Decided, training: Trai
 def test_too_few_decisions_name_the_window_and_the_kind(decided: Decided) -> None:
     one_kind = [Judgement(flag, True) for flag, suspicious in decided.flags if suspicious]
     with pytest.raises(TooFewDecisionsError) as caught:
-        train(decided.transfers, one_kind, NO_LEDGER)
+        train(decided.transfers, one_kind, OFF_LEDGER)
     assert "training (2026-01-05 to" in str(caught.value.where)
     assert "needs 5 suspicious and 5 not suspicious, has " in str(caught.value.where)
     assert "contest (" in str(caught.value.where)
     with pytest.raises(InputError, match="too short a time"):
-        train(decided.transfers, decided.judgements, NO_LEDGER, plan=TrainingPlan(window=40 * 86_400))
+        train(decided.transfers, decided.judgements, OFF_LEDGER, plan=TrainingPlan(window=40 * 86_400))
 
 
 @pytest.mark.parametrize("folds", [0, 2])
@@ -75,7 +75,7 @@ def test_a_model_comes_back_as_it_was(
     model = training.model
     if folds:
         plan = TrainingPlan(folds=folds, scoring="window_close")
-        model = train(decided.transfers, decided.judgements, NO_LEDGER, plan=plan).model
+        model = train(decided.transfers, decided.judgements, OFF_LEDGER, plan=plan).model
         assert model.stages.first_ is not None
     shelf = Shelf(tmp_path)
     digest = shelf.put(model)

@@ -9,7 +9,7 @@ import pytest
 from anomaly.transactions import TransactionFeatures
 from anomaly.transactions.features import describe
 from ledger.errors import ConfigurationError
-from ledger.schema import TRANSFER
+from ledger.tables import TRANSFER
 
 DAY = 86_400
 WINDOW = 4 * DAY

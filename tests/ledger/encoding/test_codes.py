@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_ALPHA, CURRENCY_EXPONENT, CURRENCY_NUMERIC
+from ledger.encoding.codes import COUNTRY_NUMERIC
+from ledger.money import ALPHA, EXPONENT, NUMERIC
 
 
 def test_currencies_go_both_ways_and_fit_two_bytes() -> None:
-    assert len(CURRENCY_NUMERIC) == len(CURRENCY_ALPHA) > 150
-    for alpha, numeric in CURRENCY_NUMERIC.items():
-        assert CURRENCY_ALPHA[numeric] == alpha
+    assert len(NUMERIC) == len(ALPHA) > 150
+    for alpha, numeric in NUMERIC.items():
+        assert ALPHA[numeric] == alpha
         assert 0 < numeric <= np.iinfo(np.uint16).max
 
 
 def test_published_currency_codes() -> None:
     """ISO 4217, list one."""
     published = {"EUR": (978, 2), "USD": (840, 2), "JPY": (392, 0), "KWD": (414, 3), "GBP": (826, 2)}
-    assert {c: (CURRENCY_NUMERIC[c], CURRENCY_EXPONENT[c]) for c in published} == published
+    assert {c: (NUMERIC[c], EXPONENT[c]) for c in published} == published
 
 
 def test_metals_and_test_codes_are_no_currencies() -> None:
-    assert not {"XAU", "XAG", "XTS", "XXX"} & set(CURRENCY_NUMERIC)
+    assert not {"XAU", "XAG", "XTS", "XXX"} & set(NUMERIC)
 
 
 def test_published_country_codes() -> None:

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from ledger import canonical
 from ledger.encoding.bands import MAX_AMOUNT
-from ledger.encoding.codes import CURRENCY_NUMERIC
 from ledger.encoding.policy import TIME_UNITS, Policy
 from ledger.errors import ConfigurationError, VerificationError
+from ledger.money import NUMERIC
 
 policies = st.builds(
     Policy,
     time_unit=st.sampled_from(list(TIME_UNITS)),
     cuts=st.dictionaries(
-        st.sampled_from(sorted(CURRENCY_NUMERIC)),
+        st.sampled_from(sorted(NUMERIC)),
         st.lists(st.integers(1, MAX_AMOUNT), max_size=6).map(tuple),
         max_size=4,
     ),

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from ledger.commitment.record import record_root
 from ledger.encoding.bands import MAX_AMOUNT
-from ledger.encoding.codes import COUNTRY_NUMERIC, CURRENCY_EXPONENT, CURRENCY_NUMERIC
+from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.consistency import InconsistentRecordError, check_consistent
 from ledger.encoding.policy import Policy, TimeUnit
 from ledger.encoding.rows import EncodingInput, RowEncoder, decode_intervals, lag_class, rows_from_bytes
 from ledger.errors import InputError
-from ledger.schema import FIELDS, ROW, Channel, Flags, LagClass, PartyType, Side
+from ledger.money import EXPONENT, NUMERIC
+from ledger.schema import FIELDS, Channel, Flags, LagClass, PartyType, Side
+from ledger.tables import ROW
 
 BANKS = ("ALFADEFF", "BRAVFRPP", "CHARUS33")
 KEYS = {bank: X25519PrivateKey.generate() for bank in BANKS}
@@ -58,9 +60,9 @@ def records(draw: Any, bank: str = BANKS[0]) -> EncodingInput:
     other = draw(st.sampled_from([*(b for b in BANKS if b != bank), "OUTSIDER"]))
     debtor, creditor = {Side.DEBIT: (bank, other), Side.CREDIT: (other, bank), Side.ON_US: (bank, bank)}[side]
     moment = draw(st.datetimes(datetime(1970, 1, 2), datetime(2105, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
-    currency = draw(st.sampled_from(sorted(CURRENCY_NUMERIC)))
+    currency = draw(st.sampled_from(sorted(NUMERIC)))
     minor = draw(st.integers(1, MAX_AMOUNT))
-    exponent = CURRENCY_EXPONENT[currency]
+    exponent = EXPONENT[currency]
     digits = str(minor).rjust(exponent + 1, "0")
 
     def maybe(strategy: Any) -> Any:
@@ -109,7 +111,7 @@ def test_every_field_comes_back_from_its_code(batch: Sequence[EncodingInput], un
         assert PartyType(row["party_type"]).name.lower() == (value["party_type"] or "unknown")
         for flag in Flags:
             assert bool(row["flags"] & flag) == (value[str(flag.name).lower()] == "true")
-        assert row["currency"] == CURRENCY_NUMERIC[value["currency"] or ""]
+        assert row["currency"] == NUMERIC[value["currency"] or ""]
         assert row["debtor_country"] == COUNTRY_NUMERIC.get(value["debtor_country"] or "", 0)
         assert row["creditor_country"] == COUNTRY_NUMERIC.get(value["creditor_country"] or "", 0)
         booked = value["business_date"] or str(value["timestamp"])[:10]

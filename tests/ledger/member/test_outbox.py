@@ -20,7 +20,7 @@ from ledger.errors import ConfigurationError, TransactionRejectedError
 from ledger.gateway import Gateway
 from ledger.member.outbox import Outbox, _shuffled_within
 from ledger.member.vault import Vault
-from ledger.schema import ROW
+from ledger.tables import ROW
 from tests.support.consortium import EPOCH, ChainProcess, Poster, founded
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger.flag import Entity, Flag, Position, RowRef, Source
+from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.reader.cases import CaseBook
 
 FINDING = Flag(
-    source=Source("rule", "rule-1", "aa" * 32, {"amount": "10000"}),
+    source=FlagSource("rule", "rule-1", "aa" * 32, {"amount": "10000"}),
     title="rule-1",
     position=Position(1, "0x" + "11" * 20, 7, 3),
     entities=(Entity("ab" * 16, 0),),
@@ -46,7 +46,7 @@ def test_a_finding_is_the_same_while_its_rule_and_rows_are(tmp_path: Path, chang
 
 
 def test_a_detector_of_another_version_raises_its_own_flag(tmp_path: Path) -> None:
-    flag = replace(FINDING, source=Source("detector", "fan_in", "1"), citation=None, clause=None)
+    flag = replace(FINDING, source=FlagSource("detector", "fan_in", "1"), citation=None, clause=None)
     with CaseBook(tmp_path / "cases.sqlite") as book:
         keys = {1: b"\x09" + bytes(31)}
-        assert book.keep([flag, replace(flag, source=Source("detector", "fan_in", "2"))], keys) == 2
+        assert book.keep([flag, replace(flag, source=FlagSource("detector", "fan_in", "2"))], keys) == 2

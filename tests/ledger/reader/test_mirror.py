@@ -20,8 +20,8 @@ from ledger.log import open_checkpoint
 from ledger.reader import desk, mirror
 from ledger.reader.keys import DeskKeys
 from ledger.reader.mirror import Mirror, ReorganisedError
-from ledger.schema import ROW, SEGMENT
 from ledger.segment import MANIFEST, Manifest, SegmentError, load
+from ledger.tables import ROW, SEGMENT
 from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
 
 BANK = "ALFADEFF"

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import networkx as nx
 import pytest
 
-from anomaly.evidence import evidence_graph, evidence_rows, to_graphml, to_svg
 from ledger.errors import VerificationError
-from ledger.flag import Flag, RowRef, Source
+from ledger.flag import Flag, FlagSource, RowRef
+from ledger.transfers.evidence import evidence_graph, evidence_rows, to_graphml, to_svg
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def table(transfers):
 
 def flag_over(position, *rows: RowRef) -> Flag:
     return Flag(
-        source=Source("detector", "cycle", "1"), title="cycle", position=position, entities=(), rows=rows,
+        source=FlagSource("detector", "cycle", "1"), title="cycle", position=position, entities=(), rows=rows,
         window=(0, 100), score=None, certainty="possible", severity="low", explanation="A sentence <&>.",
     )  # fmt: skip
 

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anomaly.period import DAY, DEFAULT_DAYS, Period
-from anomaly.places import CREDIT, DEBIT, Places
 from ledger.errors import ConfigurationError, InputError
 from ledger.flag import Position, RowRef
 from ledger.segment import FileEntry, Manifest, load, opened
+from ledger.transfers.period import DAY, DEFAULT_DAYS, Period
+from ledger.transfers.places import CREDIT, DEBIT, Places
 
 __all__ = ["load_mirror", "load_rows", "usual_period"]
 
@@ -75,7 +75,7 @@ def usual_period(mirror: Path, *, as_of: int, days: int | None = None, since: in
         Unix time of the block the mirror stands at. A member can post buckets that begin later than that;
         they move nobody's period.
     days : int, optional
-        Its length; `anomaly.period.DEFAULT_DAYS` where `since` is not given either.
+        Its length; `ledger.transfers.period.DEFAULT_DAYS` where `since` is not given either.
     since : int, optional
         Its first second (Unix).
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly.mirror import load_mirror, load_rows, usual_period
-from anomaly.period import DAY, DEFAULT_DAYS, Period
 from ledger.errors import ConfigurationError, InputError
 from ledger.flag import RowRef
-from ledger.schema import TRANSFER
 from ledger.segment import Manifest, SegmentError, write_batches, write_table
+from ledger.tables import TRANSFER
+from ledger.transfers.mirror import load_mirror, load_rows, usual_period
+from ledger.transfers.period import DAY, DEFAULT_DAYS, Period
 
 HOUR = 3_600
 

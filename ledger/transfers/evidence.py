@@ -16,12 +16,12 @@ import networkx as nx
 import numpy as np
 import pyarrow as pa
 
-from anomaly.graph import as_transfers
-from anomaly.money import ALPHA, amount_range
-from anomaly.places import CREDIT, DEBIT, Places
 from ledger.errors import VerificationError
 from ledger.flag import Flag
+from ledger.money import ALPHA, amount_range
 from ledger.schema import Channel, MatchState
+from ledger.transfers.places import CREDIT, DEBIT, Places
+from ledger.transfers.table import as_transfers
 
 __all__ = ["evidence_graph", "evidence_rows", "to_graphml", "to_svg"]
 
@@ -67,7 +67,7 @@ def evidence_graph(
     ----------
     flag : Flag
     transfers : pyarrow.Table
-        `ledger.schema.TRANSFER`, at least the rows that the flag names.
+        `ledger.tables.TRANSFER`, at least the rows that the flag names.
     banks : mapping, optional
         Agent code to the name to show.
 

@@ -1,0 +1,67 @@
+"""ISO 4217 currencies, and amounts as a person reads them; nothing else reads the table of ISO 4217."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import iso4217
+
+__all__ = [
+    "ALPHA",
+    "CURRENCIES",
+    "EXPONENT",
+    "NUMERIC",
+    "Currency",
+    "amount_range",
+    "decimals",
+    "major_units",
+]
+
+
+class Currency(NamedTuple):
+    """An entry of ISO 4217: numeric code, decimals of the minor unit (None: it has none), English name."""
+
+    numeric: int
+    exponent: int | None
+    name: str
+
+
+#: Every entry of ISO 4217 that has a numeric code, by alphabetic code; metals and test codes too.
+CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
+    {
+        c.code: Currency(int(c.number), c.exponent, c.currency_name)
+        for c in iso4217.Currency
+        if c.number is not None
+    }
+)
+
+# What an amount on the ledger can be in: metals and test codes have no minor unit and are left out.
+_AMOUNTS = {code: c for code, c in CURRENCIES.items() if c.exponent is not None}
+
+#: ISO 4217 alphabetic to numeric code.
+NUMERIC: Final[Mapping[str, int]] = MappingProxyType({code: c.numeric for code, c in _AMOUNTS.items()})
+
+#: ISO 4217 numeric to alphabetic code.
+ALPHA: Final[Mapping[int, str]] = MappingProxyType({c.numeric: code for code, c in _AMOUNTS.items()})
+
+#: Decimals of a currency's minor unit, by alphabetic code.
+EXPONENT: Final[Mapping[str, int]] = MappingProxyType({code: c.exponent or 0 for code, c in _AMOUNTS.items()})
+
+
+def decimals(currency: int) -> int:
+    """Return how many decimals a currency (numeric code) has; two where the code is unknown."""
+    return EXPONENT.get(ALPHA.get(currency, ""), 2)
+
+
+def major_units(minor: float, currency: int) -> float:
+    """Return an amount of minor units in units of its currency (numeric code)."""
+    return float(minor) / float(10 ** decimals(currency))
+
+
+def amount_range(low: float, high: float, currency: int) -> str:
+    """Return "EUR 9,000" or "EUR 7,943 to 10,000" for an interval in minor units."""
+    name = ALPHA.get(currency, "?")
+    first, last = major_units(low, currency), major_units(high, currency)
+    return f"{name} {first:,.0f}" if round(first) == round(last) else f"{name} {first:,.0f} to {last:,.0f}"
