@@ -9,8 +9,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.problems import ProblemError, documented, known_parameters
-from api.state import DeskState
-from api.tokens import ROLES, Role, Token
+from api.state import ServedDesk
+from counterfoil.tokens import ROLES, Role, Token
 
 __all__ = ["Anyone", "Desk", "Officer", "allow", "desk_of", "member_code", "route"]
 
@@ -22,13 +22,13 @@ _BEARER: Final = HTTPBearer(
 )
 
 
-def desk_of(request: Request) -> DeskState:
+def desk_of(request: Request) -> ServedDesk:
     """Return the state that the application serves."""
-    state: DeskState = request.app.state.desk
+    state: ServedDesk = request.app.state.desk
     return state
 
 
-Desk = Annotated[DeskState, Depends(desk_of)]
+Desk = Annotated[ServedDesk, Depends(desk_of)]
 
 
 def allow(*roles: Role) -> Callable[..., Token]:
@@ -69,7 +69,7 @@ Anyone = Annotated[Token, Depends(allow(*ROLES))]
 Officer = Annotated[Token, Depends(allow("officer"))]
 
 
-def member_code(desk: DeskState, token: Token) -> int | None:
+def member_code(desk: ServedDesk, token: Token) -> int | None:
     """Return the code of a member's token; None for the roles that see everything.
 
     Raises

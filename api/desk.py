@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, TextIO
 
 import uvicorn
@@ -10,10 +9,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+import counterfoil
 from api import problems
 from api.observe import Observed
 from api.routes import batches, flags, health, log, matching, members, pages, rules, verification
-from api.state import DeskState
+from api.state import ServedDesk
 from ledger.home import Home
 
 __all__ = ["create_app", "server"]
@@ -66,7 +66,7 @@ def create_app(
     base = (url or "").rstrip("/")
     app = _Desk(
         title="Counterfoil desk",
-        version=_version(),
+        version=counterfoil.__version__,
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         servers=[{"url": base}] if base else None,
@@ -75,7 +75,7 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
-    app.state.desk = DeskState(home, chain=chain, max_lag=max_lag)
+    app.state.desk = ServedDesk(home, chain=chain, max_lag=max_lag)
     app.state.url = base
     problems.handle(app)
     for module in _ROUTERS:
@@ -122,10 +122,3 @@ class _Desk(FastAPI):
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-def _version() -> str:
-    try:
-        return version("counterfoil")
-    except PackageNotFoundError:
-        return "0"

@@ -9,27 +9,29 @@ of it wherever it leaves the machine.
 from __future__ import annotations
 
 import re
+import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
+import uvicorn
 from eth_account import Account
 from fastapi import FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, ValidationError
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError, epochs
+from api import problems
+from api.problems import ProblemError
+from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError
 from ledger.encoding.keyholder_client import ACCOUNT_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_message
 from ledger.encoding.ristretto import ElementError
 from ledger.errors import CounterfoilError, QuotaExceededError
 
-__all__ = ["EvaluateRequest", "EvaluateResponse", "create_app"]
+__all__ = ["EvaluateRequest", "EvaluateResponse", "create_app", "server"]
 
 _MAX_BODY = 256 + 72 * MAX_ELEMENTS  # 64 hex digits, quotes, comma, some white space
 _MAX_SKEW = 300  # seconds
@@ -55,26 +57,10 @@ class EvaluateResponse(BaseModel):
     proof: str
 
 
-class _ProblemError(Exception):
-    """Raised inside the service to answer with a problem document."""
-
-    def __init__(self, status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.title, self.detail, self.headers = status, title, detail, headers
-
-    def response(self) -> JSONResponse:
-        return JSONResponse(
-            {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail},
-            self.status,
-            self.headers,
-            "application/problem+json",
-        )
-
-
 class _SeenRequests:
-    """Refuses a signed request that comes twice: replayed, it would spend the quota of who signed it.
+    """Refuses a signed request that comes twice: a replay would spend the quota of the member that signed it.
 
-    Kept in memory, as a request is only good for `_MAX_SKEW` seconds on either side of its time.
+    Kept in memory: a request is valid for `_MAX_SKEW` seconds on either side of its time.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -88,65 +74,39 @@ class _SeenRequests:
             while self._until and next(iter(self._until.values())) < now:  # the oldest stand first
                 del self._until[next(iter(self._until))]
             if (account, digest) in self._until:
-                raise _ProblemError(
-                    409, "Request repeated", "this request was answered before; sign a new one"
-                )
+                raise ProblemError("repeated", "this request was answered before; sign a new one")
             self._until[account, digest] = now + 2 * _MAX_SKEW
 
 
 def create_app(
-    home: Path,
+    holder: LocalKeyHolder,
     *,
     members: Callable[[], Collection[str]],
-    quota: int,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """Build the service.
+    """Build the service of a key holder.
 
     Parameters
     ----------
-    home : Path
-        Folder of the holder, with at least one epoch (`ledger.encoding.keyholder.create_epoch`).
+    holder : LocalKeyHolder
+        Evaluates, and counts evaluations against the quota.
     members : callable
-        Gives the addresses of the members that are active on chain; asked for on every evaluation, so
-        whoever passes it should cache what the chain says.
-    quota : int
-        Evaluations per member, epoch and day.
+        Gives the addresses of the members that are active on chain; asked on every evaluation.
     clock : callable
         Gives the Unix time in seconds.
-
-    Returns
-    -------
-    FastAPI
-
-    Raises
-    ------
-    ConfigurationError
-        When `home` does not exist or `quota` is senseless.
     """
-    holder = LocalKeyHolder(home, quota=quota, clock=clock)
     seen = _SeenRequests(clock)
     app = FastAPI(title="Counterfoil key holder", version="1", docs_url=None, redoc_url=None)
-
-    @app.exception_handler(_ProblemError)
-    async def problem(_: Request, error: _ProblemError) -> JSONResponse:
-        return error.response()
-
-    @app.exception_handler(StarletteHTTPException)
-    async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
-        return _ProblemError(error.status_code, str(error.detail), str(error.detail)).response()
-
-    @app.exception_handler(RequestValidationError)
-    async def not_understood(_: Request, error: RequestValidationError) -> JSONResponse:
-        return _not_understood(error.errors()[0]).response()
+    problems.handle(app)
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        return _ProblemError(500, "Internal error", "the key holder failed; its log says why").response()
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        failed = ProblemError("keyholder-failed", "the key holder failed; its log says why")
+        return failed.response(request.scope)
 
     @app.get("/healthz")
     def health() -> dict[str, Any]:
-        return {"status": "ok", "epochs": epochs(home)}
+        return {"status": "ok", "epochs": holder.epochs()}
 
     @app.get("/v1/epochs/{epoch}")
     def epoch_key(epoch: Annotated[int, PathParameter(ge=0, lt=10**9)]) -> dict[str, Any]:
@@ -181,6 +141,26 @@ def create_app(
     return app
 
 
+def server(application: FastAPI) -> uvicorn.Server:
+    """Return a server of the service; `run` it."""
+    return _Server(uvicorn.Config(application, log_level="warning"))
+
+
+class _Server(uvicorn.Server):
+    """Stops at the first signal, and then completes its clean-up.
+
+    A Ctrl-C reaches the process that started this one too, which then asks this one to end: the second signal
+    must not interrupt what the first one began, as uvicorn's own handler would by raising them again.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # a shell ignores them for background jobs
+                signal.signal(number, self.handle_exit)
+        yield
+
+
 async def _read(request: Request) -> bytes:
     """Read the body, and no more of it than an honest request has."""
     body = bytearray()
@@ -188,7 +168,7 @@ async def _read(request: Request) -> bytes:
         body += chunk
         if len(body) > _MAX_BODY:
             detail = f"a request has at most {MAX_ELEMENTS} elements in {_MAX_BODY} bytes"
-            raise _ProblemError(413, "Request too large", detail)
+            raise ProblemError("request-too-large", detail)
     return bytes(body)
 
 
@@ -205,43 +185,43 @@ def _authenticate(
     signature = request.headers.get(SIGNATURE_HEADER, "")
     if not _TIME.fullmatch(signed_at) or not _SIGNATURE.fullmatch(signature):
         detail = f"sign the request: {ACCOUNT_HEADER}, {TIME_HEADER} and {SIGNATURE_HEADER} are needed"
-        raise _ProblemError(401, "Not signed", detail)
+        raise ProblemError("not-signed", detail)
     if abs(clock() - int(signed_at)) > _MAX_SKEW:
         detail = (
             f"the request was signed more than {_MAX_SKEW} s away from this clock; set the caller's clock"
         )
-        raise _ProblemError(401, "Signed at another time", detail)
+        raise ProblemError("signed-at-another-time", detail)
     message = request_message(request.method, request.url.path, signed_at, body)
     try:
         signer = str(Account.recover_message(message, signature=bytes.fromhex(signature.removeprefix("0x"))))
     except Exception as error:  # eth_keys has several errors for bytes that are no signature
-        raise _ProblemError(401, "Signature not valid", "the signature is not one") from error
+        raise ProblemError("signature-not-valid", "the signature is malformed") from error
     if signer.lower() != account.lower():
         detail = f"the signature is not that of {account[:42]} over this method, path, time and body"
-        raise _ProblemError(401, "Signature not valid", detail)
+        raise ProblemError("signature-not-valid", detail)
     try:
         active = {member.lower() for member in members()}
     except CounterfoilError as error:
-        raise _ProblemError(
-            503, "Members unknown", f"who is a member cannot be read: {error.what}"
+        raise ProblemError(
+            "members-unknown", f"the members cannot be read from the chain: {error.what}"
         ) from error
     if signer.lower() not in active:
-        raise _ProblemError(403, "Not an active member", f"{signer} is not an active member on chain")
+        raise ProblemError("not-active", f"{signer} is not an active member on chain")
     seen.check(signer, message.body)
     return signer
 
 
-def _not_understood(first: Mapping[str, Any]) -> _ProblemError:
+def _not_understood(first: Mapping[str, Any]) -> ProblemError:
     where = ".".join(map(str, first["loc"])) or "body"
-    return _ProblemError(422, "Request not understood", f"{where}: {first['msg']}")
+    return ProblemError("request-not-understood", f"{where}: {first['msg']}")
 
 
-def _refusal(error: CounterfoilError, holder: LocalKeyHolder, clock: Callable[[], float]) -> _ProblemError:
+def _refusal(error: CounterfoilError, holder: LocalKeyHolder, clock: Callable[[], float]) -> ProblemError:
     if isinstance(error, QuotaExceededError):
         wait = max(1, int(holder.resets_at().timestamp() - clock()) + 1)
-        return _ProblemError(429, "Quota used up", str(error), {"Retry-After": str(wait)})
+        return ProblemError("quota-used-up", str(error), headers={"Retry-After": str(wait)})
     if isinstance(error, UnknownEpochError):
-        return _ProblemError(404, "Unknown epoch", str(error))
+        return ProblemError("unknown-epoch", str(error))
     if isinstance(error, ElementError):
-        return _ProblemError(422, "Not a blinded element", str(error))
-    return _ProblemError(500, "The key holder cannot answer", error.what)
+        return ProblemError("not-an-element", str(error))
+    return ProblemError("keyholder-failed", error.what)

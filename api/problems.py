@@ -1,4 +1,4 @@
-"""Problem documents: the one shape of every error over HTTP, and which error becomes which.
+"""Problem documents: the one shape of every error over HTTP, and which error becomes which problem.
 
 References
 ----------
@@ -27,6 +27,7 @@ from ledger.errors import (
 )
 
 __all__ = [
+    "KEYHOLDER_KINDS",
     "KINDS",
     "MEDIA_TYPE",
     "Problem",
@@ -60,6 +61,22 @@ KINDS: Final[Mapping[str, tuple[int, str, str]]] = {
     "not-ready": (503, "The desk is behind the chain", "Its mirror has batches to read."),
 }
 
+#: The same for a key holder, which has no page that explains them.
+KEYHOLDER_KINDS: Final[Mapping[str, tuple[int, str, str]]] = {
+    "not-signed": (401, "Not signed", "A header of the signature is missing or malformed."),
+    "signed-at-another-time": (401, "Signed at another time", "One of the two clocks is wrong."),
+    "signature-not-valid": (401, "Signature not valid", "It is not the caller's, over this request."),
+    "not-active": (403, "Not an active member", "The chain does not know the signer as an active member."),
+    "unknown-epoch": (404, "Unknown epoch", "The key holder has no key of that number."),
+    "repeated": (409, "Request repeated", "A signed request is good for one answer."),
+    "request-too-large": (413, "Request too large", "Send fewer elements at once."),
+    "request-not-understood": (422, "Request not understood", "The body has another form."),
+    "not-an-element": (422, "Not a blinded element", "An element is no point of the group."),
+    "quota-used-up": (429, "Quota used up", "Each evaluation counts; the quota is renewed every day."),
+    "keyholder-failed": (500, "The key holder cannot answer", "Its log says why."),
+    "members-unknown": (503, "Members unknown", "The chain, which knows the members, does not answer."),
+}
+
 
 class Problem(BaseModel):
     """An error, for programs and for people."""
@@ -82,7 +99,7 @@ class ProblemError(Exception):
     Parameters
     ----------
     kind : str
-        One of `KINDS`.
+        One of `KINDS` or of `KEYHOLDER_KINDS`.
     detail : str
         What happened this time.
     next_step : str, optional
@@ -103,23 +120,22 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail)
         self.kind, self.detail, self.headers = kind, detail, dict(headers or {})
-        self.status, self.title, _ = KINDS[kind]
+        self.status, self.title, _ = (KINDS.get(kind) or KEYHOLDER_KINDS[kind])
         self.members = {**members, "next_step": next_step}
 
     def response(self, scope: Mapping[str, Any]) -> JSONResponse:
         """Return the answer to the request of an ASGI scope."""
-        app = scope.get("app")
-        base = getattr(app.state, "url", "") if app is not None else ""
-        kind = f"{base}/docs#{self.kind}"
+        base = _explained(scope)
+        kind = "about:blank" if base is None else f"{base}/docs#{self.kind}"
         return _answer(scope, kind, self.title, self.status, self.detail, self.headers, self.members)
 
 
 def problem_of(error: CounterfoilError) -> ProblemError:
-    """Return the problem that an error of the house is for who asks over HTTP.
+    """Return the problem document for an error.
 
-    Where it happened is told when it is about what the caller gave; paths and endpoints of the desk stay in
-    its log. A proof that fails here is one over the desk's own state; what a caller sent for verification
-    goes through `not_verified`.
+    The document says where the error happened only if it is about the caller's input; paths and endpoints of
+    the desk stay in its log. A VerificationError here is about the desk's own state: `not_verified` is for
+    what a caller sent.
     """
     if isinstance(error, InputError):
         return ProblemError("bad-request", _told(error), next_step=error.next_step)
@@ -162,14 +178,14 @@ def handle(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def plain(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        if status == HTTPStatus.NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND and _explained(request.scope) is not None:
             return ProblemError("not-found", "no such address").response(request.scope)
         headers = dict(error.headers or {})
         return _answer(request.scope, "about:blank", status.phrase, status, str(error.detail), headers, {})
 
 
 def known_parameters(request: Request) -> None:
-    """Refuse a parameter that the address does not have: a misspelt filter would be answered with all."""
+    """Refuse a parameter that the address does not have: a misspelt filter would return everything."""
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     if not set(request.query_params) <= set(known):
         raise ProblemError(
@@ -177,6 +193,12 @@ def known_parameters(request: Request) -> None:
             "query: a parameter that this address does not have",
             next_step=f"It has: {', '.join(known) or 'none'}.",
         )
+
+
+def _explained(scope: Mapping[str, Any]) -> str | None:
+    """Return the address under which /docs explains the kinds of problem; None where no page does."""
+    app = scope.get("app")
+    return "" if app is None else getattr(app.state, "url", None)
 
 
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:

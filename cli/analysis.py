@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.output import emit, progress, settings, show_entries, show_table, tell
-from ledger.errors import InputError
-
-if TYPE_CHECKING:
-    from anomaly.tables import PlainFile
-    from ledger.flag import Flag
+from counterfoil.analysis import scan_file, simulate_consortium
 
 __all__ = ["scan_command", "simulate_command"]
 
-
-#: Accounts named with a flag; `--json` has them all.
+#: Accounts named with a flag; `--json` has all of them.
 _SHOWN = 6
 
 
@@ -32,11 +27,9 @@ def simulate_command(
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 7,
 ) -> None:
     """Write a synthetic consortium with planted laundering: one CSV per bank, the truth apart."""
-    from anomaly.simulation import simulate, write
-
     options = settings(context)
-    summary = write(
-        simulate(banks=banks, transactions=transactions, accounts=accounts, days=days, seed=seed), out
+    summary = simulate_consortium(
+        out, banks=banks, transactions=transactions, accounts=accounts, days=days, seed=seed
     )
 
     def render() -> None:
@@ -54,24 +47,15 @@ def scan_command(
     rows: Annotated[int | None, typer.Option(help="Read only the first so many rows.")] = None,
 ) -> None:
     """Run the detectors on a plain file, without a ledger."""
-    from anomaly.scan import scan
-    from anomaly.tables import read_file
-    from ledger.flag import OFF_LEDGER
-
     options = settings(context)
-    if not file.is_file():
-        raise InputError("there is no such file", where=str(file))
-    plain = read_file(file, rows=rows)
     with progress(options) as advance:
-        flags = scan(
-            plain.transfers, OFF_LEDGER, progress=lambda _name, done, total: advance("scan", done, total)
-        )
-
-    accounts = [_accounts(flag, plain) for flag in flags]
+        found = scan_file(file, rows=rows, progress=advance)
+    flags = found.flags
 
     def render() -> None:
         entries = []
-        for flag, names in zip(flags, accounts, strict=True):
+        for flag in flags:
+            names = found.accounts(flag)
             told = ", ".join(f"{name['account']} at {name['bank']}" for name in names[:_SHOWN])
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             head = (flag.title, flag.severity, f"{len(flag.rows)} payments")
@@ -81,13 +65,6 @@ def scan_command(
         counts = Counter(flag.title for flag in flags)
         show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))
         cut = sum(flag.truncated for flag in flags)
-        tell(f"{plain.transfers.num_rows:,} payments scanned; {cut} of {len(flags)} flags are truncated.")
+        tell(f"{found.payments:,} payments scanned; {cut} of {len(flags)} flags are truncated.")
 
-    found = [flag.to_json() | {"accounts": names} for flag, names in zip(flags, accounts, strict=True)]
-    emit(options, found, render)
-
-
-def _accounts(flag: Flag, plain: PlainFile) -> list[dict[str, str]]:
-    """Name a flag's accounts as the file does."""
-    named = (plain.accounts.get(entity.pseudonym, ("", entity.pseudonym)) for entity in flag.entities)
-    return [{"bank": bank, "account": account} for bank, account in named]
+    emit(options, found.to_json(), render)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.consortium import connect
 from cli.output import Settings, emit, progress, settings, show_facts, show_table, tell
-from ledger.errors import InputError
+from counterfoil import Auditor
+from ledger.money import ALPHA
+from ledger.schema import Channel, Side
 
 if TYPE_CHECKING:
-    from ledger.audit.trust import Trust
+    from ledger.audit.verify import Verified
+    from ledger.log import Checkpoint
 
 __all__ = ["app", "fsck_command", "verify_command"]
 
@@ -28,19 +30,15 @@ def verify_command(
     ] = None,
 ) -> None:
     """Verify a receipt, a disclosure or a checkpoint offline, against a trust file."""
-    from ledger.audit.trust import Trust
-    from ledger.audit.verify import verify
-    from ledger.money import ALPHA
-    from ledger.schema import Channel, Side
-
     options = settings(context)
-    if not file.is_file():
-        raise InputError("there is no such file", where=str(file))
-    pinned, data = Trust.load(trust or options.home.trust), file.read_bytes()
-    if not data.lstrip().startswith(b"{"):
-        _verify_checkpoint(options, file, data, pinned)
-        return
-    proven = verify(data, pinned)
+    proven = Auditor(options.home, trust=trust).verify(file)
+    if hasattr(proven, "receipt"):
+        _show_proof(options, proven)
+    else:
+        _show_checkpoint(options, proven)
+
+
+def _show_proof(options: Settings, proven: Verified) -> None:
     header, checkpoint, row = proven.receipt.header, proven.checkpoint, proven.row
     value: dict[str, Any] = {
         "posted_by": proven.agent,
@@ -67,19 +65,7 @@ def verify_command(
     emit(options, value, render)
 
 
-def _verify_checkpoint(options: Settings, file: Path, data: bytes, trust: Trust) -> None:
-    from ledger.log import CheckpointError, open_checkpoint
-
-    try:
-        found = open_checkpoint(data, trust.checkpoint_keys, origin=trust.deployment.origin)
-    except CheckpointError as error:
-        if b"\n\n" in data:
-            raise
-        raise InputError(
-            "this is neither a receipt, a disclosure nor a checkpoint",
-            where=str(file),
-            next_step="Members hand out the first two; the desk publishes the last at /v1/log/checkpoint.",
-        ) from error
+def _show_checkpoint(options: Settings, found: Checkpoint) -> None:
     value = {
         "origin": found.origin,
         "log_size": found.size,
@@ -91,23 +77,10 @@ def _verify_checkpoint(options: Settings, file: Path, data: bytes, trust: Trust)
 
 
 def fsck_command(context: typer.Context) -> None:
-    """Re-derive everything from the chain, compare it with the mirror, and say what differs."""
-    from ledger.audit.fsck import fsck
-    from ledger.audit.trust import Trust
-    from ledger.reader.keys import DeskKeys
-
+    """Derive everything from the chain again, compare it with the mirror, and show what differs."""
     options = settings(context)
-    desk = options.home.desk
     with progress(options) as advance:
-        report = fsck(
-            connect(options.home, options.chain),
-            desk.mirror,
-            DeskKeys.load(desk.keys).readers.values(),
-            log=desk.log,
-            checkpoint=desk.checkpoint,
-            checkpoint_keys=dict(Trust.load(options.home.trust).checkpoint_keys),
-            progress=advance,
-        )
+        report = Auditor(options.home, chain=options.chain).fsck(progress=advance)
 
     def render() -> None:
         rows = [("batches", report.batches), ("rows", report.rows), ("batches kept apart", report.rejected)]
@@ -124,16 +97,9 @@ def fsck_command(context: typer.Context) -> None:
 
 @app.command("completeness")
 def completeness_command(context: typer.Context) -> None:
-    """Say, for each member, what is proven by its counterparty, claimed alone, and missing on its side."""
-    from ledger.audit.completeness import completeness
-    from ledger.segment import Manifest, load
-
+    """Show, for each member, what is proven by its counterparty, claimed alone, and missing on its side."""
     options = settings(context)
-    manifest = Manifest.read(options.home.desk.mirror)
-    if manifest.transfers is None:
-        raise InputError("nothing is matched yet", next_step="Run `counterfoil desk sync` first.")
-    agents = {m.code: m.agent for m in connect(options.home, options.chain).members()}
-    found = completeness(load(options.home.desk.mirror, manifest.transfers), agents)
+    found = Auditor(options.home, chain=options.chain).completeness()
     columns = ["member", "month", "rows", "proven", "conflict", "claimed", "on us", "outside", "missing"]
     rows = [
         (f.agent, f.month, f.rows, f.proven, f.conflict, f.claimed, f.on_us, f.outside, f.missing)

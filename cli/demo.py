@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from socket import socket
+from typing import Annotated, Final
 
 import typer
 
-from cli.output import settings
+from cli.output import Settings, progress, say, settings
+from cli.summary import Stages, summarise
+from counterfoil import KeyHolder, Operator
+from counterfoil.processes import listen, stop
 
 __all__ = ["demo"]
+
+_QUOTA: Final = 1_000_000
 
 
 def demo(
@@ -31,7 +37,60 @@ def demo(
     Interrupted? Run it again with the same options: what is done stays done. A folder belongs to one
     demonstration; for another, name another --home.
     """
-    from cli.demonstration import Banks, run
+    from counterfoil.demonstration import Banks, Demonstration
 
     options = settings(context)
-    run(options, Banks(file, rows, members, transactions, seed), port=None if once else port)
+    shown = Demonstration(options.home, Banks(file, rows, members, transactions, seed), options.chain)
+    listening = None if once else listen(port)  # a port that is taken is an error before the work, not after
+    stages = Stages()
+    started: list[int] = []
+    try:
+        with stages.stage("bank files"):
+            shown.make_files(say)
+        with stages.stage("chain and consortium"):
+            if options.chain is None:
+                started += _process(Operator(options.home).start_chain())
+            shown.found()
+            started += _process(KeyHolder(options.home, chain=options.chain).ensure_running(_serve(options)))
+        with stages.stage("post"), progress(options) as advance:
+            shown.post(say, advance)
+        with stages.stage("mirror and match"), progress(options) as advance:
+            shown.sync(advance)
+        with stages.stage("scan"), progress(options) as advance:
+            shown.scan(advance)
+        with stages.stage("check"):
+            shown.check()
+        if shown.has_truth:
+            with stages.stage("score"):
+                shown.compare()
+        with stages.stage("disclose and verify"):
+            shown.prove()
+        summarise(options, shown, stages.seconds)
+        if listening is not None:
+            _serve_desk(options, listening)
+    finally:
+        for pid in reversed(started):
+            stop(pid)
+
+
+def _serve(options: Settings) -> list[str]:
+    """Return the module and arguments that serve the key holder of this state folder."""
+    chain = [] if options.chain is None else ["--chain", options.chain]
+    home = ["--home", str(options.home.root)]
+    return ["cli.main", *home, *chain, "keyholder", "serve", "--quota", str(_QUOTA)]
+
+
+def _process(started: tuple[str, int | None]) -> list[int]:
+    _, pid = started
+    return [] if pid is None else [pid]
+
+
+def _serve_desk(options: Settings, listening: socket) -> None:
+    from api.desk import create_app, server
+    from counterfoil.tokens import issue
+
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    token = issue(options.home, "officer", "demo-officer")
+    say(f"The desk answers at {url} (stop with Ctrl-C).")
+    say(f"  curl -H 'Authorization: Bearer {token}' {url}/v1/flags")
+    server(create_app(options.home, chain=options.chain)).run(sockets=[listening])

@@ -1,66 +1,30 @@
-"""``counterfoil desk``: the reader node mirrors, scans, checks and serves.
+"""``counterfoil desk``: the reader mirrors, scans, checks, learns and serves.
 
-Detectors, rules and the API are imported by the commands that use them: the others answer at once.
+The API is imported by the command that serves it: the others answer at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.checking import check_transfers
-from cli.consortium import connect
-from cli.learning import AlertRule, register_train, scan_learned, tell_drift, watch
-from cli.local import listen
+from cli import tokens
+from cli.learning import show_training, tell_drift
 from cli.output import emit, progress, say, settings, show_table, tell
-from cli.scanning import period_to_scan, told
-from ledger import canonical
-from ledger.errors import ConfigurationError, VerificationError
-from ledger.flag import Flag
-from ledger.home import Home
+from counterfoil import Desk
+from counterfoil.processes import listen
+from ledger.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ledger.gateway import Gateway
+    from ledger.transfers.period import Period
 
-__all__ = ["app", "check_transfers", "keep_and_anchor", "member_names", "note_members"]
-
-_MEMBERS = "members.json"
+__all__ = ["app"]
 
 app = typer.Typer(help="The reader node: mirror, detectors, checks, API.", no_args_is_help=True)
-
-
-def keep_and_anchor(home: Home, gateway: Gateway, flags: list[Flag]) -> tuple[int, int]:
-    """Keep flags and anchor them on the case log; return (new, anchored)."""
-    from ledger.reader.cases import CaseBook
-    from ledger.reader.keys import DeskKeys
-
-    keys = DeskKeys.load(home.desk.keys)
-    hpke = {member.code: member.hpke_key for member in gateway.members()}
-    book = CaseBook(home.desk.cases)
-    try:
-        return book.keep(flags, hpke), book.anchor(gateway, keys.account)
-    finally:
-        book.close()
-
-
-def note_members(home: Home, gateway: Gateway) -> None:
-    """Keep the members' names beside the mirror, for those who read flags without a chain."""
-    from ledger.storage import write_atomically
-
-    names = {str(member.code): member.agent for member in gateway.members()}
-    write_atomically(home.desk.root / _MEMBERS, canonical.dumps(names))
-
-
-def member_names(home: Home) -> dict[int, str]:
-    """Return agent code to agent, as of the last sync; empty where none was kept."""
-    try:
-        names: Any = canonical.loads((home.desk.root / _MEMBERS).read_bytes(), what="members' names")
-        return {int(code): str(agent) for code, agent in names.items()}
-    except (OSError, VerificationError, ValueError, AttributeError):
-        return {}
+app.add_typer(tokens.app, name="token")
 
 
 @app.command()
@@ -69,15 +33,9 @@ def sync(
     depth: Annotated[int, typer.Option(min=0, help="Blocks on top before a block is final.")] = 0,
 ) -> None:
     """Mirror what is new on the chain, match it, and sign the log's checkpoint."""
-    from ledger.reader import desk as rounds
-    from ledger.reader.keys import DeskKeys
-
     options = settings(context)
-    keys = DeskKeys.load(options.home.desk.keys)
     with progress(options) as advance:
-        gateway = connect(options.home, options.chain)
-        report = rounds.sync(options.home.desk, gateway, keys, depth=depth, progress=advance)
-    note_members(options.home, gateway)
+        report = Desk(options.home, chain=options.chain).sync(depth=depth, progress=advance)
 
     def render() -> None:
         counts = report.counts
@@ -120,62 +78,39 @@ def scan(
     recomputed. With a champion (`desk train`) flags have scores, payments it finds are flagged too, and its
     drift is watched.
     """
-    from ledger.transfers.mirror import load_mirror
-
     options = settings(context)
-    mirror = options.home.desk.mirror
-    gateway = connect(options.home, options.chain)
-    period = period_to_scan(gateway, mirror, days=days, since=since)
-    transfers, position = load_mirror(mirror, period=period)
-    rule = AlertRule(budget, missed_cost, expected)
     with progress(options) as advance:
-        scanned = scan_learned(
-            options.home,
-            gateway,
-            transfers,
-            position,
-            period,
-            rule,
-            lambda _name, done, total: advance("scan", done, total),
+        report = Desk(options.home, chain=options.chain).scan(
+            days=days,
+            since=since,
+            budget=budget,
+            missed_cost=missed_cost,
+            expected=expected,
+            progress=advance,
         )
-    flags = scanned.flags
-    new, anchored = keep_and_anchor(options.home, gateway, flags)
-    drift = watch(options.home, gateway, scanned, position)
-    counts: dict[str, int] = {}
-    for flag in flags:
-        counts[flag.title] = counts.get(flag.title, 0) + 1
-    truncated = sum(flag.truncated for flag in flags)
-    read = {"begin": period.begin, "end": period.end, "transfers": transfers.num_rows}
-    value: dict[str, Any] = {
-        "flags": counts,
-        "truncated": truncated,
-        "new": new,
-        "anchored": anchored,
-        "period": read,
-        "champion": None if scanned.champion is None else scanned.champion[0],
-        "drift": drift,
-    }
 
     def render() -> None:
-        show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))
-        tell(f"{new} new, {anchored} anchored on the chain; {truncated} are marked truncated.")
-        tell(f"{transfers.num_rows:,} transfers scanned, {told(period)}.")
-        tell_drift(drift)
+        show_table("Flags by typology", ["typology", "flags"], sorted(report.counts.items()))
+        tell(
+            f"{report.new} new, {report.anchored} anchored on the chain; "
+            f"{report.truncated} are marked truncated."
+        )
+        tell(f"{report.transfers:,} transfers scanned, {_told(report.period)}.")
+        tell_drift(report.drift)
 
-    emit(options, value, render)
+    emit(options, report.to_json(), render)
 
 
 @app.command()
 def check(context: typer.Context) -> None:
     """Run the active rules over the mirror and anchor their findings."""
-    from ledger.transfers.mirror import load_mirror
-
     options = settings(context)
-    gateway = connect(options.home, options.chain)
-    transfers, position = load_mirror(options.home.desk.mirror)
-    run = check_transfers(gateway, transfers, position, home=options.home)
-    new, anchored = keep_and_anchor(options.home, gateway, run.findings)
-    value: dict[str, Any] = {"rules": [asdict(s) for s in run.summary], "new": new, "anchored": anchored}
+    report = Desk(options.home, chain=options.chain).check()
+    value = {
+        "rules": [asdict(rule) for rule in report.summary],
+        "new": report.new,
+        "anchored": report.anchored,
+    }
 
     def render() -> None:
         columns = ["rule", "rows", "certain", "possible", "needs member", "across banks", "note"]
@@ -189,38 +124,38 @@ def check(context: typer.Context) -> None:
                 s.across_banks,
                 f"{s.unconverted} without a rate" if s.unconverted else "",
             )
-            for s in run.summary
+            for s in report.summary
             if not s.not_checked
         ]
         show_table("Rules", columns, rows)
-        rest = sum(s.not_checked is not None for s in run.summary)
+        rest = sum(s.not_checked is not None for s in report.summary)
         if rest:
             tell(f"{rest} rules say who, when or how long, and have no check of their own.")
-        tell(f"{len(run.findings)} findings; {new} new, {anchored} anchored on the chain.")
+        tell(f"{len(report.findings)} findings; {report.new} new, {report.anchored} anchored on the chain.")
 
     emit(options, value, render)
 
 
 @app.command()
-def token(
+def train(
     context: typer.Context,
-    role: Annotated[str, typer.Argument(help="member, officer, auditor or operator")],
-    subject: Annotated[str, typer.Argument(help="A member's agent identifier, or a name.")],
+    days: Annotated[int | None, typer.Option(min=1, help="Days to learn from, as for a scan.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day to learn from (UTC).")
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Judge a payment when one window has passed after it: surer, later."),
+    ] = False,
 ) -> None:
-    """Issue an access token for the API; it is shown once and kept only as a hash."""
-    from api.tokens import issue
+    """Learn from the officers' decisions; the outcome is noted on the chain, whoever wins.
 
-    roles: dict[str, Literal["member", "officer", "auditor", "operator"]] = {
-        "member": "member",
-        "officer": "officer",
-        "auditor": "auditor",
-        "operator": "operator",
-    }
-    if role not in roles:
-        raise typer.BadParameter(f"{role!r} is none of {', '.join(roles)}")
+    A challenger is fitted on earlier decisions, calibrated on later ones, and tried on the latest against the
+    champion; it becomes champion only when it wins by more than chance.
+    """
     options = settings(context)
-    value = {"role": role, "subject": subject, "token": issue(options.home, roles[role], subject)}
-    emit(options, value, lambda: typer.echo(value["token"]))
+    report = Desk(options.home, chain=options.chain).train(days=days, since=since, wait=wait, note=say)
+    emit(options, report.says, lambda: show_training(options, report))
 
 
 @app.command()
@@ -244,4 +179,7 @@ def serve(
     server(create_app(options.home, chain=options.chain), port=port).run(sockets=[listening])
 
 
-register_train(app)
+def _told(period: Period) -> str:
+    """Return a period as a person reads it."""
+    begin, end = (datetime.fromtimestamp(moment, UTC) for moment in (period.begin, period.end))
+    return f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.output import progress, say, settings, show_table
-from ledger.errors import InputError
+from counterfoil.analysis import evaluate_file, evaluation_plan
 
 if TYPE_CHECKING:
     from anomaly.evaluation import Figure
@@ -58,16 +58,10 @@ def evaluate_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per figure and line.")] = False,
 ) -> None:
     """Measure detection on a labelled file: split by time, with intervals and controls."""
-    from anomaly.evaluation import Plan, evaluate, read_labelled
-    from anomaly.evaluation.accounts import evaluate_accounts, has_account_labels
-
     options = settings(context)
     options = replace(options, json=options.json or as_json)
-    if not file.is_file():
-        raise InputError("there is no such file", where=str(file))
-    if window_days * 86_400 < 420:
-        raise InputError(f"a window of {window_days} days is too short", next_step="Seven minutes at least.")
-    plan = Plan(
+    plan = evaluation_plan(
+        window_days,
         arms=() if arms == "none" else _names(arms),
         encodings=_names(encodings),
         bands_per_decade=bands_per_decade,
@@ -75,26 +69,19 @@ def evaluate_command(
         models=_names(models),
         controls=() if controls == "none" else _names(controls),
         seeds=seeds,
-        window=int(window_days * 86_400),
-        free_window=2 * int(window_days * 86_400),
         banks=banks,
         stages=(0,) if fast else (0, 4),
         draws=draws,
-    ).checked()
+    )
     figures = []
     with progress(options) as advance:
 
         def step(name: str, done: int, total: int) -> None:
             advance("evaluate", done, total)
             if not options.json:
-                say(f"[dim]{name}[/]")
+                say(name, style="dim")
 
-        found = (
-            evaluate_accounts(file, plan, step)
-            if has_account_labels(file)
-            else evaluate(read_labelled(file, rows=rows), plan, step)
-        )
-        for figure in found:
+        for figure in evaluate_file(file, plan, step, rows=rows):
             if options.json:
                 sys.stdout.write(json.dumps(figure.to_json()) + "\n")
                 sys.stdout.flush()

@@ -1,46 +1,17 @@
-"""Findings for a person: what is owed by when, the way from row to clause, and report drafts."""
+"""How the command line shows findings: what is owed by when, and the way from row to clause."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from cli.consortium import connect
-from cli.output import Settings, emit, say, settings, show_facts, show_table, tell
-from ledger.errors import InputError
+from cli.output import show_facts, show_table, tell
+from ledger.money import money_text
 
 if TYPE_CHECKING:
-    from compliance.ruleset import RuleSet
     from ledger.flag import Flag
-    from ledger.gateway import Gateway
-    from ledger.reader.cases import KeptFlag
 
-__all__ = ["figures", "register", "rules_of", "show_owed"]
-
-FlagId = Annotated[str, typer.Argument(help="The finding's identifier, or its first digits.")]
-
-
-def rules_of(gateway: Gateway, flag: Flag) -> RuleSet:
-    """Return the rule set that a finding names; it may have been superseded since.
-
-    Raises
-    ------
-    VerificationError
-        When the chain holds no such rule set.
-    """
-    from compliance.ruleset import RuleSet
-    from ledger.errors import VerificationError
-
-    for entry in gateway.rule_sets():
-        if entry.hash.hex() == flag.source.version:
-            return RuleSet.from_bytes(entry.document)
-    raise VerificationError(
-        "the chain holds no rule set of that hash", expected=flag.source.version, got="none of that name"
-    )
+__all__ = ["figures", "show_owed", "show_trace"]
 
 
 def figures(details: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,42 +50,8 @@ def _date(due: Mapping[str, Any] | None) -> str:
     return due["at"] or due["on"] or "open"
 
 
-def _kept(options: Settings, flag_id: str) -> KeptFlag:
-    from ledger.reader.cases import CaseBook
-
-    book = CaseBook(options.home.desk.cases)
-    try:
-        return book.find(flag_id)
-    finally:
-        book.close()
-
-
-def trace(context: typer.Context, flag_id: FlagId) -> None:
-    """Follow one finding from its rows, over the check, to the clause and who put it in force."""
-    from compliance.trace import trace as follow
-    from ledger.transfers.mirror import load_rows
-
-    options = settings(context)
-    flag = _kept(options, flag_id).flag
-    if flag.source.kind != "rule":
-        raise InputError(
-            "a detector raised this flag: no clause stands behind it",
-            next_step=f"See `counterfoil flag show {flag_id}`.",
-        )
-    gateway = connect(options.home, options.chain)
-    transfers = load_rows(options.home.desk.mirror, flag.rows)
-    found = follow(flag, rules_of(gateway, flag), transfers)
-    entry = next(e for e in gateway.rule_sets() if e.hash.hex() == flag.source.version)
-    found["approved"] = [
-        {"step": step.what, "by": step.actor, "block": step.block} for step in entry.steps if step.actor
-    ]
-    names = {member.code: member.agent for member in gateway.members()}
-    emit(options, found, lambda: _show_trace(flag, found, names))
-
-
-def _show_trace(flag: Flag, found: dict[str, Any], names: Mapping[int, str]) -> None:
-    from compliance.checks.findings import money_text
-
+def show_trace(flag: Flag, found: dict[str, Any], names: Mapping[int, str]) -> None:
+    """Print the way from a finding's rows to its clause."""
     total = found["sum"]
     rows = [
         (
@@ -157,33 +94,3 @@ def _show_trace(flag: Flag, found: dict[str, Any], names: Mapping[int, str]) -> 
         + [(step["step"], f"by {step['by']}, block {step['block']}") for step in steps]
         + [(f"edited: {e['field']}", f"{e['before']} to {e['after']}: {e['why']}") for e in found["edits"]],
     )
-
-
-def report(
-    context: typer.Context,
-    flag_id: FlagId,
-    out: Annotated[Path | None, typer.Option(help="Write the draft to this file.")] = None,
-) -> None:
-    """Draft the report a flag or finding leads to, as structured data with the clause cited."""
-    from compliance.reports import draft_report
-    from ledger.transfers.mirror import load_rows
-
-    options = settings(context)
-    flag = _kept(options, flag_id).flag
-    gateway = connect(options.home, options.chain)
-    transfers = load_rows(options.home.desk.mirror, flag.rows)
-    ruleset = rules_of(gateway, flag) if flag.source.kind == "rule" else None
-    names = {member.code: member.agent for member in gateway.members()}
-    value = draft_report(flag, transfers, ruleset=ruleset, banks=names)
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    out.write_text(text, "utf-8")
-    say(f"A draft {value['kind'].replace('_', ' ')} is written to {out}; the bank completes it.")
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to ``counterfoil flag``."""
-    for command in (trace, report):
-        app.command()(command)

@@ -1,38 +1,36 @@
-"""``counterfoil flag``: flags a person can read, their evidence, and their recomputation."""
+"""``counterfoil flag``: flags that a person can read, their evidence, their decisions, their recomputation."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.checking import run_rules
-from cli.consortium import connect
-from cli.deciding import decisions, register_decide, said, show_decisions, verdicts
-from cli.desk import member_names
-from cli.findings import register, rules_of
-from cli.flag_views import moment, say_what_is_next, show_flag
-from cli.output import Settings, emit, progress, say, settings, show_entries, show_table, tell
-from ledger.errors import ConfigurationError, VerificationError
-from ledger.flag import Flag
+from cli.findings import show_trace
+from cli.flag_views import moment, said, say_what_is_next, show_decisions, show_flag
+from cli.output import emit, progress, say, settings, show_entries, show_table, tell
+from counterfoil import Desk, Officer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from ledger.reader.cases import CaseBook, KeptFlag
+    from ledger.reader.cases import KeptFlag
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Flags and findings: list, show, recompute.", no_args_is_help=True)
+app = typer.Typer(help="Flags and findings: list, show, decide, recompute.", no_args_is_help=True)
 
 FlagId = Annotated[str, typer.Argument(help="The flag's identifier, or its first digits.")]
 
 #: Gravest first.
 _SEVERITIES: Final = ("high", "medium", "low")
+
+
+class _Verdict(StrEnum):
+    suspicious = "suspicious"
+    not_suspicious = "not_suspicious"
 
 
 @app.command("list")
@@ -44,9 +42,7 @@ def list_flags(
 ) -> None:
     """List flags and findings, the gravest first; at the end, how many there are of each kind."""
     options = settings(context)
-    with _book(options) as book:
-        kept = book.flags()
-    decided = verdicts(options.home)
+    kept, decided = Desk(options.home).all_flags()
     found = [
         k
         for k in kept
@@ -97,33 +93,18 @@ def show(
 ) -> None:
     """Show one flag: what, why, which payments, and which clause or parameters. Needs no chain."""
     options = settings(context)
-    with _book(options) as book:
-        kept = book.find(flag_id)
+    desk = Desk(options.home)
+    file = desk.flag(flag_id)
     if svg or graphml:
-        from ledger.transfers.evidence import evidence_graph, to_graphml, to_svg
-        from ledger.transfers.mirror import load_rows
-
-        transfers = load_rows(options.home.desk.mirror, kept.flag.rows)
-        graph = evidence_graph(kept.flag, transfers, banks=member_names(options.home))
-        if svg:
-            svg.write_text(to_svg(graph), "utf-8")
-        if graphml:
-            graphml.write_bytes(to_graphml(graph))
-    made = decisions(options.home).get(kept.flag_id, [])
-    value = {
-        "flag_id": kept.flag_id.hex(),
-        **kept.flag.to_json(),
-        "latest_score": kept.latest_score,
-        "decisions": [d.to_json() for d in made],
-    }
+        desk.draw(file.flag, svg=svg, graphml=graphml)
 
     def render() -> None:
-        show_flag(options, kept)
-        show_decisions(made)
-        if not made:
-            say_what_is_next(options, kept)
+        show_flag(file, desk)
+        show_decisions(file.decisions)
+        if not file.decisions:
+            say_what_is_next(options, file)
 
-    emit(options, value, render)
+    emit(options, file.to_json(), render)
     for path in (svg, graphml):
         if path:
             say(f"Written to {path}.")
@@ -136,62 +117,55 @@ def replay(context: typer.Context, flag_id: FlagId) -> None:
     Where the mirror has moved on since, the position is mirrored again from the chain, into a folder that is
     removed afterwards.
     """
-    from anomaly.learning.scoring import replay as replay_detector
-    from anomaly.learning.shelf import Shelf
-
     options = settings(context)
-    with _book(options) as book:
-        kept = book.find(flag_id)
-    flag = kept.flag
-    with _at_position(options, flag) as transfers:
-        if flag.source.kind == "detector":
-            replay_detector(flag, transfers, Shelf(options.home.desk.models))
-        else:
-            gateway = connect(options.home, options.chain)
-            ruleset = rules_of(gateway, flag)
-            findings = run_rules(gateway, ruleset, transfers, flag.position, home=options.home).findings
-            if flag.to_json() not in [finding.bounded().to_json() for finding in findings]:
-                raise VerificationError(
-                    "the finding does not come out again",
-                    where=kept.flag_id.hex(),
-                    next_step="Check that the banks' places and rates beside the desk are those of then.",
-                )
-    emit(options, {"flag_id": kept.flag_id.hex(), "equal": True}, lambda: None)
-    say(f"Flag {kept.flag_id.hex()[:12]} comes out again, equal in every field.")
+    with progress(options) as advance:
+        file = Desk(options.home, chain=options.chain).replay(flag_id, progress=advance)
+    emit(options, {"flag_id": file.flag_id, "equal": True}, lambda: None)
+    say(f"Flag {file.flag_id[:12]} comes out again, equal in every field.")
 
 
-@contextmanager
-def _at_position(options: Settings, flag: Flag) -> Iterator[pa.Table]:
-    """Read the transfers as they stood at the position that a flag names, of the period that it names."""
-    from anomaly.scan import period_of
-    from ledger.segment import Manifest
-    from ledger.transfers.mirror import load_mirror
+@app.command()
+def decide(
+    context: typer.Context,
+    flag_id: FlagId,
+    verdict: Annotated[_Verdict, typer.Argument(help="What you find.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the decision, sealed to desk and officer.")],
+    officer: Annotated[int, typer.Option(min=1, max=3, help="Which officer of this machine decides.")] = 1,
+) -> None:
+    """Decide on a flag. A later decision takes its place; all of them stay on the chain."""
+    options = settings(context)
+    acting = Officer(options.home, number=officer, chain=options.chain, note=say)
+    flag, made = acting.decide(flag_id, verdict.value, reason=reason)
+    value = {"flag_id": flag, "decisions": [decision.to_json() for decision in made]}
+    emit(options, value, lambda: show_decisions(made))
+    say(f"Flag {flag[:12]} is decided: {said(made[-1].decision.verdict)}.")
 
-    period = period_of(flag)
-    position = Manifest.read(options.home.desk.mirror).position
-    if position == flag.position:
-        yield load_mirror(options.home.desk.mirror, period=period)[0]
+
+@app.command()
+def trace(context: typer.Context, flag_id: FlagId) -> None:
+    """Follow one finding from its rows, over the check, to the clause and who put it in force."""
+    options = settings(context)
+    desk = Desk(options.home, chain=options.chain)
+    flag, found = desk.trace(flag_id)
+    names = {member.code: member.agent for member in desk.members()}
+    emit(options, found, lambda: show_trace(flag, found, names))
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    flag_id: FlagId,
+    out: Annotated[Path | None, typer.Option(help="Write the draft to this file.")] = None,
+) -> None:
+    """Draft the report a flag or finding leads to, as structured data with the clause cited."""
+    options = settings(context)
+    value = Desk(options.home, chain=options.chain).draft_report(flag_id)
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
         return
-    from ledger.home import DeskHome
-    from ledger.reader import desk as rounds
-    from ledger.reader.keys import DeskKeys
-
-    gateway = connect(options.home, options.chain)
-    depth = gateway.height() - flag.position.block
-    if depth < 0 or (position.chain_id, position.contract) != (
-        flag.position.chain_id,
-        flag.position.contract,
-    ):
-        raise VerificationError(
-            "the chain does not hold the position that the flag names",
-            expected=f"block {flag.position.block} of {flag.position.contract}",
-            got=f"block {gateway.height()} of {position.contract}",
-        )
-    keys = DeskKeys.load(options.home.desk.keys)
-    with TemporaryDirectory(prefix="counterfoil-") as folder, progress(options) as advance:
-        there = DeskHome(Path(folder))
-        rounds.sync(there, gateway, keys, depth=depth, progress=advance)
-        yield load_mirror(there.mirror, period=period)[0]
+    out.write_text(text, "utf-8")
+    say(f"A draft {value['kind'].replace('_', ' ')} is written to {out}; the bank completes it.")
 
 
 def _urgency(kept: KeptFlag) -> tuple[int, float, int]:
@@ -214,30 +188,9 @@ def _counted(found: Sequence[KeptFlag], decided: Mapping[bytes, str]) -> list[tu
     ]
 
 
-@contextmanager
-def _book(options: Settings) -> Iterator[CaseBook]:
-    from ledger.reader.cases import CaseBook
-
-    if not options.home.desk.keys.exists():
-        raise ConfigurationError(
-            "there is no desk here",
-            where=str(options.home.desk.root),
-            next_step="Run `counterfoil demo`, or check --home.",
-        )
-    book = CaseBook(options.home.desk.cases)
-    try:
-        yield book
-    finally:
-        book.close()
-
-
 def _since(kept: KeptFlag, verdict: str | None) -> Iterator[str]:
     """Say what became of a flag since it was raised."""
     if verdict is not None:
         yield f"Decided: {said(verdict)}."
     if kept.latest_score is not None:
         yield f"Scored {kept.latest_score:.0%} by the last scan with a champion."
-
-
-register(app)
-register_decide(app)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.desk import member_names
 from cli.findings import figures, show_owed
 from cli.output import Settings, say, show_facts, show_table
-from ledger.errors import ConfigurationError
+from ledger.money import ALPHA, NUMERIC, amount_range
 
 if TYPE_CHECKING:
+    from counterfoil import Desk
+    from counterfoil.caseload import FlagFile
     from ledger.flag import Flag
-    from ledger.reader.cases import KeptFlag
+    from ledger.reader.decisions import KeptDecision
 
-__all__ = ["moment", "say_what_is_next", "show_flag"]
+__all__ = ["moment", "said", "say_what_is_next", "show_decisions", "show_flag"]
 
 #: Figures that come in pairs, in minor units, and are read as one amount.
 _AMOUNTS: Final = {"sum": "together", "amount": "amount"}
@@ -29,12 +30,35 @@ def moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def show_flag(options: Settings, kept: KeptFlag) -> None:
+def said(verdict: str) -> str:
+    """Return a verdict as a person reads it."""
+    return verdict.replace("_", " ")
+
+
+def show_decisions(made: Sequence[KeptDecision]) -> None:
+    """Print a flag's decisions, oldest first."""
+    rows = [
+        (
+            moment(d.decision.decided_at),
+            said(d.decision.verdict),
+            f"{d.author[:10]}...",
+            d.block,
+            d.decision.reason,
+        )
+        for d in made
+    ]
+    if rows:
+        show_table("Decisions, the last one counts", ["time (UTC)", "verdict", "by", "block", "reason"], rows)
+    else:
+        say("No officer has decided on it yet.")
+
+
+def show_flag(file: FlagFile, desk: Desk) -> None:
     """Print a flag with its figures, accounts and payments."""
-    flag = kept.flag
-    names = member_names(options.home)
+    kept, flag = file.kept, file.flag
+    names = desk.names()
     facts = [
-        ("flag", kept.flag_id.hex()),
+        ("flag", file.flag_id),
         ("what", flag.title),
         ("explanation", flag.explanation),
         ("window (UTC)", f"{moment(flag.window[0])} to {moment(flag.window[1])}"),
@@ -56,14 +80,14 @@ def show_flag(options: Settings, kept: KeptFlag) -> None:
             show_owed(flag, names)
     entities = [(e.pseudonym, names.get(e.agent, f"bank {e.agent}")) for e in flag.entities]
     show_table("Accounts and parties (pseudonyms)", ["pseudonym", "bank"], entities)
-    show_table(*_evidence(options, flag, names))
+    show_table(*_evidence(flag, desk.evidence(flag), names))
 
 
-def say_what_is_next(options: Settings, kept: KeptFlag) -> None:
-    """Say what an officer can do about a flag nobody has decided on."""
-    short, program = kept.flag_id.hex()[:12], options.program
+def say_what_is_next(options: Settings, file: FlagFile) -> None:
+    """Say what an officer can do about a flag that nobody has decided on."""
+    short, program = file.flag_id[:12], options.program
     say("Next:")
-    if kept.flag.source.kind == "rule":
+    if file.flag.source.kind == "rule":
         say(f"  from its rows to the clause:      {program} flag trace {short}")
     say(f"  a bank sees its own part with:    {program} member flags -m BANK {short}")
     say(f"  a report drafted for the bank:    {program} flag report {short} --out draft.json")
@@ -73,8 +97,6 @@ def say_what_is_next(options: Settings, kept: KeptFlag) -> None:
 
 def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Read a flag's figures as a person does: currency by its letters, minor units as an amount."""
-    from ledger.money import ALPHA, NUMERIC, amount_range
-
     currency = details.get("currency")
     code = NUMERIC.get(currency) if isinstance(currency, str) else currency
     paired = {
@@ -95,17 +117,10 @@ def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _evidence(
-    options: Settings, flag: Flag, names: Mapping[int, str]
+    flag: Flag, rows: Sequence[Mapping[str, Any]] | None, names: Mapping[int, str]
 ) -> tuple[str, list[str], list[tuple[Any, ...]]]:
-    """Return the table of payments in evidence; their places alone where the mirror does not hold them."""
-    from ledger.money import amount_range
-    from ledger.transfers.evidence import evidence_rows
-    from ledger.transfers.mirror import load_rows
-
-    try:
-        transfers = load_rows(options.home.desk.mirror, flag.rows)
-        rows = evidence_rows(flag, transfers).to_pylist()
-    except ConfigurationError:
+    """Return the table of payments in evidence; their places alone where no mirror holds them."""
+    if rows is None:
         places = [(names.get(r.member, f"bank {r.member}"), f"{r.sequence}:{r.index}") for r in flag.rows]
         return "Evidence (there is no mirror here to read it from)", ["posted by", "batch:row"], places
 

@@ -20,11 +20,12 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
+import counterfoil
 from cli import (
     analysis,
     audit,
     chain,
-    consortium_commands,
+    consortium,
     demo,
     desk,
     evaluate,
@@ -91,6 +92,12 @@ def _reflow(command: Any) -> None:
         _reflow(child)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"counterfoil {counterfoil.__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="counterfoil",
     cls=_Commands,
@@ -115,6 +122,9 @@ def options(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON for a program.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options for every command stand before it: ``counterfoil --home DIR member post ...``."""
     source = context.get_parameter_source("home")
@@ -130,7 +140,7 @@ app.command("verify", rich_help_panel="Audit")(audit.verify_command)
 app.command("fsck", rich_help_panel="Audit")(audit.fsck_command)
 app.add_typer(audit.app, name="audit", rich_help_panel="Audit")
 app.add_typer(chain.app, name="chain", rich_help_panel="Operation")
-app.add_typer(consortium_commands.app, name="consortium", rich_help_panel="Operation")
+app.add_typer(consortium.app, name="consortium", rich_help_panel="Operation")
 app.add_typer(keyholder.app, name="keyholder", rich_help_panel="Operation")
 app.add_typer(desk.app, name="desk", rich_help_panel="Operation")
 app.add_typer(member.app, name="member", rich_help_panel="Members")

@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.checking import active_rules
-from cli.consortium import connect
 from cli.output import emit, say, settings, show_entries, show_facts, show_table, tell
-from cli.rule_life import chosen, read_texts
+from counterfoil import Desk, rules
 from ledger.errors import InputError
 
 if TYPE_CHECKING:
-    from compliance.checks.boundary import Case
-    from compliance.checks.definition import Check
-    from compliance.diff import Change
     from compliance.ruleset import RuleSet
 
 __all__ = ["register"]
@@ -28,21 +23,14 @@ Jurisdiction = Annotated[
 InSet = Annotated[str, typer.Option("--set", help="First digits of a rule set's hash, or `active`.")]
 
 
-def _ruleset(context: typer.Context, target: str) -> RuleSet:
-    from compliance.ruleset import RuleSet
-
-    options = settings(context)
-    return RuleSet.from_bytes(chosen(connect(options.home, options.chain), target).document)
-
-
 def list_rules(context: typer.Context, in_set: InSet = "active") -> None:
     """List the rules of a set, by default of the one in force."""
     options = settings(context)
-    gateway = connect(options.home, options.chain)
+    gateway = Desk(options.home, chain=options.chain).gateway()
     if in_set == "active" and gateway.active_rule_set() is None:
         emit(options, {"rules": []}, lambda: tell("No rule set is in force."))
         return
-    ruleset = active_rules(gateway) if in_set == "active" else _ruleset(context, in_set)
+    ruleset = rules.ruleset_of(gateway, in_set)
     entries = [
         (
             (r.rule_id, r.kind, _threshold(r.trigger), ruleset.jurisdiction(r.rule_id), r.status),
@@ -67,42 +55,14 @@ def show(
     in_set: InSet = "active",
 ) -> None:
     """Show one rule: its clause, the words behind each field, what completes it, its check, and examples."""
-    from compliance.check import compile_ruleset
-    from compliance.checks.boundary import boundaries
-    from compliance.linking import joins, linked
-
     options = settings(context)
-    ruleset = _ruleset(context, in_set)
-    rule = ruleset.rule(rule_id)
-    found = joins(ruleset.rules, ruleset.clauses)
-    whole = linked(rule, ruleset.rules, found)
-    checks = [check for check in compile_ruleset(ruleset) if check.rule.rule_id == rule_id]
-    cases = boundaries(
-        rule,
-        jurisdiction=ruleset.jurisdiction(rule_id),
-        linked_days=ruleset.linked_days,
-        term=ruleset.term(rule_id),
-    )
-    value = {
-        "rule": rule.model_dump(mode="json"),
-        "clause": ruleset.clauses[rule_id],
-        "words": dict(ruleset.words[rule_id]),
-        "jurisdiction": ruleset.jurisdiction(rule_id),
-        "joins": [{"what": j.what, "rule": j.supplier(rule_id), "how": j.how} for j in whole.joins],
-        "deadline": whole.deadline.model_dump(mode="json") if whole.deadline else None,
-        "retention": whole.retention.model_dump(mode="json") if whole.retention else None,
-        "checks": [dict(check.facts()) for check in checks],
-        "examples": [{"case": c.name, "trips": c.trips, "asks_bank": c.asks} for c in cases],
-        "edits": [
-            {"field": e.field, "before": e.before, "after": e.after, "why": e.why}
-            for e in ruleset.edits
-            if e.rule_id == rule_id
-        ],
-    }
-    emit(options, value, lambda: _show(ruleset, value, checks, cases))
+    ruleset = rules.ruleset_of(Desk(options.home, chain=options.chain).gateway(), in_set)
+    view = rules.rule_view(ruleset, rule_id)
+    emit(options, view.value, lambda: _show(ruleset, view))
 
 
-def _show(ruleset: RuleSet, value: dict[str, Any], checks: list[Check], cases: list[Case]) -> None:
+def _show(ruleset: RuleSet, view: rules.RuleView) -> None:
+    value, checks, cases = view.value, view.checks, view.cases
     rule = value["rule"]
     facts = [("citation", rule["citation"]), ("clause", value["clause"]), ("kind", rule["kind"])]
     facts += [("law of", value["jurisdiction"]), ("status", rule["status"])]
@@ -130,33 +90,13 @@ def diff(
     jurisdiction: Jurisdiction = None,
 ) -> None:
     """Say what changed between two editions of a text: in rules, checks and bands, not in lines."""
-    from compliance.diff import compare_checks
-    from compliance.diff import diff as changes_of
-    from compliance.extract import extract_file
-
     options = settings(context)
-    documents = [extract_file(path, jurisdiction) for path in (old, new)]
-    changes = changes_of(*documents)
-    sets = [read_texts([path], jurisdiction, undecided=False) for path in (old, new)]
-    checks = compare_checks(*sets)
-    value = {
-        "changes": [
-            {
-                "what": change.what,
-                "old": change.old.rule_id if change.old else None,
-                "new": change.new.rule_id if change.new else None,
-                "fields": {k: list(v) for k, v in change.fields.items()},
-                "bands_gone": change.cuts[0],
-                "bands_new": change.cuts[1],
-            }
-            for change in changes
-        ],
-        "checks": checks,
-    }
-    emit(options, value, lambda: _show_diff(changes, checks))
+    found = rules.diff_editions(old, new, jurisdiction=jurisdiction, note=say)
+    emit(options, found.to_json(), lambda: _show_diff(found))
 
 
-def _show_diff(changes: list[Change], checks: dict[str, list[str]]) -> None:
+def _show_diff(found: rules.EditionDiff) -> None:
+    changes, checks = found.changes, found.checks
     if not changes:
         tell("No rule changes; words may have moved.")
         return
@@ -186,27 +126,23 @@ def graph(
     graphml: Annotated[Path | None, typer.Option(help="Write the graph as GraphML.")] = None,
 ) -> None:
     """Query the knowledge graph of rules, provisions, thresholds and references; export it."""
-    from compliance.graph import around, knowledge_graph, query
-    from compliance.graph_export import to_graphml, to_jsonld
-
     options = settings(context)
-    ruleset = read_texts(files, jurisdiction, undecided=True) if files else _ruleset(context, in_set)
-    whole = knowledge_graph(ruleset)
-    if near is not None:
-        whole = around(whole, near, steps)
-    if jsonld:
-        jsonld.write_text(json.dumps(to_jsonld(whole), indent=1, ensure_ascii=False) + "\n", "utf-8")
-        say(f"Written to {jsonld}.")
-    if graphml:
-        graphml.write_bytes(to_graphml(whole))
-        say(f"Written to {graphml}.")
+    if files:
+        ruleset = rules.read_texts(files, jurisdiction, undecided=True, note=say)
+    else:
+        ruleset = rules.ruleset_of(Desk(options.home, chain=options.chain).gateway(), in_set)
+    whole = rules.graph_of(ruleset, around=near, steps=steps)
+    rules.export_graph(whole, jsonld=jsonld, graphml=graphml)
+    for path in (jsonld, graphml):
+        if path:
+            say(f"Written to {path}.")
     fields = {}
     for entry in where or ():
         name, separator, wanted = entry.partition("=")
         if not separator:
             raise InputError(f"{entry!r} is no query", next_step="Write field=value, such as kind=report.")
         fields[name] = wanted
-    nodes = query(whole, kind, joined=joined, **fields)
+    nodes = rules.query_graph(whole, kind, joined=joined, fields=fields)
     value = [{"node": node, **whole.nodes[node]} for node in nodes]
 
     def render() -> None:

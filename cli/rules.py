@@ -9,6 +9,7 @@ import typer
 
 from cli import rule_life, rule_views
 from cli.output import settings, show_table
+from counterfoil.rules import extract_rules, rule_documents_json, text_of
 
 if TYPE_CHECKING:
     from compliance.model import RuleDocument
@@ -31,17 +32,13 @@ def extract(
     format: Annotated[str, typer.Option(help="table or json")] = "table",
 ) -> None:
     """Extract rules, each field with the words it was read from; what cannot be decided needs review."""
-    from compliance.extract import extract_file
-    from compliance.model import dumps
-    from compliance.reading import read_file
-
     options = settings(context)
-    documents = [extract_file(path, jurisdiction) for path in files]
+    documents = [extract_rules(path, jurisdiction=jurisdiction) for path in files]
     if options.json or format == "json":
-        typer.echo(dumps(documents[0] if len(documents) == 1 else documents))
+        typer.echo(rule_documents_json(documents))
         return
     for path, document in zip(files, documents, strict=True):
-        _render(document, read_file(path))
+        _render(document, text_of(path))
 
 
 def _render(document: RuleDocument, text: str) -> None:

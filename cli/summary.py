@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from anomaly.score import Score
 from cli.output import Settings, emit, say, show_table, tell
-from cli.posting import PostReport
-from compliance.check import CheckRun
-from ledger.flag import Flag
 
-__all__ = ["Story", "summarise"]
+if TYPE_CHECKING:
+    from counterfoil.demonstration import Demonstration
+    from counterfoil.posting import PostReport
+
+__all__ = ["Stages", "summarise"]
 
 
-@dataclass(slots=True)
-class Story:
-    """What a demonstration did."""
+class Stages:
+    """The stages of a demonstration and their seconds."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    posts: list[PostReport] = field(default_factory=list)
-    states: dict[str, int] = field(default_factory=dict)
-    rejected: int = 0
-    flags: list[Flag] = field(default_factory=list)
-    check: CheckRun | None = None
-    score: Score | None = None
-    files: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -39,34 +32,35 @@ class Story:
         self.seconds[name] = time.perf_counter() - start
 
 
-def summarise(options: Settings, story: Story) -> None:
+def summarise(options: Settings, shown: Demonstration, seconds: Mapping[str, float]) -> None:
     """Print the summary, as tables or as JSON."""
-    emit(options, _value(story), lambda: _render(options, story))
+    value = _value(shown, seconds)
+    emit(options, value, lambda: _render(options, shown, value))
 
 
-def _value(story: Story) -> dict[str, Any]:
-    intakes = [report.intake for report in story.posts]
+def _value(shown: Demonstration, seconds: Mapping[str, float]) -> dict[str, Any]:
+    intakes = [report.intake for report in shown.posts]
+    mirrored, scanned, checked = shown.mirrored, shown.scanned, shown.checked
     return {
         "rows_read": sum(intake.read for intake in intakes),
         "rows_already_held": sum(intake.already_held for intake in intakes),
         "rows_quarantined": sum(intake.quarantined for intake in intakes),
-        "rows_posted": sum(report.sealed_rows for report in story.posts),
-        "batches": sum(report.batches for report in story.posts),
-        "batches_rejected": story.rejected,
-        "states": story.states,
-        "seconds": story.seconds,
-        "posting_seconds_by_stage": _stage_sums(story.posts),
-        "flags": len(story.flags),
-        "truncated": sum(flag.truncated for flag in story.flags),
-        "typologies": [line.to_json() for line in story.score.lines] if story.score else [],
-        "findings": len(story.check.findings) if story.check else 0,
-        "rules": [asdict(s) for s in story.check.summary] if story.check else [],
-        "files": story.files,
+        "rows_posted": sum(report.sealed_rows for report in shown.posts),
+        "batches": sum(report.batches for report in shown.posts),
+        "batches_rejected": len(mirrored.rejected) if mirrored else 0,
+        "states": mirrored.states if mirrored else {},
+        "seconds": dict(seconds),
+        "posting_seconds_by_stage": _stage_sums(shown.posts),
+        "flags": len(scanned.flags) if scanned else 0,
+        "truncated": scanned.truncated if scanned else 0,
+        "typologies": [line.to_json() for line in shown.score.lines] if shown.score else [],
+        "findings": len(checked.findings) if checked else 0,
+        "rules": [asdict(rule) for rule in checked.summary] if checked else [],
+        "files": shown.files,
     }
 
 
-def _render(options: Settings, story: Story) -> None:
-    value = _value(story)
+def _render(options: Settings, shown: Demonstration, value: Mapping[str, Any]) -> None:
     counts = (
         "rows_read",
         "rows_already_held",
@@ -78,46 +72,46 @@ def _render(options: Settings, story: Story) -> None:
     show_table(
         "Posted by the banks", ["", "count"], [(name.replace("_", " "), value[name]) for name in counts]
     )
-    show_table("Transfers by state", ["state", "count"], story.states.items())
-    if story.score:
+    show_table("Transfers by state", ["state", "count"], value["states"].items())
+    if shown.score:
         show_table(
             "Flags against the planted truth",
             ["typology", "planted", "found", "recall", "flags", "right", "precision"],
             [
                 (s.typology, s.instances, s.found, s.recall, s.flags, s.right, s.precision)
-                for s in story.score.lines
+                for s in shown.score.lines
             ],
         )
-        total = story.score.total
+        total = shown.score.total
         tell(
             "An instance is found when one flag holds half of its rows; a flag is right when half of its "
             f"rows are planted. Of {total.planted} planted payments {total.covered} are in a flag; of "
             f"{total.flagged} payments in flags {total.hit} are planted. {value['truncated']} of "
             f"{value['flags']} flags are marked truncated.\n"
         )
-    if story.check:
-        checked = [s for s in story.check.summary if s.rows]
+    if shown.checked:
+        checked = [s for s in shown.checked.summary if s.rows]
         show_table(
             "Rules in force that met transfers (extracted from the model rulebook)",
             ["rule", "transfers", "certain", "possible", "needs member"],
             [(s.citation or s.rule_id, s.rows, s.certain, s.possible, s.needs_member) for s in checked],
         )
-    show_table("Time by stage", ["stage", "seconds"], list(story.seconds.items()))
-    _next_steps(options, story)
+    show_table("Time by stage", ["stage", "seconds"], list(value["seconds"].items()))
+    _next_steps(options, shown.files)
 
 
-def _next_steps(options: Settings, story: Story) -> None:
+def _next_steps(options: Settings, files: Mapping[str, str]) -> None:
     program = options.program
-    if "flag" in story.files:
-        tell(f"One flag: {story.files['explanation']}")
-        tell(f"  read it:  {program} flag show {story.files['flag'][:12]}")
-        tell(f"  see it:   {story.files['drawing']}")
-    if "disclosure" in story.files:
+    if "flag" in files:
+        tell(f"One flag: {files['explanation']}")
+        tell(f"  read it:  {program} flag show {files['flag'][:12]}")
+        tell(f"  see it:   {files['drawing']}")
+    if "disclosure" in files:
         tell("A row of its evidence was disclosed by its bank and verified offline. Verify it yourself:")
-        tell(f"  {program} verify {story.files['disclosure']}")
+        tell(f"  {program} verify {files['disclosure']}")
 
 
-def _stage_sums(posts: list[PostReport]) -> dict[str, float]:
+def _stage_sums(posts: Sequence[PostReport]) -> dict[str, float]:
     sums: dict[str, float] = {}
     for report in posts:
         for stage, seconds in report.seconds.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ __all__ = [
     "amount_range",
     "decimals",
     "major_units",
+    "money_text",
 ]
 
 
@@ -65,3 +67,9 @@ def amount_range(low: float, high: float, currency: int) -> str:
     name = ALPHA.get(currency, "?")
     first, last = major_units(low, currency), major_units(high, currency)
     return f"{name} {first:,.0f}" if round(first) == round(last) else f"{name} {first:,.0f} to {last:,.0f}"
+
+
+def money_text(minor: int, currency: str) -> str:
+    """Return an exact amount of minor units of a currency (alphabetic code) for reading: "10,000.01"."""
+    places = CURRENCIES[currency].exponent or 0
+    return f"{Decimal(minor).scaleb(-places):,.{places}f}"

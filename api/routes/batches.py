@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from api.access import Anyone, Desk, route
-from api.state import DeskState
-from ledger.segment import FileEntry, load
+from counterfoil.mirrored import list_batches as mirrored_batches
 
 __all__ = ["router"]
 
@@ -45,52 +43,9 @@ def list_batches(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Batches:
     """List the batches that the mirror has read, rejected ones with the reason. For every role."""
-    last = after + limit
+    def codes() -> dict[str, int]:
+        return {member.account.lower(): member.code for member in desk.members()}
+
     with desk.mirror() as mirror:
-        segments, rejected = mirror.segments(), mirror.rejected()
-    found = [
-        batch
-        for entry in segments
-        if entry.log_from <= last and entry.log_to > after
-        for batch in _taken(desk.home.desk.mirror, entry)
-        if after < batch.log_index <= last
-    ]
-    refused = [entry for entry in rejected if after < entry.log_index <= last]
-    codes = _codes(desk) if refused else {}
-    found += [
-        Batch(
-            log_index=entry.log_index,
-            member=codes.get(entry.member.lower()),
-            sequence=entry.sequence,
-            rows=entry.row_count,
-            block=entry.block,
-            state="rejected",
-            reason=entry.reason,
-        )
-        for entry in refused
-    ]
-    end = max([entry.log_to for entry in segments] + [entry.log_index + 1 for entry in rejected], default=0)
-    found.sort(key=lambda batch: batch.log_index)
-    return Batches(items=found, next=last if last < end - 1 else None)
-
-
-def _codes(desk: DeskState) -> dict[str, int]:
-    return {member.account.lower(): member.code for member in desk.members()}
-
-
-@lru_cache(maxsize=256)
-def _taken(folder: Path, entry: FileEntry) -> tuple[Batch, ...]:
-    """Return the batches of one segment; it never changes, so neither do they."""
-    places = load(folder, entry, columns=["log_index", "member", "sequence", "block"])
-    counted = places.group_by(["log_index", "member", "sequence", "block"]).aggregate([([], "count_all")])
-    return tuple(
-        Batch(
-            log_index=row["log_index"],
-            member=row["member"],
-            sequence=row["sequence"],
-            rows=row["count_all"],
-            block=row["block"],
-            state="mirrored",
-        )
-        for row in counted.to_pylist()
-    )
+        found, following = mirrored_batches(desk.home.desk.mirror, mirror, codes, after=after, limit=limit)
+    return Batches(items=[Batch(**asdict(batch)) for batch in found], next=following)

@@ -10,12 +10,9 @@ from pydantic import BaseModel, Field
 
 from api.access import Anyone, Desk, Officer, member_code, route
 from api.problems import ProblemError
-from api.state import DeskState
-from ledger.caselog import addressees
+from api.state import ServedDesk
 from ledger.decision import Verdict
-from ledger.flag import Certainty, Severity, verify_view
-from ledger.reader.cases import KeptFlag
-from ledger.transfers.evidence import evidence_graph, to_graphml, to_svg
+from ledger.flag import Certainty, Severity
 
 __all__ = ["router"]
 
@@ -31,7 +28,7 @@ FlagId = Annotated[
 ]
 
 
-class Source(BaseModel):
+class RaisedBy(BaseModel):
     """What raised the flag; the same source on the same rows raises it again."""
 
     kind: Kind
@@ -41,7 +38,7 @@ class Source(BaseModel):
     parameters_hash: str
 
 
-class Decision(BaseModel):
+class DecisionEntry(BaseModel):
     """What an officer decided about a flag."""
 
     verdict: Verdict
@@ -110,7 +107,7 @@ class Flag(BaseModel):
 
     flag_id: str
     block: int | None = Field(description="The block that anchors it; null: not anchored yet.")
-    source: Source
+    source: RaisedBy
     title: str
     citation: str | None
     clause: str | None
@@ -127,7 +124,7 @@ class Flag(BaseModel):
     entities: list[Entity]
     rows: list[Row]
     latest_score: float | None = Field(description="As in the list.")
-    decisions: list[Decision] | None = Field(
+    decisions: list[DecisionEntry] | None = Field(
         description="Oldest first, the last one counts; officers decide with their own key, by "
         "`counterfoil flag decide`. Null: not shown to members."
     )
@@ -154,24 +151,14 @@ def list_flags(
 ) -> Flags:
     """List flags. A member's token sees those that concern the member; the other roles see all."""
     code = member_code(desk, token)
-    visible = _visible(desk, code)
-    verdicts: dict[bytes, Verdict] = {}
-    if code is None:
-        verdicts = {flag_id: made[-1].decision.verdict for flag_id, made in desk.decisions().items()}
-    if after is not None:
-        ids = [kept.flag_id.hex() for kept in visible]
-        if after not in ids:
-            raise ProblemError("bad-request", "there is no such flag to go on after")
-        visible = visible[ids.index(after) + 1 :]
-    wanted = {"title": title, "severity": severity, "certainty": certainty, "kind": kind}
-    found = [
-        summary
-        for summary in (_summary(kept, verdicts.get(kept.flag_id), reviewer=code is None) for kept in visible)
-        if not (undecided and summary.verdict is not None)
-        and all(value is None or getattr(summary, name) == value for name, value in wanted.items())
-    ]
-    more = len(found) > limit
-    return Flags(items=found[:limit], next=found[limit - 1].flag_id if more else None)
+    page = desk.flag_page(
+        FlagFilter(
+            title=title, severity=severity, certainty=certainty, kind=kind, undecided=undecided, addressee=code
+        ),
+        after=after,
+        limit=limit,
+    )
+    return Flags(items=[_summary(flag, reviewer=code is None) for flag in page.flags], next=page.next)
 
 
 @router.get(
@@ -182,14 +169,12 @@ def list_flags(
 def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
     """Show one flag. A member's token sees only its own entities and rows, of a flag that concerns it."""
     code = member_code(desk, token)
-    kept = _find(desk, flag_id, code)
-    view = kept.flag.view(kept.seed, code)
-    shown = verify_view(view, kept.flag_id)
+    file, view, shown = _found(desk.flag_view(flag_id, addressee=code))
     reviewed: dict[str, Any] = {"latest_score": None, "decisions": None}
     if code is None:
-        made = desk.decisions().get(kept.flag_id, [])
-        reviewed = {"latest_score": kept.latest_score, "decisions": [d.to_json() for d in made]}
-    return Flag(flag_id=flag_id, block=kept.block, view=view, **reviewed, **shown)
+        decisions = [decision.to_json() for decision in file.decisions]
+        reviewed = {"latest_score": file.kept.latest_score, "decisions": decisions}
+    return Flag(flag_id=flag_id, block=file.kept.block, view=view, **reviewed, **shown)
 
 
 @router.get(
@@ -200,7 +185,7 @@ def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
 )
 def get_flag_drawing(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
     """Draw the accounts and payments of a flag as SVG. For officers."""
-    return Response(to_svg(_graph(desk, flag_id)), media_type="image/svg+xml")
+    return Response(_drawing(desk, flag_id, "svg"), media_type="image/svg+xml")
 
 
 @router.get(
@@ -212,46 +197,39 @@ def get_flag_drawing(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
 def get_flag_graph(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
     """Give the accounts and payments of a flag as GraphML. For officers."""
     attachment = {"Content-Disposition": f'attachment; filename="flag-{flag_id[:12]}.graphml"'}
-    return Response(to_graphml(_graph(desk, flag_id)), media_type="application/xml", headers=attachment)
+    return Response(_drawing(desk, flag_id, "graphml"), media_type="application/xml", headers=attachment)
 
 
-def _visible(desk: DeskState, code: int | None) -> list[KeptFlag]:
-    flags = desk.flags()
-    return flags if code is None else [kept for kept in flags if code in addressees(kept.flag)]
+def _found(view: FlagView | None) -> FlagView:
+    """Return what was found; of a flag that is hidden from a member, say what is said of no flag."""
+    if view is None:
+        raise ProblemError("not-found", "there is no such flag", next_step="GET /v1/flags lists them.")
+    return view
 
 
-def _find(desk: DeskState, flag_id: str, code: int | None) -> KeptFlag:
-    """Return a flag, and say of one that is kept from a member what is said of one that does not exist."""
-    for kept in _visible(desk, code):
-        if kept.flag_id.hex() == flag_id:
-            return kept
-    raise ProblemError("not-found", "there is no such flag", next_step="GET /v1/flags lists them.")
-
-
-def _summary(kept: KeptFlag, verdict: Verdict | None, *, reviewer: bool) -> FlagSummary:
-    flag = kept.flag
+def _summary(flag: ListedFlag, *, reviewer: bool) -> FlagSummary:
+    """Return a flag for a list; scores and verdicts are for reviewers."""
     return FlagSummary(
-        flag_id=kept.flag_id.hex(),
-        kind=flag.source.kind,
-        source=flag.source.id,
+        flag_id=flag.flag_id.hex(),
+        kind=flag.kind,
+        source=flag.source,
         title=flag.title,
         citation=flag.citation,
         certainty=flag.certainty,
         severity=flag.severity,
         score=flag.score,
-        latest_score=kept.latest_score if reviewer else None,
-        verdict=verdict,
+        latest_score=flag.latest_score if reviewer else None,
+        verdict=flag.verdict if reviewer else None,
         window=flag.window,
         explanation=flag.explanation,
-        entity_count=len(flag.entities),
-        row_count=len(flag.rows),
+        entity_count=flag.entity_count,
+        row_count=flag.row_count,
         truncated=flag.truncated,
-        block=kept.block,
+        block=flag.block,
     )
 
 
-def _graph(desk: DeskState, flag_id: str) -> Any:
-    kept = _find(desk, flag_id, None)
+def _drawing(desk: ServedDesk, flag_id: str, form: Literal["svg", "graphml"]) -> bytes:
+    file, *_ = _found(desk.flag_view(flag_id))
     banks = {member.code: member.agent for member in desk.members()}
-    _, transfers = desk.transfers()
-    return evidence_graph(kept.flag, transfers, banks=banks)
+    return desk.drawing(file.flag, form, banks=banks)

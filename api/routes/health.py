@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final, Literal
 
 from fastapi import APIRouter
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.access import Desk
 from api.problems import ProblemError, documented
-from api.state import DeskState
+from api.state import ServedDesk
 
 __all__ = ["Readiness", "readiness", "router"]
 
@@ -35,21 +36,9 @@ class Readiness(BaseModel):
     log_size: int = Field(description="Batches the mirror holds.")
 
 
-def readiness(desk: DeskState) -> Readiness:
-    """Compare the mirror with the chain; the desk's own blocks, which carry no batch, do not count."""
-    gateway = desk.gateway()
-    height, chain_size = gateway.height(), gateway.log_size()
-    with desk.mirror() as mirror:
-        position = mirror.position(gateway)
-    lag, waiting = max(0, height - position.block), max(0, chain_size - position.log_size)
-    return Readiness(
-        status="behind" if lag > desk.max_lag and waiting else "ready",
-        height=height,
-        mirrored_block=position.block,
-        lag_blocks=lag,
-        lag_batches=waiting,
-        log_size=position.log_size,
-    )
+def readiness(desk: ServedDesk) -> Readiness:
+    """Return how far the desk has followed the chain."""
+    return Readiness(**asdict(desk.readiness(max_lag=desk.max_lag)))
 
 
 @router.get("/healthz", summary="Does the process answer?")

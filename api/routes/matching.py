@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import pyarrow.compute as pc
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.access import Anyone, Desk, member_code, route
-from ledger.matching import states
+from counterfoil.mirrored import match_counts
 
 __all__ = ["Matching", "router"]
 
@@ -45,17 +44,11 @@ class Matching(BaseModel):
 def get_matching(desk: Desk, token: Anyone) -> Matching:
     """Count transfers by state. For every role; a member's token counts those it posted a half of."""
     code = member_code(desk, token)
-    manifest, transfers = desk.transfers()
-    if code is not None:
-        own = pc.or_(
-            pc.equal(transfers.column("debit_member"), code),
-            pc.equal(transfers.column("credit_member"), code),
-        )
-        transfers = transfers.filter(own)
+    found = match_counts(desk.home.desk.mirror, code)
     return Matching(
         member=code,
-        block=manifest.position.block,
-        log_size=manifest.position.log_size,
-        transfers=transfers.num_rows,
-        states=States(**states(transfers)),
+        block=found.block,
+        log_size=found.log_size,
+        transfers=found.transfers,
+        states=States(**found.states),
     )

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, Response
 from api.access import Desk
 from api.problems import KINDS
 from api.routes.health import readiness
-from api.state import DeskState
+from api.state import ServedDesk
 from ledger.errors import CounterfoilError
 
 __all__ = ["router"]
@@ -94,7 +94,7 @@ def style() -> Response:
     return Response(_STYLE.read_bytes(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
-def _checkpoint(desk: DeskState) -> str:
+def _checkpoint(desk: ServedDesk) -> str:
     try:
         return desk.checkpoint().decode(errors="replace")
     except CounterfoilError as error:

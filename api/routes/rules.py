@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from api.access import Anyone, Desk, route
 from api.problems import ProblemError
-from api.state import DeskState
-from compliance.model import Rule
-from compliance.ruleset import RuleSet
+from api.state import ServedDesk
+from counterfoil.desk import ActiveRules
+from counterfoil.types import Rule
 
 __all__ = ["router"]
 
@@ -43,8 +43,8 @@ class Rules(BaseModel):
     items: list[RuleEntry]
 
 
-def _active(desk: DeskState) -> tuple[RuleSet, bytes, str, int]:
-    active = desk.rule_set()
+def _active(desk: ServedDesk) -> ActiveRules:
+    active = desk.active_rules()
     if active is None:
         raise ProblemError(
             "not-found",
@@ -59,12 +59,13 @@ def _active(desk: DeskState) -> tuple[RuleSet, bytes, str, int]:
 )
 def list_rules(desk: Desk, _: Anyone) -> Rules:
     """Show the rule set in force with its rules. For every role."""
-    found, digest, author, version = _active(desk)
+    active = _active(desk)
+    found = active.ruleset
     return Rules(
         name=found.name,
-        version=version,
-        hash=digest.hex(),
-        author=author,
+        version=active.version,
+        hash=active.hash.hex(),
+        author=active.author,
         sources=[RuleSource(document=s.document, sha256=s.sha256) for s in found.sources],
         items=[RuleEntry(rule=rule, clause=found.clauses[rule.rule_id]) for rule in found.rules],
     )
@@ -77,7 +78,7 @@ def list_rules(desk: Desk, _: Anyone) -> Rules:
 )
 def get_rule(desk: Desk, _: Anyone, rule_id: Annotated[str, Path(max_length=200)]) -> RuleEntry:
     """Show one rule with the words of its clause. For every role."""
-    found, *_rest = _active(desk)
+    found = _active(desk).ruleset
     for rule in found.rules:
         if rule.rule_id == rule_id:
             return RuleEntry(rule=rule, clause=found.clauses[rule_id])

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any, Final
 
 from compliance.checks.definition import Check
 from compliance.checks.execute import Hit
 from compliance.checks.owed import Owed, owed
 from compliance.checks.table import UNKNOWN, Prepared
-from compliance.currencies import exponent
 from compliance.ruleset import RuleSet
 from ledger.encoding.bands import MAX_AMOUNT
+from ledger.money import money_text
 from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef
 from ledger.flag import Certainty as FlagCertainty
 
-__all__ = ["Evidence", "money_text"]
+__all__ = ["Evidence"]
 
 #: The position of rows that are on no ledger: a plain file.
 _ASKS: Final = {
@@ -177,12 +176,6 @@ def _entities(rows: list[dict[str, Any]], hit: Hit) -> tuple[Entity, ...]:
 
 def _hex(pseudonym: Any) -> str:
     return pseudonym.hex() if isinstance(pseudonym, bytes) else str(pseudonym)
-
-
-def money_text(minor: int, currency: str) -> str:
-    """Return an amount of minor units for reading: "10,000.01"."""
-    places = exponent(currency)
-    return f"{Decimal(minor).scaleb(-places):,.{places}f}"
 
 
 def _sentence(check: Check, hit: Hit, certainty: str, missing: tuple[str, ...], duties: Owed) -> str:

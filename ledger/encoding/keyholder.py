@@ -136,6 +136,10 @@ class LocalKeyHolder:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(_SCHEMA)
 
+    def epochs(self) -> list[int]:
+        """List the epochs that the holder has a key for, in order."""
+        return epochs(self._home)
+
     def public_key(self, epoch: int) -> bytes:
         """Give the public key of an epoch.
 

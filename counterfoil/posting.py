@@ -1,4 +1,4 @@
-"""Posting one member's source: take in, pseudonymise, seal, send. The same call heals every interruption."""
+"""Posting one member's file: take in, pseudonymise, seal, send. The same call again completes any interruption."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from cli.consortium import connect, member_keys
-from cli.local import keyholder_url
+from counterfoil.keyholder import keyholder_url
 from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
+from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.sending import require_active
@@ -27,7 +28,7 @@ __all__ = ["PostReport", "post_source"]
 
 @dataclass(slots=True)
 class PostReport:
-    """What became of one source.
+    """What became of one file or DataFrame.
 
     Parameters
     ----------
@@ -36,8 +37,9 @@ class PostReport:
     quarantine : str or None
         The file with the rows that were kept apart.
     pseudonyms : int
-        Asked of the key holder; the others were known.
+        Pseudonyms that the key holder evaluated; the vault knew the others.
     sealed_rows, batches : int
+        Rows that were sealed, and batches that were posted.
     seconds : dict of stage to float
     """
 
@@ -56,36 +58,22 @@ class PostReport:
 
 def post_source(
     home: Home,
-    agent: str,
+    keys: MemberKeys,
+    gateway: Callable[[], Gateway],
     source: Path | pd.DataFrame | None,
     *,
-    chain: str | None = None,
     keyholder: str | None = None,
     processes: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PostReport:
-    """Post a source, and whatever an interrupted run left behind.
-
-    Parameters
-    ----------
-    home : Home
-    agent : str
-        The posting member.
-    source : Path, DataFrame or None
-        None posts only what waits in the vault.
-    chain, keyholder : str, optional
-        Endpoints; by default those of this home.
-    processes : int
-        Processes that share the work on pseudonyms.
-    progress : callable, optional
-    """
+    """Post a source, and whatever an interrupted run left behind; see `counterfoil.Member.post`."""
+    agent = keys.agent
     place = home.member(agent)
-    keys = member_keys(home, agent)
     opened = None if source is None else open_source(source)
     with Vault(place.vault) as vault:
-        gateway = connect(home, chain)
-        require_active(gateway.member(keys.address))
-        outbox = Outbox(vault, keys, gateway)
+        chain = gateway()
+        require_active(chain.member(keys.address))
+        outbox = Outbox(vault, keys, chain)
         report = PostReport(agent, IntakeCounts())
         clock = _Clock(report.seconds)
         if opened is not None:

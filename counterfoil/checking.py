@@ -1,4 +1,4 @@
-"""What a check is computed with: the rules, where the banks stand, and the rates that the user supplied."""
+"""Running rules over the mirror, with the banks' establishments and the exchange rates of this consortium."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def active_rules(gateway: Gateway) -> RuleSet:
 
 
 def bank_homes(gateway: Gateway, home: Home | None) -> dict[int, Establishment]:
-    """Return where members stand: from `desk/banks.csv` in the state folder, else from their BIC."""
+    """Return where each member is established: from `desk/banks.csv` in the state folder, else from its BIC."""
     from compliance.jurisdictions import homes_of, read_banks
 
     path = home.desk.root / "banks.csv" if home else None
@@ -49,7 +49,7 @@ def bank_homes(gateway: Gateway, home: Home | None) -> dict[int, Establishment]:
 
 
 def rate_table(home: Home | None) -> RateTable:
-    """Return the exchange rates in `desk/rates.csv` of the state folder; none where there is no file."""
+    """Return the exchange rates of `desk/rates.csv` in the state folder; an empty table if there is none."""
     from compliance.rates import RateTable
 
     path = home.desk.root / "rates.csv" if home else None
@@ -77,7 +77,7 @@ def run_rules(
     *,
     home: Home | None = None,
 ) -> CheckRun:
-    """Run a rule set over transfers, with the homes and rates of this consortium."""
+    """Run a rule set over transfers, with the establishments and rates of this consortium."""
     from compliance.check import run_with_summary
 
     policy = Policy.from_document(gateway.active_policy())

@@ -1,4 +1,4 @@
-"""Access tokens: 256 random bits for a role and a subject, kept only as SHA-256 hashes."""
+"""Access tokens of the desk's API: 256 random bits for a role and a subject, stored only as SHA-256 hashes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -32,6 +32,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _SHORTEST_ID: Final = 8
 _LONGEST_SUBJECT: Final = 128
+_LONGEST_DAYS: Final = 3_660
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,28 @@ class Token:
         The member's agent identifier, or the name of the person or program that holds the token.
     issued_at : str
         UTC, ISO 8601.
+    expires_at : str or None
+        UTC, ISO 8601; None: never.
     """
 
     hash: str
     role: Role
     subject: str
     issued_at: str
+    expires_at: str | None = None
 
     @property
     def id(self) -> str:
-        """What lists and logs show, and `revoke` takes."""
+        """What lists and logs show, and what `revoke` takes."""
         return self.hash[:12]
 
+    def expired(self, now: datetime) -> bool:
+        """Say whether the token has expired at a moment."""
+        return self.expires_at is not None and datetime.fromisoformat(self.expires_at) <= now
 
-def issue(home: Home, role: Role, subject: str) -> str:
-    """Make a token; its text is returned here and kept nowhere.
+
+def issue(home: Home, role: str, subject: str, *, days: float | None = None) -> str:
+    """Make a token; its text is returned here and stored nowhere.
 
     Parameters
     ----------
@@ -69,28 +77,37 @@ def issue(home: Home, role: Role, subject: str) -> str:
     role : {'member', 'officer', 'auditor', 'operator'}
     subject : str
         For a member its agent identifier, exactly as it stands on the chain; else who holds the token.
+    days : float, optional
+        Days after which the token expires; never by default.
 
     Raises
     ------
     InputError
-        When the role does not exist or the subject is empty, too long or not printable.
+        When the role does not exist; the subject is empty, too long or not printable; or `days` is not
+        positive.
     """
-    if role not in ROLES:
+    known = next((known for known in ROLES if known == role), None)
+    if known is None:
         raise InputError(f"there is no role {role!r}", next_step=f"The roles are: {', '.join(ROLES)}.")
+    if days is not None and not 0 < days <= _LONGEST_DAYS:
+        raise InputError(
+            f"a token cannot expire after {days} days", next_step=f"Give 1 to {_LONGEST_DAYS} days."
+        )
     if not subject.strip() or len(subject) > _LONGEST_SUBJECT or not subject.isprintable():
         raise InputError(
             f"a token's subject is 1 to {_LONGEST_SUBJECT} printable characters",
             next_step="Name the member's agent identifier, or the person who will hold the token.",
         )
     text = PREFIX + secrets.token_urlsafe(32)
-    issued_at = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC)
+    expires_at = None if days is None else _text(now + timedelta(days=days))
     with _changing(home.tokens):
-        _write(home.tokens, [*tokens(home), Token(_hash(text), role, subject, issued_at)])
+        _write(home.tokens, [*tokens(home), Token(_hash(text), known, subject, _text(now), expires_at)])
     return text
 
 
 def tokens(home: Home) -> list[Token]:
-    """Return every token that is in force, in the order of issue.
+    """Return every token that was issued and not revoked, in the order of issue; some may have expired.
 
     Raises
     ------
@@ -144,7 +161,7 @@ class TokenFile:
         self._tokens: Sequence[Token] = ()
 
     def find(self, text: str) -> Token | None:
-        """Return the token that `text` is, or None.
+        """Return the token that `text` is; None where there is none, or it has expired.
 
         Every hash is compared, each in constant time: how long it takes tells nothing of the hashes.
         """
@@ -153,7 +170,7 @@ class TokenFile:
         for token in self._current():
             if hmac.compare_digest(token.hash, hashed):
                 found = token
-        return found
+        return None if found is None or found.expired(datetime.now(UTC)) else found
 
     def _current(self) -> Sequence[Token]:
         with self._lock:
@@ -169,6 +186,10 @@ class TokenFile:
             return self._tokens
 
 
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
 def _hash(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -178,10 +199,13 @@ def _read(path: Path) -> list[Token]:
         value: Any = canonical.loads(path.read_bytes(), what="token file")
         if value["format"] != FORMAT or any(entry["role"] not in ROLES for entry in value["tokens"]):
             raise ConfigurationError("this is not a token file of a known format", where=str(path))
-        return [Token(**entry) for entry in value["tokens"]]
+        found = [Token(**entry) for entry in value["tokens"]]
+        for token in found:
+            token.expired(datetime.now(UTC))  # refuses a time that is none
+        return found
     except FileNotFoundError:
         return []
-    except (VerificationError, KeyError, TypeError) as error:
+    except (VerificationError, KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"the token file is damaged: {error}",
             where=str(path),

@@ -1,0 +1,91 @@
+"""``counterfoil desk token``: access tokens of the API; one command for each role, list and revoke."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cli.output import emit, say, settings, show_table
+from counterfoil import tokens as access
+
+__all__ = ["app"]
+
+
+class _Roles(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Name the roles to whoever asks for another one."""
+        if args and self.get_command(ctx, args[0]) is None:
+            raise typer.BadParameter(f"{args[0]!r} is none of {', '.join(self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Roles, help="Access tokens of the API: issue one for a role, list, revoke.", no_args_is_help=True
+)
+
+
+def _issuer(role: str) -> Callable[..., None]:
+    def issue(
+        context: typer.Context,
+        subject: Annotated[str, typer.Argument(help="A member's agent identifier, or a name.")],
+        days: Annotated[
+            float | None, typer.Option(help="Days after which it expires; never by default.")
+        ] = None,
+    ) -> None:
+        options = settings(context)
+        text = access.issue(options.home, role, subject, days=days)
+        emit(options, {"role": role, "subject": subject, "token": text}, lambda: typer.echo(text))
+
+    issue.__doc__ = f"Issue a token for a role: {role}. It is shown once and stored only as a hash."
+    return issue
+
+
+for _role in access.ROLES:
+    app.command(_role)(_issuer(_role))
+
+
+@app.command("list")
+def list_tokens(context: typer.Context) -> None:
+    """List the tokens that were issued and not revoked; the tokens themselves are stored nowhere."""
+    options = settings(context)
+    now = datetime.now(UTC)
+    found = [
+        {"id": token.id, **asdict(token), "expired": token.expired(now)}
+        for token in access.tokens(options.home)
+    ]
+    for entry in found:
+        del entry["hash"]
+
+    def render() -> None:
+        columns = ["id", "role", "subject", "issued", "expires"]
+        rows = [
+            (
+                entry["id"],
+                entry["role"],
+                entry["subject"],
+                entry["issued_at"],
+                f"{entry['expires_at'] or 'never'}{' (expired)' if entry['expired'] else ''}",
+            )
+            for entry in found
+        ]
+        show_table(f"{len(found)} tokens", columns, rows)
+
+    emit(options, found, render)
+
+
+@app.command()
+def revoke(
+    context: typer.Context,
+    token: Annotated[str, typer.Argument(help="The token, or the first digits of its identifier.")],
+) -> None:
+    """Revoke a token; a running desk refuses it at the next request."""
+    options = settings(context)
+    revoked = access.revoke(options.home, token)
+    value = {"id": revoked.id, "role": revoked.role, "subject": revoked.subject}
+    emit(options, value, lambda: None)
+    say(f"Token {revoked.id} of {revoked.subject} ({revoked.role}) is revoked.")

@@ -1,0 +1,132 @@
+"""An auditor: verifies receipts, disclosures and checkpoints offline, and compares a desk with the chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from ledger.audit.trust import Trust
+from ledger.audit.verify import Verified
+from ledger.audit.verify import verify as verify_bytes
+from ledger.errors import InputError
+from ledger.home import Home
+from ledger.log import Checkpoint, CheckpointError, open_checkpoint
+
+if TYPE_CHECKING:
+    from counterfoil.progress import Progress
+    from ledger.audit.completeness import MemberMonth
+    from ledger.audit.fsck import FsckReport
+
+__all__ = ["Auditor", "verify"]
+
+
+def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | Checkpoint:
+    """Verify a receipt, a disclosure or a checkpoint, offline.
+
+    Parameters
+    ----------
+    proof : bytes or path
+        The proof as it was issued, or the file that holds it.
+    trust : Trust or path
+        The trust file that the auditor was given.
+
+    Returns
+    -------
+    Verified or Checkpoint
+        What is proven by a receipt or a disclosure; or the signed state of the log.
+
+    Raises
+    ------
+    VerificationError
+        When the proof does not hold: what was expected, and what was found.
+    InputError
+        When there is no such file, or it is no proof.
+    ConfigurationError
+        When the trust file is missing or malformed.
+    """
+    where = None if isinstance(proof, bytes) else str(proof)
+    if not isinstance(proof, bytes):
+        path = Path(proof)
+        if not path.is_file():
+            raise InputError("there is no such file", where=where)
+        proof = path.read_bytes()
+    pinned = trust if isinstance(trust, Trust) else Trust.load(Path(trust))
+    if proof.lstrip().startswith(b"{"):
+        return verify_bytes(proof, pinned)
+    try:
+        return open_checkpoint(proof, pinned.checkpoint_keys, origin=pinned.deployment.origin)
+    except CheckpointError as error:
+        if b"\n\n" in proof:
+            raise
+        raise InputError(
+            "this is neither a receipt, a disclosure nor a checkpoint",
+            where=where,
+            next_step="Members hand out the first two; the desk publishes the last at /v1/log/checkpoint.",
+        ) from error
+
+
+class Auditor:
+    """An auditor, with the trust file of the consortium.
+
+    Parameters
+    ----------
+    home : Home or path
+        The state folder of the consortium whose desk is audited.
+    trust : path, optional
+        The trust file; the one of the state folder by default.
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+    """
+
+    def __init__(
+        self,
+        home: Home | Path | str = DEFAULT_HOME,
+        *,
+        trust: Path | str | None = None,
+        chain: str | None = None,
+    ) -> None:
+        self.home = as_home(home)
+        self.trust_file = self.home.trust if trust is None else Path(trust)
+        self._connection = Connection(self.home, chain)
+
+    def verify(self, proof: bytes | Path | str) -> Verified | Checkpoint:
+        """Verify a receipt, a disclosure or a checkpoint against the trust file; see `verify`."""
+        return verify(proof, self.trust_file)
+
+    def fsck(self, *, progress: Progress | None = None) -> FsckReport:
+        """Derive everything from the chain again and compare it with the desk's mirror.
+
+        The result lists what differs; its `raise_if_different` raises VerificationError. It needs the desk's
+        reader keys, in the state folder.
+        """
+        from ledger.audit.fsck import fsck
+        from ledger.reader.keys import DeskKeys
+
+        desk = self.home.desk
+        return fsck(
+            self._connection.gateway(),
+            desk.mirror,
+            DeskKeys.load(desk.keys).readers.values(),
+            log=desk.log,
+            checkpoint=desk.checkpoint,
+            checkpoint_keys=dict(Trust.load(self.trust_file).checkpoint_keys),
+            progress=progress,
+        )
+
+    def completeness(self) -> list[MemberMonth]:
+        """Count, for each member and month, what its counterparties prove, what it alone claims, and gaps.
+
+        Raises
+        ------
+        ConfigurationError, InputError
+            When nothing was mirrored or matched yet.
+        """
+        from ledger.audit.completeness import completeness
+        from ledger.segment import Manifest, load
+
+        manifest = Manifest.read(self.home.desk.mirror)
+        if manifest.transfers is None:
+            raise InputError("nothing is matched yet", next_step="Run `counterfoil desk sync` first.")
+        agents = {member.code: member.agent for member in self._connection.members()}
+        return completeness(load(self.home.desk.mirror, manifest.transfers), agents)

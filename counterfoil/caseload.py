@@ -1,0 +1,281 @@
+"""The desk's flags and findings: kept and anchored, read with their decisions, their evidence and their law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from ledger import canonical
+from ledger.errors import ConfigurationError, InputError, VerificationError
+from ledger.home import DeskHome, Home
+from ledger.storage import write_atomically
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from compliance.ruleset import RuleSet
+    from counterfoil.progress import Progress
+    from ledger.flag import Flag
+    from ledger.gateway import Gateway, RuleSetDocument
+    from ledger.reader.cases import CaseBook, KeptFlag
+    from ledger.reader.decisions import DecisionBook, KeptDecision
+
+__all__ = [
+    "FlagFile",
+    "decision_book",
+    "draft_report",
+    "evidence",
+    "flag_book",
+    "keep_and_anchor",
+    "member_names",
+    "note_members",
+    "read_decisions",
+    "replay",
+    "rules_of",
+    "trace",
+]
+
+_MEMBERS: Final = "members.json"
+
+_NO_DESK: Final = "Run `counterfoil demo`, or check --home."
+
+
+@dataclass(frozen=True)
+class FlagFile:
+    """One flag with what the desk knows of it.
+
+    Parameters
+    ----------
+    kept : KeptFlag
+        The flag as it was raised, its block, and its latest score.
+    decisions : list of KeptDecision
+        Oldest first; the last one counts.
+    """
+
+    kept: KeptFlag
+    decisions: list[KeptDecision]
+
+    @property
+    def flag(self) -> Flag:
+        """The flag as it was raised."""
+        return self.kept.flag
+
+    @property
+    def flag_id(self) -> str:
+        """The flag's identifier, hex."""
+        return self.kept.flag_id.hex()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the flag as JSON values."""
+        return {
+            "flag_id": self.flag_id,
+            **self.flag.to_json(),
+            "latest_score": self.kept.latest_score,
+            "decisions": [decision.to_json() for decision in self.decisions],
+        }
+
+
+@contextmanager
+def flag_book(home: Home) -> Iterator[CaseBook]:
+    """Open the desk's file of flags.
+
+    Raises
+    ------
+    ConfigurationError
+        When the state folder holds no desk.
+    """
+    from ledger.reader.cases import CaseBook
+
+    if not home.desk.keys.exists():
+        raise ConfigurationError("there is no desk here", where=str(home.desk.root), next_step=_NO_DESK)
+    with CaseBook(home.desk.cases) as book:
+        yield book
+
+
+@contextmanager
+def decision_book(home: Home) -> Iterator[DecisionBook]:
+    """Open the decisions that the desk has read from the chain."""
+    from ledger.reader.decisions import DecisionBook
+
+    with DecisionBook(home.desk.cases) as book:
+        yield book
+
+
+def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> tuple[int, int]:
+    """Keep flags and write those that are new to the chain's case log; return (new, anchored)."""
+    from ledger.reader.keys import DeskKeys
+
+    keys = DeskKeys.load(home.desk.keys)
+    hpke = {member.code: member.hpke_key for member in gateway.members()}
+    with flag_book(home) as book:
+        return book.keep(flags, hpke), book.anchor(gateway, keys.account)
+
+
+def note_members(home: Home, gateway: Gateway) -> None:
+    """Keep the members' names beside the mirror, for readers of flags that have no chain."""
+    names = {str(member.code): member.agent for member in gateway.members()}
+    write_atomically(home.desk.root / _MEMBERS, canonical.dumps(names))
+
+
+def member_names(home: Home) -> dict[int, str]:
+    """Return agent code to agent identifier, as of the last sync; empty where no sync has run."""
+    try:
+        names: Any = canonical.loads((home.desk.root / _MEMBERS).read_bytes(), what="members' names")
+        return {int(code): str(agent) for code, agent in names.items()}
+    except (OSError, VerificationError, ValueError, AttributeError):
+        return {}
+
+
+def read_decisions(
+    home: Home, gateway: Gateway, note: Callable[[str], None] | None = None
+) -> dict[bytes, list[KeptDecision]]:
+    """Bring the desk's decisions up to the chain and return them by flag, oldest first.
+
+    Parameters
+    ----------
+    home : Home
+    gateway : Gateway
+    note : callable, optional
+        Called with a sentence on each case-log entry that cannot be read.
+    """
+    from ledger.reader.keys import DeskKeys
+
+    keys = DeskKeys.load(home.desk.keys)
+    with decision_book(home) as book:
+        for entry, problem in book.sync(gateway, list(keys.readers.values())[::-1]):
+            if note is not None:
+                note(f"Entry {entry} of the case log is no decision that can be read: {problem}.")
+        return book.by_flag()
+
+
+def evidence(home: Home, flag: Flag) -> list[dict[str, Any]] | None:
+    """Return the transfers in a flag's evidence, in time order; None where no mirror holds them."""
+    from ledger.transfers.evidence import evidence_rows
+    from ledger.transfers.mirror import load_rows
+
+    try:
+        rows: list[dict[str, Any]] = evidence_rows(flag, load_rows(home.desk.mirror, flag.rows)).to_pylist()
+    except ConfigurationError:
+        return None
+    return rows
+
+
+def rules_of(gateway: Gateway, flag: Flag) -> tuple[RuleSetDocument, RuleSet]:
+    """Return the rule set that a finding names; another one may be in force by now.
+
+    Raises
+    ------
+    VerificationError
+        When the chain holds no such rule set.
+    """
+    from compliance.ruleset import RuleSet
+
+    for entry in gateway.rule_sets():
+        if entry.hash.hex() == flag.source.version:
+            return entry, RuleSet.from_bytes(entry.document)
+    raise VerificationError(
+        "the chain holds no rule set of that hash", expected=flag.source.version, got="none of that name"
+    )
+
+
+def trace(home: Home, gateway: Gateway, flag: Flag) -> dict[str, Any]:
+    """Follow a finding from its rows, over the check, to the clause and to who put it in force.
+
+    Raises
+    ------
+    InputError
+        When a detector raised the flag: no clause stands behind it.
+    """
+    from compliance.trace import trace as follow
+    from ledger.transfers.mirror import load_rows
+
+    if flag.source.kind != "rule":
+        raise InputError("a detector raised this flag: no clause stands behind it")
+    entry, ruleset = rules_of(gateway, flag)
+    found = follow(flag, ruleset, load_rows(home.desk.mirror, flag.rows))
+    found["approved"] = [
+        {"step": step.what, "by": step.actor, "block": step.block} for step in entry.steps if step.actor
+    ]
+    return found
+
+
+def draft_report(home: Home, gateway: Gateway, flag: Flag) -> dict[str, Any]:
+    """Draft the report that a flag or finding leads to, as structured data with the clause cited."""
+    from compliance.reports import draft_report as draft
+    from ledger.transfers.mirror import load_rows
+
+    ruleset = rules_of(gateway, flag)[1] if flag.source.kind == "rule" else None
+    names = {member.code: member.agent for member in gateway.members()}
+    return draft(flag, load_rows(home.desk.mirror, flag.rows), ruleset=ruleset, banks=names)
+
+
+def replay(home: Home, gateway: Callable[[], Gateway], kept: KeptFlag, progress: Progress | None) -> None:
+    """Recompute a flag from the ledger position that it names.
+
+    Raises
+    ------
+    VerificationError
+        When the flag does not come out equal in every field, or the chain does not hold the position.
+    """
+    from anomaly.learning.scoring import replay as replay_detector
+    from anomaly.learning.shelf import Shelf
+    from counterfoil.checking import run_rules
+
+    flag = kept.flag
+    with _at_position(home, gateway, flag, progress) as transfers:
+        if flag.source.kind == "detector":
+            replay_detector(flag, transfers, Shelf(home.desk.models))
+            return
+        _, ruleset = rules_of(gateway(), flag)
+        findings = run_rules(gateway(), ruleset, transfers, flag.position, home=home).findings
+        if flag.to_json() not in [finding.bounded().to_json() for finding in findings]:
+            raise VerificationError(
+                "the finding does not come out again",
+                where=kept.flag_id.hex(),
+                next_step="Check that desk/banks.csv and desk/rates.csv are as they were then.",
+            )
+
+
+@contextmanager
+def _at_position(
+    home: Home, gateway: Callable[[], Gateway], flag: Flag, progress: Progress | None
+) -> Iterator[pa.Table]:
+    """Read the transfers as they stood at the position that a flag names, of the period that it names."""
+    from anomaly.scan import period_of
+    from ledger.segment import Manifest
+    from ledger.transfers.mirror import load_mirror
+
+    period = period_of(flag)
+    position = Manifest.read(home.desk.mirror).position
+    if position == flag.position:
+        yield load_mirror(home.desk.mirror, period=period)[0]
+        return
+    from ledger.reader import desk as rounds
+    from ledger.reader.keys import DeskKeys
+
+    chain = gateway()
+    depth = chain.height() - flag.position.block
+    if depth < 0 or (position.chain_id, position.contract) != (flag.position.chain_id, flag.position.contract):
+        raise VerificationError(
+            "the chain does not hold the position that the flag names",
+            expected=f"block {flag.position.block} of {flag.position.contract}",
+            got=f"block {chain.height()} of {position.contract}",
+        )
+    keys = DeskKeys.load(home.desk.keys)
+    with TemporaryDirectory(prefix="counterfoil-") as folder:
+        there = DeskHome(Path(folder))
+        rounds.sync(there, chain, keys, depth=depth, progress=progress)
+        yield load_mirror(there.mirror, period=period)[0]
+
+
+def graph_of(home: Home, flag: Flag, names: Mapping[int, str] | None = None) -> Any:
+    """Return a flag's accounts and payments as a graph (`ledger.transfers.evidence.evidence_graph`)."""
+    from ledger.transfers.evidence import evidence_graph
+    from ledger.transfers.mirror import load_rows
+
+    banks = member_names(home) if names is None else names
+    return evidence_graph(flag, load_rows(home.desk.mirror, flag.rows), banks=banks)

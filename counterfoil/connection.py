@@ -1,0 +1,126 @@
+"""Where a party's chain is: the endpoint that was named, or the embedded chain of the state folder."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ledger.errors import ChainUnreachableError
+from ledger.home import Home
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway, Member
+
+__all__ = ["DEFAULT_HOME", "Connection", "as_home", "chain_url", "connect"]
+
+#: The state folder where none is named.
+DEFAULT_HOME: Final = ".counterfoil"
+
+#: Seconds for which an answer of the chain about the consortium is taken as current.
+_FRESH_SECONDS: Final = 5.0
+
+
+def as_home(home: Home | Path | str) -> Home:
+    """Return the state folder that a path names."""
+    return home if isinstance(home, Home) else Home(Path(home))
+
+
+def chain_url(home: Home) -> str:
+    """Return the endpoint of the embedded chain that runs on this state folder.
+
+    Raises
+    ------
+    ChainUnreachableError
+        When the embedded chain is not running.
+    """
+    from localchain import status
+
+    state = status(home.chain)
+    if not state["running"] or state["url"] is None:
+        raise ChainUnreachableError(
+            "the embedded chain is not running",
+            where=str(home.chain),
+            next_step="Start it with `counterfoil chain start`, or name an endpoint with --chain.",
+        )
+    return str(state["url"])
+
+
+def connect(home: Home, chain: str | None = None) -> Gateway:
+    """Connect to the consortium of a state folder.
+
+    Parameters
+    ----------
+    home : Home
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+
+    Raises
+    ------
+    ConfigurationError
+        When the state folder holds no consortium.
+    ChainUnreachableError
+        When the chain does not answer.
+    """
+    return Connection(home, chain).gateway()
+
+
+class Connection:
+    """The connection of one party to its consortium, safe to use from several threads.
+
+    The embedded chain may restart on another port; the connection follows it.
+
+    Parameters
+    ----------
+    home : Home
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+    timeout : float, optional
+        Seconds to wait for an answer of the chain; the gateway's own default if not given.
+    """
+
+    def __init__(self, home: Home, chain: str | None = None, *, timeout: float | None = None) -> None:
+        self._home = home
+        self._chain = chain
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._gateway: tuple[float, Gateway] | None = None
+        self._members: tuple[float, list[Member]] | None = None
+
+    def gateway(self) -> Gateway:
+        """Return a gateway to the consortium's contracts; a few seconds old at most.
+
+        Raises
+        ------
+        ConfigurationError
+            When the state folder holds no consortium.
+        ChainError
+            When the chain does not answer, or is another chain.
+        """
+        from ledger.deployment import Deployment
+
+        deployment = Deployment.load(self._home.deployment)
+        url = self._chain or chain_url(self._home)
+        with self._lock:
+            kept = self._gateway
+        if kept is not None and kept[1].url == url and time.monotonic() - kept[0] < _FRESH_SECONDS:
+            return kept[1]
+        from ledger.gateway import Gateway
+
+        options = {} if self._timeout is None else {"timeout": self._timeout}
+        gateway = Gateway(url, deployment, **options)
+        with self._lock:
+            self._gateway = (time.monotonic(), gateway)
+        return gateway
+
+    def members(self) -> list[Member]:
+        """Return the members as the chain knows them; a few seconds old at most."""
+        with self._lock:
+            kept = self._members
+        if kept is not None and time.monotonic() - kept[0] < _FRESH_SECONDS:
+            return kept[1]
+        members = self.gateway().members()
+        with self._lock:
+            self._members = (time.monotonic(), members)
+        return members

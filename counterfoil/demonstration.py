@@ -1,0 +1,264 @@
+"""The demonstration: every party of a consortium at work on this machine, one method for each stage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import asdict, dataclass, field
+from multiprocessing import active_children
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from counterfoil import caseload
+from counterfoil.auditor import Auditor
+from counterfoil.desk import CheckReport, Desk
+from counterfoil.member import Member
+from counterfoil.operator import Operator
+from counterfoil.posting import PostReport
+from ledger.errors import ConfigurationError, InputError
+from ledger.flag import Flag, RowRef
+from ledger.home import Home
+from ledger.processes import Workers, deferring
+from ledger.storage import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anomaly.score import Score
+    from counterfoil.progress import Progress
+    from counterfoil.scanning import ScanReport
+    from ledger.reader.desk import SyncReport
+
+__all__ = ["Banks", "Demonstration"]
+
+_HEED_SECONDS: Final = 0.2
+_ASKED: Final = "demo.json"
+_DISCLOSED: Final = ("uetr", "timestamp", "amount", "currency", "debtor_account", "creditor_account")
+_PURPOSE: Final = "Evidence for a flag, to the compliance officer of the consortium"
+
+
+@dataclass(frozen=True, slots=True)
+class Banks:
+    """Where the banks' files come from: a labelled file of payments, or else the simulation.
+
+    Parameters
+    ----------
+    file : Path, optional
+        The labelled file.
+    rows : int, optional
+        Read only the first so many rows of the file.
+    members : int
+        How many of the file's largest banks take part.
+    transactions, seed : int
+        Size and seed of the simulation.
+    """
+
+    file: Path | None = None
+    rows: int | None = None
+    members: int = 12
+    transactions: int = 100_000
+    seed: int = 7
+
+
+@dataclass(slots=True)
+class Demonstration:
+    """A consortium on this machine, and what it has done so far.
+
+    Call the stages in order; a stage that is done already does nothing again.
+
+    Parameters
+    ----------
+    home : Home
+        A folder of its own.
+    banks : Banks
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain by default.
+    """
+
+    home: Home
+    banks: Banks
+    chain: str | None = None
+    posts: list[PostReport] = field(default_factory=list)
+    mirrored: SyncReport | None = None
+    scanned: ScanReport | None = None
+    checked: CheckReport | None = None
+    score: Score | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+    def make_files(self, note: Callable[[str], None]) -> None:
+        """Write the banks' files, unless they are there.
+
+        Raises
+        ------
+        InputError
+            When the folder belongs to another demonstration, or the labelled file does not exist.
+        """
+        from anomaly.simulation import simulate, write
+        from anomaly.simulation.labelled import split_labelled
+
+        banks = self.banks
+        asked = asdict(banks) | {"file": None if banks.file is None else str(banks.file.resolve())}
+        if (self._source / "consortium.json").exists():
+            remembered = self._source / _ASKED
+            made = json.loads(remembered.read_text("utf-8")) if remembered.exists() else asked
+            if made != asked:
+                raise InputError(
+                    "this folder holds another demonstration, of "
+                    + (f"{made['file']}" if made["file"] else f"{made['transactions']:,} simulated transactions"),
+                    where=str(self.home.root),
+                    next_step="Name another folder with --home, or repeat the same options.",
+                )
+            return
+        if banks.file is not None and not banks.file.is_file():
+            raise InputError("there is no such file", where=str(banks.file))
+        partial = self._source.with_name("banks.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        if banks.file is None:
+            write(simulate(transactions=banks.transactions, seed=banks.seed), partial)
+        else:
+            split = split_labelled(banks.file, partial, members=banks.members, rows=banks.rows)
+            note(f"  {split['transactions']:,} payments concern the {len(split['members'])} largest banks")
+        (partial / _ASKED).write_text(json.dumps(asked, indent=2) + "\n", "utf-8")
+        partial.rename(self._source)
+
+    def found(self) -> None:
+        """Found the consortium and admit the banks; the chain runs."""
+        operator = Operator(self.home, chain=self.chain)
+        operator.found()
+        operator.admit(Member.create(agent, self.home, chain=self.chain) for agent in self._agents())
+
+    def post(self, note: Callable[[str], None], progress: Progress) -> None:
+        """Let every bank post its file, two banks at a time; the key holder runs."""
+        agents = self._agents()
+        with deferring() as heed, Workers(2) as pool:
+            waiting = {
+                pool.submit(_post, self.home, agent, self._source / "members" / f"{agent}.csv", self.chain)
+                for agent in agents
+            }
+            progress("banks", 0, len(agents))
+            try:
+                while waiting:
+                    finished, waiting = wait(waiting, timeout=_HEED_SECONDS, return_when=FIRST_COMPLETED)
+                    heed()
+                    for report in [job.result() for job in finished]:
+                        self.posts.append(report)
+                        progress("banks", len(self.posts), len(agents))
+                        note(
+                            f"  {report.agent}: {report.intake.read:,} rows read, "
+                            f"{report.sealed_rows:,} posted"
+                        )
+            except BaseException:
+                # a bank may stop anywhere: what it has taken in or sealed is durable, and the next run goes on
+                pool.shutdown(wait=False, cancel_futures=True)
+                for worker in active_children():
+                    worker.terminate()
+                raise
+
+    def sync(self, progress: Progress) -> None:
+        """Let the desk mirror and match."""
+        self.mirrored = self._desk.sync(progress=progress)
+
+    def scan(self, progress: Progress) -> None:
+        """Let the desk scan; the detectors' flags are anchored."""
+        self.scanned = self._desk.scan(progress=progress)
+
+    def check(self) -> None:
+        """Let the desk check; the rules' findings are anchored."""
+        self.checked = self._desk.check()
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the banks' files came with the truth about planted laundering."""
+        return self._truth.exists()
+
+    def compare(self) -> None:
+        """Compare the flags of the scan with the planted truth."""
+        from pandas import read_parquet
+
+        from anomaly.score import score
+
+        _, transfers = self._desk.transfers()
+        flags = [] if self.scanned is None else self.scanned.flags
+        self.score = score(flags, transfers, self._placed(read_parquet(self._truth)))
+
+    def prove(self) -> None:
+        """Let a bank disclose a row of a flag's evidence, verify it offline, and draw the flag."""
+        flags = [] if self.scanned is None else [flag for flag in self.scanned.flags if flag.rows]
+        flag = next((f for f in flags if f.severity == "high"), flags[0] if flags else None)
+        place = flag.rows[0] if flag else RowRef(1, 0, 0)
+        out, auditor = self.home.root / "evidence", Auditor(self.home)
+        for name, proof in self._proofs(place).items():
+            path = out / f"{name}.json"
+            write_atomically(path, proof)
+            auditor.verify(path)
+            self.files[name] = str(path)
+        if flag is not None:
+            self.files |= self._draw(flag, out)
+
+    @property
+    def _source(self) -> Path:
+        return self.home.root / "banks"
+
+    @property
+    def _truth(self) -> Path:
+        return self._source / "truth.parquet"
+
+    @property
+    def _desk(self) -> Desk:
+        return Desk(self.home, chain=self.chain)
+
+    def _agents(self) -> list[str]:
+        return sorted(path.stem for path in (self._source / "members").glob("*.csv"))
+
+    def _placed(self, truth: pd.DataFrame) -> pd.DataFrame:
+        """Give the planted transactions their places on the ledger, which only the banks' vaults know."""
+        import pandas as pd
+
+        from ledger.member.vault import Vault
+
+        places: dict[str, tuple[int, int, int]] = {}
+        wanted = set(truth["uetr"])
+        for member in self._desk.members():
+            with Vault(self.home.member(member.agent).vault) as vault:
+                cursor = vault.connection.execute(
+                    "SELECT uetr, batch, row_index, side FROM record "
+                    "WHERE batch IS NOT NULL AND uetr IS NOT NULL"
+                )
+                for uetr, batch, index, side in cursor:
+                    if uetr in wanted and (uetr not in places or side != 2):
+                        places[uetr] = (member.code, batch, index)
+        columns = ["member", "sequence", "index"]
+        placed = pd.DataFrame([places.get(uetr, (-1, -1, -1)) for uetr in truth["uetr"]], columns=columns)
+        half = {f"{side}_{name}": placed[name].to_numpy() for side in ("debit", "credit") for name in columns}
+        return pd.DataFrame(
+            {"pattern_id": truth["pattern_id"].to_numpy(), "typology": truth["typology"].to_numpy(), **half}
+        )
+
+    def _proofs(self, place: RowRef) -> dict[str, bytes]:
+        agent = next(member.agent for member in self._desk.members() if member.code == place.member)
+        member = Member(agent, self.home, chain=self.chain)
+        key = f"{place.sequence}:{place.index}"
+        receipt = member.receipt(key)
+        disclosure = member.disclose(key, _DISCLOSED, purpose=_PURPOSE)
+        return {"receipt": receipt.to_bytes(), "disclosure": disclosure.to_bytes()}
+
+    def _draw(self, flag: Flag, out: Path) -> dict[str, str]:
+        from ledger.transfers.evidence import to_graphml, to_svg
+
+        graph = self._desk.evidence_graph(flag)
+        write_atomically(out / "flag.svg", to_svg(graph).encode())
+        write_atomically(out / "flag.graphml", to_graphml(graph))
+        with caseload.flag_book(self.home) as book:
+            kept = next(
+                (k for k in book.flags() if k.flag.rows == flag.rows and k.flag.title == flag.title), None
+            )
+        if kept is None:
+            raise ConfigurationError("the desk does not hold a flag that it just raised", where=str(out))
+        return {"flag": kept.flag_id.hex(), "explanation": flag.explanation, "drawing": str(out / "flag.svg")}
+
+
+def _post(home: Home, agent: str, file: Path, chain: str | None) -> PostReport:
+    return Member(agent, home, chain=chain).post(file)
+

@@ -1,0 +1,421 @@
+"""The desk: the consortium's reader. It mirrors the chain, matches, scans, checks, learns and answers.
+
+What only some methods need (detectors, rules, tables) is imported by those methods: the others answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from counterfoil import caseload
+from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from ledger.errors import ChainError, ConfigurationError, InputError, VerificationError
+from ledger.home import Home
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+    import pyarrow as pa
+
+    from compliance.check import RuleSummary
+    from compliance.ruleset import RuleSet
+    from counterfoil.learning import TrainReport
+    from counterfoil.progress import Progress
+    from counterfoil.scanning import ScanReport
+    from ledger.audit.trust import Trust
+    from ledger.flag import Flag
+    from ledger.gateway import Gateway, Member
+    from ledger.reader.cases import KeptFlag
+    from ledger.reader.desk import SyncReport
+    from ledger.reader.mirror import Mirror
+    from ledger.segment import Manifest
+
+__all__ = ["ActiveRules", "CheckReport", "Desk", "Readiness"]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What the rules in force found: findings, a summary of each rule, and how many findings were new."""
+
+    findings: list[Flag]
+    summary: list[RuleSummary]
+    new: int
+    anchored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How far the desk has followed the chain; see `Desk.readiness`."""
+
+    status: Literal["ready", "behind"]
+    height: int
+    mirrored_block: int
+    lag_blocks: int
+    lag_batches: int
+    log_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRules:
+    """The rule set in force, with its hash, the officer who proposed it, and its version."""
+
+    ruleset: RuleSet
+    hash: bytes
+    author: str
+    version: int
+
+
+class Desk:
+    """The desk of a consortium, safe to use from several threads.
+
+    Parameters
+    ----------
+    home : Home or path
+        The state folder.
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+    timeout : float, optional
+        Seconds to wait for an answer of the chain.
+    """
+
+    def __init__(
+        self,
+        home: Home | Path | str = DEFAULT_HOME,
+        *,
+        chain: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self.home = as_home(home)
+        self._connection = Connection(self.home, chain, timeout=timeout)
+
+    # -- work -------------------------------------------------------------------------------------------
+
+    def sync(self, *, depth: int = 0, progress: Progress | None = None) -> SyncReport:
+        """Mirror what is new on the chain, match it, and sign the log's checkpoint.
+
+        Parameters
+        ----------
+        depth : int
+            Blocks on top of a block before it counts as final.
+        progress : callable, optional
+        """
+        from ledger.reader import desk as rounds
+        from ledger.reader.keys import DeskKeys
+
+        keys = DeskKeys.load(self.home.desk.keys)
+        gateway = self.gateway()
+        report = rounds.sync(self.home.desk, gateway, keys, depth=depth, progress=progress)
+        caseload.note_members(self.home, gateway)
+        return report
+
+    def scan(
+        self,
+        *,
+        days: int | None = None,
+        since: datetime | None = None,
+        budget: float | None = None,
+        missed_cost: float | None = None,
+        expected: float | None = None,
+        progress: Progress | None = None,
+    ) -> ScanReport:
+        """Run the detectors over the mirror's newest period and anchor their flags.
+
+        Parameters
+        ----------
+        days : int, optional
+            Days to scan, up to the newest payments; 400 by default.
+        since : datetime, optional
+            The first day to scan (UTC), instead of `days`.
+        budget, missed_cost, expected : float, optional
+            When the champion alerts; see `counterfoil.scanning.AlertRule`.
+        progress : callable, optional
+
+        Raises
+        ------
+        ConfigurationError
+            When nothing was mirrored or matched yet.
+        InputError
+            When two options contradict each other, or the period holds nothing.
+        """
+        from counterfoil.scanning import AlertRule, ScanReport, period_to_scan, scan_learned, watch
+        from ledger.transfers.mirror import load_mirror
+
+        gateway, mirror = self.gateway(), self.home.desk.mirror
+        period = period_to_scan(gateway, mirror, days=days, since=since)
+        transfers, position = load_mirror(mirror, period=period)
+        rule = AlertRule(budget, missed_cost, expected)
+        scanned = scan_learned(self.home, gateway, transfers, position, period, rule, progress)
+        new, anchored = caseload.keep_and_anchor(self.home, gateway, scanned.flags)
+        return ScanReport(
+            flags=scanned.flags,
+            new=new,
+            anchored=anchored,
+            period=period,
+            transfers=transfers.num_rows,
+            champion=None if scanned.champion is None else scanned.champion[0],
+            drift=watch(self.home, gateway, scanned, position),
+        )
+
+    def check(self) -> CheckReport:
+        """Run the rules in force over the mirror and anchor their findings.
+
+        Raises
+        ------
+        ConfigurationError
+            When nothing was mirrored or matched yet, or no rule set is in force.
+        """
+        from counterfoil.checking import check_transfers
+        from ledger.transfers.mirror import load_mirror
+
+        gateway = self.gateway()
+        transfers, position = load_mirror(self.home.desk.mirror)
+        run = check_transfers(gateway, transfers, position, home=self.home)
+        new, anchored = caseload.keep_and_anchor(self.home, gateway, run.findings)
+        return CheckReport(run.findings, run.summary, new, anchored)
+
+    def train(
+        self,
+        *,
+        days: int | None = None,
+        since: datetime | None = None,
+        wait: bool = False,
+        note: Callable[[str], None] | None = None,
+    ) -> TrainReport:
+        """Learn from the officers' decisions; the outcome is announced on the chain, whoever wins.
+
+        Parameters
+        ----------
+        days, since : optional
+            The period to learn from, as for `scan`.
+        wait : bool
+            Judge a payment when one window has passed after it: more certain, but later.
+        note : callable, optional
+            Called with a sentence on each decision that cannot be read.
+        """
+        from counterfoil.learning import learn
+        from counterfoil.scanning import period_to_scan
+        from ledger.transfers.mirror import load_mirror
+
+        gateway, mirror = self.gateway(), self.home.desk.mirror
+        period = period_to_scan(gateway, mirror, days=days, since=since)
+        transfers, position = load_mirror(mirror, period=period)
+        decisions = caseload.read_decisions(self.home, gateway, note)
+        return learn(self.home, gateway, transfers, position, decisions, wait=wait)
+
+    # -- flags ------------------------------------------------------------------------------------------
+
+    def flags(self) -> pd.DataFrame:
+        """Return every flag and finding as a DataFrame, one row each, in the order they were raised."""
+        from counterfoil.frames import desk_flags
+
+        return desk_flags(self.home)
+
+    def flag(self, prefix: str) -> caseload.FlagFile:
+        """Return the flag whose identifier (hex) starts with `prefix`, with its decisions; needs no chain.
+
+        Raises
+        ------
+        InputError
+            When none or several do.
+        ConfigurationError
+            When the state folder holds no desk.
+        """
+        with caseload.flag_book(self.home) as book:
+            kept = book.find(prefix)
+        with caseload.decision_book(self.home) as decisions:
+            return caseload.FlagFile(kept, decisions.by_flag().get(kept.flag_id, []))
+
+    def all_flags(self) -> tuple[list[KeptFlag], dict[bytes, str]]:
+        """Return every flag in the order it was raised, and the verdicts in force; needs no chain."""
+        with caseload.flag_book(self.home) as book:
+            kept = book.flags()
+        with caseload.decision_book(self.home) as decisions:
+            made = decisions.by_flag()
+        return kept, {flag_id: of_flag[-1].decision.verdict for flag_id, of_flag in made.items()}
+
+    def draw(self, flag: Flag, *, svg: Path | None = None, graphml: Path | None = None) -> None:
+        """Draw a flag's evidence as SVG, export it as GraphML, or both."""
+        from ledger.transfers.evidence import to_graphml, to_svg
+
+        graph = self.evidence_graph(flag)
+        if svg:
+            svg.write_text(to_svg(graph), "utf-8")
+        if graphml:
+            graphml.write_bytes(to_graphml(graph))
+
+    def evidence(self, flag: Flag) -> list[dict[str, Any]] | None:
+        """Return the transfers in a flag's evidence, in time order; None where no mirror holds them."""
+        return caseload.evidence(self.home, flag)
+
+    def evidence_graph(self, flag: Flag) -> nx.MultiDiGraph[str]:
+        """Return a flag's accounts and payments as a graph (`ledger.transfers.evidence.evidence_graph`)."""
+        graph: nx.MultiDiGraph[str] = caseload.graph_of(self.home, flag)
+        return graph
+
+    def replay(self, prefix: str, *, progress: Progress | None = None) -> caseload.FlagFile:
+        """Recompute a flag from the ledger position that it names, and return it.
+
+        Where the mirror has moved on since, the position is mirrored again from the chain into a temporary
+        folder.
+
+        Raises
+        ------
+        VerificationError
+            When the flag does not come out equal in every field.
+        """
+        file = self.flag(prefix)
+        caseload.replay(self.home, self.gateway, file.kept, progress)
+        return file
+
+    def trace(self, prefix: str) -> tuple[Flag, dict[str, Any]]:
+        """Follow a finding from its rows, over the check, to the clause and to who put it in force.
+
+        Raises
+        ------
+        InputError
+            When a detector raised the flag: no clause stands behind it.
+        """
+        flag = self.flag(prefix).flag
+        if flag.source.kind != "rule":
+            raise InputError(
+                "a detector raised this flag: no clause stands behind it",
+                next_step=f"See `counterfoil flag show {prefix}`.",
+            )
+        return flag, caseload.trace(self.home, self.gateway(), flag)
+
+    def draft_report(self, prefix: str) -> dict[str, Any]:
+        """Draft the report that a flag or finding leads to, as structured data with the clause cited."""
+        return caseload.draft_report(self.home, self.gateway(), self.flag(prefix).flag)
+
+    # -- what the desk reads ----------------------------------------------------------------------------
+
+    def gateway(self) -> Gateway:
+        """Return a connection to the consortium's contracts; raises as `Connection.gateway` does."""
+        return self._connection.gateway()
+
+    def members(self) -> list[Member]:
+        """Return the members as the chain knows them; a few seconds old at most."""
+        return self._connection.members()
+
+    def names(self) -> Mapping[int, str]:
+        """Return agent code to agent identifier, as of the last sync; needs no chain."""
+        return caseload.member_names(self.home)
+
+    def active_rules(self) -> ActiveRules | None:
+        """Return the rule set in force; None before the first.
+
+        Raises
+        ------
+        ChainError
+            When what was approved on the chain is not a rule set.
+        """
+        active = self.gateway().active_rule_set()
+        if active is None or active.version is None:
+            return None
+        try:
+            ruleset = _ruleset(active.document)
+        except (VerificationError, InputError) as error:
+            raise ChainError(
+                f"version {active.version} of the rules on the chain cannot be read: {error.what}",
+                next_step="The officers approve a readable rule set.",
+            ) from error
+        return ActiveRules(ruleset, active.hash, active.author, active.version)
+
+    def readiness(self, *, max_lag: int) -> Readiness:
+        """Compare the mirror with the chain.
+
+        The desk is behind when batches wait to be mirrored and the mirror lags by more than `max_lag`
+        blocks; the desk's own blocks, which carry no batch, do not count.
+        """
+        gateway = self.gateway()
+        height, chain_size = gateway.height(), gateway.log_size()
+        with self.mirror() as mirror:
+            position = mirror.position(gateway)
+        lag, waiting = max(0, height - position.block), max(0, chain_size - position.log_size)
+        return Readiness(
+            status="behind" if lag > max_lag and waiting else "ready",
+            height=height,
+            mirrored_block=position.block,
+            lag_blocks=lag,
+            lag_batches=waiting,
+            log_size=position.log_size,
+        )
+
+    @contextmanager
+    def mirror(self) -> Iterator[Mirror]:
+        """Open the mirror's state.
+
+        Raises
+        ------
+        ConfigurationError
+            When nothing was mirrored yet.
+        """
+        from ledger.reader.mirror import Mirror
+
+        if not (self.home.desk.mirror / "state.sqlite").exists():
+            raise ConfigurationError(
+                "there is no mirror yet", next_step="The operator runs `counterfoil desk sync` first."
+            )
+        mirror = Mirror(self.home.desk.mirror)
+        try:
+            yield mirror
+        finally:
+            mirror.close()
+
+    def transfers(self) -> tuple[Manifest, pa.Table]:
+        """Return the matched transfers (`ledger.tables.TRANSFER`) and the manifest that names them.
+
+        Raises
+        ------
+        ConfigurationError
+            When nothing was mirrored or matched yet.
+        """
+        from counterfoil.mirrored import matched
+
+        return matched(self.home.desk.mirror)
+
+    def trust(self) -> Trust:
+        """Return the trust file that the consortium gives to auditors."""
+        from ledger.audit.trust import Trust
+
+        return Trust.load(self.home.trust)
+
+    def checkpoint(self) -> bytes:
+        """Return the signed checkpoint as it was published.
+
+        Raises
+        ------
+        ConfigurationError
+            When none was published yet.
+        """
+        try:
+            return self.home.desk.checkpoint.read_bytes()
+        except FileNotFoundError as error:
+            raise ConfigurationError(
+                "no checkpoint was signed yet", next_step="The desk publishes it on sync."
+            ) from error
+
+    def log(self) -> Path:
+        """Return the file of published batch hashes.
+
+        Raises
+        ------
+        ConfigurationError
+            When none was published yet.
+        """
+        if not self.home.desk.log.exists():
+            raise ConfigurationError("no log was published yet", next_step="The desk publishes it on sync.")
+        return self.home.desk.log
+
+
+@lru_cache(maxsize=4)
+def _ruleset(document: bytes) -> RuleSet:
+    from compliance.ruleset import RuleSet
+
+    return RuleSet.from_bytes(document)

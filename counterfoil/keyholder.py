@@ -1,0 +1,158 @@
+"""A holder of the pseudonym key: it evaluates blinded points for active members. It is never the desk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.processes import started
+from ledger.errors import ChainUnreachableError, ConfigurationError, KeyHolderError
+from ledger.home import Home
+from ledger.storage import write_atomically
+
+if TYPE_CHECKING:
+    from ledger.encoding.keyholder import LocalKeyHolder
+
+__all__ = ["DEFAULT_QUOTA", "KeyHolder", "keyholder_url", "running_keyholder"]
+
+#: Evaluations per member, epoch and day; each guess at an account number costs one.
+DEFAULT_QUOTA: Final = 200_000
+
+#: A serving key holder writes here where it listens.
+_ENDPOINT: Final = "endpoint.json"
+
+
+class KeyHolder:
+    """A key holder of this machine.
+
+    Parameters
+    ----------
+    home : Home or path
+        The state folder.
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+    name : str
+        Which of the key holders of this state folder.
+    """
+
+    def __init__(
+        self, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None, name: str = "1"
+    ) -> None:
+        self.home = as_home(home)
+        self.folder = self.home.keyholder(name)
+        self._chain = chain
+        self._connection = Connection(self.home, chain)
+        self._active: tuple[int, Collection[str]] = (-1, ())
+
+    def holder(self, *, quota: int = DEFAULT_QUOTA) -> LocalKeyHolder:
+        """Return the holder of the keys, which evaluates blinded points and counts them.
+
+        Raises
+        ------
+        ConfigurationError
+            When there is no key yet, or the quota makes no sense.
+        """
+        from ledger.encoding.keyholder import LocalKeyHolder, epochs
+
+        if not epochs(self.folder):
+            raise ConfigurationError(
+                "the key holder has no key",
+                where=str(self.folder),
+                next_step="Run `counterfoil consortium init` where the consortium is founded: it makes the key.",
+            )
+        return LocalKeyHolder(self.folder, quota=quota)
+
+    def create_epoch(self, epoch: int) -> bytes:
+        """Make the key of an epoch; return its public key (32 bytes), which the consortium publishes."""
+        from ledger.encoding.keyholder import create_epoch
+
+        return create_epoch(self.folder, epoch)
+
+    def active_members(self) -> Collection[str]:
+        """Return the addresses of the active members, as of the newest block of the chain."""
+        try:
+            return self._ask_members()
+        except ChainUnreachableError:
+            self._connection = Connection(self.home, self._chain)  # the chain may have restarted elsewhere
+            return self._ask_members()
+
+    def _ask_members(self) -> Collection[str]:
+        gateway = self._connection.gateway()
+        height = gateway.height()
+        if height != self._active[0]:
+            accounts = {member.account for member in gateway.members() if member.status == "active"}
+            self._active = (height, accounts)
+        return self._active[1]
+
+    @contextmanager
+    def announced(self, url: str) -> Iterator[None]:
+        """Write where the key holder listens, for members of this machine, while it serves.
+
+        Raises
+        ------
+        ConfigurationError
+            When this key holder is served already.
+        """
+        serving = running_keyholder(self.folder)
+        if serving is not None:
+            raise ConfigurationError(
+                f"a key holder answers at {serving} already",
+                where=str(self.folder),
+                next_step="Stop that one first.",
+            )
+        endpoint = self.folder / _ENDPOINT
+        try:
+            write_atomically(endpoint, json.dumps({"url": url, "pid": os.getpid()}).encode(), mode=0o600)
+            yield
+        finally:
+            endpoint.unlink(missing_ok=True)
+
+    def ensure_running(self, serve: Sequence[str]) -> tuple[str, int | None]:
+        """Return where the key holder answers, and the process started for it (None: it ran already).
+
+        Parameters
+        ----------
+        serve : sequence of str
+            The module, with its arguments, that serves this key holder.
+        """
+        url = running_keyholder(self.folder)
+        if url is not None:
+            return url, None
+        log = self.home.root / "keyholder.log"
+        return started(serve, log, lambda: running_keyholder(self.folder), "the key holder")
+
+
+def keyholder_url(folder: Path) -> str:
+    """Return the address of the key holder that serves a folder.
+
+    Raises
+    ------
+    KeyHolderError
+        When none is running.
+    """
+    url = running_keyholder(folder)
+    if url is None:
+        raise KeyHolderError(
+            "the key holder is not running",
+            where=str(folder),
+            next_step="Start it with `counterfoil keyholder serve`, or name one with --keyholder.",
+        )
+    return url
+
+
+def running_keyholder(folder: Path) -> str | None:
+    """Return the address of the key holder that serves a folder; None when none does."""
+    import httpx
+
+    try:
+        endpoint: dict[str, Any] = json.loads((folder / _ENDPOINT).read_text("utf-8"))
+        url = str(endpoint["url"])
+        httpx.get(f"{url}/healthz", timeout=2).raise_for_status()
+    except (OSError, ValueError, KeyError, httpx.HTTPError):
+        return None
+    return url

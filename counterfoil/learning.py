@@ -1,0 +1,78 @@
+"""Training: the desk learns a model from the officers' decisions and announces the outcome on the chain."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from anomaly.learning.labels import Judgement
+    from anomaly.learning.training import Training
+    from ledger.flag import Position
+    from ledger.gateway import Gateway
+    from ledger.home import Home
+    from ledger.reader.decisions import KeptDecision
+
+__all__ = ["TrainReport", "learn"]
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training came to: the outcome, the challenger's hash, and what was announced on the chain."""
+
+    outcome: Training
+    model: str
+    says: dict[str, Any]
+
+
+def learn(
+    home: Home,
+    gateway: Gateway,
+    transfers: pa.Table,
+    position: Position,
+    decisions: Mapping[bytes, list[KeptDecision]],
+    *,
+    wait: bool,
+) -> TrainReport:
+    """Fit a challenger and let it compete with the champion; see `counterfoil.Desk.train`."""
+    from anomaly.learning.shelf import Shelf
+    from anomaly.learning.training import TrainingPlan, train
+
+    shelf = Shelf(home.desk.models)
+    champion = shelf.champion()
+    outcome = train(
+        transfers,
+        _judgements(home, decisions),
+        position,
+        champion=None if champion is None else (champion[0].hash, champion[1]),
+        plan=TrainingPlan(scoring="window_close" if wait else "arrival"),
+    )
+    digest = shelf.put(outcome.model)
+    says = {"model": digest, **outcome.to_json(), "position": asdict(position)}
+    _announce(home, gateway, digest, says)
+    if outcome.contest.replaced:
+        shelf.crown(digest)
+    return TrainReport(outcome, digest, says)
+
+
+def _judgements(home: Home, decisions: Mapping[bytes, list[KeptDecision]]) -> list[Judgement]:
+    """Return the flags of this desk with the verdicts in force."""
+    from anomaly.learning.labels import Judgement
+    from ledger.reader.cases import CaseBook
+
+    suspicious = {flag_id: made[-1].decision.verdict == "suspicious" for flag_id, made in decisions.items()}
+    with CaseBook(home.desk.cases) as book:
+        return [Judgement(kept.flag, suspicious.get(kept.flag_id)) for kept in book.flags()]
+
+
+def _announce(home: Home, gateway: Gateway, digest: str, says: dict[str, Any]) -> None:
+    from ledger.reader.keys import DeskKeys
+    from ledger.reader.notes import NoteBook
+
+    with NoteBook(home.desk.cases) as book:
+        book.keep(bytes.fromhex(digest), "training", says)
+        book.anchor(gateway, DeskKeys.load(home.desk.keys).account)

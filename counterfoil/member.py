@@ -1,0 +1,334 @@
+"""A bank of the consortium: it posts transactions, hands out proofs and reads the flags addressed to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from ledger.errors import ConfigurationError, InputError
+from ledger.home import Home
+from ledger.schema import FIELDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from counterfoil.posting import PostReport
+    from counterfoil.progress import Progress
+    from ledger.member.keys import MemberKeys
+    from ledger.member.vault import HeldRecord, Vault
+    from ledger.receipt import Disclosure, Receipt
+
+__all__ = ["Member", "MemberFlag", "VaultStatus", "agent_identifier"]
+
+_AGENT: Final = re.compile(r"[A-Z0-9_.-]{1,35}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class VaultStatus:
+    """What a member's vault holds: records, records not sealed yet, batches sealed, batches posted."""
+
+    records: int
+    records_waiting: int
+    batches_sealed: int
+    batches_posted: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFlag:
+    """A flag or finding that is addressed to this member.
+
+    Parameters
+    ----------
+    flag_id : str
+        Hex.
+    block : int
+        The block that anchors it.
+    shown : mapping or None
+        The fields that the member may see (docs/formats.md, Flag); None when the flag cannot be opened.
+    problem : str or None
+        Why the flag cannot be opened.
+    transactions : tuple of (str or None, str)
+        The member's own transactions in evidence: transaction identifier (None: not in this vault) and
+        place, as BATCH:ROW.
+    """
+
+    flag_id: str
+    block: int
+    shown: dict[str, Any] | None
+    problem: str | None = None
+    transactions: tuple[tuple[str | None, str], ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the flag as JSON values."""
+        return {
+            "flag_id": self.flag_id,
+            "block": self.block,
+            "problem": self.problem,
+            **(self.shown or {}),
+        }
+
+
+def agent_identifier(text: str) -> str:
+    """Return an agent identifier in its usual form; it also names the member's folder.
+
+    Raises
+    ------
+    InputError
+        When the text cannot be one.
+    """
+    agent = text.strip().upper()
+    if _AGENT.fullmatch(agent) is None or set(agent) <= {"."}:
+        raise InputError(
+            f"{text!r} is not an agent identifier", next_step="Give the bank's BIC, such as ALFADE20."
+        )
+    return agent
+
+
+class Member:
+    """A member bank, on its own machine.
+
+    Parameters
+    ----------
+    agent : str
+        The bank's identifier in the consortium (its BIC).
+    home : Home or path
+        The state folder, with the bank's keys and its vault.
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+    keyholder : str, optional
+        URL of the key holder; the one of the state folder by default.
+
+    Raises
+    ------
+    InputError
+        When `agent` cannot be an identifier.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        home: Home | Path | str = DEFAULT_HOME,
+        *,
+        chain: str | None = None,
+        keyholder: str | None = None,
+    ) -> None:
+        self.agent = agent_identifier(agent)
+        self.home = as_home(home)
+        self._keyholder = keyholder
+        self._connection = Connection(self.home, chain)
+
+    @classmethod
+    def create(
+        cls, agent: str, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None
+    ) -> Self:
+        """Make a member's keys, where there are none yet, and return the member; nobody has admitted it."""
+        from ledger.member.keys import MemberKeys
+
+        member = cls(agent, home, chain=chain)
+        path = member.home.member(member.agent).keys
+        if not path.exists():
+            MemberKeys.generate(member.agent).save(path)
+        return member
+
+    def keys(self) -> MemberKeys:
+        """Return the member's keys.
+
+        Raises
+        ------
+        ConfigurationError
+            When there are none, or they are the keys of another bank.
+        """
+        from ledger.member.keys import MemberKeys
+
+        path = self.home.member(self.agent).keys
+        if not path.exists():
+            raise ConfigurationError(
+                "this member has no keys here",
+                where=str(path),
+                next_step=f"Run `counterfoil member init {self.agent}` first, "
+                "or check --home and the member's name.",
+            )
+        keys = MemberKeys.load(path)
+        if keys.agent != self.agent:
+            raise ConfigurationError(
+                f"these are the keys of {keys.agent}, not of {self.agent}",
+                where=str(path),
+                next_step="Put its own keys back from a backup, or name the other member.",
+            )
+        return keys
+
+    def post(
+        self,
+        source: pd.DataFrame | Path | str | None = None,
+        *,
+        processes: int = 1,
+        progress: Progress | None = None,
+    ) -> PostReport:
+        """Take transactions in and post every row whose time bucket has closed.
+
+        The same call again completes an interrupted one: nothing is lost, and nothing is posted twice. Bad
+        rows go to a quarantine file with their line, field and reason.
+
+        Parameters
+        ----------
+        source : DataFrame or path, optional
+            Columns as in docs/formats.md, Transaction; a path names a CSV or Parquet file. None posts what
+            waits in the vault.
+        processes : int
+            Processes that share the work on pseudonyms.
+        progress : callable, optional
+
+        Raises
+        ------
+        InputError
+            When the source cannot be read or lacks a column.
+        ChainError, KeyHolderError
+            When the chain or the key holder does not answer, or refuses.
+        """
+        from counterfoil.posting import post_source
+
+        return post_source(
+            self.home,
+            self.keys(),
+            self._connection.gateway,
+            Path(source) if isinstance(source, str) else source,
+            keyholder=self._keyholder,
+            processes=processes,
+            progress=progress,
+        )
+
+    def status(self) -> VaultStatus:
+        """Return what the vault holds and what is posted."""
+        with self._vault() as vault:
+            batches, posted = vault.connection.execute("SELECT count(*), count(block) FROM batch").fetchone()
+            return VaultStatus(vault.count(), vault.count("batch IS NULL"), batches, posted)
+
+    def receipt(self, key: str) -> Receipt:
+        """Prove that a record stands in the log, to anyone and offline.
+
+        Parameters
+        ----------
+        key : str
+            UETR, transaction identifier, or BATCH:ROW.
+
+        Raises
+        ------
+        InputError
+            When the vault holds no such record, it is not posted yet, or no checkpoint covers it yet.
+        """
+        with self._vault() as vault:
+            return self._receipt(vault, _find(vault, key))
+
+    def disclose(self, key: str, fields: Sequence[str], *, purpose: str) -> Disclosure:
+        """Open chosen exact fields of a record, with proof, for a stated purpose.
+
+        Parameters
+        ----------
+        key : str
+            As for `receipt`.
+        fields : sequence of str
+            Names of fields (`ledger.schema.FIELDS`).
+        purpose : str
+            Why, and for whom; it is signed with the fields.
+
+        Raises
+        ------
+        InputError
+            As for `receipt`; or when a field does not exist, or the purpose is empty.
+        """
+        from ledger.member.receipts import disclose
+
+        keys = self.keys()
+        gateway = self._connection.gateway()
+        with self._vault() as vault:
+            record = _find(vault, key)
+            receipt = self._receipt(vault, record)
+            policy = gateway.policies()[receipt.header.policy_hash]
+            return disclose(vault, keys, record, receipt, policy=policy, names=fields, purpose=purpose)
+
+    def received(self, prefix: str = "") -> list[MemberFlag]:
+        """Return the flags addressed to this member, opened and verified, with its own transactions.
+
+        Parameters
+        ----------
+        prefix : str
+            First hex digits of the flags' identifiers; all flags by default.
+        """
+        from ledger.member.inbox import received_flags
+
+        found = [
+            received
+            for received in received_flags(self._connection.gateway(), self.keys())
+            if received.flag_id.hex().startswith(prefix.lower())
+        ]
+        with self._vault() as vault:
+            return [
+                MemberFlag(
+                    received.flag_id.hex(),
+                    received.block,
+                    received.shown,
+                    received.problem,
+                    tuple(_own(vault, (received.shown or {}).get("rows", ()))),
+                )
+                for received in found
+            ]
+
+    def flags(self) -> pd.DataFrame:
+        """Return the flags addressed to this member as a DataFrame, one row each; see `received`."""
+        from counterfoil.frames import member_flags
+
+        return member_flags(self.received())
+
+    @contextmanager
+    def _vault(self) -> Iterator[Vault]:
+        from ledger.member.vault import Vault
+
+        self.keys()
+        with Vault(self.home.member(self.agent).vault) as vault:
+            yield vault
+
+    def _receipt(self, vault: Vault, record: HeldRecord) -> Receipt:
+        from ledger.audit.trust import Trust
+        from ledger.member.receipts import make_receipt
+
+        desk = self.home.desk
+        if not desk.checkpoint.exists():
+            raise InputError(
+                "the desk has published no checkpoint yet",
+                where=str(desk.checkpoint),
+                next_step="Run `counterfoil desk sync` first.",
+            )
+        return make_receipt(
+            vault,
+            record,
+            log=desk.log.read_bytes(),
+            checkpoint=desk.checkpoint.read_text("utf-8"),
+            checkpoint_keys=Trust.load(self.home.trust).checkpoint_keys,
+        )
+
+
+def _find(vault: Vault, key: str) -> HeldRecord:
+    batch, _, index = key.partition(":")
+    if index.isdigit() and batch.isdigit():
+        record = vault.record_at(int(batch), int(index))
+    else:
+        record = vault.find(key)
+    if record is None:
+        raise InputError(
+            f"the vault holds no record {key!r}",
+            next_step="Give a UETR, a transaction identifier, or BATCH:INDEX.",
+        )
+    return record
+
+
+def _own(vault: Vault, rows: Sequence[dict[str, int]]) -> Iterator[tuple[str | None, str]]:
+    """Name the member's own transactions, which only the member can name."""
+    for row in rows:
+        record = vault.record_at(row["sequence"], row["index"])
+        name = record.values[FIELDS.index("transaction_id")] if record else None
+        yield name, f"{row['sequence']}:{row['index']}"

@@ -1,0 +1,351 @@
+"""A compliance officer: decides on flags, drafts and approves rule sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from counterfoil import caseload, founding
+from counterfoil.checking import bank_homes, rate_table
+from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.governance import Governance, address_of
+from counterfoil.rules import chosen, read_texts, with_active
+from ledger.errors import InputError
+from ledger.home import Home
+
+if TYPE_CHECKING:
+    from compliance.backtest import Backtest
+    from compliance.ruleset import RuleSet
+    from ledger.encoding.policy import Policy
+    from ledger.gateway import Gateway
+    from ledger.reader.decisions import KeptDecision
+
+__all__ = ["Officer", "Withdrawal"]
+
+Withdrawal = Literal["withdrawn", "no longer in force", "waiting"]
+
+
+class Officer:
+    """An officer whose key is in the state folder.
+
+    Parameters
+    ----------
+    home : Home or path
+        The state folder.
+    number : int
+        Which officer of this machine acts, from 1.
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+    note : callable, optional
+        Called with each remark on a text that is read, or on an entry of the case log that cannot be read.
+    """
+
+    def __init__(
+        self,
+        home: Home | Path | str = DEFAULT_HOME,
+        *,
+        number: int = 1,
+        chain: str | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        self.home = as_home(home)
+        self.number = number
+        self._note = note
+        self._connection = Connection(self.home, chain)
+
+    def gateway(self) -> Gateway:
+        """Return a connection to the consortium's contracts; raises as `Connection.gateway` does."""
+        return self._connection.gateway()
+
+    # -- flags ------------------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        prefix: str,
+        verdict: str,
+        *,
+        reason: str,
+    ) -> tuple[str, list[KeptDecision]]:
+        """Decide on a flag; the decision is sealed on the chain's case log.
+
+        A later decision takes the place of an earlier one; all of them stay on the chain.
+
+        Parameters
+        ----------
+        prefix : str
+            First hex digits of the flag's identifier.
+        verdict : {"suspicious", "not_suspicious"}
+        reason : str
+            Why; sealed with the decision to the desk and the officer.
+
+        Returns
+        -------
+        (str, list of KeptDecision)
+            The flag's identifier (hex), and its decisions, oldest first.
+
+        Raises
+        ------
+        InputError
+            When the flag is unknown or not on the chain yet, or the reason is empty or too long.
+        """
+        if not reason.strip():
+            raise InputError("a decision needs its reason", next_step="State why with --reason.")
+        with caseload.flag_book(self.home) as book:
+            kept = book.find(prefix)
+        if kept.block is None:
+            raise InputError(
+                "the flag is not on the chain yet",
+                where=kept.flag_id.hex(),
+                next_step="Run `counterfoil desk scan` or `counterfoil desk check`: both write flags that wait.",
+            )
+        gateway = self.gateway()
+        self._append(gateway, kept.flag_id, verdict, reason)
+        made = caseload.read_decisions(self.home, gateway, self._note)
+        return kept.flag_id.hex(), made[kept.flag_id]
+
+    def _append(self, gateway: Gateway, flag_id: bytes, verdict: str, reason: str) -> None:
+        from ledger.caselog import CaseKind
+        from ledger.decision import Decision, seal_decision
+
+        key = self._key()
+        author = address_of(key)
+        decision = Decision.make(flag_id, verdict, reason, int(datetime.now(UTC).timestamp()))
+        payload = seal_decision(decision, author, key, [reader.hpke_key for reader in gateway.readers()])
+        entry = (CaseKind.DECISION, flag_id, decision.content_hash(author), payload)
+        gateway.transact(key, "CaseLog", "append", [entry])
+
+    # -- rule sets --------------------------------------------------------------------------------------
+
+    def draft(
+        self, texts: Sequence[Path], *, jurisdiction: str | None = None, alone: bool = False
+    ) -> RuleSet:
+        """Draft a rule set: the rules of these texts beside those in force from other texts.
+
+        Parameters
+        ----------
+        texts : sequence of Path
+            Regulation texts.
+        jurisdiction : str, optional
+            Two letters; decides the currency of a bare "$". Default: what the text says of itself.
+        alone : bool
+            Leave out the rules in force from other texts.
+        """
+        newer = read_texts(texts, jurisdiction, undecided=True, note=self._note)
+        ruleset, previous = with_active(self.gateway(), newer, alone=alone)
+        self._act("draft", ruleset.to_bytes(), previous)
+        return ruleset
+
+    def edit(
+        self,
+        target: str,
+        rule: str | None = None,
+        *,
+        values: Mapping[str, str] | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        remove: bool = False,
+        linked_days: int | None = None,
+        why: str = "",
+    ) -> RuleSet:
+        """Edit a draft, or the rule set in force, into a new draft that records what changed and why.
+
+        Parameters
+        ----------
+        target : str
+            First hex digits of a rule set's hash, or "active".
+        rule : str, optional
+            The rule to change; None changes the dates of all rules.
+        values : mapping, optional
+            Field (dotted within) to its new value, as text.
+        since, until : date, optional
+            First day in force; first day no longer in force.
+        remove : bool
+            Take the rule out.
+        linked_days : int, optional
+            Days within which linked operations are looked for.
+        why : str
+            The reason, for those who approve.
+
+        Raises
+        ------
+        InputError
+            When nothing changes, or what is named does not exist.
+        """
+        from compliance import editing
+        from compliance.ruleset import RuleSet
+
+        before = chosen(self.gateway(), target)
+        ruleset = RuleSet.from_bytes(before.document)
+        if rule and remove:
+            ruleset = editing.remove(ruleset, rule, why=why)
+        elif rule and values:
+            read = {name: editing.value_of(value) for name, value in values.items()}
+            ruleset = editing.edit(ruleset, rule, read, why=why)
+        if since or until:
+            ruleset = editing.set_term(ruleset, rule, since=since, until=until, why=why)
+        if linked_days is not None:
+            ruleset = replace(ruleset, linked_days=linked_days)
+        if ruleset.to_bytes() == before.document:
+            raise InputError(
+                "nothing changes", next_step="Give --set, --since, --until, --remove or --linked-days."
+            )
+        self._act("draft", ruleset.to_bytes(), before.hash)
+        return ruleset
+
+    def backtest(
+        self, targets: Sequence[str], *, jurisdiction: str | None = None, record: bool = True
+    ) -> tuple[Backtest, bool]:
+        """Run a draft on the mirror: what each rule finds, and what changes against the rules in force.
+
+        Parameters
+        ----------
+        targets : sequence of str
+            A draft's hash (first digits), or paths of regulation texts to try.
+        jurisdiction : str, optional
+            As for `draft`.
+        record : bool
+            Record the report on the chain, where a draft or a proposal was named.
+
+        Returns
+        -------
+        (Backtest, bool)
+            The report, and whether it was recorded on the chain.
+        """
+        from compliance.backtest import backtest
+        from compliance.ruleset import RuleSet
+        from ledger.encoding.policy import Policy
+        from ledger.transfers.mirror import load_mirror
+
+        gateway = self.gateway()
+        texts = _texts(targets)
+        known = None
+        if texts is not None:
+            candidate, _ = with_active(gateway, read_texts(texts, jurisdiction, undecided=False, note=self._note))
+        else:
+            known = chosen(gateway, targets[0])
+            candidate = RuleSet.from_bytes(known.document)
+        active = gateway.active_rule_set()
+        transfers, position = load_mirror(self.home.desk.mirror)
+        report = backtest(
+            candidate,
+            RuleSet.from_bytes(active.document) if active else None,
+            transfers,
+            position,
+            policy_cuts=Policy.from_document(gateway.active_policy()).cuts,
+            homes=bank_homes(gateway, self.home),
+            rates=rate_table(self.home),
+        )
+        recorded = record and known is not None and known.status in ("drafted", "proposed")
+        if recorded and known is not None:
+            self._act("recordBacktest", known.hash, report.to_bytes())
+        return report, recorded
+
+    def submit(self, target: str, *, leave_out: bool = False) -> RuleSet:
+        """Open a draft for approval.
+
+        Parameters
+        ----------
+        target : str
+            First hex digits of the draft's hash.
+        leave_out : bool
+            Leave out rules that need review; otherwise they must be answered first.
+
+        Raises
+        ------
+        InputError
+            When rules need review and `leave_out` is not set.
+        """
+        from compliance.ruleset import RuleSet
+
+        entry = chosen(self.gateway(), target)
+        ruleset = RuleSet.from_bytes(entry.document)
+        decided = ruleset.decided()
+        if decided.rules != ruleset.rules:
+            if not leave_out:
+                waiting = len(ruleset.rules) - len(decided.rules)
+                raise InputError(
+                    f"{waiting} rules of the draft need review: nothing comes into force that nobody decided",
+                    next_step="Answer them with `counterfoil rules edit`, or submit with --leave-out.",
+                )
+            self._act("draft", decided.to_bytes(), entry.hash)
+        self._act("submit", decided.hash)
+        return decided
+
+    def approve(
+        self, targets: Sequence[str], *, jurisdiction: str | None = None
+    ) -> tuple[RuleSet, Policy] | None:
+        """Approve a rule set; the second officer's approval puts it in force.
+
+        With regulation texts, the officers of this machine do every step: draft, submit, and two approvals;
+        rules that need review stay out.
+
+        Parameters
+        ----------
+        targets : sequence of str
+            A proposal's hash (first digits), or paths of regulation texts.
+        jurisdiction : str, optional
+            As for `draft`.
+
+        Returns
+        -------
+        (RuleSet, Policy) or None
+            The rule set that came into force, and the policy that cuts bands at its thresholds; None: another
+            officer must approve too.
+        """
+        gateway = self.gateway()
+        texts = _texts(targets)
+        wanted = None
+        if texts is not None:
+            ruleset, _ = with_active(gateway, read_texts(texts, jurisdiction, undecided=False, note=self._note))
+            founding.activate_rules(self.home, gateway, ruleset.to_bytes())
+        elif len(targets) == 1:
+            wanted = chosen(gateway, targets[0]).hash
+            self._act("approve", wanted)
+        else:
+            missing = next(target for target in targets if not Path(target).is_file())
+            raise InputError("there is no such file", where=missing)
+        return self._in_force(gateway, wanted)
+
+    def _in_force(self, gateway: Gateway, wanted: bytes | None) -> tuple[RuleSet, Policy] | None:
+        from compliance.ruleset import RuleSet, cuts
+
+        active = gateway.active_rule_set()
+        if active is None or (wanted is not None and active.hash != wanted):
+            return None
+        ruleset = RuleSet.from_bytes(active.document)
+        policy = founding.publish_policy(self.home, gateway, cuts=cuts(ruleset), rule_set=ruleset.hash)
+        return ruleset, policy
+
+    def withdraw(self, target: str) -> tuple[str, Withdrawal]:
+        """Withdraw one's own draft or proposal; the rule set in force needs two officers.
+
+        Returns
+        -------
+        (str, str)
+            The rule set's hash (hex), and what came of it: "withdrawn" (a draft or a proposal), "no longer in
+            force", or "waiting" (another officer must agree).
+        """
+        gateway = self.gateway()
+        entry = chosen(gateway, target)
+        if entry.status != "active":
+            self._act("withdraw", entry.hash)
+            return entry.hash.hex(), "withdrawn"
+        self._act("withdrawActive", entry.hash)
+        now = gateway.active_rule_set()
+        gone = now is None or now.hash != entry.hash
+        return entry.hash.hex(), "no longer in force" if gone else "waiting"
+
+    def _act(self, function: str, *arguments: Any) -> None:
+        self.gateway().transact(self._key(), "RuleBook", function, *arguments)
+
+    def _key(self) -> bytes:
+        return Governance.load(self.home).officer(self.number)
+
+
+def _texts(targets: Sequence[str]) -> list[Path] | None:
+    """Return the regulation texts that these words name; None where they name none."""
+    paths = [Path(target) for target in targets]
+    return paths if all(path.is_file() for path in paths) else None

@@ -1,0 +1,213 @@
+"""The operator: founds the consortium, admits members, publishes policies, runs the embedded chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from counterfoil import founding, processes
+from counterfoil.connection import DEFAULT_HOME, Connection, as_home, chain_url
+from ledger.errors import ChainUnreachableError, VerificationError
+from ledger.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compliance.ruleset import RuleSet
+    from counterfoil.member import Member
+    from ledger.encoding.policy import Policy, TimeUnit
+    from ledger.gateway import Gateway
+    from localchain.check import Summary
+
+__all__ = ["ConsortiumStatus", "Operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsortiumStatus:
+    """Who takes part in a consortium, and what is in force, from the chain."""
+
+    chain_id: int
+    height: int
+    batches: int
+    epoch: int
+    policy: str
+    time_unit: str
+    rule_set: str | None
+    rule_set_version: int | None
+    readers: list[str]
+    members: list[dict[str, Any]]
+
+
+class Operator:
+    """The operator of a consortium.
+
+    Parameters
+    ----------
+    home : Home or path
+        The state folder.
+    chain : str, optional
+        JSON-RPC endpoint; the embedded chain of the state folder by default.
+    """
+
+    def __init__(self, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None) -> None:
+        self.home = as_home(home)
+        self._chain = chain
+        self._connection = Connection(self.home, chain)
+
+    # -- the consortium ---------------------------------------------------------------------------------
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether the operator's keys are in the state folder."""
+        return self.home.governance.exists()
+
+    def gateway(self) -> Gateway:
+        """Return a connection to the consortium's contracts; raises as `Connection.gateway` does."""
+        return self._connection.gateway()
+
+    def found(self, ruleset: RuleSet | None = None) -> Gateway:
+        """Deploy the contracts, make the keys, open the first key epoch and put a rule set in force.
+
+        Steps that are done already stay as they are: the same call again does what is missing.
+
+        Parameters
+        ----------
+        ruleset : RuleSet, optional
+            The model rulebook by default.
+        """
+        if ruleset is None:
+            from compliance.rulebook import model_ruleset
+
+            ruleset = model_ruleset()
+        return founding.establish(self.home, self._chain or chain_url(self.home), ruleset)
+
+    def admit(self, members: Iterable[Member]) -> None:
+        """Admit members that are not admitted yet, and write the trust file anew."""
+        founding.admit(self.home, self.gateway(), [member.keys() for member in members])
+
+    def open_epoch(self, epoch: int, public_key: bytes, *, starts: datetime | None = None) -> None:
+        """Open an epoch of the pseudonym key; see `counterfoil.founding.open_epoch`."""
+        founding.open_epoch(self.home, self.gateway(), epoch, public_key, starts=starts)
+
+    def publish_policy(
+        self,
+        *,
+        cuts: Mapping[str, Sequence[int]],
+        rule_set: bytes | None,
+        time_unit: TimeUnit = "hour",
+        development: bool = False,
+    ) -> Policy:
+        """Publish an encoding policy; see `counterfoil.founding.publish_policy`."""
+        return founding.publish_policy(
+            self.home,
+            self.gateway(),
+            cuts=cuts,
+            rule_set=rule_set,
+            time_unit=time_unit,
+            development=development,
+        )
+
+    def status(self) -> ConsortiumStatus:
+        """Return who takes part and what is in force."""
+        from ledger.encoding.policy import Policy
+
+        gateway = self.gateway()
+        policy = Policy.from_document(gateway.active_policy())
+        rules = gateway.active_rule_set()
+        return ConsortiumStatus(
+            chain_id=gateway.deployment.chain_id,
+            height=gateway.height(),
+            batches=gateway.log_size(),
+            epoch=gateway.epoch().number,
+            policy=policy.hash.hex(),
+            time_unit=policy.time_unit,
+            rule_set=None if rules is None else rules.hash.hex(),
+            rule_set_version=None if rules is None else rules.version,
+            readers=[reader.label for reader in gateway.readers()],
+            members=[
+                {"code": m.code, "agent": m.agent, "status": m.status, "account": m.account}
+                for m in gateway.members()
+            ],
+        )
+
+    # -- the embedded chain -----------------------------------------------------------------------------
+
+    def start_chain(
+        self, *, port: int | None = 0, chain_id: int = processes.CHAIN_ID, detached: bool = False
+    ) -> tuple[str, int | None]:
+        """Start the embedded chain as a process, unless it runs; see `counterfoil.processes.ensure_chain`."""
+        return processes.ensure_chain(self.home, port=port, chain_id=chain_id, detached=detached)
+
+    def serve_chain(
+        self,
+        *,
+        port: int | None,
+        chain_id: int = processes.CHAIN_ID,
+        ready: Callable[[str], None] | None = None,
+    ) -> None:
+        """Serve the embedded chain in this process until it is stopped; `ready` is given its address."""
+        from localchain.server import serve
+
+        serve(self.home.chain, port=port, chain_id=chain_id, ready=ready)
+
+    def chain_status(self) -> dict[str, Any]:
+        """Return whether the embedded chain runs, where, and how long it is."""
+        from localchain import status
+
+        return dict(status(self.home.chain))
+
+    def stop_chain(self) -> dict[str, Any]:
+        """Stop the embedded chain, and return its last status; it loses nothing.
+
+        Raises
+        ------
+        ChainUnreachableError
+            When it is not running.
+        """
+        state = self.chain_status()
+        if state["pid"] is None:
+            raise ChainUnreachableError("the embedded chain is not running", where=str(self.home.chain))
+        processes.stop(int(state["pid"]))
+        return state
+
+    def back_up_chain(self, target: Path) -> Summary:
+        """Copy the embedded chain into a new folder, also while it runs, and verify the copy.
+
+        Raises
+        ------
+        VerificationError
+            When the chain is not whole.
+        """
+        from localchain.backup import back_up
+        from localchain.errors import DamagedChainError
+
+        try:
+            return back_up(self.home.chain, target)
+        except DamagedChainError as problem:
+            raise VerificationError(problem.what, next_step=problem.next_step) from problem
+
+    def restore_chain(self, source: Path, *, force: bool = False) -> Summary:
+        """Put a backup in place of an embedded chain that does not run; later blocks are lost.
+
+        Parameters
+        ----------
+        source : Path
+            A folder that `back_up_chain` made.
+        force : bool
+            Replace a chain that has blocks; the old one is moved aside.
+
+        Raises
+        ------
+        VerificationError
+            When the backup is not whole.
+        """
+        from localchain.backup import restore
+        from localchain.errors import DamagedChainError
+
+        try:
+            return restore(source, self.home.chain, force=force)
+        except DamagedChainError as problem:
+            raise VerificationError(problem.what, next_step=problem.next_step) from problem
