@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sqlite3
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -11,9 +11,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ledger import canonical
 from ledger.caselog import CaseKind, seal_flag
+from ledger.decision import Verdict
 from ledger.errors import InputError
 from ledger.flag import Flag, FlagSource
 from ledger.reader.book import Book
+from ledger.reader.casefile import insert_flag
+from ledger.reader.listing import (
+    EVERY_FLAG,
+    PLACE,
+    SUMMARY,
+    FlagCount,
+    FlagFilter,
+    FlagSummary,
+    Order,
+    counting,
+    listing,
+)
 from ledger.storage import transaction
 
 if TYPE_CHECKING:
@@ -24,6 +37,9 @@ __all__ = ["CaseBook", "KeptFlag"]
 #: Entries in one transaction: well below the size and gas that networks cap.
 ENTRIES_PER_TRANSACTION: Final = 16
 _BYTES_PER_TRANSACTION: Final = 96 * 1024
+
+#: An entry of the case log: kind, case, content hash, payload.
+_Entry = tuple[CaseKind, bytes, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +55,9 @@ class KeptFlag:
     block : int or None
         The block that anchors it; None: not yet.
     latest_score : float or None
-        What the last scan with a champion made of it.
+        The score by the last scan with a champion; None: no such scan found the flag.
+    verdict : str or None
+        The verdict in force, which is the last decision's; None: undecided.
     """
 
     flag_id: bytes
@@ -47,6 +65,7 @@ class KeptFlag:
     seed: bytes
     block: int | None
     latest_score: float | None = None
+    verdict: Verdict | None = None
 
 
 class CaseBook(Book):
@@ -57,21 +76,6 @@ class CaseBook(Book):
     path : Path
         The SQLite file.
     """
-
-    tables = (
-        """
-        CREATE TABLE IF NOT EXISTS flag (
-          flag_id BLOB PRIMARY KEY, content BLOB NOT NULL UNIQUE, document BLOB NOT NULL, seed BLOB NOT NULL,
-          payload BLOB NOT NULL, block INTEGER
-        )
-        """,
-        """
-        CREATE TABLE IF NOT EXISTS latest_score (
-          flag_id BLOB PRIMARY KEY REFERENCES flag (flag_id), score REAL NOT NULL
-        )
-        """,
-    )
-    remedy = "Restore it from a backup: the chain holds identifiers, not what was salted."
 
     def keep(self, flags: Iterable[Flag], hpke_keys: dict[int, bytes]) -> int:
         """Keep flags, each once; return how many are new.
@@ -86,21 +90,22 @@ class CaseBook(Book):
                 content = _content(bounded)
                 known = state.execute("SELECT flag_id FROM flag WHERE content = ?", (content,)).fetchone()
                 if known:
-                    _score(state, known[0], bounded.score)
+                    if bounded.score is not None:
+                        state.execute(
+                            "UPDATE flag SET latest_score = ? WHERE flag_id = ?", (bounded.score, known[0])
+                        )
                     continue
                 seed = os.urandom(32)
-                flag_id = bounded.flag_id(seed)
-                state.execute(
-                    "INSERT INTO flag (flag_id, content, document, seed, payload) VALUES (?, ?, ?, ?, ?)",
-                    (
-                        flag_id,
-                        content,
-                        canonical.dumps(bounded.to_json()),
-                        seed,
-                        seal_flag(bounded, seed, hpke_keys),
-                    ),
+                insert_flag(
+                    state,
+                    bounded,
+                    canonical.dumps(bounded.to_json()),
+                    flag_id=bounded.flag_id(seed),
+                    content=content,
+                    seed=seed,
+                    payload=seal_flag(bounded, seed, hpke_keys),
+                    latest_score=bounded.score,
                 )
-                _score(state, flag_id, bounded.score)
                 new += 1
         return new
 
@@ -111,51 +116,104 @@ class CaseBook(Book):
         our note of it is healed by looking at the chain first.
         """
         on_chain = {entry.content_hash: entry.block for entry in gateway.case_entries()}
+        waiting = self._state.execute(
+            "SELECT number, flag_id, kind FROM flag WHERE block IS NULL ORDER BY number"
+        ).fetchall()
+        self._note([(on_chain[row[1]], row[1]) for row in waiting if row[1] in on_chain])
         written = 0
-        for chunk in self._chunks(on_chain):
-            entries = [
-                (
-                    CaseKind.FLAG if kept.flag.source.kind == "detector" else CaseKind.FINDING,
-                    kept.flag_id,
-                    kept.flag_id,
-                    payload,
-                )
-                for kept, payload in chunk
-            ]
+        for entries in self._entries(row for row in waiting if row[1] not in on_chain):
             block = gateway.transact(key, "CaseLog", "append", entries)
-            self._note([(block, kept.flag_id) for kept, _ in chunk])
-            written += len(chunk)
+            self._note([(block, flag_id) for _, _, flag_id, _ in entries])
+            written += len(entries)
         return written
 
-    def _chunks(self, on_chain: dict[bytes, int]) -> Iterator[list[tuple[KeptFlag, bytes]]]:
-        rows = self._state.execute(
-            "SELECT flag_id, document, seed, block, payload FROM flag WHERE block IS NULL ORDER BY rowid"
-        ).fetchall()
-        self._note([(on_chain[row[0]], row[0]) for row in rows if row[0] in on_chain])
-        chunk: list[tuple[KeptFlag, bytes]] = []
+    def _entries(self, rows: Iterable[tuple[int, bytes, str]]) -> Iterator[list[_Entry]]:
+        """Give the entries of flags on the case log, as many at a time as one transaction takes."""
+        entries: list[_Entry] = []
         size = 0
-        for row in (row for row in rows if row[0] not in on_chain):
-            if chunk and (
-                len(chunk) == ENTRIES_PER_TRANSACTION or size + len(row[4]) > _BYTES_PER_TRANSACTION
+        for number, flag_id, kind in rows:
+            (payload,) = self._state.execute(
+                "SELECT payload FROM flag_document WHERE number = ?", (number,)
+            ).fetchone()
+            if entries and (
+                len(entries) == ENTRIES_PER_TRANSACTION or size + len(payload) > _BYTES_PER_TRANSACTION
             ):
-                yield chunk
-                chunk, size = [], 0
-            chunk.append((_kept(row[:4]), row[4]))
-            size += len(row[4])
-        if chunk:
-            yield chunk
+                yield entries
+                entries, size = [], 0
+            entries.append(
+                (CaseKind.FLAG if kind == "detector" else CaseKind.FINDING, flag_id, flag_id, payload)
+            )
+            size += len(payload)
+        if entries:
+            yield entries
 
     def _note(self, blocks: Sequence[tuple[int, bytes]]) -> None:
         with transaction(self._state, self._path) as state:
             state.executemany("UPDATE flag SET block = ? WHERE flag_id = ?", blocks)
 
+    def page(
+        self,
+        wanted: FlagFilter = EVERY_FLAG,
+        *,
+        order: Order = "raised",
+        after: bytes | None = None,
+        limit: int = 50,
+    ) -> tuple[list[FlagSummary], bytes | None]:
+        """Return one page of a list of flags, and what to give as `after` for the next page (None: no more).
+
+        Other flags may be raised between two pages: none is lost and none is shown twice. In the order
+        ``gravest``, a flag whose latest score changes in between moves to another place.
+
+        Parameters
+        ----------
+        wanted : FlagFilter
+            By default every flag.
+        order : {"raised", "gravest"}
+        after : bytes, optional
+            The identifier of the last flag on the page before. By default the first page is returned.
+        limit : int
+            The most flags on the page.
+
+        Raises
+        ------
+        InputError
+            When there is no flag `after`, or it does not concern the addressee of `wanted`.
+        """
+        if limit < 1:
+            raise InputError(f"a page of {limit} flags cannot be shown", next_step="Ask for 1 or more.")
+        place = None if after is None else self._place(after, wanted.addressee)
+        query = listing(SUMMARY, wanted, order, after=place, limit=limit + 1)
+        found = [FlagSummary.of_row(row) for row in self._state.execute(*query)]
+        return found[:limit], found[limit - 1].flag_id if len(found) > limit else None
+
+    def _place(self, flag_id: bytes, addressee: int | None) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = self._state.execute(
+            f"SELECT {', '.join(PLACE)} FROM flag WHERE flag_id = ?1 AND (?2 IS NULL OR EXISTS ("
+            "SELECT 1 FROM flag_addressee AS mine WHERE mine.member = ?2 AND mine.number = flag.number))",
+            (flag_id, addressee),
+        ).fetchone()
+        if row is None:
+            raise InputError(
+                "there is no such flag to go on after", next_step="Begin again with the first page."
+            )
+        return row
+
+    def summaries(self, wanted: FlagFilter = EVERY_FLAG, *, order: Order = "raised") -> Iterator[FlagSummary]:
+        """Give what a list shows of each flag, one at a time."""
+        return map(FlagSummary.of_row, self._state.execute(*listing(SUMMARY, wanted, order)))
+
+    def each(self, wanted: FlagFilter = EVERY_FLAG, *, order: Order = "raised") -> Iterator[KeptFlag]:
+        """Give each flag whole, one at a time."""
+        query = listing(_WHOLE, wanted, order, join=f"CROSS JOIN {_DOCUMENT}")
+        return map(_kept, self._state.execute(*query))
+
     def flags(self) -> list[KeptFlag]:
-        """Return every flag, in the order it was raised."""
-        rows = self._state.execute(
-            "SELECT f.flag_id, document, seed, block, score FROM flag f "
-            "LEFT JOIN latest_score s ON s.flag_id = f.flag_id ORDER BY f.rowid"
-        )
-        return [_kept(row) for row in rows]
+        """Return every flag whole, in the order it was raised; `each` gives them one at a time."""
+        return list(self.each())
+
+    def counts(self, wanted: FlagFilter = EVERY_FLAG) -> list[FlagCount]:
+        """Count flags by title, severity, and whether an officer decided on them; sorted by title."""
+        return [FlagCount(*row) for row in self._state.execute(*counting(wanted))]
 
     def find(self, prefix: str) -> KeptFlag:
         """Return the flag whose identifier (hex) starts with `prefix`.
@@ -165,24 +223,36 @@ class CaseBook(Book):
         InputError
             When none or several do.
         """
-        found = [kept for kept in self.flags() if kept.flag_id.hex().startswith(prefix.lower())]
-        if len(found) != 1:
+        bounds, count = _bounds(prefix.lower()), 0
+        if bounds is not None:
+            (count,) = self._state.execute(
+                "SELECT count(*) FROM flag WHERE flag_id BETWEEN ? AND ?", bounds
+            ).fetchone()
+        if bounds is None or count != 1:
             raise InputError(
-                f"{'no flag starts' if not found else f'{len(found)} flags start'} with {prefix!r}",
+                f"{f'{count} flags start' if count else 'no flag starts'} with {prefix!r}",
                 next_step="See `counterfoil flag list`.",
             )
-        return found[0]
+        query = f"SELECT {_WHOLE} FROM flag JOIN {_DOCUMENT} WHERE flag_id BETWEEN ? AND ?"
+        return _kept(self._state.execute(query, bounds).fetchone())
 
 
-def _score(state: sqlite3.Connection, flag_id: bytes, score: float | None) -> None:
-    if score is not None:
-        state.execute("INSERT OR REPLACE INTO latest_score (flag_id, score) VALUES (?, ?)", (flag_id, score))
+_DOCUMENT: Final = "flag_document ON flag_document.number = flag.number"
+
+#: What `_kept` reads.
+_WHOLE: Final = "flag.flag_id, flag_document.document, flag_document.seed, block, latest_score, verdict"
 
 
 def _kept(row: Sequence[Any]) -> KeptFlag:
-    """Rebuild a flag from its identifier, document, seed, block, and latest score where it was asked for."""
-    flag_id, document, seed, block, *score = row
-    return KeptFlag(flag_id, Flag.from_json(canonical.loads(document)), seed, block, *score)
+    flag_id, document, *others = row
+    return KeptFlag(flag_id, Flag.from_json(canonical.loads(document)), *others)
+
+
+def _bounds(prefix: str) -> tuple[bytes, bytes] | None:
+    """Return the least and the greatest identifier that starts with hex digits; None: these are no digits."""
+    if not re.fullmatch("[0-9a-f]{0,64}", prefix):
+        return None
+    return bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
 
 
 def _content(flag: Flag) -> bytes:

@@ -6,14 +6,15 @@ keeps what was opened, so that flags can be read without a chain, and after a re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ledger.caselog import CaseKind
-from ledger.decision import Decision, open_decision
+from ledger.decision import Decision, Verdict, open_decision
 from ledger.errors import VerificationError
 from ledger.reader.book import Book
+from ledger.reader.casefile import insert_decision, renew_verdicts
 from ledger.storage import transaction
 
 if TYPE_CHECKING:
@@ -51,15 +52,6 @@ class DecisionBook(Book):
         The SQLite file; the flags' file has room for them.
     """
 
-    tables = (
-        """
-        CREATE TABLE IF NOT EXISTS decision (
-          content_hash BLOB PRIMARY KEY, entry INTEGER NOT NULL, block INTEGER NOT NULL, author TEXT NOT NULL,
-          document BLOB NOT NULL
-        )
-        """,
-    )
-
     def sync(self, gateway: Gateway, private_keys: Iterable[bytes]) -> list[tuple[int, str]]:
         """Read the decisions on the case log.
 
@@ -77,7 +69,7 @@ class DecisionBook(Book):
         keys = list(private_keys)
         known = {row[0] for row in self._state.execute("SELECT content_hash FROM decision")}
         entries = [entry for entry in gateway.case_entries() if entry.kind == CaseKind.DECISION]
-        opened: list[tuple[CaseEntry, bytes]] = []
+        opened: list[tuple[CaseEntry, Decision]] = []
         problems = []
         for entry in entries:
             if entry.content_hash in known:
@@ -87,7 +79,7 @@ class DecisionBook(Book):
             except VerificationError as error:
                 problems.append((entry.index, error.what))
                 continue
-            opened.append((entry, decision.to_bytes()))
+            opened.append((entry, decision))
         with transaction(self._state, self._path) as state:
             # a chain that was reorganised may hold an entry elsewhere, or no longer
             places = {entry.content_hash: (entry.index, entry.block) for entry in entries}
@@ -97,18 +89,31 @@ class DecisionBook(Book):
                 "UPDATE decision SET entry = ?, block = ? WHERE content_hash = ?",
                 [(*places[content], content) for content in known & places.keys()],
             )
-            state.executemany(
-                "INSERT INTO decision (content_hash, entry, block, author, document) VALUES (?, ?, ?, ?, ?)",
-                [(e.content_hash, e.index, e.block, e.author, document) for e, document in opened],
-            )
+            for entry, decision in opened:
+                insert_decision(state, decision, entry.content_hash, entry.index, entry.block, entry.author)
+            renew_verdicts(state)
         return problems
 
+    def of(self, flag_id: bytes) -> list[KeptDecision]:
+        """Return one flag's decisions, oldest first: the last one is in force."""
+        rows = self._state.execute(
+            "SELECT document, author, entry, block FROM decision WHERE flag_id = ? ORDER BY entry", (flag_id,)
+        )
+        return [_kept(row) for row in rows]
+
+    def verdicts(self) -> dict[bytes, Verdict]:
+        """Return the verdict in force of each flag that was decided."""
+        return dict(self._state.execute("SELECT flag_id, verdict FROM verdict_in_force"))
+
     def by_flag(self) -> dict[bytes, list[KeptDecision]]:
-        """Return each flag's decisions, oldest first: the last one counts."""
+        """Return each flag's decisions, oldest first; `of` reads those of one flag."""
         found: dict[bytes, list[KeptDecision]] = {}
-        for author, entry, block, document in self._state.execute(
-            "SELECT author, entry, block, document FROM decision ORDER BY entry"
-        ):
-            decision = Decision.from_bytes(document)
-            found.setdefault(decision.flag_id, []).append(KeptDecision(decision, author, entry, block))
+        for row in self._state.execute("SELECT document, author, entry, block FROM decision ORDER BY entry"):
+            kept = _kept(row)
+            found.setdefault(kept.decision.flag_id, []).append(kept)
         return found
+
+
+def _kept(row: Sequence[Any]) -> KeptDecision:
+    document, *others = row
+    return KeptDecision(Decision.from_bytes(document), *others)

@@ -43,15 +43,6 @@ class NoteBook(Book):
         The SQLite file; the flags' file has room for them.
     """
 
-    tables = (
-        """
-        CREATE TABLE IF NOT EXISTS note (
-          content_hash BLOB PRIMARY KEY, case_id BLOB NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
-          block INTEGER
-        )
-        """,
-    )
-
     def keep(self, case_id: bytes, topic: str, says: Mapping[str, Any]) -> None:
         """Keep a note, once however often it is given; `anchor` writes it to the chain."""
         payload = canonical.dumps({"format": FORMAT, "topic": topic, **says})

@@ -154,12 +154,14 @@ def test_a_flag_comes_out_again_and_an_altered_one_does_not(
     path = home / "desk" / "cases.sqlite"
     with sqlite3.connect(path) as cases:
         (document,) = cases.execute(
-            "SELECT document FROM flag WHERE flag_id = ?", (bytes.fromhex(flag_id),)
+            "SELECT document FROM flag_document JOIN flag USING (number) WHERE flag_id = ?",
+            (bytes.fromhex(flag_id),),
         ).fetchone()
         altered = json.loads(document)
         altered["details"]["strength"] = 99.0
         cases.execute(
-            "UPDATE flag SET document = ? WHERE flag_id = ?",
+            "UPDATE flag_document SET document = ? "
+            "WHERE number = (SELECT number FROM flag WHERE flag_id = ?)",
             (json.dumps(altered, separators=(",", ":"), sort_keys=True).encode(), bytes.fromhex(flag_id)),
         )
     cases.close()

@@ -1,0 +1,226 @@
+"""How flags are listed: what a list shows of a flag, which flags it is about, and in which order.
+
+A list is read by walking an index in the list's order, so a page costs the same however many flags there are.
+The query names the index: a query that cannot use it fails. Each order has an index for all flags, for those
+of one title, and for those that are undecided; the gravest first also for those of one severity, the order
+raised also for those of one member. Other filters are applied during the walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ledger.decision import Verdict
+from ledger.flag import Certainty, Severity
+
+__all__ = [
+    "EVERY_FLAG",
+    "SEVERITIES",
+    "SUMMARY",
+    "FlagCount",
+    "FlagFilter",
+    "FlagSummary",
+    "Order",
+    "counting",
+    "listing",
+]
+
+#: Gravest first.
+SEVERITIES: Final = ("high", "medium", "low")
+
+#: ``raised``: in the order in which the desk raised the flags. ``gravest``: the most severe first; of one
+#: severity, the highest latest score first; of one score, the newest window first.
+Order = Literal["raised", "gravest"]
+
+#: What `FlagSummary.of_row` reads.
+SUMMARY: Final = (
+    "flag.flag_id, kind, source, title, citation, certainty, severity, score, latest_score, verdict, "
+    "window_begin, window_end, explanation, entity_count, row_count, truncated, block"
+)
+
+#: A flag's place among the others, gravest first; its number alone is its place in the order raised.
+PLACE: Final[tuple[str, ...]] = ("severity_order", "score_order", "window_order", "flag.number")
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSummary:
+    """A flag in a list.
+
+    Parameters
+    ----------
+    flag_id : bytes
+    kind : {"detector", "rule"}
+        A detector's flag or a rule's finding.
+    source : str
+        Which detector or rule.
+    title : str
+        The typology, or the rule's identifier.
+    citation : str or None
+    certainty, severity : str
+    score : float or None
+        A calibrated probability; None: there is none.
+    latest_score : float or None
+        The score by the last scan with a champion; None: no such scan found the flag.
+    verdict : str or None
+        The verdict in force, which is the last decision's; None: undecided.
+    window : (int, int)
+        Unix seconds, the upper end excluded.
+    explanation : str
+    entity_count, row_count : int
+    truncated : bool
+        Whether a budget or a limit cut the evidence.
+    block : int or None
+        The block that anchors it; None: not anchored yet.
+    """
+
+    flag_id: bytes
+    kind: Literal["detector", "rule"]
+    source: str
+    title: str
+    citation: str | None
+    certainty: Certainty
+    severity: Severity
+    score: float | None
+    latest_score: float | None
+    verdict: Verdict | None
+    window: tuple[int, int]
+    explanation: str
+    entity_count: int
+    row_count: int
+    truncated: bool
+    block: int | None
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> FlagSummary:
+        """Return the summary in a row of the columns `SUMMARY`."""
+        *described, begin, end, explanation, entities, rows, truncated, block = row
+        values = (*described, (begin, end), explanation, entities, rows, bool(truncated), block)
+        return cls(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFilter:
+    """Which flags a list is about; what is not given does not matter.
+
+    Parameters
+    ----------
+    title : str, optional
+        A typology or a rule's identifier.
+    severity, certainty : str, optional
+    kind : {"detector", "rule"}, optional
+    undecided : bool
+        Only flags that no officer decided yet.
+    addressee : int, optional
+        Only flags that concern the member of this code.
+    """
+
+    title: str | None = None
+    severity: Severity | None = None
+    certainty: Certainty | None = None
+    kind: Literal["detector", "rule"] | None = None
+    undecided: bool = False
+    addressee: int | None = None
+
+
+EVERY_FLAG: Final = FlagFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class FlagCount:
+    """How many flags of one title there are, by severity; and how many of them are undecided."""
+
+    title: str
+    high: int
+    medium: int
+    low: int
+    undecided: int
+
+
+def listing(
+    columns: str,
+    wanted: FlagFilter,
+    order: Order,
+    *,
+    after: Sequence[Any] | None = None,
+    limit: int | None = None,
+    join: str = "",
+) -> tuple[str, list[Any]]:
+    """Return the query that lists flags, and its parameters.
+
+    Parameters
+    ----------
+    columns : str
+        What to select.
+    wanted : FlagFilter
+    order : {"raised", "gravest"}
+    after : sequence, optional
+        The values of `PLACE` of the flag to go on after.
+    limit : int, optional
+        The most rows to return.
+    join : str
+        Tables to join to each flag.
+    """
+    conditions, parameters = _conditions(wanted)
+    keys = _keys(wanted, order)
+    if after is not None:
+        conditions.append(f"({', '.join(keys)}) > ({', '.join('?' * len(keys))})")
+        parameters += after[-len(keys) :]
+    most = "" if limit is None else f"LIMIT {limit:d}"
+    return (
+        f"SELECT {columns} FROM {_flags(wanted, order)} {join} {_all_of(conditions)} "
+        f"ORDER BY {', '.join(keys)} {most}",
+        parameters,
+    )
+
+
+def counting(wanted: FlagFilter) -> tuple[str, list[Any]]:
+    """Return the query of `FlagCount`, and its parameters."""
+    conditions, parameters = _conditions(wanted)
+    severities = ", ".join(f"sum(severity = '{severity}')" for severity in SEVERITIES)
+    return (
+        f"SELECT title, {severities}, sum(verdict IS NULL) FROM {_flags(wanted, 'raised')} "
+        f"{_all_of(conditions)} GROUP BY title ORDER BY title",
+        parameters,
+    )
+
+
+def _conditions(wanted: FlagFilter) -> tuple[list[str], list[Any]]:
+    ranks = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+    equal = {
+        "mine.member": wanted.addressee,
+        "title": wanted.title,
+        "severity_order": None if wanted.severity is None else ranks.get(wanted.severity, len(ranks)),
+        "certainty": wanted.certainty,
+        "kind": wanted.kind,
+    }
+    given = {name: value for name, value in equal.items() if value is not None}
+    undecided = ["verdict IS NULL"] if wanted.undecided else []
+    return [*(f"{name} = ?" for name in given), *undecided], list(given.values())
+
+
+def _keys(wanted: FlagFilter, order: Order) -> tuple[str, ...]:
+    """Return the end of `PLACE` by which the flags are sorted."""
+    if order == "raised":
+        return PLACE[-1:] if wanted.addressee is None else ("mine.number",)
+    return PLACE if wanted.severity is None else PLACE[1:]
+
+
+def _flags(wanted: FlagFilter, order: Order) -> str:
+    """Return the tables to read, in the order of their loops, and the index to walk."""
+    if wanted.title is not None:
+        index = f"INDEXED BY flag_title_{order}"
+    elif wanted.undecided:
+        index = f"INDEXED BY flag_undecided_{order}"
+    else:
+        index = "NOT INDEXED" if order == "raised" else "INDEXED BY flag_gravest"
+    if wanted.addressee is None:
+        return f"flag {index}"
+    if order == "raised":
+        return "flag_addressee AS mine CROSS JOIN flag ON flag.number = mine.number"
+    return f"flag {index} CROSS JOIN flag_addressee AS mine ON mine.number = flag.number"
+
+
+def _all_of(conditions: Sequence[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
