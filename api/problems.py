@@ -120,7 +120,7 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail)
         self.kind, self.detail, self.headers = kind, detail, dict(headers or {})
-        self.status, self.title, _ = (KINDS.get(kind) or KEYHOLDER_KINDS[kind])
+        self.status, self.title, _ = KINDS.get(kind) or KEYHOLDER_KINDS[kind]
         self.members = {**members, "next_step": next_step}
 
     def response(self, scope: Mapping[str, Any]) -> JSONResponse:

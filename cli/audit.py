@@ -30,9 +30,11 @@ def verify_command(
     ] = None,
 ) -> None:
     """Verify a receipt, a disclosure or a checkpoint offline, against a trust file."""
+    from ledger.audit.verify import Verified
+
     options = settings(context)
     proven = Auditor(options.home, trust=trust).verify(file)
-    if hasattr(proven, "receipt"):
+    if isinstance(proven, Verified):
         _show_proof(options, proven)
     else:
         _show_checkpoint(options, proven)

@@ -1,22 +1,21 @@
-"""``counterfoil flag``: flags that a person can read, their evidence, their decisions, their recomputation."""
+"""``counterfoil flag``: flags, their evidence, their decisions, their recomputation."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from cli.findings import show_trace
 from cli.flag_views import moment, said, say_what_is_next, show_decisions, show_flag
-from cli.output import emit, progress, say, settings, show_entries, show_table, tell
+from cli.output import Settings, emit, emit_each, progress, say, settings, show_entries, show_table, tell
 from counterfoil import Desk, Officer
-
-if TYPE_CHECKING:
-    from ledger.reader.cases import KeptFlag
+from counterfoil.types import FlagCount, FlagFilter, FlagSummary
 
 __all__ = ["app"]
 
@@ -24,8 +23,14 @@ app = typer.Typer(help="Flags and findings: list, show, decide, recompute.", no_
 
 FlagId = Annotated[str, typer.Argument(help="The flag's identifier, or its first digits.")]
 
-#: Gravest first.
-_SEVERITIES: Final = ("high", "medium", "low")
+#: Flags on a page.
+_PAGE: Final = 50
+
+
+class _Severity(StrEnum):
+    high = "high"
+    medium = "medium"
+    low = "low"
 
 
 class _Verdict(StrEnum):
@@ -36,52 +41,70 @@ class _Verdict(StrEnum):
 @app.command("list")
 def list_flags(
     context: typer.Context,
+    prefix: Annotated[
+        str | None, typer.Argument(metavar="[FLAG_ID]", help="Only flags whose identifier starts so.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Only this typology or rule.")] = None,
-    severity: Annotated[str | None, typer.Option(help="Only this severity: low, medium or high.")] = None,
+    severity: Annotated[_Severity | None, typer.Option(help="Only this severity.")] = None,
     undecided: Annotated[bool, typer.Option("--undecided", help="Only what no officer decided yet.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Flags to list.  [default: 50; with --json all]", show_default=False),
+    ] = None,
+    after: Annotated[str | None, typer.Option(help="Go on after this flag.")] = None,
 ) -> None:
     """List flags and findings, the gravest first; at the end, how many there are of each kind."""
     options = settings(context)
-    kept, decided = Desk(options.home).all_flags()
-    found = [
-        k
-        for k in kept
-        if title in (None, k.flag.title)
-        and severity in (None, k.flag.severity)
-        and not (undecided and k.flag_id in decided)
-    ]
-    found.sort(key=_urgency)
-    value = [
-        {
-            "flag_id": k.flag_id.hex(),
-            **k.flag.to_json(),
-            "latest_score": k.latest_score,
-            "verdict": decided.get(k.flag_id),
-        }
-        for k in found
-    ]
+    desk = Desk(options.home)
+    if prefix is not None:
+        _show_page(options, desk.flags_starting(prefix, limit=limit or _PAGE), None)
+        return
+    wanted = FlagFilter(
+        title=title, severity=None if severity is None else severity.value, undecided=undecided
+    )
+    if options.json and limit is None and after is None:
+        emit_each(desk.each_flag(wanted, order="gravest"))
+        return
+    start = None if after is None else desk.flag(after).flag_id
+    page = desk.flag_page(wanted, order="gravest", after=start, limit=limit or _PAGE)
+    _show_page(options, page.flags, desk.flag_counts(wanted), following=page.next)
+    if not page.flags and wanted == FlagFilter() and after is None:
+        say(f"None was raised yet; run `{options.program} desk scan` and `{options.program} desk check`.")
+
+
+def _show_page(
+    options: Settings,
+    flags: Sequence[FlagSummary],
+    counts: Sequence[FlagCount] | None,
+    *,
+    following: str | None = None,
+) -> None:
+    """Print a page of flags, and the table of all that the list is about."""
     entries = [
         (
             (
-                k.flag_id.hex()[:12],
-                k.flag.title,
-                f"{k.flag.severity}, {k.flag.certainty}",
-                moment(k.flag.window[0])[:10],
+                flag.flag_id.hex()[:12],
+                flag.title,
+                f"{flag.severity}, {flag.certainty}",
+                moment(flag.window[0])[:10],
             ),
-            "\n".join([k.flag.explanation, *_since(k, decided.get(k.flag_id))]),
+            "\n".join([flag.explanation, *_since(flag)]),
         )
-        for k in found
+        for flag in flags
     ]
+    total = len(flags) if counts is None else sum(count.high + count.medium + count.low for count in counts)
 
     def render() -> None:
-        show_entries(f"{len(found)} flags", entries)
-        if found:
+        show_entries(f"{total} flags" if total == len(flags) else f"{len(flags)} of {total} flags", entries)
+        if counts:
             tell("")
-            show_table("How many", ["flag", *_SEVERITIES, "undecided"], _counted(found, decided))
+            rows = [(c.title, c.high, c.medium, c.low, c.undecided) for c in counts]
+            show_table("How many", ["flag", "high", "medium", "low", "undecided"], rows)
 
+    value = [{**asdict(flag), "flag_id": flag.flag_id.hex()} for flag in flags]
     emit(options, value, render)
-    if not kept:
-        say(f"None was raised yet; run `{options.program} desk scan` and `{options.program} desk check`.")
+    if following is not None:
+        say(f"Next page: `{options.program} flag list --after {following[:12]}`, with the same options.")
 
 
 @app.command()
@@ -168,29 +191,9 @@ def report(
     say(f"A draft {value['kind'].replace('_', ' ')} is written to {out}; the bank completes it.")
 
 
-def _urgency(kept: KeptFlag) -> tuple[int, float, int]:
-    """Order flags as an officer works: the gravest first, of these the likeliest, of these the newest."""
-    return _SEVERITIES.index(kept.flag.severity), -(kept.latest_score or 0.0), -kept.flag.window[1]
-
-
-def _counted(found: Sequence[KeptFlag], decided: Mapping[bytes, str]) -> list[tuple[Any, ...]]:
-    """Count flags by what they are, their severity, and whether an officer has decided."""
-    kinds: dict[str, list[KeptFlag]] = {}
-    for kept in found:
-        kinds.setdefault(kept.flag.title, []).append(kept)
-    return [
-        (
-            title,
-            *(sum(k.flag.severity == severity for k in of_kind) for severity in _SEVERITIES),
-            sum(k.flag_id not in decided for k in of_kind),
-        )
-        for title, of_kind in sorted(kinds.items())
-    ]
-
-
-def _since(kept: KeptFlag, verdict: str | None) -> Iterator[str]:
+def _since(flag: FlagSummary) -> Iterator[str]:
     """Say what became of a flag since it was raised."""
-    if verdict is not None:
-        yield f"Decided: {said(verdict)}."
-    if kept.latest_score is not None:
-        yield f"Scored {kept.latest_score:.0%} by the last scan with a champion."
+    if flag.verdict is not None:
+        yield f"Decided: {said(flag.verdict)}."
+    if flag.latest_score is not None:
+        yield f"Scored {flag.latest_score:.0%} by the last scan with a champion."

@@ -37,7 +37,6 @@ from cli import (
 from cli.output import Settings, say, settings, show_error
 from ledger.errors import CounterfoilError
 from ledger.home import Home
-from localchain.errors import LocalChainError
 
 __all__ = ["app", "main"]
 
@@ -59,8 +58,6 @@ class _Commands(TyperGroup):
             return self._invoke(ctx)
         except CounterfoilError as error:
             _fail(ctx, error)
-        except LocalChainError as error:
-            _fail(ctx, CounterfoilError(error.what, next_step=error.next_step))
         except sqlite3.DatabaseError as error:
             _fail(ctx, _state_problem(error, settings(ctx).home))
         except BrokenPipeError:
@@ -123,7 +120,8 @@ def options(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON for a program.")] = False,
     _version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Print the version and end.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Options for every command stand before it: ``counterfoil --home DIR member post ...``."""

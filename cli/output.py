@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from ledger.home import Home
 __all__ = [
     "Settings",
     "emit",
+    "emit_each",
     "progress",
     "say",
     "settings",
@@ -82,10 +84,18 @@ def tell(text: str) -> None:
 def emit(options: Settings, value: Any, render: Callable[[], None]) -> None:
     """Print a result: as JSON for a program, or as `render` draws it for a person."""
     if options.json:
-        text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_as_json)
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(_json(value) + "\n")
     else:
         render()
+
+
+def emit_each(values: Iterable[Any]) -> None:
+    """Print a list as JSON, one value at a time: any number of values takes the same memory."""
+    start = "[\n"
+    for value in values:
+        sys.stdout.write(start + textwrap.indent(_json(value), "  "))
+        start = ",\n"
+    sys.stdout.write("[]\n" if start == "[\n" else "\n]\n")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -183,6 +193,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _finite(v) for name, v in value.items()}
     return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_as_json)
 
 
 def _as_json(value: Any) -> Any:

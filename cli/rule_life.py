@@ -24,9 +24,7 @@ __all__ = ["register"]
 Jurisdiction = Annotated[
     str | None, typer.Option(help="Two letters; tells the currency of a bare $. Default: what the text says.")
 ]
-Number = Annotated[
-    int, typer.Option("--officer", min=1, max=3, help="Which officer of this machine acts.")
-]
+Number = Annotated[int, typer.Option("--officer", min=1, max=3, help="Which officer of this machine acts.")]
 Target = Annotated[str, typer.Argument(help="First digits of a rule set's hash, or `active`.")]
 
 

@@ -1,4 +1,4 @@
-"""The desk's flags and findings: kept and anchored, read with their decisions, their evidence and their law."""
+"""The desk's flags and findings: kept and anchored, read with decisions, evidence and law."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ledger import canonical
 from ledger.errors import ConfigurationError, InputError, VerificationError
@@ -15,6 +15,7 @@ from ledger.home import DeskHome, Home
 from ledger.storage import write_atomically
 
 if TYPE_CHECKING:
+    import networkx as nx
     import pyarrow as pa
 
     from compliance.ruleset import RuleSet
@@ -23,13 +24,20 @@ if TYPE_CHECKING:
     from ledger.gateway import Gateway, RuleSetDocument
     from ledger.reader.cases import CaseBook, KeptFlag
     from ledger.reader.decisions import DecisionBook, KeptDecision
+    from ledger.reader.listing import FlagFilter, FlagSummary, Order
 
 __all__ = [
     "FlagFile",
+    "FlagPage",
+    "FlagView",
     "decision_book",
     "draft_report",
     "evidence",
     "flag_book",
+    "flag_file",
+    "flag_page",
+    "flag_view",
+    "graph_of",
     "keep_and_anchor",
     "member_names",
     "note_members",
@@ -79,6 +87,32 @@ class FlagFile:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class FlagPage:
+    """One page of a list of flags, and what to give as `after` for the next one; None: this is the last."""
+
+    flags: list[FlagSummary]
+    next: str | None
+
+
+class FlagView(NamedTuple):
+    """A flag as one addressee may see it.
+
+    Parameters
+    ----------
+    file : FlagFile
+        The whole flag; not for the addressee.
+    view : dict
+        The fields that the addressee may see, with what proves them (`ledger.flag.verify_view`).
+    shown : dict
+        The same fields, opened.
+    """
+
+    file: FlagFile
+    view: dict[str, Any]
+    shown: dict[str, Any]
+
+
 @contextmanager
 def flag_book(home: Home) -> Iterator[CaseBook]:
     """Open the desk's file of flags.
@@ -103,6 +137,41 @@ def decision_book(home: Home) -> Iterator[DecisionBook]:
 
     with DecisionBook(home.desk.cases) as book:
         yield book
+
+
+def flag_page(
+    home: Home, wanted: FlagFilter | None, *, order: Order, after: str | None, limit: int
+) -> FlagPage:
+    """Return one page of a list of flags; see `counterfoil.Desk.flag_page`."""
+    from ledger.reader.listing import EVERY_FLAG
+
+    with flag_book(home) as book:
+        place = None if after is None else bytes.fromhex(after)
+        found, following = book.page(wanted or EVERY_FLAG, order=order, after=place, limit=limit)
+    return FlagPage(found, None if following is None else following.hex())
+
+
+def flag_file(home: Home, prefix: str) -> FlagFile:
+    """Return the flag whose identifier (hex) starts with `prefix`, with its decisions."""
+    with flag_book(home) as book:
+        kept = book.find(prefix)
+    with decision_book(home) as decisions:
+        return FlagFile(kept, decisions.of(kept.flag_id))
+
+
+def flag_view(home: Home, flag_id: str, addressee: int | None) -> FlagView | None:
+    """Return a flag as one addressee may see it; see `counterfoil.Desk.flag_view`."""
+    from ledger.caselog import addressees
+    from ledger.flag import verify_view
+
+    try:
+        file = flag_file(home, flag_id)
+    except InputError:
+        return None
+    if addressee is not None and addressee not in addressees(file.flag):
+        return None
+    view = file.flag.view(file.kept.seed, addressee)
+    return FlagView(file, view, verify_view(view, file.kept.flag_id))
 
 
 def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> tuple[int, int]:
@@ -130,10 +199,8 @@ def member_names(home: Home) -> dict[int, str]:
         return {}
 
 
-def read_decisions(
-    home: Home, gateway: Gateway, note: Callable[[str], None] | None = None
-) -> dict[bytes, list[KeptDecision]]:
-    """Bring the desk's decisions up to the chain and return them by flag, oldest first.
+def read_decisions(home: Home, gateway: Gateway, note: Callable[[str], None] | None = None) -> None:
+    """Bring the decisions that the desk keeps up to the chain.
 
     Parameters
     ----------
@@ -149,7 +216,6 @@ def read_decisions(
         for entry, problem in book.sync(gateway, list(keys.readers.values())[::-1]):
             if note is not None:
                 note(f"Entry {entry} of the case log is no decision that can be read: {problem}.")
-        return book.by_flag()
 
 
 def evidence(home: Home, flag: Flag) -> list[dict[str, Any]] | None:
@@ -259,7 +325,10 @@ def _at_position(
 
     chain = gateway()
     depth = chain.height() - flag.position.block
-    if depth < 0 or (position.chain_id, position.contract) != (flag.position.chain_id, flag.position.contract):
+    if depth < 0 or (position.chain_id, position.contract) != (
+        flag.position.chain_id,
+        flag.position.contract,
+    ):
         raise VerificationError(
             "the chain does not hold the position that the flag names",
             expected=f"block {flag.position.block} of {flag.position.contract}",
@@ -272,7 +341,7 @@ def _at_position(
         yield load_mirror(there.mirror, period=period)[0]
 
 
-def graph_of(home: Home, flag: Flag, names: Mapping[int, str] | None = None) -> Any:
+def graph_of(home: Home, flag: Flag, names: Mapping[int, str] | None = None) -> nx.MultiDiGraph[str]:
     """Return a flag's accounts and payments as a graph (`ledger.transfers.evidence.evidence_graph`)."""
     from ledger.transfers.evidence import evidence_graph
     from ledger.transfers.mirror import load_rows

@@ -40,7 +40,7 @@ def active_rules(gateway: Gateway) -> RuleSet:
 
 
 def bank_homes(gateway: Gateway, home: Home | None) -> dict[int, Establishment]:
-    """Return where each member is established: from `desk/banks.csv` in the state folder, else from its BIC."""
+    """Return where each member is established: from `desk/banks.csv`, else from its BIC."""
     from compliance.jurisdictions import homes_of, read_banks
 
     path = home.desk.root / "banks.csv" if home else None

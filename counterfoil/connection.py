@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ledger.errors import ChainUnreachableError
+from ledger.errors import ChainUnreachableError, CounterfoilError, VerificationError
 from ledger.home import Home
 
 if TYPE_CHECKING:
     from ledger.gateway import Gateway, Member
 
-__all__ = ["DEFAULT_HOME", "Connection", "as_home", "chain_url", "connect"]
+__all__ = ["DEFAULT_HOME", "Connection", "as_home", "chain_errors", "chain_url", "connect"]
 
 #: The state folder where none is named.
 DEFAULT_HOME: Final = ".counterfoil"
@@ -27,6 +29,27 @@ def as_home(home: Home | Path | str) -> Home:
     return home if isinstance(home, Home) else Home(Path(home))
 
 
+@contextmanager
+def chain_errors() -> Iterator[None]:
+    """Raise the errors of the embedded chain as errors of `ledger.errors`.
+
+    Raises
+    ------
+    VerificationError
+        When a chain or a backup is not whole.
+    CounterfoilError
+        For every other error of the embedded chain.
+    """
+    from localchain.errors import DamagedChainError, LocalChainError
+
+    try:
+        yield
+    except DamagedChainError as error:
+        raise VerificationError(error.what, next_step=error.next_step) from error
+    except LocalChainError as error:
+        raise CounterfoilError(error.what, next_step=error.next_step) from error
+
+
 def chain_url(home: Home) -> str:
     """Return the endpoint of the embedded chain that runs on this state folder.
 
@@ -37,7 +60,8 @@ def chain_url(home: Home) -> str:
     """
     from localchain import status
 
-    state = status(home.chain)
+    with chain_errors():
+        state = status(home.chain)
     if not state["running"] or state["url"] is None:
         raise ChainUnreachableError(
             "the embedded chain is not running",

@@ -106,7 +106,11 @@ class Demonstration:
             if made != asked:
                 raise InputError(
                     "this folder holds another demonstration, of "
-                    + (f"{made['file']}" if made["file"] else f"{made['transactions']:,} simulated transactions"),
+                    + (
+                        f"{made['file']}"
+                        if made["file"]
+                        else f"{made['transactions']:,} simulated transactions"
+                    ),
                     where=str(self.home.root),
                     next_step="Name another folder with --home, or repeat the same options.",
                 )
@@ -150,7 +154,7 @@ class Demonstration:
                             f"{report.sealed_rows:,} posted"
                         )
             except BaseException:
-                # a bank may stop anywhere: what it has taken in or sealed is durable, and the next run goes on
+                # a bank may stop anywhere: what it has taken in is durable, and the next run goes on
                 pool.shutdown(wait=False, cancel_futures=True)
                 for worker in active_children():
                     worker.terminate()
@@ -252,7 +256,7 @@ class Demonstration:
         write_atomically(out / "flag.graphml", to_graphml(graph))
         with caseload.flag_book(self.home) as book:
             kept = next(
-                (k for k in book.flags() if k.flag.rows == flag.rows and k.flag.title == flag.title), None
+                (k for k in book.each() if k.flag.rows == flag.rows and k.flag.title == flag.title), None
             )
         if kept is None:
             raise ConfigurationError("the desk does not hold a flag that it just raised", where=str(out))
@@ -261,4 +265,3 @@ class Demonstration:
 
 def _post(home: Home, agent: str, file: Path, chain: str | None) -> PostReport:
     return Member(agent, home, chain=chain).post(file)
-

@@ -1,6 +1,6 @@
 """The desk: the consortium's reader. It mirrors the chain, matches, scans, checks, learns and answers.
 
-What only some methods need (detectors, rules, tables) is imported by those methods: the others answer at once.
+What only some methods need (detectors, rules, tables) is imported there: the others answer at once.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ledger.audit.trust import Trust
     from ledger.flag import Flag
     from ledger.gateway import Gateway, Member
-    from ledger.reader.cases import KeptFlag
     from ledger.reader.desk import SyncReport
+    from ledger.reader.listing import FlagCount, FlagFilter, FlagSummary, Order
     from ledger.reader.mirror import Mirror
     from ledger.segment import Manifest
 
@@ -205,8 +205,8 @@ class Desk:
         gateway, mirror = self.gateway(), self.home.desk.mirror
         period = period_to_scan(gateway, mirror, days=days, since=since)
         transfers, position = load_mirror(mirror, period=period)
-        decisions = caseload.read_decisions(self.home, gateway, note)
-        return learn(self.home, gateway, transfers, position, decisions, wait=wait)
+        caseload.read_decisions(self.home, gateway, note)
+        return learn(self.home, gateway, transfers, position, wait=wait)
 
     # -- flags ------------------------------------------------------------------------------------------
 
@@ -214,7 +214,62 @@ class Desk:
         """Return every flag and finding as a DataFrame, one row each, in the order they were raised."""
         from counterfoil.frames import desk_flags
 
-        return desk_flags(self.home)
+        with caseload.flag_book(self.home) as book:
+            return desk_flags(book.summaries())
+
+    def flag_page(
+        self,
+        wanted: FlagFilter | None = None,
+        *,
+        order: Order = "raised",
+        after: str | None = None,
+        limit: int = 50,
+    ) -> caseload.FlagPage:
+        """Return one page of a list of flags; it costs the same however many flags there are.
+
+        Parameters
+        ----------
+        wanted : FlagFilter, optional
+            Which flags; every flag by default.
+        order : {"raised", "gravest"}
+        after : str, optional
+            Identifier (hex) of the last flag of the page before; None for the first page.
+        limit : int
+            Flags on a page at most.
+
+        Raises
+        ------
+        InputError
+            When there is no flag `after`.
+        """
+        return caseload.flag_page(self.home, wanted, order=order, after=after, limit=limit)
+
+    def flags_starting(self, prefix: str, *, limit: int = 50) -> list[FlagSummary]:
+        """Return the flags whose identifiers (hex) start with `prefix`."""
+        with caseload.flag_book(self.home) as book:
+            return book.starting(prefix, limit=limit)
+
+    def flag_counts(self, wanted: FlagFilter | None = None) -> list[FlagCount]:
+        """Count flags by title, severity, and whether an officer has decided; sorted by title."""
+        from ledger.reader.listing import EVERY_FLAG
+
+        with caseload.flag_book(self.home) as book:
+            return book.counts(wanted or EVERY_FLAG)
+
+    def each_flag(
+        self, wanted: FlagFilter | None = None, *, order: Order = "raised"
+    ) -> Iterator[dict[str, Any]]:
+        """Give each flag whole, as JSON values, one at a time: any number of flags takes the same memory."""
+        from ledger.reader.listing import EVERY_FLAG
+
+        with caseload.flag_book(self.home) as book:
+            for kept in book.each(wanted or EVERY_FLAG, order=order):
+                yield {
+                    "flag_id": kept.flag_id.hex(),
+                    **kept.flag.to_json(),
+                    "latest_score": kept.latest_score,
+                    "verdict": kept.verdict,
+                }
 
     def flag(self, prefix: str) -> caseload.FlagFile:
         """Return the flag whose identifier (hex) starts with `prefix`, with its decisions; needs no chain.
@@ -226,37 +281,53 @@ class Desk:
         ConfigurationError
             When the state folder holds no desk.
         """
-        with caseload.flag_book(self.home) as book:
-            kept = book.find(prefix)
-        with caseload.decision_book(self.home) as decisions:
-            return caseload.FlagFile(kept, decisions.by_flag().get(kept.flag_id, []))
+        return caseload.flag_file(self.home, prefix)
 
-    def all_flags(self) -> tuple[list[KeptFlag], dict[bytes, str]]:
-        """Return every flag in the order it was raised, and the verdicts in force; needs no chain."""
-        with caseload.flag_book(self.home) as book:
-            kept = book.flags()
-        with caseload.decision_book(self.home) as decisions:
-            made = decisions.by_flag()
-        return kept, {flag_id: of_flag[-1].decision.verdict for flag_id, of_flag in made.items()}
+    def flag_view(self, flag_id: str, *, addressee: int | None = None) -> caseload.FlagView | None:
+        """Return a flag as one addressee may see it; None where there is none, or it does not concern them.
+
+        Parameters
+        ----------
+        flag_id : str
+            The whole identifier, hex.
+        addressee : int, optional
+            A member's code; None sees everything.
+        """
+        return caseload.flag_view(self.home, flag_id, addressee)
 
     def draw(self, flag: Flag, *, svg: Path | None = None, graphml: Path | None = None) -> None:
         """Draw a flag's evidence as SVG, export it as GraphML, or both."""
+        forms: tuple[tuple[Path | None, Literal["svg", "graphml"]], ...] = (
+            (svg, "svg"),
+            (graphml, "graphml"),
+        )
+        for path, form in forms:
+            if path:
+                path.write_bytes(self.drawing(flag, form))
+
+    def drawing(
+        self, flag: Flag, form: Literal["svg", "graphml"], *, banks: Mapping[int, str] | None = None
+    ) -> bytes:
+        """Return a flag's evidence as an SVG or GraphML document (UTF-8)."""
         from ledger.transfers.evidence import to_graphml, to_svg
 
-        graph = self.evidence_graph(flag)
-        if svg:
-            svg.write_text(to_svg(graph), "utf-8")
-        if graphml:
-            graphml.write_bytes(to_graphml(graph))
+        graph = self.evidence_graph(flag, banks=banks)
+        return to_svg(graph).encode() if form == "svg" else to_graphml(graph)
 
     def evidence(self, flag: Flag) -> list[dict[str, Any]] | None:
         """Return the transfers in a flag's evidence, in time order; None where no mirror holds them."""
         return caseload.evidence(self.home, flag)
 
-    def evidence_graph(self, flag: Flag) -> nx.MultiDiGraph[str]:
-        """Return a flag's accounts and payments as a graph (`ledger.transfers.evidence.evidence_graph`)."""
-        graph: nx.MultiDiGraph[str] = caseload.graph_of(self.home, flag)
-        return graph
+    def evidence_graph(self, flag: Flag, *, banks: Mapping[int, str] | None = None) -> nx.MultiDiGraph[str]:
+        """Return a flag's accounts and payments as a graph (`ledger.transfers.evidence.evidence_graph`).
+
+        Parameters
+        ----------
+        flag : Flag
+        banks : mapping, optional
+            Agent code to the name to show; the members' names by default.
+        """
+        return caseload.graph_of(self.home, flag, banks)
 
     def replay(self, prefix: str, *, progress: Progress | None = None) -> caseload.FlagFile:
         """Recompute a flag from the ledger position that it names, and return it.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from counterfoil import caseload
-
 if TYPE_CHECKING:
     from counterfoil.member import MemberFlag
     from ledger.flag import Flag
-    from ledger.home import Home
+    from ledger.reader.listing import FlagSummary
 
 __all__ = ["desk_flags", "flags_frame", "member_flags"]
 
@@ -24,21 +23,18 @@ def flags_frame(flags: Iterable[Flag]) -> pd.DataFrame:
     return pd.DataFrame([_row(flag.to_json()) for flag in flags], columns=list(_COLUMNS))
 
 
-def desk_flags(home: Home) -> pd.DataFrame:
-    """Return the desk's flags: as `flags_frame`, with identifier, verdict in force, latest score, block."""
-    with caseload.decision_book(home) as decisions:
-        verdicts = {flag_id: made[-1].decision.verdict for flag_id, made in decisions.by_flag().items()}
-    with caseload.flag_book(home) as book:
-        rows = [
-            {
-                "flag_id": kept.flag_id.hex(),
-                **_row(kept.flag.to_json()),
-                "latest_score": kept.latest_score,
-                "verdict": verdicts.get(kept.flag_id),
-                "block": kept.block,
-            }
-            for kept in book.flags()
-        ]
+def desk_flags(flags: Iterable[FlagSummary]) -> pd.DataFrame:
+    """Return the desk's flags: as `flags_frame`, with identifier, latest score, verdict and block."""
+    rows = [
+        {
+            "flag_id": flag.flag_id.hex(),
+            **_row(asdict(flag)),
+            "latest_score": flag.latest_score,
+            "verdict": flag.verdict,
+            "block": flag.block,
+        }
+        for flag in flags
+    ]
     return pd.DataFrame(rows, columns=["flag_id", *_COLUMNS, "latest_score", "verdict", "block"])
 
 

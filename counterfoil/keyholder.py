@@ -63,7 +63,7 @@ class KeyHolder:
             raise ConfigurationError(
                 "the key holder has no key",
                 where=str(self.folder),
-                next_step="Run `counterfoil consortium init` where the consortium is founded: it makes the key.",
+                next_step="`counterfoil consortium init` makes it where the consortium is founded.",
             )
         return LocalKeyHolder(self.folder, quota=quota)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from counterfoil.caseload import flag_book
 
+if TYPE_CHECKING:
     import pyarrow as pa
 
     from anomaly.learning.labels import Judgement
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ledger.flag import Position
     from ledger.gateway import Gateway
     from ledger.home import Home
-    from ledger.reader.decisions import KeptDecision
 
 __all__ = ["TrainReport", "learn"]
 
@@ -34,7 +33,6 @@ def learn(
     gateway: Gateway,
     transfers: pa.Table,
     position: Position,
-    decisions: Mapping[bytes, list[KeptDecision]],
     *,
     wait: bool,
 ) -> TrainReport:
@@ -46,7 +44,7 @@ def learn(
     champion = shelf.champion()
     outcome = train(
         transfers,
-        _judgements(home, decisions),
+        _judgements(home),
         position,
         champion=None if champion is None else (champion[0].hash, champion[1]),
         plan=TrainingPlan(scoring="window_close" if wait else "arrival"),
@@ -59,14 +57,15 @@ def learn(
     return TrainReport(outcome, digest, says)
 
 
-def _judgements(home: Home, decisions: Mapping[bytes, list[KeptDecision]]) -> list[Judgement]:
+def _judgements(home: Home) -> list[Judgement]:
     """Return the flags of this desk with the verdicts in force."""
     from anomaly.learning.labels import Judgement
-    from ledger.reader.cases import CaseBook
 
-    suspicious = {flag_id: made[-1].decision.verdict == "suspicious" for flag_id, made in decisions.items()}
-    with CaseBook(home.desk.cases) as book:
-        return [Judgement(kept.flag, suspicious.get(kept.flag_id)) for kept in book.flags()]
+    with flag_book(home) as book:
+        return [
+            Judgement(kept.flag, None if kept.verdict is None else kept.verdict == "suspicious")
+            for kept in book.each()
+        ]
 
 
 def _announce(home: Home, gateway: Gateway, digest: str, says: dict[str, Any]) -> None:

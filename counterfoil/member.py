@@ -123,9 +123,7 @@ class Member:
         self._connection = Connection(self.home, chain)
 
     @classmethod
-    def create(
-        cls, agent: str, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None
-    ) -> Self:
+    def create(cls, agent: str, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None) -> Self:
         """Make a member's keys, where there are none yet, and return the member; nobody has admitted it."""
         from ledger.member.keys import MemberKeys
 

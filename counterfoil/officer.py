@@ -99,12 +99,13 @@ class Officer:
             raise InputError(
                 "the flag is not on the chain yet",
                 where=kept.flag_id.hex(),
-                next_step="Run `counterfoil desk scan` or `counterfoil desk check`: both write flags that wait.",
+                next_step="Run `counterfoil desk scan` or `counterfoil desk check`: either writes it.",
             )
         gateway = self.gateway()
         self._append(gateway, kept.flag_id, verdict, reason)
-        made = caseload.read_decisions(self.home, gateway, self._note)
-        return kept.flag_id.hex(), made[kept.flag_id]
+        caseload.read_decisions(self.home, gateway, self._note)
+        with caseload.decision_book(self.home) as decisions:
+            return kept.flag_id.hex(), decisions.of(kept.flag_id)
 
     def _append(self, gateway: Gateway, flag_id: bytes, verdict: str, reason: str) -> None:
         from ledger.caselog import CaseKind
@@ -133,7 +134,7 @@ class Officer:
         alone : bool
             Leave out the rules in force from other texts.
         """
-        newer = read_texts(texts, jurisdiction, undecided=True, note=self._note)
+        newer = self._read(texts, jurisdiction, undecided=True)
         ruleset, previous = with_active(self.gateway(), newer, alone=alone)
         self._act("draft", ruleset.to_bytes(), previous)
         return ruleset
@@ -223,7 +224,7 @@ class Officer:
         texts = _texts(targets)
         known = None
         if texts is not None:
-            candidate, _ = with_active(gateway, read_texts(texts, jurisdiction, undecided=False, note=self._note))
+            candidate, _ = with_active(gateway, self._read(texts, jurisdiction))
         else:
             known = chosen(gateway, targets[0])
             candidate = RuleSet.from_bytes(known.document)
@@ -299,7 +300,7 @@ class Officer:
         texts = _texts(targets)
         wanted = None
         if texts is not None:
-            ruleset, _ = with_active(gateway, read_texts(texts, jurisdiction, undecided=False, note=self._note))
+            ruleset, _ = with_active(gateway, self._read(texts, jurisdiction))
             founding.activate_rules(self.home, gateway, ruleset.to_bytes())
         elif len(targets) == 1:
             wanted = chosen(gateway, targets[0]).hash
@@ -337,6 +338,9 @@ class Officer:
         now = gateway.active_rule_set()
         gone = now is None or now.hash != entry.hash
         return entry.hash.hex(), "no longer in force" if gone else "waiting"
+
+    def _read(self, texts: Sequence[Path], jurisdiction: str | None, *, undecided: bool = False) -> RuleSet:
+        return read_texts(texts, jurisdiction, undecided=undecided, note=self._note)
 
     def _act(self, function: str, *arguments: Any) -> None:
         self.gateway().transact(self._key(), "RuleBook", function, *arguments)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterfoil import founding, processes
-from counterfoil.connection import DEFAULT_HOME, Connection, as_home, chain_url
-from ledger.errors import ChainUnreachableError, VerificationError
+from counterfoil.connection import DEFAULT_HOME, Connection, as_home, chain_errors, chain_url
+from ledger.errors import ChainUnreachableError
 from ledger.home import Home
 
 if TYPE_CHECKING:
@@ -82,11 +82,14 @@ class Operator:
             from compliance.rulebook import model_ruleset
 
             ruleset = model_ruleset()
-        return founding.establish(self.home, self._chain or chain_url(self.home), ruleset)
+        url = self._chain or chain_url(self.home)
+        with chain_errors():
+            return founding.establish(self.home, url, ruleset)
 
     def admit(self, members: Iterable[Member]) -> None:
         """Admit members that are not admitted yet, and write the trust file anew."""
-        founding.admit(self.home, self.gateway(), [member.keys() for member in members])
+        with chain_errors():
+            founding.admit(self.home, self.gateway(), [member.keys() for member in members])
 
     def open_epoch(self, epoch: int, public_key: bytes, *, starts: datetime | None = None) -> None:
         """Open an epoch of the pseudonym key; see `counterfoil.founding.open_epoch`."""
@@ -139,7 +142,8 @@ class Operator:
         self, *, port: int | None = 0, chain_id: int = processes.CHAIN_ID, detached: bool = False
     ) -> tuple[str, int | None]:
         """Start the embedded chain as a process, unless it runs; see `counterfoil.processes.ensure_chain`."""
-        return processes.ensure_chain(self.home, port=port, chain_id=chain_id, detached=detached)
+        with chain_errors():
+            return processes.ensure_chain(self.home, port=port, chain_id=chain_id, detached=detached)
 
     def serve_chain(
         self,
@@ -151,13 +155,15 @@ class Operator:
         """Serve the embedded chain in this process until it is stopped; `ready` is given its address."""
         from localchain.server import serve
 
-        serve(self.home.chain, port=port, chain_id=chain_id, ready=ready)
+        with chain_errors():
+            serve(self.home.chain, port=port, chain_id=chain_id, ready=ready)
 
     def chain_status(self) -> dict[str, Any]:
         """Return whether the embedded chain runs, where, and how long it is."""
         from localchain import status
 
-        return dict(status(self.home.chain))
+        with chain_errors():
+            return dict(status(self.home.chain))
 
     def stop_chain(self) -> dict[str, Any]:
         """Stop the embedded chain, and return its last status; it loses nothing.
@@ -182,12 +188,9 @@ class Operator:
             When the chain is not whole.
         """
         from localchain.backup import back_up
-        from localchain.errors import DamagedChainError
 
-        try:
+        with chain_errors():
             return back_up(self.home.chain, target)
-        except DamagedChainError as problem:
-            raise VerificationError(problem.what, next_step=problem.next_step) from problem
 
     def restore_chain(self, source: Path, *, force: bool = False) -> Summary:
         """Put a backup in place of an embedded chain that does not run; later blocks are lost.
@@ -205,9 +208,6 @@ class Operator:
             When the backup is not whole.
         """
         from localchain.backup import restore
-        from localchain.errors import DamagedChainError
 
-        try:
+        with chain_errors():
             return restore(source, self.home.chain, force=force)
-        except DamagedChainError as problem:
-            raise VerificationError(problem.what, next_step=problem.next_step) from problem

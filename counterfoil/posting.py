@@ -1,4 +1,4 @@
-"""Posting one member's file: take in, pseudonymise, seal, send. The same call again completes any interruption."""
+"""Posting one member's file: take in, pseudonymise, seal, send. The same call again completes it."""
 
 from __future__ import annotations
 

@@ -216,7 +216,6 @@ def watch(home: Home, gateway: Gateway, scanned: Scanned, position: Position) ->
     return {**drift.to_json(), "noted": noted > 0}
 
 
-
 def period_to_scan(
     gateway: Gateway, mirror: Path, *, days: int | None = None, since: datetime | None = None
 ) -> Period:

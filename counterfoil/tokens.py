@@ -1,4 +1,4 @@
-"""Access tokens of the desk's API: 256 random bits for a role and a subject, stored only as SHA-256 hashes."""
+"""Access tokens of the desk's API: 256 random bits for a role and a subject, stored as SHA-256 hashes."""
 
 from __future__ import annotations
 
@@ -202,7 +202,6 @@ def _read(path: Path) -> list[Token]:
         found = [Token(**entry) for entry in value["tokens"]]
         for token in found:
             token.expired(datetime.now(UTC))  # refuses a time that is none
-        return found
     except FileNotFoundError:
         return []
     except (VerificationError, KeyError, TypeError, ValueError) as error:
@@ -211,6 +210,7 @@ def _read(path: Path) -> list[Token]:
             where=str(path),
             next_step="Remove it and issue the tokens again.",
         ) from error
+    return found
 
 
 def _write(path: Path, entries: Sequence[Token]) -> None:

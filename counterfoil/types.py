@@ -1,7 +1,21 @@
-"""Types of the lower rooms that an answer over HTTP carries as they are."""
+"""Types of the lower rooms that the command line and the HTTP API name in what they ask and answer."""
 
 from __future__ import annotations
 
-from compliance.model import Rule
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Rule"]
+from ledger.reader.listing import FlagCount, FlagFilter, FlagSummary
+
+if TYPE_CHECKING:
+    from compliance.model import Rule
+
+__all__ = ["FlagCount", "FlagFilter", "FlagSummary", "Rule"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the model of a rule, which needs pydantic, when it is first asked for."""
+    if name == "Rule":
+        from compliance.model import Rule
+
+        return Rule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,6 +43,7 @@ def list_batches(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Batches:
     """List the batches that the mirror has read, rejected ones with the reason. For every role."""
+
     def codes() -> dict[str, int]:
         return {member.account.lower(): member.code for member in desk.members()}
 

@@ -11,6 +11,9 @@ from pydantic import BaseModel, Field
 from api.access import Anyone, Desk, Officer, member_code, route
 from api.problems import ProblemError
 from api.state import ServedDesk
+from counterfoil.caseload import FlagView
+from counterfoil.types import FlagFilter
+from counterfoil.types import FlagSummary as ListedFlag
 from ledger.decision import Verdict
 from ledger.flag import Certainty, Severity
 
@@ -153,7 +156,12 @@ def list_flags(
     code = member_code(desk, token)
     page = desk.flag_page(
         FlagFilter(
-            title=title, severity=severity, certainty=certainty, kind=kind, undecided=undecided, addressee=code
+            title=title,
+            severity=severity,
+            certainty=certainty,
+            kind=kind,
+            undecided=undecided,
+            addressee=code,
         ),
         after=after,
         limit=limit,

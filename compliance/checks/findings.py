@@ -11,9 +11,9 @@ from compliance.checks.owed import Owed, owed
 from compliance.checks.table import UNKNOWN, Prepared
 from compliance.ruleset import RuleSet
 from ledger.encoding.bands import MAX_AMOUNT
-from ledger.money import money_text
 from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef
 from ledger.flag import Certainty as FlagCertainty
+from ledger.money import money_text
 
 __all__ = ["Evidence"]
 

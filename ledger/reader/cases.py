@@ -215,6 +215,14 @@ class CaseBook(Book):
         """Count flags by title, severity, and whether an officer decided on them; sorted by title."""
         return [FlagCount(*row) for row in self._state.execute(*counting(wanted))]
 
+    def starting(self, prefix: str, *, limit: int = 50) -> list[FlagSummary]:
+        """Return the flags whose identifiers (hex) start with `prefix`, in the order of their identifiers."""
+        bounds = _bounds(prefix.lower())
+        if bounds is None:
+            return []
+        query = f"SELECT {SUMMARY} FROM flag WHERE flag_id BETWEEN ? AND ? ORDER BY flag_id LIMIT ?"
+        return [FlagSummary.of_row(row) for row in self._state.execute(query, (*bounds, limit))]
+
     def find(self, prefix: str) -> KeptFlag:
         """Return the flag whose identifier (hex) starts with `prefix`.
 
