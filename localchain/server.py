@@ -69,7 +69,7 @@ def serve(home: Path, *, port: int, chain_id: int, ready: Callable[[str], None] 
     LocalChainError
         If the port is taken.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    folder.private_folder(home)
     with folder.exclusive(home):
         database = Database(home / folder.DATABASE)
         try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ledger.errors import ConfigurationError
-from ledger.storage import storing
+from ledger.storage import open_database
 
 __all__ = ["Book"]
 
@@ -29,18 +27,9 @@ class Book:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            with storing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
-                self._state.execute("PRAGMA journal_mode=WAL")
-                self._state.execute("PRAGMA synchronous=FULL")
-                for statement in self.tables:
-                    self._state.execute(statement)
-        except sqlite3.DatabaseError as error:
-            raise ConfigurationError(
-                f"the desk's file of flags is not readable: {error}", where=str(path), next_step=self.remedy
-            ) from error
+        self._state = open_database(
+            path, what="the desk's file of flags", remedy=self.remedy, tables=";".join(self.tables)
+        )
 
     def close(self) -> None:
         """Close the file."""
