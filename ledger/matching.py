@@ -22,7 +22,7 @@ from ledger.errors import ConfigurationError
 from ledger.gateway import Gateway
 from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import FileEntry, check, write_batches
-from ledger.storage import storing
+from ledger.storage import memory_database, storing
 from ledger.tables import TRANSFER
 
 __all__ = ["MatchRules", "match", "match_segments", "rules_at", "states", "transfers"]
@@ -160,7 +160,7 @@ def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
         Schema `ledger.tables.TRANSFER`, ordered by time, then by place on the ledger. Every row stands in
         exactly one transfer. Two payments under one token (banks without UETR) pair in order of time.
     """
-    with duckdb.connect() as connection:
+    with memory_database() as connection:
         connection.register("source", rows)
         table = connection.sql(_PAIRS, params=_values(rules)).to_arrow_table()
     return table.select(TRANSFER.names).cast(TRANSFER)
@@ -210,11 +210,9 @@ def transfers(
     files = [str(mirror / entry.name) for entry in segments]
     with (
         storing(spill or Path(tempfile.gettempdir())),
-        tempfile.TemporaryDirectory(prefix=".match-", dir=spill) as folder,
-        duckdb.connect() as connection,
+        memory_database(spill) as connection,
     ):
         connection.execute(f"SET memory_limit = '{memory_mb}MB'")
-        connection.execute(f"SET temp_directory = '{folder}'")
         connection.execute("SET threads = 2")
         source = connection.read_parquet(files).project(", ".join(_COLUMNS))
         source.create_view("source")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from localchain.check import Summary, check
 from localchain.errors import BackupError, DamagedChainError
-from localchain.home import DATABASE, FAUCET, exclusive, stored
+from localchain.home import DATABASE, FAUCET, exclusive, private_file, private_folder, stored
 
 __all__ = ["back_up", "restore", "verify"]
 
@@ -175,7 +175,7 @@ def restore(backup: Path, home: Path, *, force: bool = False) -> Summary:
     read them: to both this is a reorganisation.
     """
     summary = verify(backup)
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
     with exclusive(home):
         present = home / DATABASE
         if present.exists() and not force and stored(present)[1] != 0:
@@ -185,6 +185,7 @@ def restore(backup: Path, home: Path, *, force: bool = False) -> Summary:
             )
         arriving = home / (DATABASE + ".new")
         try:
+            private_file(arriving)
             shutil.copyfile(backup / DATABASE, arriving)
             _copy_key(backup / FAUCET, home / (FAUCET + ".restored"))
             _sync(arriving)

@@ -17,6 +17,8 @@ from eth.abc import AtomicWriteBatchAPI
 from eth.db.atomic import AtomicDBWriteBatch
 from eth.db.backends.base import BaseAtomicDB
 
+from localchain.home import private_file
+
 __all__ = ["Database"]
 
 _SCHEMA = """
@@ -56,11 +58,12 @@ class Database(BaseAtomicDB):
     Parameters
     ----------
     path : Path
-        The SQLite file; made if it is not there.
+        The SQLite file; made if it is not there, for its owner alone.
     """
 
     def __init__(self, path: Path) -> None:
         self._pending: dict[bytes, bytes | None] = {}
+        private_file(path)  # SQLite gives its journals the mode of the file
         self._writer = self._connect(path)
         self._writer.executescript(_SCHEMA)
         self._add_columns()

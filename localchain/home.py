@@ -6,6 +6,8 @@ home/faucet.key       private key of the prefunded account, readable by its owne
 home/lock             held by the process that serves the chain
 home/endpoint.json    where it answers; there while it runs
 ```
+
+The folder and its files are their owner's alone, whatever the umask.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +25,17 @@ from typing import Any
 
 from localchain.errors import ChainInUseError
 
-__all__ = ["DATABASE", "FAUCET", "exclusive", "remove_endpoint", "status", "stored", "write_endpoint"]
+__all__ = [
+    "DATABASE",
+    "FAUCET",
+    "exclusive",
+    "private_file",
+    "private_folder",
+    "remove_endpoint",
+    "status",
+    "stored",
+    "write_endpoint",
+]
 
 DATABASE = "chain.sqlite3"
 FAUCET = "faucet.key"
@@ -31,6 +44,31 @@ _LOCK = "lock"
 #: Who holds the lock and lives may be about to stop. `status` too holds it for an instant, which is long when
 #: the machine has other things to do: while nobody who serves is seen, a server that starts tries on.
 _PATIENCE_SECONDS = {"served": 1.0, "looked at": 60.0}
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder, and those missing above it, that only its owner may enter; close one that is there."""
+    for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        path.mkdir(mode=0o700, exist_ok=True)
+    if not folder.stat().st_mode & stat.S_ISVTX:  # a folder that many share, such as /tmp, is left as it is
+        _close_to_others(folder)
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file that only its owner may read; one that is there keeps its content and is closed.
+
+    A file that is there is not opened: closing it would release the locks that this process holds on it.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        _close_to_others(path)
+
+
+def _close_to_others(path: Path) -> None:
+    present = path.stat()
+    if present.st_mode & 0o077 and present.st_uid == os.geteuid():
+        path.chmod(stat.S_IMODE(present.st_mode) & ~0o077)
 
 
 @contextmanager
@@ -52,6 +90,7 @@ def exclusive(home: Path) -> Iterator[None]:
     ChainInUseError
         If another process holds it.
     """
+    private_file(home / _LOCK)
     with (home / _LOCK).open("a+", encoding="ascii") as file:
         begun = time.monotonic()
         while not _try_lock(file.fileno(), fcntl.LOCK_EX):
@@ -71,6 +110,7 @@ def exclusive(home: Path) -> Iterator[None]:
 def write_endpoint(home: Path, url: str, chain_id: int) -> None:
     """Say where the chain answers: written whole or not at all."""
     waiting = home / (_ENDPOINT + ".new")
+    private_file(waiting)
     waiting.write_text(json.dumps({"url": url, "pid": os.getpid(), "chain_id": chain_id}) + "\n", "utf-8")
     waiting.replace(home / _ENDPOINT)
 

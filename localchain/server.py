@@ -6,6 +6,7 @@ Killed at any moment and started again with the same command, it goes on from th
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import signal
 import sys
@@ -28,6 +29,8 @@ from localchain.rpc import Dispatcher
 __all__ = ["MAX_BODY", "main", "serve"]
 
 HOST = "127.0.0.1"
+
+#: Tried first where no port is asked for: clients look here by custom.
 DEFAULT_PORT = 8545
 
 #: Largest request in bytes: some sixty full batches in one array.
@@ -46,15 +49,16 @@ _LOCAL_NAMES = {"127.0.0.1", "localhost"}
 _log = logging.getLogger(__name__)
 
 
-def serve(home: Path, *, port: int, chain_id: int, ready: Callable[[str], None] | None = None) -> None:
+def serve(home: Path, *, port: int | None, chain_id: int, ready: Callable[[str], None] | None = None) -> None:
     """Serve the chain in a folder until SIGTERM or SIGINT; make the chain if the folder holds none.
 
     Parameters
     ----------
     home : Path
         The chain's folder; made if it is not there.
-    port : int
-        TCP port on loopback; 0 picks a free one.
+    port : int, optional
+        TCP port on loopback; 0 picks a free one. None takes `DEFAULT_PORT`, or a free one when that is taken:
+        the endpoint file says which.
     chain_id : int
         EIP-155 chain identifier. A stored chain must have the same.
     ready : callable, optional
@@ -67,9 +71,9 @@ def serve(home: Path, *, port: int, chain_id: int, ready: Callable[[str], None] 
     WrongGenesisError
         If the folder holds another chain.
     LocalChainError
-        If the port is taken.
+        If the port that was asked for is taken.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    folder.private_folder(home)
     with folder.exclusive(home):
         database = Database(home / folder.DATABASE)
         try:
@@ -100,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m localchain.server", description=__doc__.splitlines()[0])
     parser.add_argument("--home", type=Path, required=True, help="folder of the chain")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
+    parser.add_argument(
+        "--port", type=int, help=f"0 picks a free one; default: {DEFAULT_PORT}, or a free one if it is taken"
+    )
     parser.add_argument("--chain-id", type=int, default=DEFAULT_CHAIN_ID)
     options = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -112,13 +118,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve_chain(chain: LocalChain, home: Path, port: int, ready: Callable[[str], None] | None) -> None:
+def _listening(port: int | None, dispatcher: Dispatcher) -> _Server:
+    """Return a server that has its port."""
+    wanted = DEFAULT_PORT if port is None else port
     try:
-        server = _Server((HOST, port), _handler(Dispatcher(chain)))
-    except OSError as problem:
+        return _Server((HOST, wanted), _handler(dispatcher))
+    except (OSError, OverflowError) as problem:
+        if port is None and isinstance(problem, OSError) and problem.errno == errno.EADDRINUSE:
+            return _listening(0, dispatcher)
+        reason = getattr(problem, "strerror", None) or str(problem)
         raise LocalChainError(
-            f"cannot listen on {HOST}:{port} ({problem.strerror})", next_step="Choose another port, or 0."
+            f"cannot listen on {HOST}:{wanted} ({reason})", next_step="Choose another port, or 0."
         ) from problem
+
+
+def _serve_chain(
+    chain: LocalChain, home: Path, port: int | None, ready: Callable[[str], None] | None
+) -> None:
+    server = _listening(port, Dispatcher(chain))
     url = f"http://{HOST}:{server.server_port}"
     previous_stack = threading.stack_size(_THREAD_STACK)
     with server:

@@ -19,7 +19,7 @@ import numpy as np
 from anomaly.learning.model import Model
 from ledger import canonical
 from ledger.errors import VerificationError
-from ledger.storage import write_atomically
+from ledger.storage import private_folder, write_atomically
 
 __all__ = ["Entry", "ModelError", "Shelf"]
 
@@ -60,6 +60,7 @@ class Shelf:
         np.savez_compressed(file, allow_pickle=False, **{_VALUE: np.frombuffer(text, np.uint8)}, **arrays)
         data = file.getvalue()
         digest = sha256(data).hexdigest()
+        private_folder(self.folder)
         write_atomically(self._path(digest), data)
         return digest
 

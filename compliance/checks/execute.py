@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from compliance.currencies import number
 from compliance.jurisdictions import Establishment, home_of
 from compliance.rates import RateTable
 from ledger.errors import InputError
+from ledger.storage import memory_database
 
 __all__ = ["DuckDB", "Engine", "Hit", "Outcome", "Runner"]
 
@@ -40,7 +42,9 @@ class DuckDB:
     """The default engine: in memory, in this process."""
 
     def __init__(self) -> None:
-        self._connection = duckdb.connect()
+        opened = ExitStack()
+        self._connection = opened.enter_context(memory_database())
+        weakref.finalize(self, opened.close)
 
     def table(self, name: str, table: pa.Table) -> None:
         """Make a table known under a name."""

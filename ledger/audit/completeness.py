@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 
 from ledger.schema import MatchState
+from ledger.storage import memory_database
 
 __all__ = ["MemberMonth", "completeness"]
 
@@ -76,7 +76,7 @@ def completeness(transfers: pa.Table, agents: Mapping[int, str]) -> list[MemberM
         Schema `ledger.tables.TRANSFER`.
     agents : mapping of member code to agent identifier
     """
-    with duckdb.connect() as connection:
+    with memory_database() as connection:
         connection.register("transfers", transfers)
         rows = connection.sql(_QUERY).fetchall()
     return [MemberMonth(agents.get(row[0], str(row[0])), *row[1:]) for row in rows]

@@ -11,7 +11,7 @@ from ledger import canonical
 from ledger.deployment import Deployment
 from ledger.errors import ConfigurationError, CounterfoilError
 from ledger.log import decode_verifier_key, encode_verifier_key
-from ledger.storage import write_atomically
+from ledger.storage import PUBLISHED, write_atomically
 
 __all__ = ["FORMAT", "Trust"]
 
@@ -37,14 +37,14 @@ class Trust:
     members: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write the trust file."""
+        """Write the trust file; others may read it."""
         value = {
             "format": FORMAT,
             "deployment": self.deployment.to_json(),
             "checkpoint_keys": [encode_verifier_key(n, k) for n, k in sorted(self.checkpoint_keys.items())],
             "members": dict(sorted(self.members.items())),
         }
-        write_atomically(path, canonical.dumps(value))
+        write_atomically(path, canonical.dumps(value), mode=PUBLISHED)
 
     @classmethod
     def load(cls, path: Path) -> Trust:

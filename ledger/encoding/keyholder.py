@@ -79,7 +79,9 @@ def create_epoch(home: Path, epoch: int) -> bytes:
     """
     if not 0 <= epoch < 10**9:
         raise ConfigurationError(f"{epoch} is not the number of an epoch")
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    from ledger.storage import private_folder  # it knows the database engine, which is slow to load
+
+    private_folder(home)
     private = oprf.generate_key()
     public = oprf.public_key(private)
     document = {
@@ -132,9 +134,8 @@ class LocalKeyHolder:
         self._quota = quota
         self._clock = clock
         self._keys: dict[int, tuple[bytes, bytes]] = {}
-        with self._usage() as database:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute(_SCHEMA)
+        with self._usage():
+            pass  # what is wrong with the folder shows now, not at the first request
 
     def epochs(self) -> list[int]:
         """List the epochs that the holder has a key for, in order."""
@@ -217,10 +218,16 @@ class LocalKeyHolder:
 
     @contextmanager
     def _usage(self) -> Iterator[sqlite3.Connection]:
+        from ledger.storage import open_database  # see `create_epoch`
+
         # One connection per request: it costs far less than an evaluation and belongs to no thread.
-        path = self._home / "usage.sqlite"
-        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
-            database.execute("PRAGMA synchronous = FULL")
+        opened = open_database(
+            self._home / "usage.sqlite",
+            what="the count of evaluations",
+            remedy="Restore it from a backup; without it today's quotas start anew.",
+            tables=_SCHEMA,
+        )
+        with closing(opened) as database:
             yield database
 
     def _key(self, epoch: int) -> tuple[bytes, bytes]:

@@ -75,7 +75,6 @@ class MemberKeys:
                 where=str(path),
                 next_step="Go on with them; for another member, choose another name or --home.",
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(
             path,
             canonical.dumps(
@@ -87,7 +86,6 @@ class MemberKeys:
                     "hpke": self.hpke.hex(),
                 }
             ),
-            mode=0o600,
         )
 
     @classmethod

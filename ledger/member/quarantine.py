@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ledger.member.intake import OpenedSource, read_chunks
 from ledger.member.vault import IntakeCounts, Vault
-from ledger.storage import storing
+from ledger.storage import private_file, private_folder, storing
 
 __all__ = ["take_in"]
 
@@ -64,11 +64,11 @@ def take_in(
 
 def _append(path: Path, rows: list[tuple[int, str, str, str]]) -> None:
     with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         new = not path.exists()
+        private_file(path)
         with path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if new:
-                path.chmod(0o600)
                 writer.writerow(("line", "field", "reason", "record"))
             writer.writerows(rows)

@@ -23,7 +23,7 @@ from ledger.errors import ConfigurationError
 from ledger.member.intake import Chunk, Quarantined
 from ledger.member.transaction import Transaction
 from ledger.schema import FIELDS, Side
-from ledger.storage import storing, transaction
+from ledger.storage import open_database, transaction
 
 __all__ = ["HeldRecord", "IntakeCounts", "Pseudonyms", "Vault"]
 
@@ -105,21 +105,12 @@ class Vault:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with storing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if not path.exists():
-                    path.touch(mode=0o600)
-                self.connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-                self.connection.execute("PRAGMA journal_mode=WAL")
-                self.connection.execute("PRAGMA synchronous=FULL")
-                version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            raise ConfigurationError(
-                f"the vault is not readable: {error}",
-                where=str(path),
-                next_step="Restore it from a backup; what is posted stands on the chain.",
-            ) from error
+        self.connection = open_database(
+            path,
+            what="the vault",
+            remedy="Restore it from a backup; what is posted stands on the chain.",
+        )
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, _FORMAT):
             raise ConfigurationError(
                 f"the vault has format {version}, this version reads {_FORMAT}",

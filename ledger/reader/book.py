@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
-from ledger.errors import ConfigurationError
 from ledger.reader.casefile import REMEDY, upgrade
-from ledger.storage import storing
+from ledger.storage import open_database
 
 __all__ = ["Book"]
-
-#: SQLite's result codes for a file or a table that another process has locked.
-_LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Book:
@@ -37,23 +32,7 @@ class Book:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            with storing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
-                self._state.execute("PRAGMA journal_mode=WAL")
-                self._state.execute("PRAGMA synchronous=FULL")
-                upgrade(self._state, path)
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED:
-                raise ConfigurationError(
-                    f"another process keeps the desk's file of flags locked: {error}",
-                    where=str(path),
-                    next_step="Run the command again when the other process has finished.",
-                ) from error
-            raise ConfigurationError(
-                f"the desk's file of flags is not readable: {error}", where=str(path), next_step=REMEDY
-            ) from error
+        self._state = open_database(path, what="the desk's file of flags", remedy=REMEDY, upgrade=upgrade)
 
     def close(self) -> None:
         """Close the file."""

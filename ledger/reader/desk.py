@@ -14,7 +14,7 @@ from ledger.matching import match_segments, rules_at, states
 from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
 from ledger.reader.mirror import Mirror, Rejected, SyncCounts
 from ledger.segment import load
-from ledger.storage import write_atomically
+from ledger.storage import PUBLISHED, private_folder, write_atomically
 
 __all__ = ["SyncReport", "sync"]
 
@@ -80,7 +80,7 @@ def _publish_log(
         block=position.block,
         block_hash=gateway.block_hash(position.block),
     )
-    write_atomically(home.log, b"".join(mirror.batch_hashes()))
-    write_atomically(
-        home.checkpoint, sign_checkpoint(checkpoint, CHECKPOINT_KEY_NAME, keys.checkpoint).encode()
-    )
+    signed = sign_checkpoint(checkpoint, CHECKPOINT_KEY_NAME, keys.checkpoint)
+    private_folder(home.log.parent)
+    write_atomically(home.log, b"".join(mirror.batch_hashes()), mode=PUBLISHED)
+    write_atomically(home.checkpoint, signed.encode(), mode=PUBLISHED)

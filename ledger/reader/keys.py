@@ -68,7 +68,6 @@ class DeskKeys:
 
     def save(self, path: Path) -> None:
         """Write the keys, readable by their owner only; replaces what stood there at once."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(
             path,
             canonical.dumps(
@@ -79,7 +78,6 @@ class DeskKeys:
                     "readers": {str(epoch): key.hex() for epoch, key in sorted(self.readers.items())},
                 }
             ),
-            mode=0o600,
         )
 
     @classmethod

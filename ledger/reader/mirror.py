@@ -21,7 +21,7 @@ from ledger.gateway import Gateway, PostedBatch
 from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
 from ledger.reader.keys import DeskKeys
 from ledger.segment import FileEntry, Manifest, SegmentError, write_table
-from ledger.storage import storing, transaction
+from ledger.storage import open_database, private_file, storing, transaction
 
 __all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
 
@@ -89,19 +89,12 @@ class Mirror:
         self.folder = folder
         self._depth = depth
         self._held: IO[bytes] | None = None
-        try:
-            with storing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-                self._state = sqlite3.connect(folder / "state.sqlite", isolation_level=None, timeout=30)
-                self._state.execute("PRAGMA journal_mode=WAL")
-                self._state.execute("PRAGMA synchronous=FULL")
-                self._state.executescript(_TABLES)
-        except sqlite3.DatabaseError as error:
-            raise ConfigurationError(
-                f"the mirror's state is not readable: {error}",
-                where=str(folder / "state.sqlite"),
-                next_step="Remove the mirror folder and sync again; the chain holds everything.",
-            ) from error
+        self._state = open_database(
+            folder / "state.sqlite",
+            what="the mirror's state",
+            remedy="Remove the mirror folder and sync again; the chain holds everything.",
+            tables=_TABLES,
+        )
 
     def close(self) -> None:
         """Close the state, and let another process sync."""
@@ -283,6 +276,7 @@ class Mirror:
         if self._held is not None:
             return
         with storing(self.folder):
+            private_file(self.folder / "lock")
             held = (self.folder / "lock").open("wb")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -13,7 +14,8 @@ import threading
 
 import pytest
 
-from localchain import status
+from localchain import server, status
+from localchain.errors import LocalChainError
 from localchain.home import exclusive
 from localchain.server import main
 
@@ -90,6 +92,43 @@ def test_a_taken_port_is_named(tmp_path, node, capsys):
     port = node.url.rsplit(":", 1)[1]
     assert main(["--home", str(tmp_path / "other"), "--port", port]) == 2
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+class StopError(Exception):
+    pass
+
+
+def url_of(home, port):
+    """Serve a chain until it answers, and return where its status says that it does."""
+
+    def stop(url):
+        assert status(home)["url"] == url
+        raise StopError(url)
+
+    with pytest.raises(StopError) as stopped:
+        server.serve(home, port=port, chain_id=1, ready=stop)
+    return str(stopped.value)
+
+
+def test_a_usual_port_that_is_taken_is_passed_over(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        monkeypatch.setattr(server, "DEFAULT_PORT", taken)
+        assert url_of(tmp_path, None) not in (f"http://127.0.0.1:{taken}", "http://127.0.0.1:0")
+        with pytest.raises(LocalChainError, match=f"cannot listen on 127.0.0.1:{taken} "):
+            server.serve(tmp_path, port=taken, chain_id=1)
+
+
+def test_a_usual_port_that_is_free_is_taken(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+    monkeypatch.setattr(server, "DEFAULT_PORT", free)
+    assert url_of(tmp_path, None) == f"http://127.0.0.1:{free}"
+
+
+def test_a_number_that_is_no_port_is_refused(tmp_path, capsys):
+    assert main(["--home", str(tmp_path), "--port", "65536"]) == 2
+    assert "cannot listen on 127.0.0.1:65536" in capsys.readouterr().err
 
 
 def test_a_chain_of_another_format_is_refused(tmp_path, serving):
