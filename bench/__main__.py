@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.ledger_path import BASELINE, BATCHED, measure_baseline, measure_round, set_up
 from bench.report import Results, machine
-from cli.local import stop
 from cli.output import say
+from counterfoil.processes import stop
 
 
 def main() -> None:

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import machine
-from cli.consortium import Governance, admit, found, open_epoch, publish_policy
-from cli.local import ensure_chain, stop
 from cli.output import say, show_table
+from counterfoil.founding import admit, found, open_epoch, publish_policy
+from counterfoil.governance import Governance
+from counterfoil.processes import ensure_chain, stop
 from ledger.batch import BatchHeader
 from ledger.encoding.keyholder import create_epoch
 from ledger.gateway import Gateway

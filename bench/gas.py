@@ -21,9 +21,9 @@ from typing import Any
 from eth_account import Account
 from web3 import Web3
 
-from cli.local import ensure_chain, stop
 from cli.output import say, show_table
 from contracts.artifacts import CONTRACTS, load
+from counterfoil.processes import ensure_chain, stop
 from ledger.batch import BatchHeader
 from ledger.home import Home
 from localchain.admission import calldata_floor

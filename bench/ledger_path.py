@@ -13,12 +13,11 @@ from pathlib import Path
 from anomaly.scan import scan
 from anomaly.simulation import simulate, write
 from bench.report import Results
-from cli.consortium import admit, connect
-from cli.consortium_commands import establish
-from cli.desk import check_transfers
-from cli.local import ensure_chain
-from cli.output import Settings
 from compliance.rulebook import model_ruleset
+from counterfoil.checking import check_transfers
+from counterfoil.connection import connect
+from counterfoil.founding import admit, establish
+from counterfoil.processes import ensure_chain
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.gateway import Gateway
@@ -44,7 +43,7 @@ def set_up(root: Path, transactions: int) -> tuple[Home, list[str], int | None]:
     home = Home(root)
     write(simulate(transactions=transactions), root / "banks")
     url, pid = ensure_chain(home)
-    gateway = establish(Settings(home, None, False), url, model_ruleset())
+    gateway = establish(home, url, model_ruleset())
     agents = sorted(path.stem for path in (root / "banks" / "members").glob("*.csv"))
     for agent in [*agents, "BASELINE"]:
         MemberKeys.generate(agent).save(home.member(agent).keys)

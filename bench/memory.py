@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.report import machine
-from cli.local import ensure_chain, stop
 from cli.output import say, show_table
+from counterfoil.processes import ensure_chain, stop
 from ledger.home import Home
 
 _AGENTS = ("ALFAXX00", "BRAVXX00")
@@ -74,7 +74,7 @@ def _write_files(folder: Path, rows: int) -> None:
 def _member_step(name: str, home: Home) -> int:
     from datetime import UTC, datetime
 
-    from cli.consortium import connect
+    from counterfoil.connection import connect
     from ledger.encoding.keyholder import LocalKeyHolder
     from ledger.encoding.pseudonym import Pseudonymiser
     from ledger.member.intake import open_source
@@ -107,7 +107,7 @@ def _member_step(name: str, home: Home) -> int:
 
 
 def _mirror_step(home: Home) -> int:
-    from cli.consortium import connect
+    from counterfoil.connection import connect
     from ledger.reader import desk
     from ledger.reader.keys import DeskKeys
 
@@ -116,8 +116,8 @@ def _mirror_step(home: Home) -> int:
 
 def _scan_step(home: Home, days: int) -> int:
     from anomaly.scan import ScanParameters, scan
-    from cli.consortium import connect
-    from cli.scanning import period_to_scan
+    from counterfoil.connection import connect
+    from counterfoil.scanning import period_to_scan
     from ledger.transfers.mirror import load_mirror
 
     period = period_to_scan(connect(home), home.desk.mirror, days=days)
@@ -127,7 +127,7 @@ def _scan_step(home: Home, days: int) -> int:
 
 
 def _fsck_step(home: Home) -> int:
-    from cli.consortium import connect
+    from counterfoil.connection import connect
     from ledger.audit.fsck import fsck
     from ledger.audit.trust import Trust
     from ledger.reader.keys import DeskKeys
@@ -158,17 +158,15 @@ def _step(name: str, home: Home) -> tuple[int, int, float]:
 
 
 def _measure(root: Path, size: int) -> list[_Figure]:
-    from cli.consortium import admit
-    from cli.consortium_commands import establish
-    from cli.output import Settings
     from compliance.rulebook import model_ruleset
+    from counterfoil.founding import admit, establish
     from ledger.member.keys import MemberKeys
 
     home = Home(root)
     _write_files(root / "banks", size)
     url, pid = ensure_chain(home)
     try:
-        gateway = establish(Settings(home, None, False), url, model_ruleset())
+        gateway = establish(home, url, model_ruleset())
         for agent in _AGENTS:
             MemberKeys.generate(agent).save(home.member(agent).keys)
         admit(home, gateway, [MemberKeys.load(home.member(agent).keys) for agent in _AGENTS])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ledger.gateway import Gateway
     from ledger.reader.decisions import KeptDecision
 
-__all__ = ["Officer", "Withdrawal"]
+__all__ = ["Officer", "Withdrawal", "append_decision"]
 
 Withdrawal = Literal["withdrawn", "no longer in force", "waiting"]
 
@@ -102,21 +102,10 @@ class Officer:
                 next_step="Run `counterfoil desk scan` or `counterfoil desk check`: either writes it.",
             )
         gateway = self.gateway()
-        self._append(gateway, kept.flag_id, verdict, reason)
+        append_decision(gateway, self._key(), kept.flag_id, verdict, reason)
         caseload.read_decisions(self.home, gateway, self._note)
         with caseload.decision_book(self.home) as decisions:
             return kept.flag_id.hex(), decisions.of(kept.flag_id)
-
-    def _append(self, gateway: Gateway, flag_id: bytes, verdict: str, reason: str) -> None:
-        from ledger.caselog import CaseKind
-        from ledger.decision import Decision, seal_decision
-
-        key = self._key()
-        author = address_of(key)
-        decision = Decision.make(flag_id, verdict, reason, int(datetime.now(UTC).timestamp()))
-        payload = seal_decision(decision, author, key, [reader.hpke_key for reader in gateway.readers()])
-        entry = (CaseKind.DECISION, flag_id, decision.content_hash(author), payload)
-        gateway.transact(key, "CaseLog", "append", [entry])
 
     # -- rule sets --------------------------------------------------------------------------------------
 
@@ -347,6 +336,18 @@ class Officer:
 
     def _key(self) -> bytes:
         return Governance.load(self.home).officer(self.number)
+
+
+def append_decision(gateway: Gateway, key: bytes, flag_id: bytes, verdict: str, reason: str) -> None:
+    """Seal a decision to the readers and to the officer, and write it to the case log."""
+    from ledger.caselog import CaseKind
+    from ledger.decision import Decision, seal_decision
+
+    author = address_of(key)
+    decision = Decision.make(flag_id, verdict, reason, int(datetime.now(UTC).timestamp()))
+    payload = seal_decision(decision, author, key, [reader.hpke_key for reader in gateway.readers()])
+    entry = (CaseKind.DECISION, flag_id, decision.content_hash(author), payload)
+    gateway.transact(key, "CaseLog", "append", [entry])
 
 
 def _texts(targets: Sequence[str]) -> list[Path] | None:

@@ -160,7 +160,7 @@ def list_flags(
             severity=severity,
             certainty=certainty,
             kind=kind,
-            undecided=undecided,
+            undecided=undecided and code is None,  # a member learns nothing of decisions
             addressee=code,
         ),
         after=after,

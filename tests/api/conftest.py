@@ -17,9 +17,10 @@ import pytest
 from fastapi import FastAPI
 
 from api.desk import create_app, server
-from api.tokens import Role, issue
-from cli.consortium import Governance, activate_rules
 from compliance.rulebook import model_ruleset
+from counterfoil.founding import activate_rules
+from counterfoil.governance import Governance
+from counterfoil.tokens import Role, issue
 from ledger.flag import Entity, Flag, FlagSource, RowRef
 from ledger.reader.cases import CaseBook, KeptFlag
 from ledger.schema import MatchState

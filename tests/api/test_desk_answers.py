@@ -142,12 +142,12 @@ def test_a_changed_mirror_is_told_without_its_place(consortium: SmallConsortium,
 def test_an_error_nobody_foresaw_is_a_problem_and_its_trace_stays_in_the_log(
     consortium: SmallConsortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_: CaseBook) -> NoReturn:
+    def fails(_: CaseBook, *_arguments: object, **_options: object) -> NoReturn:
         raise ZeroDivisionError("a secret of the database")
 
     broken = consortium.copy(tmp_path / "home")
     broken.home.desk.cases.touch()
-    monkeypatch.setattr(CaseBook, "flags", fails)
+    monkeypatch.setattr(CaseBook, "page", fails)
     with served_desk(broken) as desk:
         answer = desk.call("/v1/flags", "officer")
         desk.problem("/v1/flags", "officer", 500, "desk-failed")

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from api.desk import create_app
-from api.tokens import issue
-from cli import local
+from counterfoil import processes
+from counterfoil.tokens import issue
 from ledger.home import Home
 from tests.api.conftest import ServedDesk, post_garbage, problem_of, served, served_desk
 from tests.support.consortium import ChainProcess, SmallConsortium, chain_process, founded
@@ -59,7 +59,7 @@ def test_a_desk_outlives_its_chain(tmp_path: Path) -> None:
         made.sync()
         with served_desk(made, chain=None) as desk:
             assert desk.get("/readyz")["status"] == "ready"
-            local.stop(process.pid)
+            processes.stop(process.pid)
             down = desk.problem("/readyz", None, 503, "chain-unreachable")
             assert "chain start" in down["next_step"]
             assert desk.get("/healthz") == {"status": "alive"}

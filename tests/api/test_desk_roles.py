@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.tokens import issue
+from counterfoil.tokens import issue
 from tests.api.conftest import REVOKED, ServedDesk
 from tests.support.rows import BANKS
 

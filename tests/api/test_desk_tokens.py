@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.tokens import PREFIX, TokenFile, issue, revoke, tokens
+from counterfoil.tokens import PREFIX, TokenFile, issue, revoke, tokens
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
 from tests.api.conftest import ServedDesk

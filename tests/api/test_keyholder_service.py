@@ -35,7 +35,11 @@ class Service:
 
     def __init__(self, home: Path, quota: int = 100) -> None:
         self.home, self.now, self.active = home, float(NOON), {MEMBER.address.lower()}
-        app = create_app(home, members=lambda: self.active, quota=quota, clock=lambda: self.now)
+        app = create_app(
+            LocalKeyHolder(home, quota=quota, clock=lambda: self.now),
+            members=lambda: self.active,
+            clock=lambda: self.now,
+        )
         self.client = TestClient(app, raise_server_exceptions=False)
 
     def call(
@@ -113,7 +117,8 @@ def test_an_unreadable_member_list_refuses_and_says_so(tmp_path: Path) -> None:
 
     service = Service(tmp_path)
     service.client = TestClient(
-        create_app(tmp_path, members=unreachable, quota=9, clock=lambda: NOON), raise_server_exceptions=False
+        create_app(LocalKeyHolder(tmp_path, quota=9), members=unreachable, clock=lambda: NOON),
+        raise_server_exceptions=False,
     )
     assert "nothing answers" in problem(service.call(request_body()), 503)
 
@@ -215,7 +220,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, byte
     """A real server on loopback, for the real client."""
     home = tmp_path_factory.mktemp("served")
     public = create_epoch(home, 3)
-    app = create_app(home, members=lambda: [MEMBER.address, STRANGER.address], quota=50)
+    app = create_app(LocalKeyHolder(home, quota=50), members=lambda: [MEMBER.address, STRANGER.address])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import local
+from counterfoil import processes
 from ledger.home import Home
 
 
@@ -31,13 +31,13 @@ def backed_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose chain runs, and a backup beside it."""
     root = tmp_path_factory.mktemp("chain-commands")
     home = Home(root / "home")
-    _url, pid = local.ensure_chain(home)
+    _url, pid = processes.ensure_chain(home)
     assert pid is not None
     try:
         printed = json.loads(_run(home.root, "backup", str(root / "backup")).stdout)
         running = _run(home.root, "restore", str(root / "backup"), code=2)
     finally:
-        local.stop(pid)
+        processes.stop(pid)
     assert "already served" in running.stderr
     assert printed["block"] == 0
     assert printed["genesis_hash"] == printed["block_hash"]
@@ -47,9 +47,9 @@ def backed_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_backup_comes_back_in_another_home_and_runs(backed_up, tmp_path):
     printed = json.loads(_run(tmp_path, "restore", str(backed_up / "backup")).stdout)
     assert json.loads(_run(tmp_path, "status").stdout)["height"] == printed["block"]
-    _url, pid = local.ensure_chain(Home(tmp_path))
+    _url, pid = processes.ensure_chain(Home(tmp_path))
     assert pid is not None
-    local.stop(pid)
+    processes.stop(pid)
 
 
 def test_a_damaged_backup_does_not_verify(backed_up, tmp_path):

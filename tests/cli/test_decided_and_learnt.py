@@ -12,8 +12,8 @@ import pytest
 from eth_account import Account
 
 from anomaly.learning.shelf import Shelf
-from cli import deciding
-from cli.consortium import Governance
+from counterfoil.governance import Governance
+from counterfoil.officer import append_decision
 from ledger import canonical
 from ledger.caselog import CaseKind
 from ledger.errors import TransactionRejectedError
@@ -69,9 +69,8 @@ def desk(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def _decide(desk: Desk, flag_id: str, suspicious: bool, officer: int = 1) -> None:
     """Decide as the command does, without reading the case log each time."""
     verdict = "suspicious" if suspicious else "not_suspicious"
-    deciding._append(
-        desk.consortium.home, desk.consortium.gateway, bytes.fromhex(flag_id), verdict, "", officer
-    )
+    key = Governance.load(desk.consortium.home).officer(officer)
+    append_decision(desk.consortium.gateway, key, bytes.fromhex(flag_id), verdict, "")
 
 
 # -- the tests of this module tell one story, in this order ------------------------------------------------

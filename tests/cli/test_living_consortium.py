@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli.consortium import Governance, connect
+from counterfoil.connection import connect
+from counterfoil.governance import Governance
 from ledger.home import Home
 from ledger.member.keys import MemberKeys
 from tests.cli.conftest import ALFA, BRAV, ROOT, Demonstration, Serving, Town, call

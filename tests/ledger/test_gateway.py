@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from cli import local
-from cli.consortium import EpochStartError, Governance, activate_rules, open_epoch, publish_policy
+from counterfoil import processes
+from counterfoil.founding import EpochStartError, activate_rules, open_epoch, publish_policy
+from counterfoil.governance import Governance
 from ledger.encoding.policy import Policy
 from ledger.errors import (
     ChainError,
@@ -123,13 +124,13 @@ def test_a_chain_with_the_same_id_and_another_genesis_is_named(
     consortium: SmallConsortium, tmp_path: Path
 ) -> None:
     """A second embedded chain: the same chain id, another beginning."""
-    url, pid = local.ensure_chain(Home(tmp_path))
+    url, pid = processes.ensure_chain(Home(tmp_path))
     assert pid is not None
     try:
         with pytest.raises(WrongChainError, match="its genesis block differs"):
             Gateway(url, consortium.gateway.deployment)
     finally:
-        local.stop(pid)
+        processes.stop(pid)
 
 
 @pytest.mark.parametrize("name", ["Consortium", "BatchLedger", "RuleBook", "CaseLog"])
@@ -270,7 +271,7 @@ def test_a_rule_set_is_active_after_two_officers_approved_it(governed: SmallCons
 
 
 def test_an_unfinished_consortium_says_what_is_missing(chain: ChainProcess, tmp_path: Path) -> None:
-    from cli.consortium import found
+    from counterfoil.founding import found
 
     home = Home(tmp_path)
     home.chain.symlink_to(chain.folder)

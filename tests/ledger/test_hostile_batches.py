@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pytest
 from eth_account import Account
 
-from cli import local
-from cli.consortium import Governance
+from counterfoil import processes
+from counterfoil.governance import Governance
 from ledger.audit.fsck import fsck
 from ledger.batch import BatchHeader
 from ledger.commitment import merkle
@@ -378,7 +378,7 @@ def test_a_transaction_replayed_on_another_chain_is_refused(
     """EIP-155: what is signed for one chain is no transaction on another."""
     raw = Attack(untouched).raw()
     home = Home(tmp_path)
-    url, pid = local.ensure_chain(home, chain_id=77_777)
+    url, pid = processes.ensure_chain(home, chain_id=77_777)
     assert pid is not None
     try:
         other = founded(ChainProcess(url, home.chain, pid), tmp_path)
@@ -387,4 +387,4 @@ def test_a_transaction_replayed_on_another_chain_is_refused(
         assert "signed for chain" in refusal
         assert other.gateway.log_size() == 0
     finally:
-        local.stop(pid)
+        processes.stop(pid)

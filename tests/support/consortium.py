@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import local
-from cli.consortium import Governance, admit, found, open_epoch, publish_policy
+from counterfoil import processes
+from counterfoil.founding import admit, found, open_epoch, publish_policy
+from counterfoil.governance import Governance
 from ledger.audit.trust import Trust
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.policy import Policy
@@ -229,12 +230,12 @@ class Poster:
 def chain_process(root: Path) -> Iterator[ChainProcess]:
     """Run an embedded chain in a folder."""
     home = Home(root)
-    url, pid = local.ensure_chain(home)
+    url, pid = processes.ensure_chain(home)
     assert pid is not None
     try:
         yield ChainProcess(url, home.chain, pid)
     finally:
-        local.stop(pid)
+        processes.stop(pid)
 
 
 def founded(chain: ChainProcess, root: Path, *, banks: Sequence[str] = BANKS) -> SmallConsortium:

@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
-from cli import local
-from cli.consortium import connect
+from counterfoil import KeyHolder, processes
+from counterfoil.connection import connect
 from ledger.audit.fsck import fsck
 from ledger.batch import BatchHeader
 from ledger.home import Home
@@ -219,7 +219,7 @@ class Machine:
 
     def __init__(self, root: Path, rows: Book) -> None:
         self.root, self.rows = root, rows
-        url, pid = local.ensure_chain(Home(root))
+        url, pid = processes.ensure_chain(Home(root))
         assert pid is not None
         self.consortium = founded(ChainProcess(url, Home(root).chain, pid), root)
         for bank in BANKS:
@@ -233,7 +233,7 @@ class Machine:
 
     def restart_chain(self) -> None:
         assert not status(self.consortium.home.chain)["running"]
-        _, pid = local.ensure_chain(self.consortium.home)
+        _, pid = processes.ensure_chain(self.consortium.home)
         assert pid is not None
         self.pid = pid
 
@@ -258,7 +258,7 @@ class Machine:
         }
 
     def stop(self) -> None:
-        local.stop(self.pid)
+        processes.stop(self.pid)
 
 
 def test_random_kills_of_poster_chain_and_mirror_leave_the_state_of_an_undisturbed_run(
@@ -350,7 +350,9 @@ def test_the_commands_killed_and_run_again_lose_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "home", rows)
     chance = random.Random(SEED)
     try:
-        _, keyholder = local.ensure_keyholder(machine.consortium.home, quota=10**6)
+        home = machine.consortium.home
+        serve = ["cli.main", "--home", str(home.root), "keyholder", "serve", "--quota", str(10**6)]
+        _, keyholder = KeyHolder(home).ensure_running(serve)
         bank = BANKS[0]
         posting = ("member", "post", "--member", bank, str(machine.files[bank]))
         try:
@@ -366,7 +368,7 @@ def test_the_commands_killed_and_run_again_lose_nothing(tmp_path: Path) -> None:
                 json.loads(out)
         finally:
             if keyholder is not None:
-                local.stop(keyholder)
+                processes.stop(keyholder)
         poster = Poster(machine.consortium, bank)
         check_posted_once(poster, {r["transaction_id"] for r in rows.rows[bank]})
         check_fsck(machine.consortium)

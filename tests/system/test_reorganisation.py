@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cli import local
+from counterfoil import processes
 from ledger.audit.fsck import fsck
 from ledger.errors import ChainError
 from ledger.gateway import Gateway
@@ -55,9 +55,9 @@ class Branches:
 
     def replace_blocks(self, count: int) -> None:
         """Drop the last blocks; what is sent from now on makes another branch."""
-        local.stop(self.pid)
+        processes.stop(self.pid)
         rewind(self.chain.chain, count)
-        url, pid = local.ensure_chain(self.chain)
+        url, pid = processes.ensure_chain(self.chain)
         assert pid is not None
         self.pid = pid
         gateway = Gateway(url, self.consortium.gateway.deployment)
@@ -85,13 +85,13 @@ class Branches:
 @pytest.fixture
 def branches(tmp_path: Path) -> Iterator[Branches]:
     chain = Home(tmp_path / "chain")
-    url, pid = local.ensure_chain(chain)
+    url, pid = processes.ensure_chain(chain)
     assert pid is not None
     made = Branches(founded(ChainProcess(url, chain.chain, pid), tmp_path / "consortium"), chain, pid)
     try:
         yield made
     finally:
-        local.stop(made.pid)
+        processes.stop(made.pid)
 
 
 def _mirrored(desk: DeskHome) -> tuple[list[bytes], set[tuple[int, int, bytes]]]:

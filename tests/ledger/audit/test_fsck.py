@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cli.consortium import Governance, publish_policy
+from counterfoil.founding import publish_policy
+from counterfoil.governance import Governance
 from ledger.audit.fsck import FsckError, FsckReport, fsck
 from ledger.envelope import generate_keypair, key_id
 from ledger.errors import ConfigurationError, VerificationError

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.consortium import Governance
+from counterfoil.governance import Governance
 from ledger.audit.fsck import fsck
 from ledger.encoding.epochs import epoch_range_us, epochs_of
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.consortium import Governance
+from counterfoil.governance import Governance
 from ledger import canonical
 from ledger.caselog import CaseKind
 from ledger.decision import Decision, seal_decision
