@@ -13,6 +13,9 @@ from ledger.storage import storing
 
 __all__ = ["Book"]
 
+#: Seconds to wait for another process that writes.
+PATIENCE_SECONDS: Final = 30
+
 #: SQLite's result codes for a file or a table that another process has locked.
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -40,7 +43,7 @@ class Book:
         try:
             with storing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._state = sqlite3.connect(path, isolation_level=None, timeout=30)
+                self._state = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE_SECONDS)
                 self._state.execute("PRAGMA journal_mode=WAL")
                 self._state.execute("PRAGMA synchronous=FULL")
                 upgrade(self._state, path)
