@@ -48,6 +48,9 @@ _OTHERS: Final = 0o077
 #: SQLite's primary result codes for a disk that is full, fails, or does not let a file be opened or written.
 _SQLITE: Final = {8: "read-only", 10: "input or output fails", 13: "full", 14: "cannot be opened"}
 
+#: Seconds to wait for another process that writes to the same database.
+PATIENCE_SECONDS: Final = 30
+
 #: SQLite's result codes for a file or a table that another process has locked.
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -174,7 +177,7 @@ def open_database(
     with storing(path):
         private_folder(path.parent)
         private_file(path)  # SQLite gives its journals the mode of the file
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE_SECONDS)
     try:
         with storing(path):
             connection.execute("PRAGMA journal_mode=WAL")
