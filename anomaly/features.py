@@ -22,6 +22,7 @@ from anomaly.kernels.bipartite import BipartiteParameters, bipartite
 from anomaly.kernels.cycle import CycleParameters, cycles
 from anomaly.kernels.fan import FanParameters, fan_in, fan_out
 from anomaly.kernels.handover import HandoverParameters
+from ledger.arrays import distinct
 
 __all__ = ["FEATURES", "AccountFeatures", "Feature"]
 
@@ -104,7 +105,8 @@ def _distinct(inward: bool, banks: bool) -> Callable[[Context, int], Floats]:
         graph = context.graph
         own, other = (ends[graph.usable].astype(np.int64) for ends in _ends(graph, inward))
         label = graph.agents[other].astype(np.int64) if banks else other
-        pairs = np.unique(own * (int(label.max(initial=0)) + 1) + label) // (int(label.max(initial=0)) + 1)
+        labels = int(label.max(initial=0)) + 1
+        pairs = distinct(own * labels + label) // labels
         counts = np.bincount(pairs, minlength=graph.accounts).astype(np.float64)
         return counts if banks else np.asarray(np.log10(1.0 + counts))
 

@@ -19,6 +19,7 @@ from sklearn.ensemble import IsolationForest
 from anomaly.detectors.detector import Candidate, Context, Detector, Found, plural
 from anomaly.features import FEATURES, AccountFeatures
 from anomaly.graph import TemporalGraph
+from ledger.arrays import distinct
 
 __all__ = ["ISOLATION", "IsolationParameters", "robust_z"]
 
@@ -110,7 +111,7 @@ def _find(context: Context, parameters: IsolationParameters) -> Found:
 
 def _largest_window(graph: TemporalGraph, account: int, window: int) -> npt.NDArray[np.int32]:
     """Return the account's payments in the window that moves the most money (the earliest of equals)."""
-    edges = np.unique(
+    edges = distinct(
         np.append(
             graph.out_edge[graph.out_ptr[account] : graph.out_ptr[account + 1]],
             graph.in_edge[graph.in_ptr[account] : graph.in_ptr[account + 1]],

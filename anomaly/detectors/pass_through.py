@@ -18,6 +18,7 @@ from anomaly.detectors.surprise import MOST, Baseline, upper_share
 from anomaly.graph import TemporalGraph, surely_follows
 from anomaly.kernels.handover import HandoverParameters
 from anomaly.kernels.pass_through import PassThroughParameters, pass_through
+from ledger.arrays import distinct
 
 __all__ = ["PASS_THROUGH"]
 
@@ -77,9 +78,8 @@ def _find_repeated(context: Context, parameters: PassThroughDetectorParameters) 
             taken[f] |= 2
             pairs.setdefault(int(graph.dst[e]), []).append((e, f, float(weight[i])))
     received = _times_received(graph)
-    places = float(
-        np.log10(max(len(np.unique(graph.src[graph.usable])) * context.period / parameters.spell, 1))
-    )
+    payers = len(distinct(graph.src[graph.usable]))
+    places = float(np.log10(max(payers * context.period / parameters.spell, 1)))
     found = []
     for account, own in pairs.items():
         own.sort()

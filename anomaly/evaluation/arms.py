@@ -55,7 +55,7 @@ class Setting:
     window : int
         Seconds; also the embargo.
     model : str
-        Name in `anomaly.models.MODELS`.
+        Name in `anomaly.models.rare.MODELS`.
     stages : tuple of int
         Numbers of folds to choose from on the validation part (0: one stage only).
     features : {"all", "one_stage", "engine", "own_row"}

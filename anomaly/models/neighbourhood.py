@@ -58,7 +58,7 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     Parameters
     ----------
     model : str
-        Name in `anomaly.models.MODELS`.
+        Name in `anomaly.models.rare.MODELS`.
     window : int
         Seconds, as of the features.
     folds : int

@@ -70,7 +70,7 @@ class TransactionReader:
     agent : str
         The posting bank's own agent identifier.
     columns : mapping of field name to position
-        Where each field stands in a row; from `TransactionReader.match`.
+        Where each field of the file stands in a row; `TransactionReader.missing` says which ones it lacks.
     now : datetime
         The clock that tells a timestamp in the future.
     """

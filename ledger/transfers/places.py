@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ledger.arrays import distinct
 from ledger.flag import RowRef
 
 __all__ = ["CREDIT", "DEBIT", "Places"]
@@ -56,7 +57,7 @@ class Places:
             return np.zeros(0, np.int64)
         wanted = _key(*named.T)
         place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.unique(row[place[keys[place] == wanted]])
+        return distinct(row[place[keys[place] == wanted]])
 
     @cached_property
     def _by_key(self) -> tuple[Ints, Ints]:

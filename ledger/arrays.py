@@ -1,0 +1,36 @@
+"""Operations on arrays of whole numbers that NumPy offers in a slower form."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["distinct"]
+
+_Number = TypeVar("_Number", bound=np.integer)
+
+
+def distinct(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+    """Return the distinct numbers of an array, ascending, as `numpy.unique` does.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Whole numbers, in an array of any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        One axis, of the same type.
+
+    Notes
+    -----
+    Since its version 2.3 NumPy puts the numbers into a hash table before it sorts them, which costs many
+    times the sort where most of them are distinct: see `python -m bench.distinct`.
+    """
+    ordered = np.sort(values, axis=None)
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
