@@ -248,7 +248,7 @@ def test_a_learned_flag_is_recomputed_from_the_file_it_names(desk: Desk) -> None
         assert "was altered: it is not used" in said.err
         assert "was altered: it is not used" in desk.call("desk", "scan").expect(1).err
         file.unlink()
-        assert "not on the desk's shelf" in desk.call(*words).expect(1).err
+        assert "model's file is missing" in desk.call(*words).expect(1).err
         # flags without a score need no model
         plain = [flag for flag in flags if flag["score"] is None and flag["flag_id"] not in desk.truth]
         for flag in plain[:1]:

@@ -118,7 +118,7 @@ def test_every_byte_of_a_model_counts(training: Training, tmp_path: Path) -> Non
         with pytest.raises(ModelError, match="altered"):
             shelf.load(digest)
     file.unlink()
-    with pytest.raises(ModelError, match="not on the desk's shelf"):
+    with pytest.raises(ModelError, match="model's file is missing"):
         shelf.load(digest)
 
 
