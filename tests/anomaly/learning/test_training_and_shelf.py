@@ -149,7 +149,7 @@ def test_a_model_of_other_features_is_not_used(
     shelf = Shelf(tmp_path)
     digest = shelf.put(training.model)
     monkeypatch.undo()
-    with pytest.raises(CounterfoilError, match="learnt on other features"):
+    with pytest.raises(CounterfoilError, match="trained on other features"):
         shelf.load(digest)
 
 
