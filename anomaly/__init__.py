@@ -22,5 +22,5 @@ Measurement
     - `simulation/`   a synthetic consortium with planted schemes
     - `evaluation/`   metrics on labelled files, with bootstrap intervals
 
-Only `score` and `evaluation/` read labels; no feature is an identifier or depends on the order of rows.
+Detectors and features never read labels; no feature is an identifier or depends on the order of rows.
 """
