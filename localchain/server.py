@@ -1,6 +1,6 @@
 """Serves a durable chain as JSON-RPC over HTTP on loopback: `python -m localchain.server --home DIR`.
 
-Killed at any moment and started again with the same command, it goes on from the last stored block.
+If the process is killed and started again with the same command, it continues from the last stored block.
 """
 
 from __future__ import annotations
@@ -47,27 +47,27 @@ _log = logging.getLogger(__name__)
 
 
 def serve(home: Path, *, port: int, chain_id: int, ready: Callable[[str], None] | None = None) -> None:
-    """Serve the chain in a folder until SIGTERM or SIGINT; make the chain if the folder holds none.
+    """Serve the chain in a folder until SIGTERM or SIGINT; create the chain if the folder has none.
 
     Parameters
     ----------
     home : Path
-        The chain's folder; made if it is not there.
+        The chain's folder; created if it does not exist.
     port : int
-        TCP port on loopback; 0 picks a free one.
+        TCP port on loopback; 0 selects a free port.
     chain_id : int
-        EIP-155 chain identifier. A stored chain must have the same.
+        EIP-155 chain identifier. A stored chain must have the same identifier.
     ready : callable, optional
-        Called with the URL once it answers.
+        Called with the URL once the server answers.
 
     Raises
     ------
     ChainInUseError
         If another process serves this chain.
     WrongGenesisError
-        If the folder holds another chain.
+        If the folder contains another chain.
     LocalChainError
-        If the port is taken.
+        If the port is in use.
     """
     home.mkdir(parents=True, exist_ok=True)
     with folder.exclusive(home):
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 stopped, 2 it could not start.
+        Exit code: 0 stopped, 2 could not start.
     """
     parser = argparse.ArgumentParser(prog="python -m localchain.server", description=__doc__.splitlines()[0])
     parser.add_argument("--home", type=Path, required=True, help="folder of the chain")
