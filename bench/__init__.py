@@ -1,8 +1,8 @@
-"""Measurements, never tests: ratios side by side in one run, repeated, with the machine named.
+"""Benchmarks: measurements without assertions. Each run repeats, compares side by side and names the machine.
 
-Run them with ``make bench``. `ledger_path` measures every stage from file to flags; `baseline` is one row per
-Ethereum transaction on the same chain in the same run; `report` prints the table.
-`python -m bench.chain_length` grows the embedded chain to 10,000 blocks; `python -m bench.gas` calls every
-function of the contracts.
-`python -m bench.graph_features` measures features of arriving payments, beside a peer where one is named.
+``make bench`` measures every stage from a bank's file to flags (`ledger_path`), and one row per Ethereum
+transaction in the same run as the baseline; `report` prints the table. Other benchmarks run with
+``python -m bench.NAME``: `chain_length` (chains up to 10,000 blocks), `gas` (all functions of the contracts),
+`memory` and `scan_period` (growing ledgers), `graph_features` (speed, compared with another product, the
+"peer"), `detection` and `flags` (accuracy).
 """
