@@ -169,7 +169,7 @@ def replay(
         budget = _from_json(Budget, flag.source.parameters["budget"])
         period = period_of(flag)
     except (KeyError, TypeError, ValueError) as error:
-        raise VerificationError(f"the flag's parameters do not fit the detector: {error!r}") from error
+        raise VerificationError(f"the flag's parameters are not this detector's: {error!r}") from error
     registered, unregistered = ((), (detector,)) if own_kind else ((detector.id,), ())
     chosen = ScanParameters(registered, {detector.id: own}, budget, period)
     flags = scan(transfers_at_position, flag.position, parameters=chosen, extra=unregistered)
@@ -262,7 +262,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(kind: type, value: Mapping[str, Any]) -> Any:
-    """Rebuild a parameters dataclass; an additional or missing field is an error."""
+    """Rebuild a parameters dataclass; a field too many or too few is an error."""
     types = get_type_hints(kind)
     if set(value) != {f.name for f in fields(kind)}:
         raise ValueError(f"fields {sorted(value)} of {kind.__name__}")

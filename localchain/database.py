@@ -56,7 +56,7 @@ class Database(BaseAtomicDB):
     Parameters
     ----------
     path : Path
-        The SQLite file; created if it does not exist.
+        The SQLite file; made if it is not there.
     """
 
     def __init__(self, path: Path) -> None:

@@ -47,14 +47,14 @@ _log = logging.getLogger(__name__)
 
 
 def serve(home: Path, *, port: int, chain_id: int, ready: Callable[[str], None] | None = None) -> None:
-    """Serve the chain in a folder until SIGTERM or SIGINT; create the chain if the folder has none.
+    """Serve the chain in a folder until SIGTERM or SIGINT; make the chain if the folder holds none.
 
     Parameters
     ----------
     home : Path
-        The chain's folder; created if it does not exist.
+        The chain's folder; made if it is not there.
     port : int
-        TCP port on loopback; 0 selects a free port.
+        TCP port on loopback; 0 picks a free one.
     chain_id : int
         EIP-155 chain identifier. A stored chain must have the same identifier.
     ready : callable, optional
@@ -67,7 +67,7 @@ def serve(home: Path, *, port: int, chain_id: int, ready: Callable[[str], None] 
     WrongGenesisError
         If the folder contains another chain.
     LocalChainError
-        If the port is in use.
+        If the port is taken.
     """
     home.mkdir(parents=True, exist_ok=True)
     with folder.exclusive(home):

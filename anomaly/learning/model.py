@@ -132,7 +132,7 @@ class Model:
         return {names[i]: round(float(added[i]), 2) for i in order.tolist() if added[i]}
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """Return the stored form: a JSON value, and arrays by name."""
+        """Return what is stored: a JSON value, and arrays by name."""
         value = {
             "facts": dict(self.facts),
             "features": self.names,

@@ -77,9 +77,9 @@ class ScoreRule:
         try:
             rule = cls(str(named["model"]), float(named["learnt"]), float(named["expected"]))
             if rule.to_json() != named:
-                raise ValueError("it has other fields than model, learnt and expected")
+                raise ValueError("it says more")
         except (KeyError, TypeError, ValueError) as error:
-            raise VerificationError(f"the flag's entry `score` is not valid: {error!r}") from error
+            raise VerificationError(f"the flag names no rule for its score: {error!r}") from error
         return rule
 
     def score(self, probability: Floats) -> float:
@@ -255,7 +255,7 @@ def _parameters(parameters: Mapping[str, Any], rule: ScoreRule) -> LearnedParame
     try:
         own = LearnedParameters(**parameters["detector"])
     except (KeyError, TypeError) as error:
-        raise VerificationError(f"the flag's parameters are not valid for a model: {error!r}") from error
+        raise VerificationError(f"the flag's parameters are not the champion's: {error!r}") from error
     if own.model != rule.model:
         raise VerificationError("the flag names two different models", expected=own.model, got=rule.model)
     return own

@@ -53,7 +53,7 @@ class Shelf:
         self.folder = folder
 
     def put(self, model: Model) -> str:
-        """Store a model and return its hash; `crown` makes it the champion."""
+        """Store a model; return its hash. It is champion only when `crown` says so."""
         value, arrays = model.to_arrays()
         text = canonical.dumps({"format": MODEL_FORMAT, **value})
         file = io.BytesIO()
@@ -88,12 +88,12 @@ class Shelf:
             entries = [Entry(int(e["version"]), str(e["hash"])) for e in value["champions"]]
             numbered = [e.version for e in entries] == list(range(1, len(entries) + 1))
             if value["format"] != REGISTER_FORMAT or not numbered:
-                raise ValueError("the format or the numbering is wrong")
+                raise ValueError("it is not numbered from 1 on")
         except (KeyError, TypeError, ValueError, VerificationError) as error:
             raise ModelError(
                 f"the register of models is damaged: {error}",
                 where=str(path),
-                next_step="Restore it from a backup; notes on the chain name every champion and its hash.",
+                next_step="Restore it from a backup; the chain's notes name every champion and its hash.",
             ) from error
         return entries
 
