@@ -1,8 +1,9 @@
 """Benchmarks: measurements without assertions. Each run repeats, compares side by side and names the machine.
 
-``make bench`` measures every stage from a bank's file to flags (`ledger_path`), and one row per Ethereum
-transaction in the same run as the baseline; `report` prints the table. Other benchmarks run with
-``python -m bench.NAME``: `chain_length` (chains up to 10,000 blocks), `gas` (all functions of the contracts),
-`memory` and `scan_period` (growing ledgers), `graph_features` (speed, compared with another product, the
-"peer"), `detection` and `flags` (accuracy).
+Run them with ``make bench``. `ledger_path` measures every stage from a bank's file to flags, and one row per
+Ethereum transaction in the same run as the baseline; `report` prints the table. `memory` and `scan_period`
+measure growing ledgers, `detection` and `flags` the accuracy; a "peer" is another product, for comparison.
+`python -m bench.chain_length` grows the embedded chain to 10,000 blocks; `python -m bench.gas` calls every
+function of the contracts.
+`python -m bench.graph_features` measures features of arriving payments, beside a peer where one is named.
 """
