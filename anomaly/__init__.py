@@ -1,17 +1,26 @@
-"""Detection: what a graph of transfers shows that no single payment does.
+"""Detection of money laundering in the graph of transfers: from a table of transfers to flags.
 
-Start with `anomaly.scan.scan`: transfers in, flags out.
+Start with `anomaly.scan.scan`: transfers in, flags out. `tables` reads a plain file; `ledger.transfers` reads
+the desk's mirror.
 
-- `mirror`      transfers from the desk's mirror, by `period` or by row; `tables` from a plain file
-- `places`      where transfers stand on the ledger
-- `graph`       the temporal graph, and the only definition of "later"
-- `kernels/`    the patterns, one numba kernel a file; they know arrays, not law or evidence
-- `detectors/`  one typology a file: a kernel, criteria an officer can follow, a sentence; and their registry
-- `features`    what can be said of one account in numbers; `isolation` finds what has no name in them
-- `scan`        all detectors, merged and ranked; `replay` recomputes a flag; `telling` words it
-- `evidence`    the picture of a flag: networkx, GraphML, SVG
-- `score`       flags against a truth table
-- `simulation/` a synthetic consortium with planted schemes
+Detectors
+    - `graph`         the temporal graph, and the only definition of order in time
+    - `kernels/`      searches for patterns in arrays, one numba kernel per file
+    - `detectors/`    one typology per file: a kernel, criteria and an explanation; and the registry
+    - `features`      features of accounts; `isolation` finds unusual accounts with them
+    - `scan`          runs all detectors, merges and ranks flags; `replay` recomputes a flag
+    - `telling`       turns a detector's result into a flag
+    - `score`         compares flags with a truth table
 
-Nothing here reads a label, and no identifier or order of rows is a feature.
+Models
+    - `transactions/` features of single payments, from a whole table
+    - `engine/`       graph features of single payments, batch by batch
+    - `models/`       classifiers, calibration, alert thresholds, drift, scores without labels
+    - `learning/`     trains a model on officers' decisions and scores flags with it
+
+Measurement
+    - `simulation/`   a synthetic consortium with planted schemes
+    - `evaluation/`   metrics on labelled files, with bootstrap intervals
+
+Detectors and features never read labels; no feature is an identifier or depends on the order of rows.
 """

@@ -1,7 +1,7 @@
-"""What can be said of an account in numbers: a scikit-learn transformer whose features are documented.
+"""Features of accounts: a scikit-learn transformer whose features are documented.
 
-Amounts are geometric middles of their intervals, in log10 of minor units of whichever currency; times are
-lower ends. A feature never is an identifier, nor anything that depends on the order of rows or their place.
+Amounts are geometric middles of their intervals, as log10 of minor units of the payment's currency; times are
+lower ends. No feature is an identifier, and none depends on the order of rows or their place on the ledger.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Feature:
     ----------
     name : str
     meaning : str
-        Ends a sentence that begins with "its".
+        Completes a phrase that begins with "its".
     unit : str
     compute : callable
-        (accounts,) values from a context and the window in seconds.
+        Returns one value per account, from a context and the window in seconds.
     size : bool
-        Whether it mainly says how large the account's business is.
+        Whether it mainly measures the size of the account's business.
     """
 
     name: str
@@ -58,14 +58,14 @@ class AccountFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     window : int
-        Seconds; the window of those features that have one.
+        Window in seconds, for the features that use one.
     """
 
     def __init__(self, window: int = 7 * 86_400) -> None:
         self.window = window
 
     def fit(self, X: Any, y: None = None) -> Self:  # noqa: N803  # scikit-learn's name
-        """Learn nothing: every feature speaks of the table it is given."""
+        """Learn nothing: every feature depends only on the table given to `transform`."""
         self.n_features_out_ = len(FEATURES)
         return self
 

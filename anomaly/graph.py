@@ -1,10 +1,10 @@
 """The temporal graph of transfers: accounts are vertices, payments edges with intervals for time and amount.
 
-Order in time is defined here and nowhere else. A time is an interval [low, high): two payments in one
-bucket have *no* order, whatever stands first in a file. A payment *can* follow another when some pair of
-instants inside the two intervals is in that order (or equal); it *surely* follows when every pair is.
-Along a path the question is asked for all edges together: `can_continue` carries the earliest instant at
-which the path so far can have ended. Windows are measured between the lower ends of intervals.
+Only this module defines order in time. A time is an interval [low, high): two payments in one bucket have
+*no* order, whatever their order in a file. A payment *can* follow another if at least one pair of instants
+inside the two intervals is in that order (or equal); it *surely* follows if every pair is. On a path, the
+condition must hold for all edges together: `can_continue` carries the earliest instant at which the path so
+far can have ended. Windows are measured between the lower ends of intervals.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Ints = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
-#: An open top band ends here, in minor units: large beyond any payment, small enough to add up in 64 bits.
+#: Upper end, in minor units, of the open top band: larger than any payment, but sums still fit in 64 bits.
 OPEN_AMOUNT = 1 << 50
 
-#: Stands for an account that neither half tells; a desk, so never part of a path.
+#: Placeholder for an account that neither half names; treated as a cash desk, so never part of a path.
 NOBODY = bytes(PSEUDONYM_BYTES)
 
 
@@ -45,9 +45,9 @@ class GraphError(InputError):
 
 @jit
 def can_continue(earliest: int, low: int, high: int) -> int:
-    """Return the earliest end of a path prolonged by an edge [low, high), or -1 if it cannot follow.
+    """Return the earliest end of a path extended by an edge [low, high), or -1 if the edge cannot follow.
 
-    `earliest` is the earliest instant at which the path so far can have ended (the first edge's low).
+    `earliest` is the earliest instant at which the path so far can have ended (of one edge: its low end).
     """
     later = max(earliest, low)
     return later if later < high else -1
@@ -55,28 +55,28 @@ def can_continue(earliest: int, low: int, high: int) -> int:
 
 @jit
 def surely_follows(previous_high: int, low: int) -> bool:
-    """Say whether an edge that starts at `low` is later than one that ended before `previous_high`."""
+    """Return whether an edge with lower end `low` is later than an edge with upper end `previous_high`."""
     return low >= previous_high
 
 
 @dataclass(frozen=True, eq=False)
 class TemporalGraph:
-    """Edges in time order, with both adjacency lists (CSR) in time order too.
+    """Edges in time order, with both adjacency lists (CSR), also in time order.
 
-    Edges are sorted by `t_low`; ties are put in an order of their content, which makes results repeatable
-    and means nothing. All columns below have one entry per edge unless said otherwise.
+    Edges are sorted by `t_low`; ties are sorted by content, so that results are repeatable, but this order
+    has no meaning. All columns below have one entry per edge unless stated otherwise.
 
     Attributes
     ----------
     pseudonyms : list of bytes
-        Per vertex, ascending; the all-zero one stands for "no account told".
+        Per vertex, ascending; the all-zero pseudonym means that no account is given.
     agents : (n,) int32
         Per vertex, the bank that keeps the account (0: not a member).
     desk : (n,) bool
-        Per vertex, whether it is a cash desk or nobody: mostly the bank's side of cash payments. Desks take
-        part in no path and are nobody's counterparty.
+        Per vertex, whether it is a cash desk (in most of its payments the bank's side of a cash payment) or
+        `NOBODY`. Desks are part of no path and do not count as counterparties.
     kind : (n,) int32
-        Per vertex, what its owner is (`ledger.schema.PartyType`; 0 where nobody told).
+        Per vertex, the party type of its owner (`ledger.schema.PartyType`; 0 if unknown).
     src, dst : int32
     t_low, t_high : int64
         Unix seconds, [low, high).
@@ -86,11 +86,11 @@ class TemporalGraph:
         ISO 4217 numeric.
     cash_in, cash_out : bool
     src_party, dst_party, src_behalf, dst_behalf : int32
-        Number of the party, and of the one on whose behalf it acts, in `parties`, or -1.
+        Number in `parties` of the party, and of the party on whose behalf it acts; -1 if there is none.
     row : int64
-        Row of the table that the edge came from.
+        Row of the source table.
     out_ptr, out_edge, in_ptr, in_edge : int64, int32
-        CSR: edges leaving (reaching) v are `out_edge[out_ptr[v]:out_ptr[v + 1]]`.
+        CSR: edges out of v are `out_edge[out_ptr[v]:out_ptr[v + 1]]`; edges into v likewise.
     """
 
     pseudonyms: list[bytes]
@@ -134,7 +134,7 @@ class TemporalGraph:
 
     @cached_property
     def owner(self) -> Ints:
-        """Per vertex, the number of the party that holds it, or a number of its own where none is told."""
+        """Per vertex, the number of the party that holds it; a distinct number if the party is unknown."""
         party = np.full(self.accounts, -1, dtype=np.int64)
         np.maximum.at(party, self.src, self.src_party)
         np.maximum.at(party, self.dst, self.dst_party)
@@ -156,7 +156,7 @@ class TemporalGraph:
 
     @cached_property
     def amounts_of(self) -> dict[int, npt.NDArray[np.float64]]:
-        """Currency to its payments' middle amounts, ascending."""
+        """Currency to the middle amounts of its payments, ascending."""
         codes = np.unique(self.currency).tolist()
         return {code: np.sort(self.amount[self.currency == code]) for code in codes}
 
@@ -183,21 +183,21 @@ class TemporalGraph:
         return int(self.t_high[edges].max() - 1 - self.t_low[edges].min())
 
     def firsts(self, edges: Indices | Ints) -> Indices | Ints:
-        """Return, of these edges, the first of each ordered pair of accounts."""
+        """Return the first of these edges for each ordered pair of accounts."""
         return edges[np.unique(self.relation[edges], return_index=True)[1]]
 
     @classmethod
     def from_transfers(cls, transfers: pa.Table | pd.DataFrame) -> TemporalGraph:
         """Build the graph: every transfer is one edge, whatever its match state.
 
-        A conflict is one transfer and so one edge; a half that waits for the other, or whose other bank is
-        not a member, happened as far as anyone knows and counts.
+        A conflict is one transfer, so one edge. A half also counts if it waits for the other half, or if the
+        other bank is not a member, because the payment took place as far as the ledger shows.
 
         Raises
         ------
         GraphError
             When a column is missing, or a row has no time or amount, an empty or reversed interval, or a
-            negative amount; it names the row.
+            negative amount; the error names the row.
         """
         table = as_transfers(transfers)
         rows = table.num_rows
@@ -272,7 +272,7 @@ def _numbers(table: pa.Table, name: str) -> Ints:
 
 
 def _filled(table: pa.Table, name: str, default: int) -> npt.NDArray[Any]:
-    """Return a column as numbers of at most 32 bits, where all of them fit: millions of rows are sorted."""
+    """Return a column as 32-bit numbers if all values fit, because millions of rows are sorted."""
     column: npt.NDArray[Any] = table.column(name).fill_null(default).to_numpy()
     span = np.iinfo(np.int32)
     fits = column.dtype == np.int64 and (
@@ -292,12 +292,12 @@ def _check(times: list[Ints], amounts: list[Ints]) -> None:
 
 
 def _numbered(table: pa.Table, *names: str) -> tuple[list[bytes], Indices]:
-    """Give numbers to the distinct values of some columns, ascending, null as the all-zero pseudonym."""
+    """Assign ascending numbers to the distinct values of some columns; null is the all-zero pseudonym."""
     chunks = [c for name in names for c in table.column(name).chunks]
     numbers: dict[bytes, int] = {}
     coded = np.empty(sum(map(len, chunks)), dtype=np.int32)
     start = 0
-    for chunk in chunks:  # one at a time: the values of millions of rows are not copied side by side
+    for chunk in chunks:  # chunk by chunk, so that the values of all rows are not copied at once
         found: Any = chunk.dictionary_encode(null_encoding="encode")
         values = [NOBODY if v is None else v for v in found.dictionary.to_pylist()]
         own = np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=np.int32)

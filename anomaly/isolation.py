@@ -1,11 +1,11 @@
-"""What has no name: accounts that an isolation forest separates from all others in few cuts.
+"""Unusual accounts without a named typology: an isolation forest separates them from others in few splits.
 
-Only a small share of accounts is told, and each flag says which features make it stand out, as robust
-z-scores (distance from the median in units of the scaled median absolute deviation).
+Only a small share of accounts is reported. Each flag names the features that make the account unusual, as
+robust z-scores (distance from the median in units of the scaled median absolute deviation).
 
 References
 ----------
-Liu, Ting, Zhou, "Isolation Forest", ICDM 2008. Its `score_samples` is no probability and is not shown as one.
+Liu, Ting, Zhou, "Isolation Forest", ICDM 2008. Its `score_samples` is not a probability and not shown as one.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class IsolationParameters:
     Attributes
     ----------
     share : float
-        Share of accounts that are told: few, for most that stand out do so for honest reasons.
+        Share of accounts that are reported; small, because most unusual accounts have an honest reason.
     trees, samples, seed : int
         As in `sklearn.ensemble.IsolationForest`.
     min_payments : int
-        Accounts with fewer payments are not looked at: nothing can be said of them.
+        Accounts with fewer payments are not scored, because there is too little data.
     window : int
-        Seconds; for the features.
+        Seconds; the window of the features.
     spell : int
-        Seconds; the evidence is the account's payments in the spell that moves most money.
+        Seconds; the evidence is the account's payments in the window of this length that moves most money.
     """
 
     share: float = 0.0005
@@ -58,7 +58,7 @@ class IsolationParameters:
 def robust_z(values: Floats) -> Floats:
     """Return (accounts, features) distances from the median, in scaled median absolute deviations.
 
-    Where more than half of the accounts have the same value, the mean absolute deviation stands in.
+    If more than half of the accounts have the same value, the mean absolute deviation is used instead.
     """
     centre = np.median(values, axis=0)
     off = np.abs(values - centre)
@@ -74,7 +74,7 @@ def _find(context: Context, parameters: IsolationParameters) -> Found:
     told = int(len(looked) * parameters.share)
     if told == 0:
         return Found([])
-    # a large business is not odd for being large
+    # leave out features of size: a large business is not unusual because it is large
     shape = [i for i, feature in enumerate(FEATURES) if not feature.size]
     values = AccountFeatures(parameters.window).transform(context)[looked][:, shape]
     names = [FEATURES[i].name for i in shape]
@@ -84,7 +84,7 @@ def _find(context: Context, parameters: IsolationParameters) -> Found:
         random_state=parameters.seed,
         n_jobs=1,
     )
-    # a forest draws rows by their number, and rows are numbered by pseudonym: put them in order of content
+    # the forest samples rows by number; sort rows by content, so that pseudonyms do not influence the sample
     by_content = np.lexsort(values.T[::-1])
     forest.fit(values[by_content])
     score = -forest.score_samples(values)
@@ -110,7 +110,7 @@ def _find(context: Context, parameters: IsolationParameters) -> Found:
 
 
 def _largest_window(graph: TemporalGraph, account: int, window: int) -> npt.NDArray[np.int32]:
-    """Return the account's payments in the window that moves the most money (the earliest of equals)."""
+    """Return the account's payments in the window that moves most money (if equal, the earliest window)."""
     edges = distinct(
         np.append(
             graph.out_edge[graph.out_ptr[account] : graph.out_ptr[account + 1]],

@@ -1,7 +1,7 @@
-"""Scan: every registered detector over a table of transfers, merged and ranked into flags; and its replay.
+"""Scan: run all registered detectors over a table of transfers, merge and rank their flags; replay a flag.
 
-The same rows give the same flags in the same order, whatever the order of the table. Each detector stands
-alone: what one finds does not depend on which others ran, so a flag can be recomputed from its own source.
+The same rows give the same flags in the same order, whatever the order of the table. Detectors are
+independent: the flags of one do not depend on the others, so a flag can be recomputed from its own source.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much of an officer's time one detector may take.
+    """Limits on the number of flags of one detector, because an officer reviews each flag.
 
     Attributes
     ----------
     per_100k : int
-        Most flags per 100,000 transfers, the strongest first; at least `least` are allowed.
+        Maximum number of flags per 100,000 transfers, strongest first; but `least` are always allowed.
     least : int
     min_strength : float
-        Weaker candidates are not told (powers of ten; see `anomaly.detectors.surprise`).
+        Weaker candidates are not reported (powers of ten; see `anomaly.detectors.surprise`).
     overlap : float
-        Two candidates of which the smaller shares this part of its payments with the other are one flag.
+        Two candidates are one flag if they share at least this part of the smaller one's payments.
     """
 
     per_100k: int = 50
@@ -55,7 +55,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class ScanParameters:
-    """What to run.
+    """Parameters of a scan.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class ScanParameters:
     overrides : mapping
         Name to the parameters that replace a detector's defaults.
     budget : Budget
-        For each detector.
+        Limits for each detector.
     period : Period, optional
-        Only the transfers in it are looked at, and every flag names it.
+        Only the transfers in the period are scanned, and every flag names it.
     """
 
     detectors: tuple[str, ...] = tuple(DETECTORS)
@@ -90,10 +90,10 @@ def scan(
     transfers : pyarrow.Table or DataFrame
         Columns of `ledger.tables.TRANSFER`.
     position : Position
-        Where the ledger stood.
+        Ledger position of the transfers.
     parameters : ScanParameters, optional
     extra : sequence of Detector
-        Run after those named by the parameters; none that is registered.
+        Unregistered detectors, which run after those that the parameters name.
     progress : callable, optional
         Called with (detector, done, total) before each detector and once at the end.
 
@@ -102,7 +102,7 @@ def scan(
     GraphError
         When a row cannot be a payment.
     ConfigurationError
-        When a detector is not known.
+        When there is no detector with a given name.
     """
     chosen = parameters or ScanParameters()
     unknown = [name for name in chosen.detectors if name not in DETECTORS]
@@ -137,27 +137,32 @@ def replay(
     flag : Flag
     transfers_at_position : pyarrow.Table or DataFrame
     extra : Detector, optional
-        One that is not registered, when it is the one that the flag names.
+        An unregistered detector, if the flag names it.
 
     Returns
     -------
     Flag
-        The equal flag that came out.
+        The recomputed flag, which equals the given one.
 
     Raises
     ------
     VerificationError
-        When the detector or its version is not known here, or the flag does not come out again.
+        When this version has no such detector, or none of the recomputed flags equals the given one.
     """
     own_kind = extra is not None and extra.id == flag.source.id
     detector = extra if own_kind else DETECTORS.get(flag.source.id)
     if flag.source.kind != "detector" or detector is None:
-        raise VerificationError("the flag names no detector known here", got=flag.source.id)
+        raise VerificationError(
+            "the flag names a detector that this installation does not have",
+            got=flag.source.id,
+            next_step=f"Known: {', '.join(DETECTORS)}.",
+        )
     if detector.version != flag.source.version:
         raise VerificationError(
-            f"the detector {detector.id} has another version here",
+            f"this installation has another version of the detector {detector.id}",
             expected=flag.source.version,
             got=detector.version,
+            next_step="Replay the flag with the release that has the expected version.",
         )
     try:
         own = _from_json(type(detector.parameters), flag.source.parameters["detector"])
@@ -175,7 +180,7 @@ def replay(
     nearest = max(flags, key=lambda f: len(set(f.rows) & set(flag.rows)), default=None)
     shared = 0 if nearest is None else len(set(nearest.rows) & set(flag.rows))
     raise VerificationError(
-        "the flag does not come out of these transfers",
+        "the flag cannot be recomputed from these transfers",
         expected=f"{flag.title} over {len(flag.rows)} rows",
         got=f"{len(flags)} flags, the nearest of which shares {shared} of them",
         next_step="Sync the mirror to the position that the flag names, and replay it there.",
@@ -183,18 +188,18 @@ def replay(
 
 
 def period_of(flag: Flag) -> Period | None:
-    """Return the period whose transfers a flag was computed from; None stands for the whole ledger.
+    """Return the period of the transfers that a flag was computed from; None means the whole ledger.
 
     Raises
     ------
     VerificationError
-        When what it names is no period.
+        When the period that the flag names is not valid.
     """
     named = flag.source.parameters.get("period")
     try:
         return None if named is None else Period(*named)
     except (TypeError, ValueError) as error:
-        raise VerificationError(f"the flag's period is none: {error}", got=str(named)) from error
+        raise VerificationError(f"the flag names an invalid period: {error}", got=str(named)) from error
 
 
 def _flags(
@@ -222,7 +227,7 @@ def _flags(
 
 
 def _merge(candidates: list[Candidate], overlap: float) -> list[tuple[Candidate, int]]:
-    """Join each candidate, strongest first, to the first kept one that it overlaps; count the instances."""
+    """Merge each candidate, strongest first, into the first kept one that it overlaps; count instances."""
     kept: list[tuple[Candidate, int]] = []
     held: list[set[int]] = []
     where: dict[int, list[int]] = {}

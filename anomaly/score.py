@@ -1,7 +1,7 @@
-"""Flags against a truth table: which planted instances and transfers were found, and which flags were right.
+"""Comparison of flags with a truth table: which planted instances were found, and which flags are correct.
 
-Truth rows are known by their place on the ledger (either half); so are a flag's. Both are brought back to
-transfers, so that a payment counts once whichever half was named. Only evaluation reads labels.
+Rows of the truth table and of a flag are identified by their place on the ledger (of either half). Both are
+mapped to transfers, so that a payment counts once whichever half is named. Only evaluation reads labels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Rows = set[int]
 
 @dataclass(frozen=True, slots=True)
 class TypologyScore:
-    """One typology's figures: of instances, of flags, and of single transfers.
+    """Counts for one typology: instances, flags and single transfers.
 
     Attributes
     ----------
@@ -32,23 +32,23 @@ class TypologyScore:
     instances : int
         Planted instances.
     found : int
-        Of which one flag's evidence holds at least the wanted share of the rows.
+        Instances of which a single flag's evidence contains at least the required share of rows.
     named : int
-        Of which such a flag also bears the instance's typology.
+        Found instances for which the title of such a flag is the instance's typology.
     flags : int
-        Flags of this title.
+        Flags with this title.
     right : int
-        Of which at least the wanted share of evidence rows is planted, of whatever pattern.
+        Flags of which at least the required share of evidence rows is planted, in any pattern.
     right_named : int
-        Of which at least the wanted share is planted rows of this typology.
+        Flags of which at least the required share of evidence rows is planted in this typology.
     planted : int
-        Transfers planted for it.
+        Transfers planted for this typology.
     covered : int
-        Of which are in some flag's evidence, of whatever title.
+        Planted transfers in the evidence of any flag.
     flagged : int
-        Transfers in the evidence of its flags.
+        Transfers in the evidence of the flags with this title.
     hit : int
-        Of which are planted, of whatever pattern.
+        Flagged transfers that are planted, in any pattern.
     """
 
     typology: str
@@ -91,14 +91,14 @@ class TypologyScore:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """All figures: by typology, and over all (an instance or a transfer in several flags counts once)."""
+    """Counts by typology, and in total (an instance or a transfer in several flags counts once)."""
 
     typologies: tuple[TypologyScore, ...]
     total: TypologyScore
 
     @property
     def lines(self) -> tuple[TypologyScore, ...]:
-        """The typologies in the order of their names, and all of them together."""
+        """The typologies in the order of their names, then the total."""
         return (*self.typologies, self.total)
 
 
@@ -109,13 +109,13 @@ def score(flags: Sequence[Flag], transfers: pa.Table, truth: pd.DataFrame, *, sh
     ----------
     flags : sequence of Flag
     transfers : pyarrow.Table
-        What was scanned (`ledger.tables.TRANSFER`).
+        The scanned transfers (`ledger.tables.TRANSFER`).
     truth : DataFrame
         One row per planted transfer: pattern_id, typology, and its place as debit_member, debit_sequence,
         debit_index or credit_member, credit_sequence, credit_index (a negative or missing place is unknown;
-        one of the two suffices). A planted transfer that the table does not hold counts as not found.
+        one of the two is enough). A planted transfer that is not in the table counts as not found.
     share : float
-        Wanted share of rows, for an instance to be found and for a flag to be right.
+        Required share of rows, for an instance to be found and for a flag to be right.
 
     Raises
     ------
@@ -189,14 +189,14 @@ def _planted(truth: pd.DataFrame, row_of: Mapping[RowRef, int]) -> tuple[dict[st
     placed = [truth[list(names)].fillna(-1).astype("int64").to_numpy().tolist() for names in halves]
     for i, (pattern, typology) in enumerate(zip(truth["pattern_id"], truth["typology"], strict=True)):
         rows = {row_of.get(RowRef(*half[i]), -1) for half in placed} - {-1}
-        # a planted row that is nowhere in the table can be found by nobody, and still counts
+        # a planted row that is not in the table cannot be found, but still counts
         rows_of.setdefault(pattern, set()).add(rows.pop() if rows else -2 - i)
         typology_of[pattern] = typology
     return rows_of, typology_of
 
 
 def _holding(rows: Rows, holders: Mapping[int, list[int]], share: float) -> list[int]:
-    """Return the flags whose evidence holds the wanted share of an instance's rows."""
+    """Return the flags whose evidence contains the required share of an instance's rows."""
     held = Counter(f for row in rows for f in holders.get(row, ()))
     return [f for f, count in held.items() if count >= share * len(rows)]
 

@@ -1,4 +1,4 @@
-"""Transfers to scan from a plain file that an analyst has at hand."""
+"""Reads a plain file of payments (CSV or Parquet) as a table of transfers, without a ledger."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _CASH_TYPES = {"DEPOSIT": Flags.CASH_IN, "CASH_IN": Flags.CASH_IN} | {
 
 @dataclass(frozen=True)
 class PlainFile:
-    """A plain file as transfers, and the names behind its pseudonyms and agent codes.
+    """The transfers of a plain file, and the names that belong to its pseudonyms and agent codes.
 
     Attributes
     ----------
     transfers : pyarrow.Table
-        `ledger.tables.TRANSFER`; the intervals have no width (one second for the time). The place of a row
-        is member 0, sequence 0 and the row's number in the file.
+        `ledger.tables.TRANSFER`; amounts are exact, and times are intervals of one second. The place of a
+        row is member 0, sequence 0 and the row's number in the file.
     accounts : mapping
-        Pseudonym (hex) to (bank, account) as the file names them.
+        Pseudonym (hex) to (bank, account), as named in the file.
     banks : mapping
         Agent code to bank.
     """
@@ -61,15 +61,15 @@ def read_file(path: Path, *, rows: int | None = None) -> PlainFile:
     Parameters
     ----------
     path : Path
-        `.parquet`, or anything else as CSV. Columns are those of a transaction (`ledger.schema.FIELDS`), or
+        `.parquet`, else read as CSV. Columns are those of a transaction (`ledger.schema.FIELDS`), or
         tx_id, timestamp, src_bank, src, dst_bank, dst, amount, currency, tx_type. Labels are not read.
     rows : int, optional
-        Read only the first so many rows.
+        Read only this number of rows from the start.
 
     Raises
     ------
     InputError
-        When the file cannot be read, lacks a column, or a row holds no time, amount or known currency.
+        When the file cannot be read or lacks a column, or a row has no valid time, amount or currency.
     """
     try:
         if path.suffix == ".parquet":
@@ -82,12 +82,12 @@ def read_file(path: Path, *, rows: int | None = None) -> PlainFile:
 
 
 def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
-    """Turn a frame of payments into transfers; see `read_file`."""
+    """Convert a frame of payments to transfers; see `read_file`."""
     names = _PLAIN if "src" in frame.columns else _TRANSACTION
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InputError(
-            f"the file lacks {', '.join(missing)}",
+            f"the file lacks the columns {', '.join(missing)}",
             where=where,
             next_step=f"It needs the columns {', '.join(_PLAIN)} or {', '.join(_TRANSACTION)}.",
         )
@@ -96,9 +96,9 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
     seconds = pd.to_datetime(time, utc=True, errors="coerce", format="ISO8601")
     value = pd.to_numeric(amount, errors="coerce").astype("float64")
     for wrong, what in (
-        (seconds.isna(), "a row has no readable time"),
+        (seconds.isna(), "a row has no valid ISO 8601 timestamp"),
         (~value.between(0, 1e13), "a row has no amount between 0 and 10^13"),
-        (code.isna(), "a row has no ISO 4217 currency"),
+        (code.isna(), "a row has no ISO 4217 currency code"),
         (from_account.isna() | to_account.isna(), "a row lacks an account"),
     ):
         if wrong.any():
@@ -155,7 +155,7 @@ def transfers_of(frame: pd.DataFrame, *, where: str = "frame") -> PlainFile:
 
 
 def _pseudonyms(bank: pd.Series[str], account: pd.Series[str]) -> tuple[pa.Array, dict[str, tuple[str, str]]]:
-    """Make pseudonyms without a key: nothing is hidden, and the names are kept beside."""
+    """Return pseudonyms made without a key (they hide nothing), and the name that belongs to each."""
     keys = pd.Series(list(zip(bank.fillna("").astype(str), account.astype(str), strict=True)), dtype=object)
     codes, distinct = pd.factorize(keys)
     digests = [sha256(f"acct:{b}:{a}".encode()).digest()[:PSEUDONYM_BYTES] for b, a in distinct]
@@ -164,7 +164,7 @@ def _pseudonyms(bank: pd.Series[str], account: pd.Series[str]) -> tuple[pa.Array
 
 
 def _parties(frame: pd.DataFrame, flags: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Read the parties of both sides; a single `party_id` is the customer at the till of a cash payment."""
+    """Read the parties of both sides; a single column `party_id` is the customer of a cash payment."""
     till = pd.Series(flags & int(Flags.CASH_IN | Flags.CASH_OUT), index=frame.index)
     none = pd.Series([None] * len(frame), index=frame.index, dtype=object)
     arrays = {}
@@ -182,7 +182,7 @@ def _parties(frame: pd.DataFrame, flags: npt.NDArray[np.int64]) -> dict[str, pa.
 
 
 def _flags(frame: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Read cash flags and channel from whichever columns the file has."""
+    """Read the cash flags and the channel from the columns that the file has."""
     flags = np.zeros(len(frame), np.int64)
     channel = np.zeros(len(frame), np.int64)
     if "tx_type" in frame:

@@ -1,4 +1,4 @@
-"""From a candidate to a flag: its evidence by place on the ledger, its figures, and one sentence to read."""
+"""Turns a candidate into a flag: evidence by place on the ledger, figures, and an explanation."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def make_flag(
     counts: Mapping[str, int],
     position: Position,
 ) -> Flag:
-    """Return the flag of one candidate into which `instances` were merged.
+    """Return the flag of one candidate, into which `instances` instances were merged.
 
     Parameters
     ----------
     graph : TemporalGraph
     places : Places
-        Of the table that the graph was built from.
+        Places of the table that the graph was built from.
     detector : Detector
     source : FlagSource
     candidate : Candidate
     instances : int
     counts : mapping
-        Figures of the detector's whole run, for the details.
+        Figures of the detector's whole run, which are added to the details.
     position : Position
     """
     edges = np.sort(candidate.edges)
@@ -87,7 +87,7 @@ def make_flag(
 
 
 def _severity(strength: float, total: float, banks: int) -> Severity:
-    """Points for money (from 50,000 currency units), for banks (from three) and for strength (from 3)."""
+    """Give one point each for money (50,000 currency units or more), banks (three), and strength (3)."""
     points = (total >= 50_000) + (banks >= 3) + (strength >= 3.0)
     return "high" if points >= 2 else "medium" if points == 1 else "low"
 

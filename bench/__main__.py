@@ -18,7 +18,7 @@ def main() -> None:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--transactions", type=int, default=20_000, help="simulated transactions")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="number of measurements of each stage")
     parser.add_argument("--baseline-rows", type=int, default=300, help="rows posted one by one")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
-"""``python -m bench.chain_length``: whether the embedded chain stays as quick when it gets long.
+"""``python -m bench.chain_length``: whether the embedded chain becomes slower when it becomes long.
 
-One member posts to the real contracts, one transaction a block: single rows mostly, now and then a full
-batch. At each length: the server's memory, the latency of a post, in turns with a chain that stays short,
-what a mirror asks for, how long a backup takes and a copy of the chain needs to start, and the disk that each
-kind of block takes. Payloads are random bytes, as sealed rows are to the chain.
+One member posts to the real contracts, one transaction per block: mostly single rows, sometimes a full batch.
+Measured at each length: the server's memory, the latency of a post (alternating with a chain that stays
+short), the requests of a mirror, the time of a backup and of the start of a copy, and the disk space per type
+of block. Payloads are random bytes, because sealed rows look random to the chain.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from localchain.backup import back_up
 
 LENGTHS = (100, 1_000, 3_000, 10_000)
 
-#: One row sealed to one reader, and 800 of them: row 136 bytes, envelope about 300.
+#: Bytes of one row sealed to one reader, and of 800 rows: a row has 136 bytes, the envelope about 300.
 SMALL, FULL = 440, 120 * 1024
 
-#: Posts that are timed at each length, every sixth of them a full batch.
+#: Number of timed posts at each length; every sixth post is a full batch.
 WINDOW = 90
 
 
 @dataclass
 class Poster:
-    """A member that posts random payloads, one transaction a block, and remembers how long each took."""
+    """A member that posts random payloads, one transaction per block, and records the time of each post."""
 
     gateway: Gateway
     keys: MemberKeys
@@ -57,7 +57,7 @@ class Poster:
     seconds: dict[int, list[float]] = field(default_factory=lambda: {SMALL: [], FULL: []})
 
     def post(self, size: int) -> None:
-        """Post one batch; its time is from the signed transaction to the answer that it is in a block."""
+        """Post one batch; the time runs from the signed transaction to the answer that it is in a block."""
         rows = 1 if size == SMALL else 800
         root = os.urandom(32)
         arguments = (self.sequence, self.head, 1, self.policy, rows, root, os.urandom(size))
@@ -83,7 +83,7 @@ class Poster:
         self.nonce += 1
 
     def recent(self, size: int) -> list[float]:
-        """Return and forget the times since the last call, the newest `WINDOW` of them."""
+        """Return the newest `WINDOW` times since the last call, and clear the record."""
         times = self.seconds[size][-WINDOW:]
         self.seconds[size].clear()
         return times
@@ -97,7 +97,7 @@ def resident(pid: int) -> float:
 
 @contextmanager
 def started_copy(folder: Path) -> Iterator[tuple[str, float]]:
-    """Serve a copied chain; yields its URL and the seconds from starting the process to its first answer."""
+    """Serve a copied chain; yield its URL and the seconds from process start to its first answer."""
     home = Home(folder)
     begun = time.perf_counter()
     url, pid = ensure_chain(home)
@@ -122,7 +122,7 @@ def timed(action: Callable[[], Any], times: int = 5) -> float:
 def measure(
     poster: Poster, control: Poster, home: Home, pid: int, scratch: Path, length: int
 ) -> dict[str, float]:
-    """Take every figure at one length; posts in turn with a short chain, as the machine is never quiet."""
+    """Measure at one length; posts alternate with a short chain, because other work runs on the machine."""
     gateway = poster.gateway
     poster.recent(SMALL)
     for number in range(WINDOW):
@@ -159,7 +159,7 @@ def measure(
 
 
 def disk_per_block(poster: Poster, home: Home, scratch: Path, size: int, count: int) -> float:
-    """Return the bytes a block of one batch adds to a backup, which has no slack in it."""
+    """Return the bytes that a block of one batch adds to a backup, which has no unused pages."""
 
     def stored(name: str) -> int:
         back_up(home.chain, scratch / name)
@@ -172,7 +172,7 @@ def disk_per_block(poster: Poster, home: Home, scratch: Path, size: int, count: 
 
 
 def set_up(root: Path) -> tuple[Home, Poster, int]:
-    """Start a chain, found a consortium of one member on it."""
+    """Start a chain and create a consortium of one member on it."""
     home = Home(root)
     url, pid = ensure_chain(home)
     assert pid is not None
@@ -188,8 +188,8 @@ def set_up(root: Path) -> tuple[Home, Poster, int]:
 def main() -> None:
     """Grow a chain and print the curve."""
     parser = argparse.ArgumentParser(prog="python -m bench.chain_length", description=__doc__)
-    parser.add_argument("--blocks", type=int, default=LENGTHS[-1], help="how long the chain gets")
-    parser.add_argument("--full-every", type=int, default=50, help="every so many posts a full batch")
+    parser.add_argument("--blocks", type=int, default=LENGTHS[-1], help="length of the longest chain")
+    parser.add_argument("--full-every", type=int, default=50, help="number of posts per full batch")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     options = parser.parse_args()
     lengths = [length for length in LENGTHS if length < options.blocks] + [options.blocks]

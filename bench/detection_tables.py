@@ -1,4 +1,4 @@
-"""The accuracy tables of docs/detection.md, from figures that were measured."""
+"""Formats measured figures as the accuracy tables of docs/detection.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FRONTIER", "tables"]
 
 Row = dict[str, Any]
 
-#: Parts that measure the price of an encoding are named by this and the bands per factor of ten.
+#: Prefix of the parts that measure encodings; the number of bands per factor of ten follows.
 FRONTIER = "bands_"
 
 _OURS = "boosted"
@@ -78,7 +78,7 @@ def _short(value: float) -> str:
 
 
 def _table(head: list[str], body: Iterable[list[str]]) -> str:
-    """Return a table without the lines that nothing was measured for; "" where none is left."""
+    """Return a table without the lines that have no measured value; "" if no line is left."""
     kept = [row for row in body if any(cell != "-" for cell in row[1:])]
     return markdown(head, kept) if kept else ""
 
@@ -109,7 +109,7 @@ def _encodings(rows: list[Row]) -> str:
 
 
 def _frontier(rows: list[Row]) -> str:
-    """Return PR-AUC by amount bands and time bucket, each seed beside its own exact rows."""
+    """Return PR-AUC by amount bands and time bucket, with exact rows in the first column."""
     own = [row for row in rows if row["aggregation"] == "pooled" and row["metric"] == "pr_auc"]
     grids = sorted({int(row["part"].removeprefix(FRONTIER)) for row in own})
     body = (

@@ -1,9 +1,9 @@
-"""``python -m bench.flags [FILE ...]``: what the label-free flags find, by typology, as a Markdown table.
+"""``python -m bench.flags [FILE ...]``: recall and precision of label-free flags by typology, in Markdown.
 
-Without a file: draws of the simulation. With files: labelled payments, whole or a part by time. Labels only
-judge. *Found*: one flag holds half of an instance's payments; *named*: that flag bears the instance's
-typology; *led to*: at least half of some flag's payments are the instance's, so that who reviews the flag
-comes upon it. *Right*: half of a flag's payments are laundering, of whatever instance.
+Without a file, the simulation is scanned; with files, labelled payments, all or a part by time. Labels are
+used only for the metrics. *Found*: a flag contains half of an instance's payments; *named*: its title is also
+the instance's typology; *led to*: at least half of a flag's payments are of the instance, so a review of the
+flag discovers it. *Right*: half of a flag's payments are laundering, of any instance.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from bench.report import machine
 from ledger.encoding.bands import Bands, logarithmic_grid
 from ledger.flag import OFF_LEDGER, Flag
 
-#: What the policies of the demo cut beside the grid, in minor units: the thresholds of their rules.
+#: Thresholds of the rules in minor units, at which the policies of the demo cut in addition to the grid.
 _THRESHOLDS = (300_000, 300_001, 1_000_000, 1_000_001)
-#: By typology: instances, of which found, named and led to; flags, of which right.
+#: By typology: instances, instances found, named and led to; flags, flags right.
 Tally = dict[str, npt.NDArray[np.int64]]
 
 _PLACE = {"debit_member": 0, "debit_sequence": 0}
 
 
 def encoded(transfers: pa.Table, bucket: int = 3_600) -> pa.Table:
-    """Return transfers as the default policy tells them: bands with the thresholds, hours."""
+    """Return transfers encoded with the default policy: bands that include the thresholds, and hours."""
     bands = Bands([*logarithmic_grid(10), *_THRESHOLDS])
     low, high = bands.decode(bands.encode(transfers.column("amount_low").to_numpy()))
     time = transfers.column("time_low").to_numpy() // bucket * bucket
@@ -52,7 +52,7 @@ def encoded(transfers: pa.Table, bucket: int = 3_600) -> pa.Table:
 
 
 def tally(transfers: pa.Table, truth: pd.DataFrame) -> Tally:
-    """Scan, and count by typology, of the planted instances and of the flags' own names."""
+    """Scan and count planted instances by typology, and flags by title."""
     flags = scan(transfers, OFF_LEDGER)
     result = score(flags, transfers, truth.assign(**_PLACE))
     led = _led_to(flags, truth)
@@ -74,7 +74,7 @@ def _together(draws: list[Tally]) -> Tally:
 
 
 def _led_to(flags: Iterable[Flag], truth: pd.DataFrame) -> Counter[str]:
-    """Count by typology the instances that own at least half of some flag's payments."""
+    """Count by typology the instances that contain at least half of a flag's payments."""
     owners: dict[int, list[str]] = defaultdict(list)
     for row, pattern in zip(truth["debit_index"], truth["pattern_id"], strict=True):
         owners[int(row)].append(pattern)
@@ -87,10 +87,10 @@ def _led_to(flags: Iterable[Flag], truth: pd.DataFrame) -> Counter[str]:
 
 
 def simulated(seed: int, transactions: int) -> tuple[pa.Table, pd.DataFrame]:
-    """Return a draw of the simulation, encoded, and its truth."""
+    """Return the encoded transfers of one simulation, and its truth table."""
     simulation = simulate(banks=8, transactions=transactions, accounts=6_000, days=60, seed=seed)
     frame = simulation.transactions.copy()
-    # the one half of a payment within a bank tells one party only: that of the customer who acts
+    # an on-us row names one party only: the customer who acts
     within, cash = frame["debtor_agent"] == frame["creditor_agent"], frame["cash_in"].astype(bool)
     for name in ("party_id", "party_type", "on_behalf_of"):
         frame.loc[within & ~cash, f"creditor_{name}"] = None
@@ -119,7 +119,7 @@ def labelled(path: Path, part: tuple[float, float], hours: bool) -> tuple[pa.Tab
 
 
 def table(counts: Tally) -> str:
-    """Return the counts as Markdown, the typologies with most found first."""
+    """Return the counts as Markdown, sorted by recall, highest first."""
     lines = [
         "| typology | found | named | led to | flags right | precision |",
         "|---|---:|---:|---:|---:|---:|",
@@ -134,14 +134,14 @@ def table(counts: Tally) -> str:
 
 
 def main() -> None:
-    """Scan, judge and print."""
+    """Scan, count and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.flags", description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, help="labelled files; none: the simulation")
-    parser.add_argument("--seeds", default="101,102,103,104,105", help="draws of the simulation")
-    parser.add_argument("--transactions", type=int, default=100_000, help="of each draw")
+    parser.add_argument("files", nargs="*", type=Path, help="labelled files; without a file, the simulation")
+    parser.add_argument("--seeds", default="101,102,103,104,105", help="seeds of the simulation")
+    parser.add_argument("--transactions", type=int, default=100_000, help="transactions of each simulation")
     parser.add_argument("--part", type=float, nargs=2, default=(0.0, 1.0), metavar=("FROM", "TO"),
                         help="quantiles of time: 0 0.6 is the training part")  # fmt: skip
-    parser.add_argument("--exact", action="store_true", help="files as they are, not as bands and hours")
+    parser.add_argument("--exact", action="store_true", help="use exact values, not bands and hours")
     arguments = parser.parse_args()
     print(f"Machine: {machine()}.\n")
     for path in arguments.files:
@@ -154,7 +154,7 @@ def main() -> None:
         print(f"Simulation, seeds {arguments.seeds}, {arguments.transactions:,} transactions each\n")
         print(table(_together(draws)))
         each = [int(draw["all"][4]) for draw in draws]
-        print(f"\n{min(each)} to {max(each)} flags a draw.")
+        print(f"\n{min(each)} to {max(each)} flags per simulation.")
 
 
 if __name__ == "__main__":

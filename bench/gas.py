@@ -1,8 +1,8 @@
-"""``python -m bench.gas``: what every function of the contracts costs, on a chain with Prague's rules.
+"""``python -m bench.gas``: gas of every function of the contracts, on a chain with the Prague rules.
 
-Gas depends on the rules and the bytes, not on the machine: the same table comes out everywhere, but for the
-zero bytes among random ones. The floor is what calldata costs at least (EIP-7623); a posted batch pays it and
-nothing else, so rows cost what their bytes cost.
+Gas depends on the rules and the bytes, not on the machine, so the table is the same everywhere, except for
+the number of zero bytes in random data. The floor is the minimum gas of the calldata (EIP-7623). A posted
+batch costs exactly the floor, so its gas depends only on its bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROW, ENVELOPE = 136, 2 + 112 + 32 + 4 + 16
 
 @dataclass
 class Meter:
-    """Sends calls and notes what each cost."""
+    """Sends calls and records the gas of each."""
 
     url: str
     chain_id: int
@@ -64,7 +64,7 @@ class Meter:
     def call(
         self, key: bytes, contract: str, function: str, *arguments: Any, note: str | None = None
     ) -> None:
-        """Call a function; with a note its cost is a row of the table."""
+        """Call a function; if `note` is given, add its gas to the table."""
         encoder = Web3().eth.contract(abi=load(contract).abi)
         data = bytes.fromhex(encoder.encode_abi(function, args=list(arguments))[2:])
         receipt = self._send(key, self.addresses[contract], data)
@@ -96,12 +96,12 @@ class Meter:
 
 
 def payload(rows: int) -> bytes:
-    """Return as many random bytes as so many rows take when sealed to one reader."""
+    """Return random bytes, as many as this number of rows has when sealed to one reader."""
     return os.urandom(ENVELOPE + ROW * rows)
 
 
 def measure(meter: Meter, keys: Sequence[bytes]) -> None:
-    """Call everything once, most of it in the order in which a consortium does."""
+    """Call every function once, mostly in the order in which a consortium calls them."""
     operator, author, second, third, desk, bank = keys
     address = {key: Account.from_key(key).address for key in keys}
     for name in CONTRACTS:
@@ -191,7 +191,7 @@ def main() -> None:
     """Measure on a fresh chain and print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.gas", description=__doc__)
     parser.add_argument(
-        "--markdown", type=Path, help="write the table to this file, as docs/contracts.md has it"
+        "--markdown", type=Path, help="write the table to this file, in the format of docs/contracts.md"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as folder:

@@ -1,10 +1,10 @@
-"""Counts of fans, degrees, scatter-gather and cycles beside the peer's, row by row, and why they differ.
+"""Compares counts of fans, degrees, scatter-gather and cycles with the peer's, row by row.
 
-Both are fed one payment at a time, so that neither looks ahead. Of payments in the same second the peer lets
-the later one in the file see the earlier one; ours either see none of each other or all. A row on which the
-peer is neither, or where those two do not differ, is not explained by that. In a scatter-gather the peer
-takes an account that pays itself for one of those between itself and another; without such payments nothing
-is left to explain.
+Both systems receive one payment at a time, so that neither looks ahead. They differ for payments in the same
+second: in the peer, the later payment in the file sees the earlier one; in the engine, all of them see each
+other, or none. A row differs "by equal times" if the engine's two settings also differ on it. In a
+scatter-gather, the peer counts an account that pays itself as an intermediary; without such payments, there
+is no other difference.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["agreement"]
 Counts = npt.NDArray[np.float32]
 
 _WEEK = {"window": 7 * DAY, "scatter_gather": 7 * DAY, "hop_length": 6}
-#: Words, stream, windows, whether half of it only warms up, most rows (0: all).
+#: Title, stream, windows, whether the first half only warms up, maximum number of rows (0: all).
 _RUNS = (
     ("tide, published windows", "tide", AML, False, 0),
     ("tide, all windows 7 days, hop cycles up to 6", "tide", _WEEK, False, 0),
@@ -73,7 +73,7 @@ def _compare(
 
 
 def _widths(windows: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """Yield each family with its number of columns, which is the same on both sides."""
+    """Yield each family with its number of columns, which is the same in both systems."""
     for family in FAMILIES:
         width = windows["hop_length"] - 1 if family == "hop_cycle" else 29
         if width > 0:

@@ -1,8 +1,8 @@
-"""``python -m bench.graph_features [--peer PYTHON]``: the speed of graph features, beside the peer's.
+"""``python -m bench.graph_features [--peer PYTHON]``: the speed of graph features, and of a peer's.
 
-Every measurement runs in a process of its own, ours and the peer's by turns. Figures go to a file of JSON
-lines as they are measured; the same command reads what is there already, so it can be stopped and started
-again. `--agreement` compares counts with the peer's instead, row by row.
+Each measurement runs in a separate process; the engine and the peer alternate. Each figure is appended to a
+file of JSON lines; the same command skips the figures that the file already contains, so a run can be stopped
+and continued. `--agreement` compares the counts of both instead, row by row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cli.output import say
 Row = dict[str, Any]
 
 _PARTS = ("tide", "uniform", "hub", "amlgentex", "longer", "wider")
-#: Systems in the order in which they take turns; what each is told beside the case.
+#: Systems in the order in which they are measured, with their settings in addition to the case.
 _SYSTEMS: dict[str, dict[str, Any]] = {
     "ours": {"system": "ours", "scoring": "arrival"},
     "peer": {"system": "peer"},
@@ -34,7 +34,7 @@ _OURS, _PEER, _AHEAD = _SYSTEMS
 
 
 def measure(bench: Bench, out: Path, parts: Iterable[str], rounds: int, limit_s: float) -> list[Row]:
-    """Measure what the file does not hold yet, and return all rows."""
+    """Measure the figures that the file does not contain, and return all rows."""
     chosen = set(parts)
     done = {_key(row) for row in _read(out)}
     with out.open("a") as sink:
@@ -54,7 +54,7 @@ def _plan(bench: Bench, parts: set[str], rounds: int, limit_s: float) -> Iterato
                 if name != _PEER or bench.peer:
                     settings = {"batch": case.batch, "windows": case.windows, "limit_s": limit_s, **told}
                     row = {"case": _title(case), "system": name, "round": number}
-                    if case.part == "amlgentex":  # all of it: from an empty graph
+                    if case.part == "amlgentex":  # no warm-up: the whole stream, from an empty graph
                         yield row, lambda c=case: bench.file(c.part), settings
                     else:
                         settings["warm"] = bench.size(case.part) // 2
@@ -121,12 +121,14 @@ def _curve(rows: list[Row]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.graph_features", description=__doc__)
-    parser.add_argument("--peer", help="a Python that has snapml (proprietary; to compare with)")
+    parser.add_argument("--peer", help="a Python with snapml (proprietary), for the comparison")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the files")
-    parser.add_argument("--out", type=Path, default=Path("graph_features.jsonl"), help="figures, one a line")
-    parser.add_argument("--parts", default=",".join(_PARTS), help="which to measure; comma between")
+    parser.add_argument(
+        "--out", type=Path, default=Path("graph_features.jsonl"), help="file of figures, one per line"
+    )
+    parser.add_argument("--parts", default=",".join(_PARTS), help="parts to measure, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit-s", type=float, default=30, help="cut a measurement off after so long")
+    parser.add_argument("--limit-s", type=float, default=30, help="maximum seconds of a measurement")
     parser.add_argument("--peer-threads", type=int, default=2)
     parser.add_argument("--agreement", action="store_true", help="compare counts with the peer's, row by row")
     arguments = parser.parse_args()
@@ -134,7 +136,7 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; known: {', '.join(_PARTS)}")
     if arguments.agreement and not arguments.peer:
-        parser.error("--agreement compares with a peer: name one with --peer")
+        parser.error("--agreement needs a peer; set --peer")
     with tempfile.TemporaryDirectory(prefix="counterfoil-graph-") as folder:
         bench = Bench(arguments.peer, arguments.data, Path(folder), arguments.peer_threads)
         if arguments.agreement:

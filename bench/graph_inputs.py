@@ -1,4 +1,4 @@
-"""Streams of payments to measure graph features on: labelled files without labels, and random graphs."""
+"""Streams of payments for the benchmarks of graph features: files without their labels, and random graphs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from anomaly.engine import DAY, HOUR
 
 __all__ = ["AML", "CASES", "LONG", "SIZES", "Case", "curve", "stream"]
 
-#: Windows in seconds; hop-constrained cycles of up to so many payments, 0: none.
+#: Windows in seconds; maximum payments of hop-constrained cycles, 0: no such cycles.
 AML = {"window": DAY, "scatter_gather": 6 * HOUR, "hop_length": 10}
 LONG = {"window": 14 * DAY, "scatter_gather": DAY, "hop_length": 0}
 
-#: Edges of the curve of cost per edge.
+#: Numbers of edges at which the cost per edge is measured.
 SIZES = (100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000)
 
 
@@ -29,10 +29,10 @@ class Case:
     Attributes
     ----------
     part : str
-        Name of the stream, and of the option that chooses it.
+        Name of the stream, and of the value of the option that selects it.
     words : str
     batch : int
-        Payments a batch.
+        Payments per batch.
     windows : dict
     """
 
@@ -55,7 +55,7 @@ CASES = (
 def stream(part: str, data: Path) -> dict[str, npt.NDArray[Any]]:
     """Return `src`, `dst`, `time` (seconds) and `amount` in order of time.
 
-    "tide_without_loops" is tide without the payments of an account to itself.
+    "tide_without_loops" is the file tide without payments of an account to itself.
     """
     if part == "uniform":
         return _random(200_000, 50_000, 10, 0.0)
@@ -73,9 +73,9 @@ def stream(part: str, data: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def curve(shape: str, edges: int) -> dict[str, npt.NDArray[Any]]:
-    """Return a random stream of 20,000 edges a day between 50,000 accounts, made longer or wider.
+    """Return a random stream of 20,000 edges per day between 50,000 accounts, made longer or wider.
 
-    "longer": it goes on for more days. "wider": ten days of more accounts, each as busy as before.
+    "longer": more days. "wider": ten days with more accounts, each with as many payments as before.
     """
     if shape == "longer":
         return _random(edges, 50_000, edges / 20_000, 0.0)
@@ -83,7 +83,7 @@ def curve(shape: str, edges: int) -> dict[str, npt.NDArray[Any]]:
 
 
 def _random(edges: int, accounts: int, days: float, skew: float) -> dict[str, npt.NDArray[Any]]:
-    """Draw both ends by Zipf's law (skew 0: all alike); the same accounts are hubs of both."""
+    """Draw both ends by Zipf's law (skew 0: uniform); the same accounts are hubs for both ends."""
     random = np.random.default_rng(0)
     if skew:
         weight = 1 / np.arange(1, accounts + 1) ** skew

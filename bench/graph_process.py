@@ -1,4 +1,4 @@
-"""Measurements of graph features in processes of their own, over streams that are made once."""
+"""Runs each measurement of graph features in a separate process, on streams that are created once."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 class Bench:
-    """Runs measurements in processes of their own.
+    """Runs each measurement in a separate process.
 
     Parameters
     ----------
     peer : str or None
-        A Python that has snapml.
+        A Python with snapml.
     data : Path
         Folder with the labelled files.
     folder : Path
-        For streams while it runs.
+        Temporary folder for the streams.
     threads : int
-        Of the peer; the engine uses one.
+        Threads of the peer; the engine uses one.
     """
 
     def __init__(self, peer: str | None, data: Path, folder: Path, threads: int) -> None:
         self.peer, self._data, self._folder, self._threads = peer, data, folder, threads
 
     def file(self, part: str, edges: int = 0) -> Path:
-        """Return the file of a stream; made at the first call."""
+        """Return the file of a stream; the first call creates it."""
         path = self._folder / f"{part}-{edges}.npz"
         if not path.exists():
             columns = curve(part, edges) if edges else stream(part, self._data)

@@ -1,8 +1,8 @@
-"""One measurement in a process of its own: `python -m bench.graph_worker` with settings as JSON on its input.
+"""One measurement in a separate process: `python -m bench.graph_worker`, with settings as JSON on its input.
 
-It feeds a stream in batches to this project's engine or, in a Python that has snapml (proprietary: to compare
-with, never to depend on), to IBM's Graph Feature Preprocessor with the same families, windows and bins, and
-prints rates and latencies as JSON.
+It passes a stream in batches to this project's engine or, in a Python with snapml (proprietary: used only for
+the comparison, never a dependency), to IBM's Graph Feature Preprocessor with the same families, windows and
+bins, and prints rates and latencies as JSON.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["FAMILIES"]
 
 Floats = npt.NDArray[np.float64]
 Step = Callable[[int, int], Floats]
-#: Takes in the rows up to one, takes in rows and returns their features, counts rows that were cut.
+#: Three functions: warm up with the rows up to a number; return the features of rows; count truncated rows.
 System = tuple[Callable[[int], object], Step, Callable[[], int]]
 
 _BINS = list(range(2, 31))
-#: The peer's counted families in the order of its columns, by our names.
+#: The peer's families with counts, in the order of its columns, by the engine's names.
 FAMILIES = ("fan_in", "fan_out", "degree_in", "degree_out", "scatter_gather", "temporal_cycle", "hop_cycle")
 
 

@@ -1,4 +1,4 @@
-"""Every stage of the path, from a bank's file to flags, on a small simulated consortium and a real chain."""
+"""Measures every stage from a bank's file to flags, on a small simulated consortium and a real chain."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _POST_ONE, _POST_MANY = "one row per transaction: post only", "batches of 800: p
 
 
 def set_up(root: Path, transactions: int) -> tuple[Home, list[str], int | None]:
-    """Simulate bank files, start a chain and found a consortium; return home, agents, the chain's process."""
+    """Simulate bank files, start a chain, create a consortium; return home, agents, the chain's process."""
     home = Home(root)
     write(simulate(transactions=transactions), root / "banks")
     url, pid = ensure_chain(home)
@@ -52,7 +52,7 @@ def set_up(root: Path, transactions: int) -> tuple[Home, list[str], int | None]:
 
 
 def measure_round(home: Home, agents: list[str], results: Results, number: int) -> None:
-    """Take every bank's file through the path once, in vaults of this round's own."""
+    """Measure every stage once for all banks, in new vaults for this round."""
     gateway = connect(home)
     folder = home.root / f"round-{number}"
     start_rows = gateway.log_size()
@@ -117,12 +117,12 @@ def _seal_on_two_cores(home: Home, agents: list[str], folder: Path, results: Res
 
 
 def _connect_only(home: Home) -> None:
-    """Warm a worker: imports and the first connection are no part of sealing."""
+    """Warm up a worker, so that imports and the first connection are not measured as sealing."""
     connect(home)
 
 
 def seal_vault(home: Home, agent: str, folder: Path) -> int:
-    """Seal everything that waits in one vault of a round."""
+    """Seal all waiting rows in one vault of a round."""
     with Vault(_vault(folder, agent)) as vault:
         outbox = Outbox(vault, MemberKeys.load(home.member(agent).keys), connect(home))
         _continue_on_chain(vault, outbox)
@@ -130,7 +130,7 @@ def seal_vault(home: Home, agent: str, folder: Path) -> int:
 
 
 def _continue_on_chain(vault: Vault, outbox: Outbox) -> None:
-    """Let a round's fresh vault go on where the member's last round left the chain."""
+    """Set the sequence in a round's new vault to the member's last batch on the chain."""
     gateway = outbox.gateway
     sequence, head = gateway.head_of(outbox.account)
     if sequence:
@@ -152,7 +152,7 @@ def _post(home: Home, gateway: Gateway, agents: list[str], folder: Path) -> int:
 
 
 def measure_baseline(home: Home, agents: list[str], results: Results, number: int, rows: int) -> None:
-    """Post the same rows of one bank twice: each in a transaction of its own, and in batches of 800."""
+    """Post rows of one bank twice: one row per transaction, and in batches of 800."""
     gateway = connect(home)
     agent = agents[0]
     filled = _vault(home.root / f"round-{number}", agent)

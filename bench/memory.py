@@ -1,8 +1,8 @@
-"""Peak memory and cost per row of poster, mirror, scan and fsck, as the ledger grows.
+"""Peak memory and cost per row of posting, mirror, scan and fsck, as the ledger grows.
 
-``python -m bench.memory`` posts two banks' halves of interbank payments at several sizes: as many payments a
-day, for more days. Each step runs in a process of its own; told are its peak resident memory, its rate, and
-the processor time of a row, which other work on the machine hardly touches.
+``python -m bench.memory`` posts two banks' halves of interbank payments at several sizes: the same number of
+payments per day, for more days. Each step runs in a separate process. The table shows its peak resident
+memory, its rate, and the processor time per row, which depends little on other work on the machine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Figure(NamedTuple):
 
 
 def _write_files(folder: Path, rows: int) -> None:
-    """Write both banks' files: `rows` halves in all, 2,500 a day up to a fixed one, 5,000 accounts a bank."""
+    """Write both banks' files: `rows` halves in total, 2,500 per day to a fixed day, 5,000 accounts each."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(7)
     payments = rows // 2
@@ -145,7 +145,7 @@ def _fsck_step(home: Home) -> int:
 
 
 def _step(name: str, home: Home) -> tuple[int, int, float]:
-    """Do one step in this process; return (rows, peak resident KiB, seconds of processor time)."""
+    """Run one step in this process; return (rows, peak resident KiB, seconds of processor time)."""
     if name in _SCANS:
         rows = _scan_step(home, _SCANS[name])
     elif name == "mirror and match":
@@ -178,7 +178,7 @@ def _measure(root: Path, size: int) -> list[_Figure]:
             rows, peak, busy = json.loads(done.stdout.splitlines()[-1])
             seconds = time.perf_counter() - started
             found.append(_Figure(size, name, rows, peak / 1024, rows / seconds, 1e6 * busy / rows))
-            say(f"  {size:,} rows, {name}: {peak / 1024:,.0f} MiB, {1e6 * busy / rows:,.1f} µs a row")
+            say(f"  {size:,} rows, {name}: {peak / 1024:,.0f} MiB, {1e6 * busy / rows:,.1f} µs per row")
         return found
     finally:
         if pid is not None:

@@ -1,11 +1,11 @@
-"""The peer's accuracy, run by a Python that has it: GFP features of a graph, and LightGBM over them.
+"""The peer's model, which runs in a separate Python: LightGBM on the features of GFP.
 
-``PYTHON peer_model.py ROWS.npz SCORES.npy``. It needs snapml, lightgbm and numpy, and imports nothing of this
-project: snapml is proprietary, so it stays in an environment of its own. `bench.detection --peer PYTHON`
-hands it rows, labels and parts, and ranks what comes back as it ranks our own scores.
+``PYTHON peer_model.py ROWS.npz SCORES.npy``. It needs snapml, lightgbm and numpy, and imports nothing from
+this project; snapml is proprietary, so it stays in a separate environment. `bench.detection --peer PYTHON`
+passes rows, labels and parts to it, and ranks the scores in the same way as those of this project.
 
 Settings are those of the public comparison (Blanuša et al., "Graph Feature Preprocessor", ICAIF 2024, and
-the vendor's examples): every family over one window, scatter-gather over a day, batches of 2,048 rows, inside
+the vendor's examples): all families over one window, scatter-gather over a day, batches of 2,048 rows, inside
 of which the peer looks ahead.
 """
 

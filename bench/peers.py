@@ -1,4 +1,4 @@
-"""The peer's figures on our splits: its features and model in its own Python, our ranking and intervals."""
+"""The peer's figures on the same splits: its own features and model, this project's ranking and intervals."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _SCRIPT = Path(__file__).with_name("peer_model.py")
 
 @dataclass(frozen=True)
 class Peer:
-    """A Python with snapml and lightgbm, and what it is given.
+    """The peer: a Python with snapml and lightgbm, and its input.
 
     Attributes
     ----------
     python : Path
     window : int
-        Seconds, of the peer's features.
+        Seconds; window of the peer's features.
     columns : (n, columns) float
-        What its published figures know of a row of the file beside the graph: type of transaction and
-        currency as codes. Our own models are not told the type: rows on the ledger have none.
+        Columns of the row that its published figures use in addition to the graph: type of transaction and
+        currency as codes. The models of this project do not use the type, which the ledger does not have.
     """
 
     python: Path
@@ -46,10 +46,10 @@ class Peer:
     columns: npt.NDArray[np.float64]
 
     def figures(self, file: LabelledFile, plan: Plan) -> Iterator[Figure]:
-        """Yield the peer's figures: pooled, and the three arms over the banks, as ours are measured.
+        """Yield the peer's figures, pooled and for the three arms, measured like those of this project.
 
-        Same rows, same parts and embargo, the same ranking of the same test rows.
-        The peer looks ahead inside a batch, so its figures stand beside those of a closed window.
+        Rows, parts, embargo and the ranking of the test rows are the same. The peer looks ahead inside a
+        batch, so its figures are comparable with the scoring "window_close".
         """
         setting = Setting(
             scoring="window_close", window=plan.window, features="own_row", seed=plan.first_seed
@@ -89,10 +89,10 @@ class Peer:
         Parameters
         ----------
         prepared : Prepared
-            With features of the row itself only.
+            Prepared with features of the row itself only.
         setting : Setting
         part : (n,) int64, optional
-            Rows of one number make one graph; default: all do.
+            Number of the graph that each row belongs to; by default all rows are one graph.
 
         Raises
         ------
@@ -125,6 +125,6 @@ class Peer:
                 raise ConfigurationError(
                     f"the peer failed: {done.stderr.strip().splitlines()[-1:]}",
                     where=str(self.python),
-                    next_step="It needs a Python with snapml, lightgbm and numpy.",
+                    next_step="Set --peer to a Python with snapml, lightgbm and numpy.",
                 )
             return np.asarray(np.load(scores), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Medians, spreads, and the machine they were measured on."""
+"""Medians and ranges of measurements, and the description of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Results", "machine", "markdown"]
 
 
 def machine() -> str:
-    """Name the machine: processor, cores in use, memory, system, Python."""
+    """Describe the machine: processor, cores, memory, system, Python."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -36,13 +36,13 @@ def markdown(head: list[str], body: Iterable[list[str]]) -> str:
 
 
 class Results:
-    """Figures by name, one for each round."""
+    """Figures by name, one per round."""
 
     def __init__(self) -> None:
         self._figures: dict[str, list[float]] = defaultdict(list)
 
     def add(self, name: str, rows: float, seconds: float) -> None:
-        """Note one round's rate."""
+        """Record the rate of one round."""
         self._figures[name].append(rows / seconds)
 
     def ratio(self, name: str, over: str) -> list[float]:

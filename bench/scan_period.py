@@ -1,8 +1,8 @@
-"""Memory and time of a scan whose period is fixed, while the ledger behind it grows for years.
+"""Memory and time of a scan of a fixed period, while the ledger grows over years.
 
-``python -m bench.scan_period`` writes mirrors of matched transfers directly, 1,250 a day for more and more
-days, and scans the newest 40 and 400 days of each, in a process of its own. The whole path to a mirror is
-what `bench.memory` measures; here the ledger can be longer than is worth posting.
+``python -m bench.scan_period`` writes mirrors of matched transfers directly, 1,250 per day for an increasing
+number of days, and scans the newest 40 and 400 days of each in a separate process. `bench.memory` measures
+the whole path to a mirror; here the ledger can be longer, because nothing is posted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _POSITION = Position(1, "0x" + "0" * 40, 1, 1)
 
 
 def _transfers(count: int) -> Iterator[pa.Table]:
-    """Give transfers between two banks in order of time, evenly spread, the last ones at a fixed hour."""
+    """Yield transfers between two banks in order of time, evenly spread, the last at a fixed hour."""
     random = np.random.default_rng(7)
     pseudonyms = np.frombuffer(random.bytes(16 * 2 * _ACCOUNTS), dtype="V16")
     span = count * 86_400 // _A_DAY

@@ -1,4 +1,4 @@
-"""Recall on the simulation by the number of banks that a scheme touches: each bank alone, and the ledger."""
+"""Recall on the simulation by number of banks in a scheme, for each bank alone and for the shared ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BUDGET = 0.01
 
 
 def simulated_file(seed: int) -> LabelledFile:
-    """Return the default simulation as a labelled file whose typologies are numbers of banks touched."""
+    """Return the default simulation as a labelled file; its typologies are numbers of banks in a scheme."""
     simulation = simulate(banks=8, transactions=100_000, accounts=6_000, days=60, seed=seed)
     truth = simulation.truth.drop_duplicates("uetr").set_index("uetr")
     frame: pd.DataFrame = simulation.transactions.copy()
@@ -36,10 +36,10 @@ def simulated_file(seed: int) -> LabelledFile:
 
 
 def by_banks(file: LabelledFile, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield figures: instances of which some row is among the 1 % alerted, by banks touched.
+    """Yield the recall of instances with a row among the 1 % alerted, by number of banks in the scheme.
 
-    A bank alone alerts 1 % of its own rows, and an instance counts as found if any bank finds it: together
-    the banks may alert more rows than the ledger does.
+    Each bank alone alerts 1 % of its own rows, and an instance counts as found if any bank finds it. Together
+    the banks may alert more rows than the shared ledger.
     """
     setting = Setting(window=_WINDOW, seed=seed)
     banks = file.banks(8)

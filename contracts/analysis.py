@@ -1,8 +1,8 @@
-"""Runs slither over the contracts with the npm compiler: `python -m contracts.analysis`.
+"""Runs slither on the contracts with the npm compiler: `python -m contracts.analysis`.
 
-Slither is no dependency of the project. Anyone can run it offline once it is installed:
+Slither is not a dependency of the project. It runs offline once it is installed:
 `python -m venv /tmp/slither && /tmp/slither/bin/pip install slither-analyzer`, then from the checkout
-`/tmp/slither/bin/python -m contracts.analysis`. What it finds is fixed, or explained beside the line.
+`/tmp/slither/bin/python -m contracts.analysis`. Each finding is fixed, or explained in the source.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["main"]
 
 _HERE = Path(__file__).resolve().parent
 
-#: Not about our sources: the base contracts of OpenZeppelin are pinned by `package-lock.json` and name the
-#: versions that they can be compiled with; ours name the one that they are compiled with.
+#: Excluded detector: the base contracts of OpenZeppelin, pinned by `package-lock.json`, allow a range of
+#: compiler versions; the contracts of this project name one version.
 _EXCLUDED = {"pragma"}
 
 _OUTPUT = ["abi", "devdoc", "userdoc", "evm.bytecode", "evm.deployedBytecode"]
@@ -51,7 +51,7 @@ def main() -> int:
     given = standard_input()
     given["settings"]["outputSelection"] = {"*": {"*": _OUTPUT, "": ["ast"]}}
     with tempfile.TemporaryDirectory() as folder:
-        # Slither reads the sources again, for its comments, under the names that the compiler knows.
+        # Slither reads the sources again, to find its comments, under the names that the compiler uses.
         (Path(folder) / "contracts").symlink_to(_HERE)
         (Path(folder) / "@openzeppelin").symlink_to(_HERE / "node_modules" / "@openzeppelin")
         os.chdir(folder)

@@ -1,4 +1,4 @@
-"""Typed access to the compiled contracts that are checked in."""
+"""Typed access to the compiled contracts in the repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["CONTRACTS", "FOLDER", "FORMAT", "Artifact", "ArtifactError", "load"]
 
-#: In the order they are deployed: the later ones take the first one's address.
+#: In the order of deployment: the constructors of the others take the address of the first.
 CONTRACTS = ("Consortium", "BatchLedger", "RuleBook", "CaseLog")
 
 FORMAT = "counterfoil/artifact/1"
@@ -30,12 +30,12 @@ class Artifact:
     name : str
         Name of the contract.
     abi : list of dict
-        Application binary interface, as web3 takes it.
+        Application binary interface, in the form that web3 takes.
     bytecode : bytes
         Creation bytecode, without constructor arguments.
     runtime_bytecode_hash : bytes
-        SHA-256 of the runtime bytecode as compiled. Immutable values (the consortium's address) stand as
-        zeros in it, so it equals the hash of deployed code for `Consortium` alone.
+        SHA-256 of the compiled runtime bytecode. Immutable values (the consortium's address) are zeros in it,
+        so only for `Consortium` does it equal the hash of the deployed code.
     input_hash : bytes
         SHA-256 of the compiler's whole input: every source, its imports, and the settings.
     compiler : str
@@ -62,15 +62,15 @@ def load(name: str) -> Artifact:
     Returns
     -------
     Artifact
-        Its ABI and bytecode.
+        The contract's ABI and bytecode.
 
     Raises
     ------
     ArtifactError
-        If there is no such contract, or its file is damaged or of another format.
+        If there is no such contract, or its file is damaged or has another format.
     """
     if name not in CONTRACTS:
-        raise ArtifactError(f"there is no contract {name!r}; there are {', '.join(CONTRACTS)}")
+        raise ArtifactError(f"there is no contract {name!r}; the contracts are {', '.join(CONTRACTS)}")
     path = FOLDER / f"{name}.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

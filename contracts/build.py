@@ -1,8 +1,8 @@
 """Compiles the contracts with the npm compiler through py-solc-x: `python -m contracts.build [--check]`.
 
-The same sources, base contracts and compiler give the same bytes, so the artifacts can be checked in and
-anyone can recompile them. All imports are resolved here and handed over inside the standard-JSON input; the
-compiler reads no file of its own.
+The same sources, base contracts and compiler give the same bytes, so the artifacts are kept in the
+repository and anyone can recompile them. This module resolves all imports and passes the sources inside the
+standard-JSON input; the compiler reads no files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["BuildError", "compile_all", "main", "standard_input"]
 
 _HERE = Path(__file__).parent
 _PREFIX = "contracts/solidity"
-#: London: the base contracts need nothing newer, and older permissioned networks run nothing newer.
+#: London is sufficient for the base contracts, and older permissioned networks support nothing newer.
 _SETTINGS = {
     "evmVersion": "london",
     "optimizer": {"enabled": True, "runs": 200},
@@ -42,7 +42,7 @@ def compile_all() -> dict[str, bytes]:
     Returns
     -------
     dict of str to bytes
-        File name of each artifact and the exact bytes it must have.
+        File name of each artifact, and its exact content.
 
     Raises
     ------
@@ -53,7 +53,9 @@ def compile_all() -> dict[str, bytes]:
     from solcx.exceptions import SolcError
 
     if shutil.which("node") is None:
-        raise BuildError("node is not installed; it is needed to recompile the contracts, never to run them")
+        raise BuildError(
+            "node is not installed; install Node.js, which is needed only to recompile the contracts"
+        )
     if not (_HERE / "node_modules" / "solc").is_dir():
         raise BuildError(f"the compiler is not installed; run `npm ci` in {_HERE}")
     given = standard_input()
@@ -75,7 +77,7 @@ def compile_all() -> dict[str, bytes]:
 
 
 def standard_input() -> dict[str, Any]:
-    """Return the compiler's whole input as standard JSON: every source with its content, and the settings."""
+    """Return the compiler's input as standard JSON: every source with its content, and the settings."""
     return {"language": "Solidity", "settings": dict(_SETTINGS), "sources": _sources()}
 
 
@@ -94,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m contracts.build", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--check", action="store_true", help="compare with the files checked in, write nothing"
+        "--check", action="store_true", help="compare with the artifacts in the repository, write nothing"
     )
     options = parser.parse_args(arguments)
     try:
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     differing = [name for name, content in compiled.items() if _present(name) != content]
     if options.check:
         for name in differing:
-            print(f"{FOLDER / name} differs from what its sources compile to", file=sys.stderr)
+            print(f"{FOLDER / name} differs from the compiled sources", file=sys.stderr)
         return 1 if differing else 0
     FOLDER.mkdir(exist_ok=True)
     for name in differing:
@@ -138,7 +140,7 @@ def _canonical(document: Mapping[str, Any]) -> bytes:
 
 
 def _sources() -> dict[str, dict[str, str]]:
-    """All sources by the name the compiler knows them under, imports followed."""
+    """Return all sources by the name that the compiler uses, including imports."""
     waiting = [f"{_PREFIX}/{name}.sol" for name in CONTRACTS]
     found: dict[str, dict[str, str]] = {}
     while waiting:

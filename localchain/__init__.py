@@ -1,18 +1,18 @@
-"""A durable Ethereum chain on this machine, served as JSON-RPC: py-evm over one SQLite file.
+"""A durable Ethereum chain on one machine, served as JSON-RPC over HTTP: py-evm on one SQLite file.
 
-Several processes share it through its URL, and a process killed at any moment loses nothing acknowledged.
-Starting point: `python -m localchain.server --home DIR`, or `localchain.server.serve`; `status` describes a
-chain from outside.
+Several processes use it through its URL; a killed process loses no acknowledged transaction. Start it with
+`python -m localchain.server --home DIR` or `localchain.server.serve`; `status` describes a chain.
 
-- `server.py`: HTTP on loopback, start and stop; `home.py`: the folder, its lock, `status`.
-- `rpc.py`: JSON-RPC documents; `methods.py`: what clients may ask; `formats.py`: the JSON shapes.
-- `chain.py`: executes, seals blocks, answers calls; `admission.py`: what is refused, and why.
-- `database.py`: SQLite under py-evm; `index.py`: transactions and logs; `borrowing.py`: payloads kept once.
-- `backup.py`: copies of a chain, also while it runs, and their way back; `check.py`: is a file whole;
+- `server.py`: the HTTP server on loopback, start and stop; `home.py`: the folder, its lock, `status`.
+- `rpc.py`: JSON-RPC requests; `methods.py`: the supported methods; `formats.py`: their JSON formats.
+- `chain.py`: executes transactions, makes blocks, answers calls; `admission.py`: refuses transactions.
+- `database.py`: SQLite as py-evm's store; `index.py`: index of transactions and logs; `borrowing.py`: stores
+  a payload once that is in a transaction and in its log.
+- `backup.py`: backs up a chain, also while it runs, and restores it; `check.py`: verifies a chain's file;
   `rewind.py`: for development, drops the last blocks.
-- `genesis.py`: block 0 and the faucet key.
-- `deploy.py`: the four contracts, on any chain; `faucet.py`: funds accounts.
-- `errors.py`: what can go wrong.
+- `genesis.py`: block 0 and the key of the faucet (the prefunded account).
+- `deploy.py`: deploys the four contracts to any chain; `faucet.py`: funds accounts.
+- `errors.py`: the errors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What must hold of a raw transaction before it is executed, with errors that say what to change.
+"""Checks a raw transaction before it is executed; the errors say what to change.
 
-A node with a pool keeps what cannot be mined yet. This chain mines at once, so whatever cannot be mined now
-is refused here, before it could block its sender's nonce.
+A node with a transaction pool keeps transactions that cannot be mined yet. This chain has no pool and mines
+at once, so it refuses a transaction that cannot be mined now; it would block its sender's nonce.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TYPES = {None, 1, 2}
 
 
 def calldata_floor(data: bytes) -> int:
-    """Compute the least gas that a transaction with this calldata must bring.
+    """Compute the minimum gas limit of a transaction with this calldata.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ def calldata_floor(data: bytes) -> int:
 
 
 def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI:
-    """Decode a signed transaction and check what does not depend on the state.
+    """Decode a signed transaction and check everything that does not depend on the state.
 
     Parameters
     ----------
     raw : bytes
-        The transaction as `eth_sendRawTransaction` takes it.
+        The transaction, as passed to `eth_sendRawTransaction`.
     chain_id : int
         Identifier of this chain.
     gas_limit : int
@@ -64,9 +64,9 @@ def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI
     Raises
     ------
     InvalidParamsError
-        If the bytes are no transaction, or are not in their only valid encoding.
+        If the bytes are not a transaction, or not in the canonical encoding.
     TransactionRefusedError
-        If it is of a kind, for a chain, or with a gas limit that this chain cannot mine.
+        If this chain cannot mine the transaction because of its type, chain id or gas limit.
     """
     try:
         transaction = PragueVM.get_transaction_builder().decode(raw)
@@ -94,19 +94,19 @@ def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI
 
 
 def check(transaction: SignedTransactionAPI, state: StateAPI) -> None:
-    """Check sender, nonce, fee and funds against the state the transaction would run on.
+    """Check sender, nonce, fee and funds against the state on which the transaction would run.
 
     Parameters
     ----------
     transaction : SignedTransactionAPI
         A decoded transaction.
     state : StateAPI
-        State before it, inside the block being built.
+        State before the transaction, inside the block that is being built.
 
     Raises
     ------
     TransactionRefusedError
-        If it cannot be mined now.
+        If the transaction cannot be mined now.
     """
     try:
         transaction.validate()

@@ -1,9 +1,9 @@
-"""Backups of a chain, also while it runs, and their way back: whole and verified, or not at all.
+"""Makes backups of a chain, also while it runs, and restores them; each is complete and verified.
 
 ```
-backup/chain.sqlite3   every block up to one moment, one file without a journal
-backup/faucet.key      private key of the prefunded account: keep the folder as secret as the chain's own
-backup/backup.json     which chain, which block, and the SHA-256 of the file
+backup/chain.sqlite3   all blocks up to one moment, in one file without a journal
+backup/faucet.key      private key of the prefunded account: protect this folder like the chain's folder
+backup/backup.json     chain, last block, and the SHA-256 of the file
 ```
 """
 
@@ -30,28 +30,28 @@ _MANIFEST = "backup.json"
 
 
 def back_up(home: Path, target: Path) -> Summary:
-    """Copy a chain as it stands at one moment, whether it runs or not, and verify the copy.
+    """Copy a chain as of one moment, whether it runs or not, and verify the copy.
 
-    Blocks that are made meanwhile are not held up and are not in the copy.
+    New blocks are not delayed during the copy and are not in the copy.
 
     Parameters
     ----------
     home : Path
         The chain's folder.
     target : Path
-        Folder to make; it must not be there.
+        Folder to create; it must not exist.
 
     Returns
     -------
     Summary
-        Which chain, and up to which block.
+        The chain, and the last block in the copy.
 
     Raises
     ------
     BackupError
-        If there is no chain, or the target is there already, or the disk fails.
+        If there is no chain, the target exists, or the disk fails.
     DamagedChainError
-        If the copy does not hold a whole chain; nothing is left of it.
+        If the copy is not a complete chain; the copy is removed.
 
     Notes
     -----
@@ -110,14 +110,14 @@ def verify(backup: Path) -> Summary:
     Returns
     -------
     Summary
-        What it holds.
+        The chain in the backup, and its last block.
 
     Raises
     ------
     BackupError
-        If the folder is no backup, or its file is not the one that was written.
+        If the folder is not a backup, or its file was changed after the backup.
     DamagedChainError
-        If the file does not hold a whole chain.
+        If the file is not a complete chain.
     """
     try:
         manifest = json.loads((backup / _MANIFEST).read_text("utf-8"))
@@ -144,35 +144,35 @@ def verify(backup: Path) -> Summary:
 
 
 def restore(backup: Path, home: Path, *, force: bool = False) -> Summary:
-    """Put a verified backup in the place of a chain that does not run.
+    """Restore a verified backup in the folder of a chain that does not run.
 
     Parameters
     ----------
     backup : Path
         Folder that `back_up` made.
     home : Path
-        The chain's folder; made if it is not there.
+        The chain's folder; created if it does not exist.
     force : bool
-        Replace a chain that has blocks. It is moved aside, never deleted.
+        Replace a chain that has blocks. Its files are moved to another folder, never deleted.
 
     Returns
     -------
     Summary
-        Where the chain stands now.
+        The restored chain, and its last block.
 
     Raises
     ------
     BackupError
-        If a chain with blocks stands there and `force` is not given, or the backup does not verify.
+        If the folder has a chain with blocks and `force` is not given, or the backup does not verify.
     DamagedChainError
-        If the backup does not hold a whole chain.
+        If the backup is not a complete chain.
     ChainInUseError
         If a process serves the chain.
 
     Notes
     -----
-    Blocks after the backup are gone, also for members whose posts were acknowledged and for a mirror that has
-    read them: to both this is a reorganisation.
+    Blocks after the backup are lost, also for members whose posts were acknowledged and for a mirror that has
+    read them: both see a reorganisation.
     """
     summary = verify(backup)
     private_folder(home)
@@ -201,7 +201,7 @@ def restore(backup: Path, home: Path, *, force: bool = False) -> Summary:
 
 
 def _move_aside(home: Path) -> None:
-    """Move the present files, the journal with the database it belongs to."""
+    """Move the present files to a new folder, the journal together with its database."""
     present = [path for path in home.glob(f"{DATABASE}*") if path.suffix != ".new"]
     present += [path for path in (home / FAUCET,) if path.exists()]
     if not present:
@@ -221,7 +221,7 @@ def _copy_key(source: Path, target: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, durable; VACUUM INTO does not."""
+    """Make a file, or the entries of a folder, durable, because VACUUM INTO does not."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Keeps the part of a log's data that stands in its own transaction once: the log says where it stands.
+"""Stores the part of a log's data that is also in its transaction only once; the log refers to it.
 
-A posted batch is in the chain twice, as calldata and as the data of its event. What is sealed cannot be
-compressed, so the event keeps the bytes around the payload and a reference to the rest.
+A posted batch is in the chain twice, as calldata and as the data of its event. Sealed data cannot be
+compressed, so the event stores the bytes around the payload and a reference to the payload.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 
 __all__ = ["Borrowed", "borrow", "restore"]
 
-#: Shorter data is kept whole: a reference would cost more reads than it saves bytes.
+#: Shorter data is stored completely: a reference would cost more reads than it saves bytes.
 _LEAST = 512
 
-#: Bytes looked for in the transaction; long enough to stand there once.
+#: Number of bytes searched for in the transaction; long enough to occur only once.
 _PROBE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Borrowed:
-    """Data with a piece taken out.
+    """Data without the piece that is in the transaction.
 
     Attributes
     ----------
     kept : bytes
-        What is left of the data.
+        The rest of the data.
     gap : int
         Offset in `kept` at which the piece belongs, in bytes.
     start, length : int
-        Where the piece stands in the transaction, in bytes; length 0 if nothing was taken out.
+        Offset and length of the piece in the transaction, in bytes; length 0 if no piece was removed.
     """
 
     kept: bytes
@@ -38,7 +38,7 @@ class Borrowed:
 
 
 def borrow(data: bytes, raw: bytes) -> Borrowed:
-    """Take out of a log's data the piece around its middle that stands in the transaction.
+    """Remove from a log's data the piece around its middle that is also in the transaction.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def borrow(data: bytes, raw: bytes) -> Borrowed:
     Returns
     -------
     Borrowed
-        The rest, and where the piece is; all of the data if nothing worth it is found.
+        The rest, and the place of the piece; all of the data if no long enough piece is found.
     """
     if len(data) < _LEAST:
         return Borrowed(data)
@@ -67,12 +67,12 @@ def borrow(data: bytes, raw: bytes) -> Borrowed:
 
 
 def restore(kept: bytes, gap: int, piece: bytes | None) -> bytes:
-    """Put a piece back: the data that `borrow` was given."""
+    """Insert the piece again and return the data that was passed to `borrow`."""
     return kept if piece is None else kept[:gap] + piece + kept[gap:]
 
 
 def _common(left: bytes, right: bytes) -> int:
-    """Length of the longest common prefix."""
+    """Return the length of the longest common prefix."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         length = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""The chain itself: executes transactions with py-evm, seals blocks, makes them durable, answers calls."""
+"""The chain: executes transactions with py-evm, makes blocks, stores them durably, answers calls."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _ESTIMATE_TOLERANCE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class CallRequest:
-    """A message to run without mining it.
+    """A message to execute without mining it.
 
     Attributes
     ----------
@@ -59,11 +59,11 @@ class CallRequest:
     data : bytes
         Calldata.
     sender : bytes
-        Address the call seems to come from, 20 bytes.
+        Address that the call is executed for, 20 bytes.
     value : int
-        Wei sent along.
+        Wei sent with the call.
     gas : int or None
-        Gas limit; None, or more than a call may use, for all that a call may use.
+        Gas limit; None, or a higher value than the maximum of a call, means that maximum.
     """
 
     to: bytes
@@ -76,19 +76,19 @@ class CallRequest:
 class LocalChain:
     """A durable chain that mines at once: a transaction is in a stored block when `submit` returns.
 
-    Safe to use from several threads: whatever runs the EVM takes one lock.
+    Safe to use from several threads: everything that runs the EVM takes one lock.
 
     Parameters
     ----------
     database : Database
-        Where it lives.
+        Database of the chain.
     genesis : Genesis
-        What it started from.
+        Parameters of block 0.
 
     Notes
     -----
-    Blocks made within one second carry the same timestamp. Ethereum asks for a later one each, which at
-    dozens of blocks per second would let block time run hours ahead of the clock.
+    Blocks made within one second have the same timestamp. Ethereum requires a later timestamp for each block;
+    with dozens of blocks per second, block time would then run hours ahead of the clock.
     """
 
     def __init__(self, database: Database, genesis: Genesis) -> None:
@@ -120,18 +120,18 @@ class LocalChain:
     # ------------------------------------------------------------ sending
 
     def submit(self, raws: Sequence[bytes]) -> list[bytes | RpcError]:
-        """Mine signed transactions, in as few blocks as hold them.
+        """Mine signed transactions, in as few blocks as possible.
 
         Parameters
         ----------
         raws : sequence of bytes
-            Signed transactions, in the order to apply them.
+            Signed transactions, in the order in which they are applied.
 
         Returns
         -------
         list of bytes or RpcError
-            For each its hash, once it is durable, or why it was refused. One that is mined already answers
-            with its hash and is not run again.
+            For each transaction its hash, once it is durable, or the error with which it was refused. A
+            transaction that is already mined gives its hash and is not executed again.
         """
         outcomes: list[bytes | RpcError] = []
         with self._lock:
@@ -184,7 +184,7 @@ class LocalChain:
     # ------------------------------------------------------------ asking
 
     def call(self, request: CallRequest, number: int) -> bytes:
-        """Run a message on the state after a block, and forget it.
+        """Execute a message on the state after a block, without keeping the changes.
 
         Parameters
         ----------
@@ -196,14 +196,14 @@ class LocalChain:
         Returns
         -------
         bytes
-            What it returns.
+            The output of the call.
 
         Raises
         ------
         CallRevertedError
-            If the contract refuses.
+            If the contract reverts.
         RpcError
-            If it fails otherwise.
+            If the call fails for another reason.
         """
         with self._lock:
             computation, _gas = self._run(request, number, _call_gas(request))
@@ -211,7 +211,7 @@ class LocalChain:
         return computation.output
 
     def estimate_gas(self, request: CallRequest, number: int) -> int:
-        """Find gas with which a message succeeds, within half a percent of the least.
+        """Find a gas limit with which a message succeeds, within half a percent of the minimum.
 
         Parameters
         ----------
@@ -258,12 +258,12 @@ class LocalChain:
         return self._lock
 
     def close(self) -> None:
-        """Wait for what is running, then close the database."""
+        """Wait for running transactions and calls, then close the database."""
         with self._lock:
             self._database.close()
 
     def _run(self, request: CallRequest, number: int, gas: int) -> tuple[ComputationAPI, int]:
-        """Run a message with some gas; returns the computation and the gas it used, without refunds."""
+        """Execute a message with a gas limit; return the computation and the gas used, without refunds."""
         header = self._head if number == self._head.block_number else self.header(number)
         with self._chain.get_vm(header).in_costless_state() as state:
             unsigned = PragueVM.create_unsigned_transaction(
@@ -286,7 +286,7 @@ class LocalChain:
 
 @dataclass(slots=True)
 class _Block:
-    """A block being built: the state inside py-evm, and the rows it will add to the index."""
+    """A block that is being built: the state inside py-evm, and the rows that it will add to the index."""
 
     vm: VirtualMachineAPI
     header: BlockHeaderAPI = field(init=False)
@@ -300,7 +300,7 @@ class _Block:
         self.header = self.vm.get_header()
 
     def apply(self, raw: bytes, transaction_hash: bytes, transaction: SignedTransactionAPI) -> None:
-        """Run a transaction that was checked."""
+        """Execute a transaction that was checked."""
         try:
             receipt, _computation = self.vm.apply_transaction(self.header, transaction)
         except ValidationError as problem:
@@ -347,7 +347,7 @@ class _Block:
         self.hashes.add(transaction_hash)
 
     def seal(self) -> BlockHeaderAPI:
-        """Write the state to the database's waiting writes and finish the header."""
+        """Add the state to the pending writes of the database and complete the header."""
         # The tries' nodes are not kept: transactions and logs are read from the index.
         transaction_root, _nodes = make_trie_root_and_nodes(self.transactions)
         receipt_root, _nodes = make_trie_root_and_nodes(self.receipts)

@@ -1,4 +1,4 @@
-"""Examines a chain's file from the first block to the head, as a copy must be before anyone relies on it."""
+"""Verifies a chain's file from the first block to the head, before anyone relies on a copy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEAF_FLAG = 0x20
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a chain's file holds.
+    """The identity of a chain, and its last block, as read from its file.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Summary:
     block : int
         Number of the last block.
     block_hash, state_root : str
-        Its hash and the root of the state after it, in hexadecimal.
+        Hash of the last block, and root of the state after it, in hexadecimal.
     """
 
     chain_id: int
@@ -47,26 +47,26 @@ class Summary:
 
 
 def check(path: Path) -> Summary:
-    """Read a chain's file from end to end.
+    """Verify a chain's file completely.
 
-    Every header must hash to its name and name its parent, every transaction must hash to its name, each
-    block's gas must be what its transactions used, each log's data must be complete, and every node of the
-    state after the last block must be there and hash to its name.
+    Every header must match its hash and contain the hash of its parent; every transaction must match its
+    hash; the gas of a block must be the gas of its transactions; the data of every log must be complete; and
+    every node of the state after the last block must be present and match its hash.
 
     Parameters
     ----------
     path : Path
-        The SQLite file, which nobody writes to.
+        The SQLite file, to which no process writes.
 
     Returns
     -------
     Summary
-        Which chain it is and where it stands.
+        The chain, and its last block.
 
     Raises
     ------
     DamagedChainError
-        If any of it does not hold.
+        If one of these checks fails.
     """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
@@ -125,7 +125,7 @@ def _check(database: sqlite3.Connection, path: Path) -> Summary:
 
 
 def _check_state(database: sqlite3.Connection, path: Path, root: bytes) -> None:
-    """Visit every account, its code and its storage."""
+    """Check that every account, its code and its storage are present."""
     for leaf in _leaves(database, path, root):
         _nonce, _balance, storage_root, code_hash = rlp.decode(leaf)
         if code_hash != EMPTY_SHA3:
@@ -135,7 +135,7 @@ def _check_state(database: sqlite3.Connection, path: Path, root: bytes) -> None:
 
 
 def _leaves(database: sqlite3.Connection, path: Path, root: bytes) -> Iterator[bytes]:
-    """Yield the values of a Merkle Patricia trie whose nodes are all there (Yellow Paper, appendix D)."""
+    """Yield the values of a Merkle Patricia trie and check its nodes (Yellow Paper, appendix D)."""
     waiting: list[bytes | list[bytes]] = [] if root == BLANK_ROOT_HASH else [root]
     while waiting:
         reference = waiting.pop()

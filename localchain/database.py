@@ -1,7 +1,7 @@
 """The chain's SQLite database: py-evm's key-value store and the index of transactions and logs, in one file.
 
-py-evm writes a block's state in many small steps. They wait in memory until `commit`, which makes them
-durable together with the block's index rows in one SQLite transaction. Killed before: none of it happened.
+py-evm writes a block's state in many small steps. They stay in memory until `commit` stores them, together
+with the block's index rows, in one SQLite transaction. A process killed before has changed nothing.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ Rows = Sequence[tuple[str, Iterable[Sequence[Any]]]]
 class Database(BaseAtomicDB):
     """A py-evm database whose writes become durable block by block.
 
-    Not safe for use by several threads at once, except `query`, which has a connection and a lock of its own
-    and sees committed blocks only.
+    Only one thread may use it at a time, except for `query`, which has its own connection and lock and sees
+    committed blocks only.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ class Database(BaseAtomicDB):
 
     @contextmanager
     def atomic_batch(self) -> Iterator[AtomicWriteBatchAPI]:
-        """Collect writes and apply them together, as py-evm expects; durable only after `commit`."""
+        """Collect writes and apply them together, as py-evm requires; `commit` makes them durable."""
         with AtomicDBWriteBatch._commit_unless_raises(self) as batch:
             yield batch
 
     # ------------------------------------------------------------ blocks
 
     def commit(self, rows: Rows) -> None:
-        """Make everything written since the last commit durable, with `rows`, or nothing of it.
+        """Make all writes since the last commit durable together with `rows`, or none of them.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class Database(BaseAtomicDB):
         Raises
         ------
         sqlite3.Error
-            If the disk is full or fails; the waiting writes are dropped.
+            If the disk is full or fails; the pending writes are dropped.
         """
         kept = [(key, value) for key, value in self._pending.items() if value is not None]
         dropped = [(key,) for key, value in self._pending.items() if value is None]
@@ -153,7 +153,7 @@ class Database(BaseAtomicDB):
             raise
 
     def rollback(self) -> None:
-        """Drop everything written since the last commit."""
+        """Drop all writes since the last commit."""
         self._pending.clear()
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -164,7 +164,7 @@ class Database(BaseAtomicDB):
         statement : str
             A SELECT.
         values : sequence
-            Its bound values.
+            The values that are bound to it.
 
         Returns
         -------
@@ -175,7 +175,7 @@ class Database(BaseAtomicDB):
             return self._reader.execute(statement, values).fetchall()
 
     def close(self) -> None:
-        """Close the file; what was not committed is gone."""
+        """Close the file; uncommitted writes are lost."""
         with self._reader_lock:
             self._reader.close()
         self._writer.close()

@@ -20,21 +20,21 @@ _WAIT_SECONDS = 120
 
 
 def deploy(url: str, *, deployer_key: bytes, operator: str) -> dict[str, Any]:
-    """Deploy a consortium.
+    """Deploy the contracts of a consortium.
 
     Parameters
     ----------
     url : str
         JSON-RPC endpoint.
     deployer_key : bytes
-        Private key that pays for the deployment, 32 bytes; it gets no role.
+        Private key of the account that pays for the deployment, 32 bytes; the account gets no role.
     operator : str
         Address that becomes admin and operator of the consortium.
 
     Returns
     -------
     dict
-        `format`, `chain_id`, `genesis_hash`, `block` (the first with anything of the consortium in it) and
+        `format`, `chain_id`, `genesis_hash`, `block` (the first block with a contract of the consortium) and
         `contracts` (address by name).
 
     Raises

@@ -1,7 +1,7 @@
-"""Errors of the embedded chain: what happened, and the JSON-RPC code it is answered with.
+"""Errors of the embedded chain, with the JSON-RPC error code of each.
 
-The room stands beside `ledger` and may not import it, so these do not descend from its errors; they carry the
-same `what` and `next_step`.
+This package may not import `ledger`, so its errors do not derive from those of `ledger`; they have the same
+attributes `what` and `next_step`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class LocalChainError(Exception):
-    """Root of the errors of this room.
+    """Base class of the errors of this package.
 
     Parameters
     ----------
@@ -41,19 +41,19 @@ class LocalChainError(Exception):
 
 
 class ChainInUseError(LocalChainError):
-    """Raised when another process serves this chain: two writers would tear it apart."""
+    """Raised when another process serves this chain, because two writers would damage it."""
 
 
 class WrongGenesisError(LocalChainError):
-    """Raised when a stored chain is not the one asked for, or not of a format this version reads."""
+    """Raised when a stored chain has another chain id or a format that this version does not read."""
 
 
 class BackupError(LocalChainError):
-    """Raised when a backup cannot be made, is not one, or would replace a chain that is there."""
+    """Raised when a backup cannot be made, is not valid, or would replace an existing chain."""
 
 
 class DamagedChainError(LocalChainError):
-    """Raised when a chain's file is not whole: a block, a transaction or a part of the state is missing."""
+    """Raised when a chain's file is incomplete: a block, a transaction or a part of the state is missing."""
 
 
 class RpcError(LocalChainError):
@@ -69,25 +69,25 @@ class RpcError(LocalChainError):
 
 
 class InvalidParamsError(RpcError):
-    """Raised when the parameters of a request are not what its method takes."""
+    """Raised when the parameters of a request do not fit its method."""
 
     code = -32602
 
 
 class TooMuchDataError(RpcError):
-    """Raised when an answer would be too large to build; ask for fewer blocks."""
+    """Raised when an answer would be too large; the client should request fewer blocks."""
 
     code = -32005
 
 
 class TransactionRefusedError(RpcError):
-    """Raised when a transaction could never be mined as it stands; nothing was changed by it."""
+    """Raised when a transaction cannot be mined; it changed nothing."""
 
     code = -32000
 
 
 class CallRevertedError(RpcError):
-    """Raised when a contract refuses a call.
+    """Raised when a contract reverts a call.
 
     Parameters
     ----------

@@ -29,11 +29,11 @@ def fund(url: str, source: Path | bytes, addresses: Sequence[str], ether: int | 
     url : str
         JSON-RPC endpoint.
     source : Path or bytes
-        The embedded chain's folder, whose faucet pays; or the private key of an account that pays.
+        Folder of the embedded chain, whose faucet pays; or the private key of the account that pays.
     addresses : sequence of str
-        Who receives.
+        Accounts to fund.
     ether : int or Decimal
-        How much each receives.
+        Amount for each account.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def fund(url: str, source: Path | bytes, addresses: Sequence[str], ether: int | 
     Raises
     ------
     LocalChainError
-        If the chain refuses or does not mine a transfer.
+        If the chain refuses a transfer or does not mine it.
     """
     web3 = Web3(Web3.HTTPProvider(url))
     account: LocalAccount = Account.from_key(faucet_key(source) if isinstance(source, Path) else source)

@@ -1,4 +1,4 @@
-"""The JSON shapes of Ethereum: quantities, data, blocks, transactions, receipts and logs, both ways."""
+"""The JSON formats of Ethereum: quantities, data, blocks, transactions, receipts and logs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _EMPTY_LIST_SIZE = 1
 
 
 def quantity(number: int) -> str:
-    """Format a number as JSON-RPC does: hexadecimal, no leading zeros."""
+    """Format a number as a JSON-RPC quantity: hexadecimal, without leading zeros."""
     return hex(number)
 
 
 def hexadecimal(data: bytes) -> str:
-    """Format bytes as JSON-RPC does."""
+    """Format bytes as JSON-RPC data: hexadecimal."""
     return "0x" + data.hex()
 
 
@@ -48,7 +48,7 @@ def parse_quantity(value: Any, name: str) -> int:
     value : object
         A hexadecimal string, or a non-negative integer, which some clients send.
     name : str
-        What it is, for the error.
+        Name of the value, for the error.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def parse_quantity(value: Any, name: str) -> int:
     Raises
     ------
     InvalidParamsError
-        If it is neither.
+        If the value is neither.
     """
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**256:
         return value
@@ -78,9 +78,9 @@ def parse_data(value: Any, name: str, *, length: int | None = None) -> bytes:
     value : object
         A hexadecimal string.
     name : str
-        What it is, for the error.
+        Name of the value, for the error.
     length : int, optional
-        How many bytes it must be.
+        Required number of bytes.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def parse_data(value: Any, name: str, *, length: int | None = None) -> bytes:
     Raises
     ------
     InvalidParamsError
-        If it is no hexadecimal string, or of another length.
+        If the value is not a hexadecimal string, or has another length.
     """
     if isinstance(value, str) and value.startswith("0x"):
         try:
@@ -110,7 +110,7 @@ def rlp_length(payload: int) -> int:
     Parameters
     ----------
     payload : int
-        Length of what is inside, in bytes.
+        Length of the content, in bytes.
 
     Returns
     -------
@@ -133,16 +133,16 @@ def block_json(
     Parameters
     ----------
     header : BlockHeaderAPI
-        Its header.
+        Header of the block.
     transactions : sequence of dict or str
-        Its transactions, or their hashes.
+        Transactions of the block, or their hashes.
     header_size, body_size : int
-        Encoded length of the header, and of all transactions as they stand in the block, in bytes.
+        Encoded length of the header, and of all transactions inside the block, in bytes.
 
     Returns
     -------
     dict
-        As `eth_getBlockByNumber` answers.
+        The result of `eth_getBlockByNumber`.
     """
     fields = header.as_dict()
     size = rlp_length(header_size + rlp_length(body_size) + 2 * _EMPTY_LIST_SIZE)
@@ -178,7 +178,7 @@ def block_json(
 
 
 def transaction_json(row: TransactionRow, block_hash: bytes) -> dict[str, Any]:
-    """Format a mined transaction as `eth_getTransactionByHash` answers."""
+    """Format a mined transaction as the result of `eth_getTransactionByHash`."""
     transaction = PragueVM.get_transaction_builder().decode(row.raw)
     kind = transaction.type_id or 0
     shown: dict[str, Any] = {
@@ -217,7 +217,7 @@ def transaction_json(row: TransactionRow, block_hash: bytes) -> dict[str, Any]:
 
 
 def receipt_json(row: TransactionRow, logs: Sequence[LogRow], block_hash: bytes) -> dict[str, Any]:
-    """Format a receipt as `eth_getTransactionReceipt` answers."""
+    """Format a receipt as the result of `eth_getTransactionReceipt`."""
     transaction = PragueVM.get_transaction_builder().decode(row.raw)
     bloom = BloomFilter.from_iterable(item for log in logs for item in (log.address, *log.topics))
     return {
@@ -239,7 +239,7 @@ def receipt_json(row: TransactionRow, logs: Sequence[LogRow], block_hash: bytes)
 
 
 def log_json(row: LogRow, block_hash: bytes) -> dict[str, Any]:
-    """Format a log as `eth_getLogs` answers."""
+    """Format a log as an element of the result of `eth_getLogs`."""
     return {
         "address": hexadecimal(row.address),
         "topics": [hexadecimal(topic) for topic in row.topics],

@@ -1,4 +1,4 @@
-"""The first block and its parameters: made once per chain, stored, and never computed again."""
+"""The first block and its parameters, which are created once per chain and stored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FORMAT = "counterfoil/localchain/1"
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """What the chain started from, as stored.
+    """The stored parameters of the first block.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Genesis:
 
 
 def chain_class(genesis: Genesis) -> type[Chain]:
-    """Make the py-evm chain with this chain identifier, at the Prague rules from the first block on.
+    """Create the py-evm class of a chain with this chain identifier and the Prague rules from block 0.
 
     Parameters
     ----------
@@ -68,21 +68,21 @@ def chain_class(genesis: Genesis) -> type[Chain]:
     Returns
     -------
     type of Chain
-        The class to build the chain from.
+        The class of the chain.
     """
     settings = {"chain_id": genesis.chain_id, "vm_configuration": ((0, PragueVM),)}
     return type("EmbeddedChain", (Chain,), settings)
 
 
 def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis:
-    """Read the stored genesis, or make it if the database is new.
+    """Read the stored genesis, or create it if the database is new.
 
     Parameters
     ----------
     database : Database
         The chain's database.
     chain_id : int
-        The chain identifier asked for.
+        The expected chain identifier.
     faucet : bytes
         Address of the account to prefund, 20 bytes.
 
@@ -94,7 +94,7 @@ def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis
     Raises
     ------
     WrongGenesisError
-        If the database holds another chain.
+        If the database contains another chain.
     """
     stored = dict(database.query("SELECT key, value FROM meta"))
     if not stored:
@@ -115,7 +115,7 @@ def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis
 
 
 def faucet_key(home: Path) -> bytes:
-    """Read the faucet's private key, or make one at random the first time.
+    """Read the faucet's private key; if there is none, create a random key.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def faucet_key(home: Path) -> bytes:
     Returns
     -------
     bytes
-        Private key, 32 bytes. It is never a published test key: whoever can reach the port could spend it.
+        Private key, 32 bytes. It is not a published test key, which anyone with access to the port could use.
     """
     path = home / FAUCET
     if path.exists():

@@ -1,10 +1,10 @@
-"""The chain's folder: its lock, its endpoint file, and what can be said of it from outside.
+"""The chain's folder: its lock, its endpoint file, and the status that other processes can read.
 
 ```
 home/chain.sqlite3    blocks, state, index (with -wal and -shm while it is open)
 home/faucet.key       private key of the prefunded account, readable by its owner only
-home/lock             held by the process that serves the chain
-home/endpoint.json    where it answers; there while it runs
+home/lock             locked by the process that serves the chain
+home/endpoint.json    URL of the chain; exists while the chain runs
 ```
 
 The folder and its files are their owner's alone, whatever the umask.
@@ -41,8 +41,8 @@ DATABASE = "chain.sqlite3"
 FAUCET = "faucet.key"
 _ENDPOINT = "endpoint.json"
 _LOCK = "lock"
-#: Who holds the lock and lives may be about to stop. `status` too holds it for an instant, which is long when
-#: the machine has other things to do: while nobody who serves is seen, a server that starts tries on.
+#: Seconds that a starting server waits for the lock. A process that serves the chain may be about to stop. If
+#: there is no such process, `status` holds the lock briefly, which may take long on a busy machine.
 _PATIENCE_SECONDS = {"served": 1.0, "looked at": 60.0}
 
 
@@ -78,17 +78,17 @@ def exclusive(home: Path) -> Iterator[None]:
     Parameters
     ----------
     home : Path
-        The chain's folder, which exists.
+        The chain's folder, which must exist.
 
     Yields
     ------
     None
-        While the lock is held. The system releases it if the process is killed.
+        While the lock is held. The operating system releases the lock if the process is killed.
 
     Raises
     ------
     ChainInUseError
-        If another process holds it.
+        If another process holds the lock.
     """
     private_file(home / _LOCK)
     with (home / _LOCK).open("a+", encoding="ascii") as file:
@@ -108,7 +108,7 @@ def exclusive(home: Path) -> Iterator[None]:
 
 
 def write_endpoint(home: Path, url: str, chain_id: int) -> None:
-    """Say where the chain answers: written whole or not at all."""
+    """Write the endpoint file atomically."""
     waiting = home / (_ENDPOINT + ".new")
     private_file(waiting)
     waiting.write_text(json.dumps({"url": url, "pid": os.getpid(), "chain_id": chain_id}) + "\n", "utf-8")
@@ -116,12 +116,12 @@ def write_endpoint(home: Path, url: str, chain_id: int) -> None:
 
 
 def remove_endpoint(home: Path) -> None:
-    """Say that the chain answers no more."""
+    """Remove the endpoint file."""
     (home / _ENDPOINT).unlink(missing_ok=True)
 
 
 def status(home: Path) -> dict[str, Any]:
-    """Describe a chain from outside, running or not.
+    """Describe a chain, whether it runs or not, without opening it.
 
     Parameters
     ----------
@@ -131,8 +131,8 @@ def status(home: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        `running` (bool), `url` and `pid` (None unless running), `chain_id` and `height` (None if there is no
-        chain yet), `disk_bytes`.
+        `running` (bool), `url` and `pid` (None if it does not run), `chain_id` and `height` (None if there is
+        no chain yet), `disk_bytes`.
     """
     running = _is_served(home)
     endpoint: dict[str, Any] = {}
@@ -155,7 +155,7 @@ def status(home: Path) -> dict[str, Any]:
 
 
 def stored(database: Path) -> tuple[int | None, int | None]:
-    """Return (chain id, height) of a chain's file; None for what cannot be read."""
+    """Return (chain id, height) of a chain's file; None for a value that cannot be read."""
     if not database.exists():
         return None, None
     try:
@@ -168,7 +168,7 @@ def stored(database: Path) -> tuple[int | None, int | None]:
 
 
 def _holder(home: Path) -> int | None:
-    """Return the process that holds the lock; None while it has not written its name yet."""
+    """Return the process id of the holder of the lock, or None if it has not written its id yet."""
     try:
         pid = int((home / _LOCK).read_text("ascii"))
         os.kill(pid, 0)

@@ -1,7 +1,7 @@
 """The index of mined transactions and logs: written with their block, read by lookups and `eth_getLogs`.
 
-py-evm finds a transaction by walking all blocks and reads logs out of receipt tries; here each is one indexed
-row, so an answer costs the same after a restart and after a million blocks.
+py-evm searches all blocks for a transaction and reads logs from receipt tries. Here each is one indexed row,
+so a lookup takes the same time after a restart and after a million blocks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHIFT = 24
 
 @dataclass(frozen=True, slots=True)
 class TransactionRow:
-    """A mined transaction: what it is and what came of it.
+    """A mined transaction and its result.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class TransactionRow:
     hash, sender : bytes
         Transaction hash (32 bytes) and sender (20 bytes).
     contract : bytes or None
-        Address of the contract it created, if it created one.
+        Address of the contract that it created, if any.
     status : int
-        1 done, 0 reverted.
+        1 succeeded, 0 reverted.
     gas_used, cumulative_gas : int
-        Gas of this transaction, and of the block up to and with it.
+        Gas of this transaction, and of the block up to and including it.
     gas_price : int
         Effective gas price in wei.
     size : int
@@ -77,7 +77,7 @@ class LogRow:
     place : int
         Block number and index of the log in the block, in one integer that sorts in chain order.
     position : int
-        Index of its transaction in the block.
+        Index of the transaction in the block.
     hash, address : bytes
         Transaction hash, and the contract that emitted it.
     topic0, topic1, topic2, topic3 : bytes or None
@@ -101,7 +101,7 @@ class LogRow:
 
     @staticmethod
     def key(block: int, log_index: int) -> int:
-        """Make the `place` of a log."""
+        """Return the `place` of a log."""
         return block << _SHIFT | log_index
 
     @property
@@ -116,14 +116,14 @@ class LogRow:
 
     @property
     def topics(self) -> list[bytes]:
-        """The topics that are there."""
+        """The topics without the missing ones."""
         given = (self.topic0, self.topic1, self.topic2, self.topic3)
         return [topic for topic in given if topic is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """What logs to look for.
+    """A filter of logs.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class LogFilter:
 def block_rows(
     number: int, block_hash: bytes, transactions: Sequence[TransactionRow], logs: Sequence[LogRow]
 ) -> Rows:
-    """Make the rows that a block adds to the index.
+    """Return the rows that a block adds to the index.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _log(row: tuple[Any, ...]) -> LogRow:
 
 
 class Index:
-    """Reads the index; safe from any thread, and sees committed blocks only.
+    """Reads the index; may be used from any thread, and sees committed blocks only.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class Index:
         return int(self._database.query("SELECT max(number) FROM blocks")[0][0])
 
     def block_hash(self, number: int) -> bytes | None:
-        """Return the hash of a block, or None beyond the head."""
+        """Return the hash of a block, or None if there is no block with this number."""
         rows = self._database.query("SELECT hash FROM blocks WHERE number = ?", (number,))
         return rows[0][0] if rows else None
 
@@ -207,7 +207,7 @@ class Index:
         return bytes(rows[0][0])
 
     def contains(self, transaction_hash: bytes) -> bool:
-        """Whether the transaction is mined."""
+        """Return whether the transaction is mined."""
         return bool(self._database.query("SELECT 1 FROM transactions WHERE hash = ?", (transaction_hash,)))
 
     def transaction(self, transaction_hash: bytes) -> TransactionRow | None:
@@ -225,7 +225,7 @@ class Index:
         return [TransactionRow(*row) for row in rows]
 
     def transaction_sizes(self, block: int) -> list[tuple[bytes, int]]:
-        """Return hash and encoded length of a block's transactions, without reading them."""
+        """Return hash and encoded length of a block's transactions, without reading their content."""
         return [
             (bytes(row[0]), int(row[1]))
             for row in self._database.query(
@@ -247,9 +247,9 @@ class Index:
         Parameters
         ----------
         wanted : LogFilter
-            What to look for.
+            The filter.
         limit : int
-            Most bytes of log data to return.
+            Maximum bytes of log data to return.
 
         Returns
         -------
@@ -259,7 +259,7 @@ class Index:
         Raises
         ------
         TooMuchDataError
-            If the logs hold more data than `limit`; nothing is cut silently.
+            If the logs have more data than `limit`; a partial result is never returned.
         """
         condition, values = _condition(wanted)
         # The sizes are asked for first: SQLite finds them without reading a byte of the data.

@@ -1,4 +1,4 @@
-"""The methods that clients may call: what each takes, and what it reads from the chain."""
+"""The JSON-RPC methods that clients may call: their parameters, and what they read from the chain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TIP = 1
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method and how many parameters it takes."""
+    """A method and its minimum and maximum number of parameters."""
 
     function: Callable[..., Any]
     least: int
@@ -45,9 +45,9 @@ class Method:
 
 
 class Methods:
-    """Reads the chain as JSON-RPC asks for it.
+    """Answers the JSON-RPC methods that read the chain.
 
-    `eth_sendRawTransaction` is not here: the dispatcher mines runs of them together.
+    `eth_sendRawTransaction` is in `Dispatcher`, which mines consecutive transactions together.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Methods:
         self._index = chain.index
 
     def table(self) -> dict[str, Method]:
-        """Return the methods by the name that clients call them."""
+        """Return the methods by name."""
         listed: dict[str, Callable[..., Any]] = {
             "web3_clientVersion": lambda: "counterfoil-localchain/1",
             "net_version": lambda: str(self._chain.genesis.chain_id),
@@ -213,7 +213,7 @@ class Methods:
     # ------------------------------------------------------------ which block
 
     def _number(self, block: Any) -> int:
-        """Resolve a block identifier; the number may lie beyond the head."""
+        """Resolve a block identifier; the number may be greater than that of the last block."""
         if isinstance(block, dict) and "blockHash" in block:
             number = self._index.block_number(parse_data(block["blockHash"], "block hash", length=32))
             if number is None:

@@ -1,7 +1,7 @@
-"""For development only: drops the last blocks of a stopped chain, so that it goes on as another branch.
+"""For development only: drops the last blocks of a stopped chain, so that it continues on another branch.
 
-The embedded chain never reorganises by itself. This makes the reorganisation that other networks have, to try
-what a mirror does with it: `python -m localchain.rewind --home DIR --blocks N --development`.
+The embedded chain never reorganises by itself. This makes a reorganisation as on other networks, to test how
+a mirror handles it: `python -m localchain.rewind --home DIR --blocks N --development`.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ __all__ = ["main", "rewind"]
 
 
 def rewind(home: Path, blocks: int) -> int:
-    """Drop the last blocks of a chain, with everything that was acknowledged in them.
+    """Drop the last blocks of a chain, including their acknowledged transactions.
 
     Parameters
     ----------
     home : Path
         The chain's folder.
     blocks : int
-        How many to drop, at least 1.
+        Number of blocks to drop, at least 1.
 
     Returns
     -------
     int
-        Number of the block that is the last one now.
+        Number of the new last block.
 
     Raises
     ------
     ChainInUseError
         If a process serves the chain.
     LocalChainError
-        If there is no chain, or it has no more than so many blocks after its first.
+        If there is no chain, or it has fewer blocks after block 0.
     """
     database = home / DATABASE
     if not database.exists():

@@ -1,6 +1,6 @@
-"""JSON-RPC: single requests and arrays in, answers out; whatever is wrong with a request becomes its error.
+"""JSON-RPC: answers single requests and arrays; an invalid request gets a JSON-RPC error object.
 
-Consecutive `eth_sendRawTransaction` of one array are mined together, so a hundred batches cost a few commits.
+Consecutive `eth_sendRawTransaction` of one array are mined together: a hundred batches need few commits.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Dispatcher:
         Returns
         -------
         bytes or None
-            The answer as JSON; None if every request was a notification, which gets none.
+            The answer as JSON; None if every request is a notification, which is not answered.
         """
         try:
             document = json.loads(body)
@@ -86,7 +86,7 @@ class Dispatcher:
         return answers
 
     def _send(self, requests: Sequence[Any]) -> list[dict[str, Any]]:
-        """Mine a run of raw transactions together; a malformed one spoils only its own answer."""
+        """Mine consecutive raw transactions together; a malformed one affects only its own answer."""
         parsed: list[bytes | RpcError] = [_raw(request) for request in requests]
         try:
             mined = iter(self._chain.submit([raw for raw in parsed if isinstance(raw, bytes)]))

@@ -1,6 +1,6 @@
 """Serves a durable chain as JSON-RPC over HTTP on loopback: `python -m localchain.server --home DIR`.
 
-Killed at any moment and started again with the same command, it goes on from the last stored block.
+If the process is killed and started again with the same command, it continues from the last stored block.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ def serve(home: Path, *, port: int | None, chain_id: int, ready: Callable[[str],
         TCP port on loopback; 0 picks a free one. None takes `DEFAULT_PORT`, or a free one when that is taken:
         the endpoint file says which.
     chain_id : int
-        EIP-155 chain identifier. A stored chain must have the same.
+        EIP-155 chain identifier. A stored chain must have the same identifier.
     ready : callable, optional
-        Called with the URL once it answers.
+        Called with the URL once the server answers.
 
     Raises
     ------
     ChainInUseError
         If another process serves this chain.
     WrongGenesisError
-        If the folder holds another chain.
+        If the folder contains another chain.
     LocalChainError
         If the port that was asked for is taken.
     """
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 stopped, 2 it could not start.
+        Exit code: 0 stopped, 2 could not start.
     """
     parser = argparse.ArgumentParser(prog="python -m localchain.server", description=__doc__.splitlines()[0])
     parser.add_argument("--home", type=Path, required=True, help="folder of the chain")

@@ -1,4 +1,4 @@
-"""The registry of detectors: name to detector. A new one is a file here and a line below."""
+"""The registry of detectors by name. To add a detector, add a file to this package and a line below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector is: a name, a version, parameters, and a function from a context to candidates."""
+"""The definition of a detector: a name, a version, parameters, and a function from context to candidates."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Candidate:
     Attributes
     ----------
     edges : int32
-        Evidence; distinct.
+        Evidence, without duplicates.
     strength : float
         See `anomaly.detectors.surprise`.
     certain : bool
         Whether the typology's definition holds for every time and amount that the intervals allow.
     truncated : bool
-        Whether a budget cut the search that found it.
+        Whether a budget stopped the search that found it.
     anchor : int
-        The account in the middle of it, or -1.
+        The central account, or -1.
     party : int
-        The party it is about, where that is not an account, or -1.
+        The party that the candidate is about, if it is not about an account, or -1.
     details : mapping
         Figures for the flag, JSON values.
     """
@@ -50,7 +50,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a detector found, and how many searches were cut by a budget or the hub policy."""
+    """The candidates of a detector, and the number of searches that a budget or the hub policy stopped."""
 
     candidates: list[Candidate]
     cut: int = 0
@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """The graph, and what several detectors need of it, computed once."""
+    """The graph, and intermediate results that several detectors share, computed once."""
 
     graph: TemporalGraph
     _relations: dict[HandoverParameters, tuple[Handover, npt.NDArray[np.float64]]] = field(
@@ -76,7 +76,7 @@ class Context:
     def passing(self, window: int) -> npt.NDArray[np.bool_]:
         """Return the usable payments between accounts whose whole relation is no longer than the window.
 
-        Standing relations (salary, rent, a shop's regulars, suppliers) are thereby ordinary business.
+        Longer relations (salary, rent, regular customers, suppliers) are standing ones: ordinary business.
         """
         return np.asarray(self.graph.usable & (self.graph.relation_span <= window), dtype=np.bool_)
 
@@ -98,11 +98,11 @@ class Detector:
     typology : str
         The flag's title.
     parameters : dataclass
-        Defaults; frozen; its fields are JSON values or dataclasses of such.
+        Defaults; frozen; its fields are JSON values or dataclasses of JSON values.
     find : callable
-        Of a context and parameters.
+        Returns what it found, from a context and parameters.
     lead : callable
-        The beginning of the sentence, from the graph and a merged candidate.
+        Returns the beginning of the explanation, from the graph and a merged candidate.
     """
 
     id: str

@@ -1,8 +1,8 @@
-"""Fan-in and fan-out: many counterparties at once, by the account's own measure.
+"""Fan-in and fan-out: an account has many counterparties at once, compared with its own history.
 
-Criteria, so that shops and payroll stay out: only relations count that last no longer than the window (new
-and passing ones); their number must be improbable for the account's own windows and for its kind (person,
-business, ...); small payments do not count.
+Criteria that exclude shops and payrolls: only passing relations count (none longer than the window); their
+number must be improbable for the account's own windows and for its party type (person, business, ...); small
+payments do not count.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class FanDetectorParameters:
     ----------
     fan : FanParameters
     material : float
-        Only this share of a currency's payments, the largest, count: a collection for a birthday present
-        is none of ours.
+        Only the largest payments of a currency count, this share of them; this excludes small collections
+        among friends.
     """
 
     fan: FanParameters = field(default_factory=FanParameters)
@@ -36,12 +36,12 @@ class FanDetectorParameters:
 
 
 def fans(context: Context, parameters: FanDetectorParameters, *, inward: bool) -> Found:
-    """Find the fans of one direction with their strength."""
+    """Find the fans of one direction and compute their strength."""
     graph, window = context.graph, parameters.fan.window
     eligible = context.passing(window) & material(graph, parameters.material)
     instances = (fan_in if inward else fan_out)(graph, parameters.fan, eligible)
     hub, other = (graph.dst, graph.src) if inward else (graph.src, graph.dst)
-    # what is counted are new relations, each at its first payment
+    # count new relations, each at its first payment
     first = graph.firsts(np.flatnonzero(eligible))
     active = np.bincount(hub[graph.usable], minlength=graph.accounts) > 0
     baseline = Baseline.fit(graph, hub[first].astype(np.int64), graph.t_low[first], window, active)

@@ -1,4 +1,4 @@
-"""Gather-scatter: an account gathers from many, then sends what it gathered to many others."""
+"""Gather-scatter: an account collects money from many accounts, then sends it to many other accounts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class GatherScatterParameters:
     Attributes
     ----------
     fans : FanDetectorParameters
-        Both fans; each may be smaller than one that would be told alone.
+        Parameters of both fans; each fan may be smaller than a fan that is reported alone.
     pause : int
-        Seconds allowed between the last payment in and the first payment out.
+        Maximum seconds between the last payment in and the first payment out.
     keep_low, keep_high : float
         The sum out as a share of the sum in.
     """
@@ -69,7 +69,7 @@ def _find(context: Context, parameters: GatherScatterParameters) -> Found:
             found.append(
                 Candidate(
                     edges=np.unique(np.append(into.edges, out.edges)),
-                    # each fan has paid for its places in time; the account is the same one
+                    # both strengths are corrected for choosing account and window; undo one correction
                     strength=into.strength + out.strength + float(places),
                     certain=certain,
                     truncated=into.truncated or out.truncated,

@@ -1,4 +1,4 @@
-"""Bipartite and stack: groups of accounts that all pay the same others, once or in successive layers."""
+"""Bipartite and stack: groups of accounts that pay the same other accounts, once or in successive layers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class LayerParameters:
     hub_degree : int
         Accounts with more passing relations than this per window on average (shops) are left out.
     pause : int
-        Stack: seconds between the first payments of successive layers.
+        Stack: maximum seconds between the first payments of successive layers.
     shared : int
-        Stack: least number of accounts that end one layer and begin the next.
+        Stack: minimum number of accounts that receive in one layer and pay in the next.
     """
 
     bipartite: BipartiteParameters = field(default_factory=BipartiteParameters)
@@ -36,7 +36,7 @@ class LayerParameters:
 
 
 def _layers(context: Context, parameters: LayerParameters) -> Found:
-    """Find bipartite groups; strength is what the payments' rarity leaves after choosing the accounts."""
+    """Find bipartite groups; strength is the rarity of the payments, corrected for choosing the accounts."""
     graph, window = context.graph, parameters.bipartite.window
     eligible = context.passing(window)
     n, windows = graph.accounts, max(context.period / window, 1.0)
@@ -86,7 +86,7 @@ def _find_stacks(context: Context, parameters: LayerParameters) -> Found:
             if begins[j] < begins[i] or can_continue(begins[i], begins[j], latest) < 0:
                 continue
             edges = np.unique(np.append(first.edges, second.edges))
-            # the shared accounts were chosen once, not twice
+            # both strengths are corrected for choosing the shared accounts; undo one correction
             bonus = len(shared) * float(np.log10(max(graph.accounts, 1)))
             found.append(
                 Candidate(

@@ -1,8 +1,8 @@
-"""Rapid pass-through: an account sends on within days nearly all that it received.
+"""Rapid pass-through: an account sends on nearly all that it received within days.
 
-Criteria: only passing relations on both sides. Either the sums in and out of one window agree, a large
-payment is among them, and the account's activity is improbable by its own windows and its kind; or single
-payments are passed on within a day, again and again, more closely than accident explains among as many.
+Criteria: only passing relations count on both sides. Either the sums in and out of one window agree, include
+a large payment, and the account's activity is improbable for its own windows and its party type; or the
+account repeatedly passes on single payments within a day, with amounts and times closer than by chance.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class PassThroughDetectorParameters:
     Attributes
     ----------
     pass_through : PassThroughParameters
-        Sums: what comes in within the window leaves within it.
+        Sums: the sum received within the window leaves within the window.
     handover : HandoverParameters
-        Single payments: each is passed on within the relation's window.
+        Single payments: each is passed on within the window of the relation.
     repeats : int
-        Least number of single payments passed on inside one spell.
+        Minimum number of single payments passed on inside one spell.
     spell : int
         Seconds.
     new : int
-        Seconds; relations that last longer are standing ones and do not count.
+        Seconds; longer relations are standing relations and do not count.
     material : float
-        The largest payment in lies among this share of the largest payments of its currency.
+        The largest payment in is among the largest payments of its currency, this share of them.
     fit : float
-        Chance that sums in and out agree by accident.
+        Probability that the sums in and out agree by chance.
     """
 
     pass_through: PassThroughParameters = field(default_factory=PassThroughParameters)
@@ -62,7 +62,7 @@ def _find(context: Context, parameters: PassThroughDetectorParameters) -> Found:
 
 
 def _find_repeated(context: Context, parameters: PassThroughDetectorParameters) -> Found:
-    """Find accounts that pass single payments on, again and again."""
+    """Find accounts that repeatedly pass on single payments."""
     graph = context.graph
     relation, weight = context.handovers(parameters.handover)
     first, second = relation.first_edge, relation.next_edge
@@ -116,16 +116,16 @@ def _find_repeated(context: Context, parameters: PassThroughDetectorParameters) 
 
 
 def _times_received(graph: TemporalGraph) -> list[npt.NDArray[np.int64]]:
-    """Return by account the times of the usable payments that reached it, ascending."""
+    """Return, per account, the ascending times of the usable payments that reached it."""
     edges = graph.in_edge[graph.usable[graph.in_edge]]
     return np.split(graph.t_low[edges], np.searchsorted(graph.dst[edges], np.arange(1, graph.accounts)))
 
 
 def _of_so_many(weights: list[float], of: int) -> tuple[float, int]:
-    """Return -log10 of the chance that so many of `of` payments are passed on so closely, and how many.
+    """Return -log10 of the probability that k of `of` payments are passed on so closely by chance, and k.
 
-    Accident alone gives each of n payments a chance of p to be passed on as closely as the k-th closest was:
-    k successes or more in n trials. The k that is least probable counts; one chose among n.
+    By chance, each of n payments is passed on as closely as the k-th closest with probability p; the event is
+    k or more successes in n trials. The least probable k is taken, corrected for the choice among n.
     """
     chance = np.sort(10.0 ** -np.asarray(weights, np.float64))
     k = np.arange(1, len(chance) + 1)

@@ -1,8 +1,8 @@
-"""Cycle, round trip, chain: money handed over, ranked by how little accident explains it.
+"""Cycle, round trip and chain: paths of hand-overs, ranked by how improbable they are by chance.
 
-Criteria: each hop leaves the account that the last one reached, can be later, and passes on about the same
-amount; hops to standing counterparties weigh nothing; the sum of the hops' weights must beat the number of
-places in which one looked.
+Criteria: each hop leaves the account that the last hop reached, can be later, and passes on about the same
+amount; hops in standing relations have weight zero; the combined weight of the hops must exceed the
+correction for multiple comparisons (log10 of the number of payments searched).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CycleDetectorParameters:
-    """The hand-over relation and the cycle kernel; a laundered round may take weeks."""
+    """Parameters of the hand-over relation and of the cycle kernel."""
 
     handover: HandoverParameters = field(default_factory=HandoverParameters)
     cycle: CycleParameters = field(default_factory=CycleParameters)
@@ -45,7 +45,7 @@ class ChainDetectorParameters:
     handover : HandoverParameters
     chain : ChainParameters
     pause : int
-        Chains that leave one account, or reach one, with no longer pause (seconds) between them are one flag.
+        Seconds; chains with the same first or last account and at most this pause between them are one flag.
     """
 
     handover: HandoverParameters = field(default_factory=HandoverParameters)
@@ -54,12 +54,12 @@ class ChainDetectorParameters:
 
 
 def surely_handed_on(graph: TemporalGraph, edges: Edges, parameters: HandoverParameters) -> bool:
-    """Say whether every hop of a path is a hand-over whatever the intervals hide."""
+    """Return whether every hop of a path is a hand-over for all values that the intervals allow."""
     for e, f in pairwise(edges):
         if not surely_follows(graph.t_high[e], graph.t_low[f]):
             return False
         if graph.currency[e] != graph.currency[f]:
-            return False  # the rate is a rough one
+            return False  # the exchange rate is only an estimate
         if graph.amount_low[f] < parameters.keep_low * graph.amount_high[e]:
             return False
         if graph.amount_high[f] > parameters.keep_high * graph.amount_low[e]:
@@ -68,18 +68,18 @@ def surely_handed_on(graph: TemporalGraph, edges: Edges, parameters: HandoverPar
 
 
 def pair_weights(handover: Handover, weight: Floats) -> dict[tuple[int, int], float]:
-    """Return the weight of each hand-over by its two payments."""
+    """Return the weight of each hand-over, by its pair of payments."""
     pairs = zip(handover.first_edge.tolist(), handover.next_edge.tolist(), strict=True)
     return dict(zip(pairs, weight.tolist(), strict=True))
 
 
 def rarely_reached(graph: TemporalGraph, received: int) -> float:
-    """Return -log10 of the share of all payments that go where so many go."""
+    """Return -log10 of the share of all payments that an account with so many receipts receives."""
     return min(float(np.log10(max(graph.edges, 1) / max(received, 1))), MOST)
 
 
 def _find_rounds(context: Context, parameters: CycleDetectorParameters, *, by_owner: bool) -> Found:
-    """Find cycles of accounts, or of owners whose money comes back to another account of theirs."""
+    """Find cycles of accounts, or cycles of owners that end in another account of the same owner."""
     graph = context.graph
     relation, weight = context.handovers(parameters.handover)
     holder = graph.owner if by_owner else np.arange(graph.accounts)
@@ -91,7 +91,7 @@ def _find_rounds(context: Context, parameters: CycleDetectorParameters, *, by_ow
     for i, edges in enumerate(instances):
         home, back = int(instances.anchor[i]), int(graph.dst[edges[-1]])
         if by_owner and home == back:
-            continue  # a cycle of accounts has its own name
+            continue  # the cycle detector reports it
         hops = sum(weights[hop] for hop in pairwise(edges.tolist()))
         closing = rarely_reached(graph, int(received[holder[home]]))
         found.append(
@@ -112,12 +112,12 @@ def _find_chains(context: Context, parameters: ChainDetectorParameters) -> Found
     relation, weight = context.handovers(parameters.handover)
     instances, total = chains(graph, relation, weight, parameters.chain)
     places = float(np.log10(max(graph.edges, 1)))
-    likely = np.flatnonzero(total > places)  # taken together, hops never weigh more than their sum
+    likely = np.flatnonzero(total > places)  # the combined weight of hops never exceeds their sum
     weights = pair_weights(relation, weight) if len(likely) else {}
     found = []
     for i in likely.tolist():
         edges = instances.edges_of(i)
-        # the chain ends where going on no longer makes it rarer: the last hops may be ordinary business
+        # end the chain where further hops do not make it rarer: they may be ordinary business
         so_far = np.cumsum([weights[hop] for hop in pairwise(edges.tolist())])
         rarity = combined(so_far, np.arange(1, len(edges)))[parameters.chain.min_length - 2 :]
         best = int(np.argmax(rarity))
@@ -135,7 +135,7 @@ def _find_chains(context: Context, parameters: ChainDetectorParameters) -> Found
 
 
 def _joined(graph: TemporalGraph, found: list[Candidate], pause: int) -> list[Candidate]:
-    """Put together the chains that share their first or last account, each payment's strongest chain only."""
+    """Keep the strongest of overlapping chains, and join chains that share their first or last account."""
     told: list[Candidate] = []
     held: set[int] = set()
     for chain in sorted(found, key=lambda c: (-round(c.strength, 9), c.edges.tolist())):

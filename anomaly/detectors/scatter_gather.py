@@ -1,9 +1,9 @@
-"""Scatter-gather: one account pays several others, and these pay the same account in their turn.
+"""Scatter-gather: one account pays several intermediaries, and all of these pay one other account.
 
-Criteria: either the sums agree, way by way, and accident does not explain that; or, whatever the sums,
-none of the relations is a standing one, and by the number of new relations that payer and payee have in such
-a time accident would hardly give them so many intermediaries in common. Where all are businesses only the
-sums count: a supplier's supplier is no intermediary.
+Criteria: either the amounts agree on each path more closely than by chance ("sums"); or, for any amounts, no
+relation is a standing relation, and the payer and the payee share more intermediaries than their numbers of
+new relations in that time explain ("any sum"). If all accounts belong to businesses, only the first criterion
+applies: a supplier of a supplier is not an intermediary.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class ScatterGatherParameters:
     handover : HandoverParameters
         Sums: the amount passed on by each intermediary.
     fan : FanParameters
-        Sums: ways that begin within its window.
+        Sums: paths that begin within its window.
     any_sum : HandoverParameters
-        Whatever the sums: time from payment to payment, and length of a relation that counts as new.
+        Any sum: time from payment to payment, and maximum length of a relation that counts as new.
     any_sum_fan : FanParameters
-        Whatever the sums: ways that begin within its window.
+        Any sum: paths that begin within its window.
     """
 
     handover: HandoverParameters = field(default_factory=HandoverParameters)
@@ -69,7 +69,7 @@ def _find_sums(context: Context, parameters: ScatterGatherParameters) -> Found:
     found = []
     for i, edges in enumerate(instances):
         first, second = edges[0::2], edges[1::2]
-        best: dict[int, float] = {}  # by the account in the middle: parallel ways are one way
+        best: dict[int, float] = {}  # by intermediary: parallel paths count as one
         for e, f in zip(first.tolist(), second.tolist(), strict=True):
             middle = int(graph.dst[e])
             best[middle] = max(best.get(middle, 0.0), weights[e, f])
@@ -98,13 +98,13 @@ def _find_shape(context: Context, parameters: ScatterGatherParameters) -> Found:
     instances = scatter_gather(
         graph, _among(handovers(graph, parameters.any_sum), new), parameters.any_sum_fan
     )
-    # what is counted are new relations, each at its first payment
+    # count new relations, each at its first payment
     first = graph.firsts(np.flatnonzero(new))
     windows = max(context.period / window, 1.0)
     out, into = (
         np.bincount(end[first], minlength=graph.accounts) / windows for end in (graph.src, graph.dst)
     )
-    # a relation leads to an account in proportion to the relations that the account has
+    # by chance, a relation reaches an account in proportion to the account's number of relations
     two_steps = float((into * out).sum()) / max(float(out.sum()) ** 2, 1e-12)
     places = 2 * float(np.log10(max((out > 0).sum(), 1))) + float(np.log10(windows))
     found = []
@@ -128,7 +128,7 @@ def _find_shape(context: Context, parameters: ScatterGatherParameters) -> Found:
 
 
 def _among(relation: Handover, chosen: npt.NDArray[np.bool_]) -> Handover:
-    """Keep the pairs whose payments are both among the chosen."""
+    """Keep the pairs of which both payments are chosen."""
     first, second = relation.first_edge, relation.next_edge
     keep = chosen[first] & chosen[second]
     count = np.bincount(first[keep], minlength=len(chosen))

@@ -1,9 +1,9 @@
 """Structuring: amounts that each stay under a reporting threshold and together exceed it.
 
-Counted are one customer's deposits, one customer's withdrawals, and transfers to one customer, or of one
-customer to one payee, without a standing relation. Within a bank, that bank could see it; across banks, each
-sees a harmless part. Criteria: the same party (or account, where no party is told) and currency; the number
-of such amounts must be improbable for the customer's own habit and for the share they have among all.
+The detectors add up one customer's deposits, one customer's withdrawals, and transfers without a standing
+relation to one customer or from one customer to one payee. One bank can see structuring within itself; across
+banks, each sees only a small part. Criteria: the same party (or account, if the party is unknown) and
+currency; the number of such amounts must be improbable for the customer and for their share of all payments.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class StructuringDetectorParameters:
     ----------
     structuring : StructuringParameters
     threshold : int
-        Currency units; used where `thresholds` names no other.
+        Currency units; used for currencies that `thresholds` does not contain.
     thresholds : mapping
-        ISO 4217 code to currency units.
+        ISO 4217 code to threshold in currency units.
     """
 
     structuring: StructuringParameters = field(default_factory=StructuringParameters)
@@ -45,7 +45,7 @@ class StructuringDetectorParameters:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """One way to add payments up: those that count, whose they are, and the banks that see a part."""
+    """One way to add payments up: which payments count, the owner of each, and the bank that sees it."""
 
     what: str
     counts: npt.NDArray[np.bool_]
@@ -54,13 +54,13 @@ class _View:
 
 
 def _views(graph: TemporalGraph, passing: npt.NDArray[np.bool_]) -> list[_View]:
-    """Return the ways: deposits, withdrawals, transfers to one party, transfers of one party to one payee.
+    """Return the views: deposits, withdrawals, transfers to one party, transfers of one party to one payee.
 
-    "By or on behalf of any person" (31 CFR 1010.313): where somebody acts for another, it is the other's.
+    "By or on behalf of any person" (31 CFR 1010.313): if a party acts for another, the other is the owner.
     """
 
     def owner(behalf: Edges, party: Edges, account: Edges) -> npt.NDArray[np.int64]:
-        # a payment on us tells one party only; what other payments tell of the account stands in
+        # an on-us payment names one party only: use the owner known from the account's other payments
         return np.where(behalf >= 0, behalf, np.where(party >= 0, party, graph.owner[account]))
 
     into = owner(graph.dst_behalf, graph.dst_party, graph.dst)
@@ -122,7 +122,7 @@ def _find_in_view(
         banks = len(np.unique(view.bank[edges]))
         if across and banks < 2:
             continue
-        # by the customer's own habit of such amounts, and by everybody's share of them among all amounts
+        # expected from the customer's other amounts near the threshold, and from their share of all payments
         habit = (float(own_near[anchor]) - size) / windows
         expected = habit + share * (float(total[anchor]) - size + 1.0) / windows
         limit = int(threshold[edges[0]])

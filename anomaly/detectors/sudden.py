@@ -1,8 +1,8 @@
-"""Burst and dormant account: what is remarkable for when it happens.
+"""Burst and dormant account: activity that is unusual because of its timing.
 
-Burst: within hours, accounts are paid by many that they have no standing relation with; receivers that are
-hit in the same hours are one burst. Dormant: an account that was quiet for a month or more moves large sums
-within days, by its own measure and everybody's.
+Burst: within hours, many accounts pay receivers that they have no standing relation with; receivers that are
+paid in the same hours form one burst. Dormant: an account without payments for a month or more moves sums
+within days that are large compared with its own history and with all accounts.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class DormantParameters:
     Attributes
     ----------
     quiet : int
-        Seconds without any payment; a young ledger cannot ask for the usual half year.
+        Seconds without any payment; half a year is usual, but a young ledger has no such history.
     window : int
-        Seconds after waking that are looked at.
+        Length in seconds of the window that begins with the first new payment.
     min_payments : int
-        Least number of large payments in it.
+        Minimum number of large payments in the window.
     material : float
-        Share of a currency's payments, the largest, that count as large.
+        Share of a currency's payments that counts as large.
     """
 
     quiet: int = 30 * 86_400

@@ -1,7 +1,7 @@
-"""How unlikely a finding is in ordinary business, as powers of ten: the one scale on which detectors rank.
+"""How improbable a finding is in ordinary business, in powers of ten: the scale on which all detectors rank.
 
-A strength of 3 says: with every account keeping to its own rate, an accident like this would be found in one
-of a thousand data sets of this size. It is a ranking with a meaning, not a probability of laundering.
+A strength of 3 means: if every account keeps its own rate, chance alone produces such a finding in one of a
+thousand data sets of this size. Strength ranks findings; it is not a probability of laundering.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ __all__ = [
 
 Floats = npt.NDArray[np.float64]
 
-#: No single step counts for more than this: one odd payment is not a pattern.
+#: Maximum weight of a single step: one odd payment is not a pattern.
 MOST = 5.0
 
-#: Amounts that differ by no more than this share are equal: somebody took a fee.
+#: Amounts that differ by at most this share count as equal: the difference may be a fee.
 FEE = 0.05
 
-#: Fewer accounts of a kind than this are no standard: all accounts are.
+#: If there are fewer accounts of a party type than this, all accounts are the peers.
 FEW_PEERS = 30
 
 
 def at_least(count: npt.ArrayLike, expected: npt.ArrayLike) -> Floats:
-    """Return -log10 of the chance that a Poisson variable reaches `count` where `expected` is its mean."""
+    """Return -log10 of the probability that a Poisson variable with mean `expected` reaches `count`."""
     tail = special.gammainc(np.maximum(np.asarray(count, np.float64), 1.0), np.maximum(expected, 1e-12))
     return np.asarray(-np.log10(np.maximum(tail, 1e-300)), dtype=np.float64)
 
 
 def combined(total: npt.ArrayLike, steps: npt.ArrayLike) -> Floats:
-    """Return -log10 of the chance that as many accidents together weigh `total` or more.
+    """Return -log10 of the probability that so many steps together weigh `total` or more by chance.
 
-    A weight is -log10 of a chance that is itself evenly spread where nothing but accident is at work, so a
-    long row of middling weights adds up to a large sum by accident too.
+    A weight is -log10 of a p-value, and p-values are uniform if only chance is at work. A long sequence of
+    moderate weights therefore adds up to a large sum by chance too.
 
     References
     ----------
@@ -63,11 +63,11 @@ def combined(total: npt.ArrayLike, steps: npt.ArrayLike) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """How many events a window of an account ordinarily holds: its own past, and its peers where it has none.
+    """Usual number of events in one window of an account, estimated from its own past and from its peers.
 
-    Counts of accounts of one kind (person, business, ...) over all windows are overdispersed; a gamma prior
-    with their mean and variance stands for the kind, the account's own windows update it, and the chance of
-    a count is the negative binomial that follows.
+    Counts of accounts of one party type (person, business, ...) over all windows are overdispersed. A gamma
+    prior with their mean and variance describes the type; the account's own windows update it. A count then
+    has a negative binomial distribution.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Baseline:
     windows : float
         Windows in the period.
     shape, rate : (accounts,) float64
-        The prior of the account's kind; `rate` counts in windows.
+        The prior of the account's party type; `rate` is in windows.
     """
 
     total: Floats
@@ -101,7 +101,7 @@ class Baseline:
         window : int
             Seconds.
         active : (accounts,) bool
-            Accounts of which such events could be expected at all.
+            Accounts that can have such events.
         """
         begin, end = graph.period
         windows = max((end - begin) / window, 1.0)
@@ -126,7 +126,7 @@ class Baseline:
         return cls(total, windows, shape, rate)
 
     def surprise(self, account: int, count: int) -> float:
-        """Return -log10 of the chance that one window of the account holds `count` events or more."""
+        """Return -log10 of the probability that one window of the account holds `count` events or more."""
         outside = max(float(self.total[account]) - count, 0.0)
         shape = float(self.shape[account]) + outside
         rate = float(self.rate[account]) + max(self.windows - 1.0, 0.0)
@@ -134,7 +134,7 @@ class Baseline:
         return -float(np.log10(max(tail, 1e-300)))
 
     def expected(self, account: int, count: int) -> float:
-        """Return the events expected in a window, judged from the others."""
+        """Return the expected number of events in a window, estimated from the other windows."""
         outside = max(float(self.total[account]) - count, 0.0)
         windows = max(self.windows - 1.0, 0.0)
         return float((self.shape[account] + outside) / (self.rate[account] + windows))
@@ -143,7 +143,7 @@ class Baseline:
 def share_between(
     graph: TemporalGraph, currency: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike
 ) -> Floats:
-    """Return the share of a currency's payments whose (middle) amount lies in [low, high], and one more."""
+    """Return the share of a currency's payments with a middle amount in [low, high], plus-one smoothed."""
     codes = np.asarray(currency)
     first, last = np.asarray(low, np.float64), np.asarray(high, np.float64)
     share = np.ones(len(codes))
@@ -156,7 +156,7 @@ def share_between(
 
 
 def material(graph: TemporalGraph, share: float) -> npt.NDArray[np.bool_]:
-    """Return which payments are among the largest `share` of their currency, as far as their middles tell."""
+    """Return which payments are among the largest `share` of their currency, by their middle amounts."""
     large = np.zeros(graph.edges, np.bool_)
     for code, amounts in graph.amounts_of.items():
         least = amounts[min(int(len(amounts) * (1.0 - share)), len(amounts) - 1)]
@@ -165,16 +165,16 @@ def material(graph: TemporalGraph, share: float) -> npt.NDArray[np.bool_]:
 
 
 def upper_share(graph: TemporalGraph, currency: int, amount: float) -> float:
-    """Return the share of a currency's payments whose (middle) amount is at least this."""
+    """Return the share of a currency's payments with a middle amount of at least `amount`."""
     return float(share_between(graph, np.array([currency]), np.array([amount]), np.array([np.inf]))[0])
 
 
 def handover_weight(graph: TemporalGraph, handover: Handover, parameters: HandoverParameters) -> Floats:
-    """Return -log10 of the chance that a hand-over is an accident, aligned with `handover.next_edge`.
+    """Return -log10 of the probability of each hand-over by chance, aligned with `handover.next_edge`.
 
-    The chance: the account in the middle sends at its own mean rate; within the time that passed it sends
-    something whose amount is as near to what came in, or nearer (bands: as near as they can tell). A payment
-    to somebody it pays again and again is ordinary business.
+    The model: the intermediary sends at its own mean rate; within the time that passed it sends an amount at
+    least as close to the amount received (bands: as close as they can show). A hand-over in a standing
+    relation has weight zero: it is ordinary business.
     """
     first, second = handover.first_edge, handover.next_edge
     if not len(second):

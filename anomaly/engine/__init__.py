@@ -1,27 +1,27 @@
 """The engine: graph features of each transaction, kept up to date as batches arrive.
 
-Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns one row of numbers for each.
+Start with `GraphFeatureEngine`: `update` takes a batch of payments and returns one row of features for each.
 
-- `parameters`   what to compute, over which windows, and how far to search
-- `graph`        the live part of the multigraph: a ring of edges, lists by account and by ordered pair
-- `windows`      sliding windows with moments of any order up to four, without subtraction
+- `parameters`   which features to compute, their windows, and the limits of each search
+- `graph`        the live part of the multigraph: a ring buffer of edges, lists by account and by ordered pair
+- `windows`      sliding windows with moments up to order four, computed without subtraction
 - `statistics`   fan, degree, ratio and moments of the four sides of an edge
-- `temporal_cycle`, `hop_cycle`  cycles that a payment closes: in order of time, or of few payments
+- `temporal_cycle`, `hop_cycle`  cycles that a payment closes: in order of time, or with few payments
 - `neighbours`   scatter-gather, stack and bipartite: patterns of two hops
-- `side`         gather-scatter and pass-through: what one account received before it paid
-- `quiet`        how long both accounts and the pair have been quiet
+- `side`         gather-scatter and pass-through: what an account received before it paid
+- `quiet`        time since both accounts and the pair were last active
 - `structuring`  payments just under a threshold
-- `round_trip`   payments that go straight back to the one that pays
-- `burst`        how many that did not deal with an account before do so at once
-- `chain`        the longest row of payments, each handing on the one before, that ends in this one
-- `families`     adds a batch and asks each family about it
-- `bins`         sizes to bins of a histogram
+- `round_trip`   payments from the creditor back to the debtor
+- `burst`        number of new counterparties of an account within a short window
+- `chain`        the longest sequence of hand-overs that ends in this payment
+- `families`     adds a batch to the graph and runs each family of features on it
+- `bins`         maps sizes to the bins of a histogram
 - `columns`      the name, meaning and unit of every feature
-- `rows`         the columns of a batch, checked
+- `rows`         checks the columns of a batch
 - `extractor`    the engine itself
-- `transformer`  the engine over a table of transfers, for scikit-learn
+- `transformer`  the engine as a scikit-learn transformer over a table of transfers
 
-Kernels know arrays. Nothing here reads a label, and no identifier or order of rows is a feature.
+Nothing here reads a label, and no feature is an identifier or depends on the order of rows.
 """
 
 from anomaly.engine.extractor import GraphFeatureEngine

@@ -1,4 +1,4 @@
-"""Bins of sizes: lower ends that ascend, the last bin open."""
+"""Histogram bins of pattern sizes, given by ascending lower ends; the last bin is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def bin_table(bins: tuple[int, ...]) -> Ints:
-    """Return, for each size up to the last bin's lower end, its bin, or -1."""
+    """Return the bin (or -1) of each size up to the lower end of the last bin."""
     return np.searchsorted(np.array(bins), np.arange(bins[-1] + 1), side="right").astype(np.int64) - 1
 
 

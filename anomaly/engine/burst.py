@@ -1,8 +1,8 @@
-"""Many at once: how many that did not deal with an account before all do so within a short window.
+"""Burst: how many counterparties without earlier payments an account has within a short window.
 
-A pair is new to a window when it had no payment in the six windows before it. The account's list is walked
-once: where the payment before, of the same pair, is older than the window, the payment is the pair's first in
-it, and the time of that older one says whether the pair is new.
+A pair is new to a window if it had no payment in the six windows before. The account's list is read once: a
+payment is the first of its pair in the window if the previous payment of the pair is older than the window,
+and the time of that previous payment decides whether the pair is new.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Mask = npt.NDArray[np.bool_]
 
 @inlined
 def _is_new(graph: LiveGraph, earlier: int, low: int, window: int) -> bool:
-    """Say whether a pair is new to the window after `low`, from the payment before its first one there."""
+    """Return whether a pair is new to the window after `low`; `earlier` is its last payment before that."""
     ring = len(graph.time) - 1
     return bool(earlier < 0 or graph.time[earlier & ring] <= low - (REMEMBERED - 1) * window)
 
@@ -41,7 +41,7 @@ def burst(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Count new payers of each edge's creditor and new payees of its debtor, the edge's own included."""
+    """Count the new payers of each edge's creditor and the new payees of its debtor, including the edge."""
     ring = len(graph.time) - 1
     for edge in range(first, last):
         at, row = edge & ring, edge - begin
@@ -50,7 +50,7 @@ def burst(
         now = graph.time[at]
         low, limit = now - family.window, now + (family.window if ahead else limits.ties)
         own = 0
-        if limit <= now:  # the edge does not see its own time, yet counts itself
+        if limit <= now:  # the edge does not see its own time, but counts itself
             earlier = graph.pair_older[at]
             while earlier >= 0 and graph.time[earlier & ring] == now:
                 earlier = graph.pair_older[earlier & ring]

@@ -1,8 +1,8 @@
-"""Chains: money handed on from account to account, the longest row of payments that ends in this one.
+"""Chains: money is passed on from account to account; the longest sequence that ends in this payment.
 
-The search goes back in time from the account that pays, along every payment that can have been handed on;
-no account comes twice. Of the longest rows the one with the greatest first amount is told, and of those the
-one that began first: so the order of rows says nothing.
+The search goes back in time from the debtor, along every payment that can have been handed on; no account
+appears twice. Of several longest chains, the one with the greatest first amount is reported, then the one
+that began first, so that the result does not depend on the order of rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def chains(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Write length, first amount and age of each edge's longest chain; a self-loop has none."""
+    """Write the length, first amount and age of each edge's longest chain; a self-loop has no chain."""
     ring = len(graph.time) - 1
     for edge in range(first, last):
         at = edge & ring
@@ -48,8 +48,8 @@ def _longest(
 ) -> bool:
     """Search back from one edge; return whether the search was cut.
 
-    At each depth of the room stand the account that hands on (`path`), when it does (`bound`) and how much
-    (`low`), and the next payment into it to look at (`edge`).
+    At each depth, `room` holds the account that hands on (`path`), the time (`bound`) and amount (`low`) at
+    which it does so, and the next payment into it to examine (`edge`).
     """
     ring = len(graph.time) - 1
     now, amount = graph.time[edge & ring], graph.amount[edge & ring]

@@ -21,7 +21,7 @@ class Column:
     ----------
     name : str
     family : str
-        `name` of the family's parameter, with the window for those that take several.
+        Name of the family's parameter, followed by the window if the parameter takes several windows.
     meaning : str
     unit : str
     window : int
@@ -69,7 +69,7 @@ def _statistics(window: int) -> list[Column]:
 
 
 def _sizes(family: str, name: str, meaning: str, bins: tuple[int, ...], window: int) -> list[Column]:
-    """Histogram of sizes: the last bin is open."""
+    """Return the columns of a histogram of sizes, whose last bin is open."""
     ends = [f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in pairwise(bins)]
     return [
         Column(f"{name}.size_{text}.{_span(window)}", family, f"{meaning} of size {text}", "1", window)
@@ -144,7 +144,7 @@ def _searched(p: EngineParameters) -> list[Column]:
     return found
 
 
-#: Families that search, and so may be cut.
+#: Families whose search may be stopped by a budget.
 SEARCHED = ("scatter_gather", "temporal_cycle", "hop_cycle", "bipartite", "gather_scatter", "pass_through",
             "structuring", "round_trip", "burst", "chain")  # fmt: skip
 

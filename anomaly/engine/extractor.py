@@ -1,4 +1,4 @@
-"""The engine: takes batches of payments, keeps the live graph, returns one row of features a payment."""
+"""The engine: takes batches of payments, keeps the live graph, returns one row of features per payment."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class GraphFeatureEngine:
     columns : list of Column
         Name, meaning, unit and window of each feature.
     rows : int
-        Rows taken in so far.
+        Rows received so far.
     late : int
-        Rows that were taken as if they happened later than they say (`late="now"`).
+        Rows whose time was replaced by the newest time seen (`late="now"`).
     truncated : int
-        Rows so far of which some search was cut by `budget`, `hub_degree` or a length.
+        Rows so far for which `budget`, `hub_degree` or a length stopped a search.
     truncated_rows : (n,) bool
-        Which rows of the last batch those were.
+        Rows of the last batch for which a search was stopped.
 
     Notes
     -----
-    Memory is bounded by the edges within `parameters.reach` plus one batch, and by the accounts seen.
-    At scoring "arrival" rows give the same features in one batch or in many (with `ties="include"` when no
-    bucket is split). At "window_close" a batch is what is looked ahead into, as in GFP.
+    Memory grows with the edges within `parameters.reach` plus one batch, and with the accounts seen.
+    With scoring "arrival", rows give the same features in one batch or in many (with `ties="include"`, if no
+    time bucket is split). With "window_close", the look-ahead is limited to the batch, as in GFP.
     """
 
     def __init__(self, parameters: EngineParameters | None = None) -> None:
@@ -92,16 +92,16 @@ class GraphFeatureEngine:
     def update(
         self, src: npt.ArrayLike, dst: npt.ArrayLike, time: npt.ArrayLike, amount: npt.ArrayLike
     ) -> Floats:
-        """Take a batch in and return its features.
+        """Add a batch to the graph and return its features.
 
         Parameters
         ----------
         src, dst : (n,) int64
-            Account that pays, account that is paid: any numbers.
+            Debtor account and creditor account; any numbers.
         time : (n,) int64
-            Unix seconds; of encoded rows the lower end of the bucket. Rows may stand in any order.
+            Unix seconds; for encoded rows, the lower end of the bucket. Rows may be in any order.
         amount : (n,) float64
-            In one unit for all rows; of encoded rows the middle of the band. Zero or more.
+            In the same unit for all rows; for encoded rows, the middle of the band. Zero or more.
 
         Returns
         -------
@@ -111,19 +111,19 @@ class GraphFeatureEngine:
         Raises
         ------
         RowError
-            When lengths differ, or a row has an amount that is negative or not a number; names the row.
+            When lengths differ, or an amount is negative or not a number; the error names the row.
         LateRowError
-            When a row is older than the newest of the batches before and `late` is "error".
+            When a row is older than the newest row of earlier batches and `late` is "error".
         """
         return self._taken_in(src, dst, time, amount, search=True)
 
     def warm_up(
         self, src: npt.ArrayLike, dst: npt.ArrayLike, time: npt.ArrayLike, amount: npt.ArrayLike
     ) -> None:
-        """Take a batch in and compute nothing, as when a process starts again; parameters as of `update`.
+        """Add a batch without computing features, for a process that restarts; parameters as in `update`.
 
-        What comes after has the same features, up to rounding, as if `update` had taken it in. Hand over at
-        least the last `parameters.reach` seconds.
+        Later batches get the same features, up to rounding, as if `update` had been called. Pass at least the
+        last `parameters.reach` seconds.
         """
         self._taken_in(src, dst, time, amount, search=False)
 
@@ -173,15 +173,15 @@ class GraphFeatureEngine:
         if self.parameters.late == "error":
             row = int(np.flatnonzero(behind)[0])
             raise LateRowError(
-                f"a row of {int(when[row])} s is older than the newest one seen, {self._newest} s",
+                f"the time of a row, {int(when[row])} s, is before the newest time seen, {self._newest} s",
                 where=f"row {row} of the batch",
-                next_step="Sort rows by time over batches, or take late rows as of now with late='now'.",
+                next_step="Sort the rows of all batches by time, or set late='now' to use the newest time.",
             )
         self.late += int(behind.sum())
         return np.maximum(when, self._newest)
 
     def _chunks(self, when: Ints) -> list[tuple[int, int]]:
-        """Cut a long batch, but never between equal times; what is looked ahead into is not cut."""
+        """Split a long batch, but not between equal times, and not if the engine looks ahead in it."""
         n = len(when)
         if n <= _CHUNK or self.parameters.scoring == "window_close":
             return [(0, n)]

@@ -1,4 +1,4 @@
-"""Adds a batch to the graph and asks each family of patterns about its edges, in the right order."""
+"""Adds a batch to the graph and runs each family of patterns on its edges, in the right order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BIT = 64
 
 
 class Patterns(NamedTuple):
-    """The families that search."""
+    """All families that search the graph."""
 
     scatter_gather: Family
     temporal_cycle: Family
@@ -64,7 +64,7 @@ def insert_and_search(
 ) -> int:
     """Add a batch and search around its edges; return its first edge.
 
-    A search skips what is newer than its edge, so a long batch is added and searched bit by bit.
+    A search has to skip edges newer than its own, so a long batch is added and searched in small parts.
     """
     n = len(src)
     begin: int = graph.counts[1]
@@ -101,7 +101,7 @@ def _close(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Find the patterns that edges close."""
+    """Find the patterns that the edges close."""
     family = patterns.scatter_gather
     if family.column >= 0:
         scatter_gather(graph, first, last, family, limits, room, begin, credit, out, cut)
@@ -126,7 +126,7 @@ def _around(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Describe what lies around edges in their windows."""
+    """Compute the families that describe the neighbourhood of each edge in its window."""
     if patterns.bipartite.column >= 0:
         bipartite(graph, first, last, ahead, patterns.bipartite, limits, room, begin, out, cut)
     if patterns.gather_scatter.column >= 0:
@@ -146,7 +146,7 @@ def _around(
 
 
 def patterns_of(p: EngineParameters, places: dict[str, int]) -> Patterns:
-    """Return each family with its first column; -1 leaves it out."""
+    """Return each family with its first column, or -1 if the family is left out."""
     none = np.zeros(0, dtype=np.int64)
     sized = bin_table(p.bins) if p.histograms else none
     hops = bin_table(hop_bins(p)) if p.histograms else none

@@ -1,9 +1,9 @@
-"""The live part of the temporal multigraph: a ring of edges with lists by account and by ordered pair.
+"""The live part of the temporal multigraph: a ring buffer of edges, listed by account and by ordered pair.
 
-Edges carry ascending sequence numbers in time order and live at `number & mask`. Each stands in three
-doubly linked lists, oldest to newest: payments out of its debtor, into its creditor, and of the same ordered
-pair. An edge is the newest of its pair that a search can see exactly when the next of its pair is not seen:
-this makes a simple graph of the multigraph without any set. Adding and dropping an edge costs O(1).
+Edges have ascending sequence numbers in time order and are stored at index `number & mask`. Each edge is in
+three doubly linked lists, oldest to newest: payments out of its debtor, into its creditor, and of the same
+ordered pair. An edge is the newest visible edge of its pair if the next edge of the pair is not visible; this
+reduces the multigraph to a simple graph without a set. Adding and dropping an edge costs O(1).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = [
 
 Ints = npt.NDArray[np.int64]
 
-#: Directions: lists out of an account and into it.
+#: Directions: the list of payments out of an account, and into it.
 OUT, IN = 0, 1
-#: Places in `LiveGraph.counts`.
+#: Indices in `LiveGraph.counts`.
 FIRST, NEXT, VERTICES, ROUND = 0, 1, 2, 3
-#: Columns of `LiveGraph.state`, and the one that holds the next edge to take in.
+#: Number of columns of `LiveGraph.state`, and the column that holds the next edge to add.
 STATE = 7
 HEAD = 1
 
@@ -51,7 +51,7 @@ class LiveGraph(NamedTuple):
     Attributes
     ----------
     counts : (4,) int64
-        First live edge, next edge, number of accounts, round of searches (nothing is added during one).
+        First live edge, next edge, number of accounts, round of searches (no edge is added in a round).
     ends : (2, ring) int64
         Debtor and creditor account of each edge.
     time : (ring,) int64
@@ -63,11 +63,11 @@ class LiveGraph(NamedTuple):
     newest : (2, accounts) int64
         Newest edge out of and into each account.
     cursor : (accounts * 2, 3) int64
-        Of each list of an account: the round and the limit last asked for, and the answer.
+        Cache per account and list: round and limit of the last `newest_before`, and its result.
     pair_key, pair_edge : (table,) int64
-        Open addressing: ordered pair to its newest live edge.
+        Hash table (open addressing): ordered pair to its newest live edge.
     account_key, account_number : (table,) int64
-        Open addressing: the caller's account to its number here.
+        Hash table (open addressing): the caller's account to its number in this graph.
     windows : (w,) int64
         The sliding windows, in seconds.
     state : (accounts * 2 * w, 7) int64
@@ -128,7 +128,7 @@ def _none(*shape: int) -> Ints:
 
 
 def grown(graph: LiveGraph, edges: int, accounts: int) -> LiveGraph:
-    """Return the graph with room for so many more edges and accounts; the same one where there is."""
+    """Return the graph with capacity for so many more edges and accounts; itself if it has that already."""
     first, after, vertices, _ = graph.counts.tolist()
     old_ring, old_room = len(graph.time), graph.newest.shape[1]
     ring, room = old_ring, old_room
@@ -164,7 +164,7 @@ def grown(graph: LiveGraph, edges: int, accounts: int) -> LiveGraph:
 
 @jit
 def _place(key: int, mask: int) -> int:
-    """Return the first slot of a key; products stay within 63 bits, compiled or not."""
+    """Return the first slot of a key; products fit in 63 bits, in compiled and in plain Python code."""
     low, middle, high = key & 0x7FFFFFFF, (key >> 31) & 0x7FFFFFFF, (key >> 62) & 3
     mixed = (low * 0x9E3779B1) ^ (middle * 0x85EBCA6B) ^ (high * 0xC2B2AE35)
     mixed ^= mixed >> 31
@@ -174,7 +174,7 @@ def _place(key: int, mask: int) -> int:
 
 @jit
 def number_accounts(graph: LiveGraph, accounts: Ints, numbers: Ints) -> None:
-    """Write the number of each account; a new one gets the next. The table must have room."""
+    """Write the number of each account; a new account gets the next number. The table must have space."""
     mask = len(graph.account_key) - 1
     for i in range(len(accounts)):
         key = accounts[i]
@@ -209,7 +209,7 @@ def _fill_pairs(graph: LiveGraph, newest: Ints) -> None:
 
 @jit
 def _pair_slot(graph: LiveGraph, key: int) -> int:
-    """Return the slot that holds the pair, or the empty one where it belongs."""
+    """Return the slot that holds the pair, or the empty slot where it belongs."""
     mask = len(graph.pair_key) - 1
     slot = _place(key, mask)
     while graph.pair_key[slot] >= 0 and graph.pair_key[slot] != key:
@@ -234,7 +234,7 @@ def latest_of_pair(graph: LiveGraph, debtor: int, creditor: int, limit: int) -> 
 def newest_before(graph: LiveGraph, way: int, account: int, limit: int) -> int:
     """Return the newest edge of an account's list with a time before `limit`, or -1.
 
-    Edges of one time ask the same of a hub many times in a round, so what had to be skipped is kept.
+    Edges with the same time ask this of a hub many times in a round, so the answer is cached.
     """
     ring = len(graph.time) - 1
     edge: int = graph.newest[way, account]
@@ -252,14 +252,14 @@ def newest_before(graph: LiveGraph, way: int, account: int, limit: int) -> int:
 
 @inlined
 def is_latest(graph: LiveGraph, edge: int, limit: int) -> bool:
-    """Say whether no newer edge of the same pair has a time before `limit`."""
+    """Return whether no newer edge of the same pair has a time before `limit`."""
     newer = graph.pair_newer[edge & (len(graph.time) - 1)]
     return bool(newer < 0 or graph.time[newer & (len(graph.time) - 1)] >= limit)
 
 
 @inlined
 def add(graph: LiveGraph, debtor: int, creditor: int, time: int, amount: float) -> None:
-    """Append an edge, not older than the newest; the ring must have room."""
+    """Append an edge that is not older than the newest edge; the ring must have space."""
     edge = graph.counts[NEXT]
     ring = len(graph.time) - 1
     at = edge & ring
@@ -292,7 +292,7 @@ def add(graph: LiveGraph, debtor: int, creditor: int, time: int, amount: float) 
 
 @inlined
 def drop(graph: LiveGraph) -> None:
-    """Forget the oldest edge; no sliding window may hold it any more."""
+    """Drop the oldest edge; every sliding window must have left it before."""
     edge = graph.counts[FIRST]
     ring = len(graph.time) - 1
     at = edge & ring
@@ -313,7 +313,7 @@ def drop(graph: LiveGraph) -> None:
 
 @jit
 def _forget_pair(graph: LiveGraph, key: int) -> None:
-    """Empty the pair's slot and move what was pushed past it back (Knuth, volume 3, 6.4, algorithm R)."""
+    """Empty the pair's slot and move later entries back into it (Knuth, volume 3, 6.4, algorithm R)."""
     mask = len(graph.pair_key) - 1
     hole = _pair_slot(graph, key)
     slot = hole

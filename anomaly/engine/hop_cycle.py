@@ -1,9 +1,9 @@
 """Hop-constrained cycles that a payment closes: simple cycles of few payments in any order within a window.
 
-Two balls grow by turns, around the account that is paid (along payments) and around the payer (against
-them), until their radii together reach the longest cycle; each then goes on inside the other alone. Accounts
-that lie on no cycle short enough drop out, the rest is copied into a small graph without parallel edges,
-and every path in it that is followed can still come back in time.
+A bidirectional breadth-first search starts at the payee (along payments) and at the payer (against them)
+until the two radii together reach the longest cycle; each side then continues only inside the other.
+Accounts that are on no cycle of the allowed length are removed. The others are copied into a small graph
+without parallel edges, in which each path that is followed can still close within the allowed length.
 
 References
 ----------
@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-#: Cycles up to this length are searched first, with a budget of their own: what is cut is the longer ones.
+#: Cycles up to this length are searched first, with a separate budget, so that only longer ones are cut.
 _SHORT = 4
 
 
@@ -43,7 +43,7 @@ def hop_cycles(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Count the cycles that each edge closes in its row; parameters as of `temporal_cycles`."""
+    """Count in each edge's row the cycles that the edge closes; parameters as in `temporal_cycles`."""
     ring = len(graph.time) - 1
     open_edge = np.empty(last - first, np.bool_)
     may_close(graph, first, last, family.window, limits.ties, open_edge)
@@ -84,9 +84,9 @@ def _grow(
     limits: Limits,
     room: Room,
 ) -> int:
-    """Add the next level of a ball to its queue and return the new end; -1 when the budget ends.
+    """Add the next level of one search to its queue and return the new end; -1 if the budget is used up.
 
-    With `most` >= 0 only accounts of the other ball with a label up to it are added.
+    With `most` >= 0, only accounts that the other search labelled with at most this distance are added.
     """
     ring, token = len(graph.time) - 1, room.token[0]
     after = tail
@@ -117,7 +117,7 @@ def _grow(
 def _label(
     graph: LiveGraph, edge: int, low: int, limit: int, longest: int, limits: Limits, room: Room
 ) -> int:
-    """Label accounts with their distances; 1 when a cycle may be closed, 0 when none can, -1 when cut."""
+    """Label accounts with distances; return 1 if a cycle may exist, 0 if not, -1 if the search is cut."""
     ring = len(graph.time) - 1
     payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
     room.token[0] += 1
@@ -136,7 +136,7 @@ def _label(
                 room.back_mark, room.back, -1, payer, low, limit, limits, room,
             )  # fmt: skip
             forth_head, forth_tail = forth_tail, after
-            if forth_head == forth_tail:  # all that the paid account reaches is known
+            if forth_head == forth_tail:  # all accounts reachable from the payee are known
                 if room.ahead_mark[payer] != token:
                     return 0
                 forth_level = longest
@@ -181,7 +181,7 @@ def _label(
 def _link(
     graph: LiveGraph, edge: int, low: int, limit: int, longest: int, limits: Limits, room: Room
 ) -> bool:
-    """Copy what can lie on a cycle: of each account those that paid it, nearest to the paid one first."""
+    """Copy the edges that can be on a cycle: the payers of each account, nearest to the payee first."""
     ring, token = len(graph.time) - 1, room.token[0]
     paid = graph.ends[IN, edge & ring]
     room.token[1] = 0
@@ -235,7 +235,7 @@ def _search(
     credit: int,
     out: Floats,
 ) -> bool:
-    """Follow the links back from the payer, counting cycles longer than `told`; return whether cut."""
+    """Follow the links back from the payer and count cycles longer than `told`; return whether cut."""
     ring, token = len(graph.time) - 1, room.token[0]
     payer, paid = graph.ends[OUT, edge & ring], graph.ends[IN, edge & ring]
     room.path[0], room.edge[0], room.fresh[0] = payer, room.span[payer, 0], 0

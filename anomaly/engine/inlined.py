@@ -1,4 +1,4 @@
-"""Small kernels written into their callers: a call that hands over a graph copies its descriptors."""
+"""Inlining of small compiled functions, because a call with a graph argument copies its array descriptors."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def inlined(function: Function) -> Function:
-    """Compile as part of each caller; `NUMBA_DISABLE_JIT=1` leaves the function as it is."""
+    """Compile as part of each caller; `NUMBA_DISABLE_JIT=1` leaves the function uncompiled."""
     return cast(Function, numba.njit(inline="always", nogil=True)(function))

@@ -1,7 +1,7 @@
-"""Patterns of two hops that an edge takes part in: scatter-gather and its stacks, and bipartite meetings.
+"""Patterns of two hops that an edge is part of: scatter-gather and its stacks, and bipartite groups.
 
-All are one question: of the accounts around one end of the edge, how many are also around each account two
-hops away from the other end? Hubs do not matter: a long list is not walked but asked pair by pair.
+All of them count common neighbours: the neighbours of one end of the edge that are also neighbours of an
+account two hops away. Hubs are not slow: for a long list, single pairs are looked up instead.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def _common(
     limits: Limits,
     room: Room,
 ) -> int:
-    """Count the accounts that both `hop` and `other` deal with, `extra` counting as dealing with `other`.
+    """Count the common neighbours of `hop` and `other`; `extra` counts as a neighbour of `other`.
 
-    They stand in `room.found`. Both lists are walked by turns until the shorter one ends; then each of its
-    accounts is asked for the pair with the other. Returns -1 when the budget ends, or when both are hubs.
+    They are written to `room.found`. Both lists are read in turns until the shorter one ends; then each of
+    its accounts is looked up with the other end. Returns -1 if the budget is used up, or if both are hubs.
     """
     ring = len(graph.time) - 1
     a = newest_before(graph, hop_way, hop, limit)
@@ -66,7 +66,7 @@ def _common(
                 return -1
             account = graph.ends[1 - way, at]
             if account == extra:
-                both = hop_ends  # told above where the other list is walked
+                both = hop_ends  # counted above if the other list is read
             else:
                 both = (
                     account != hop
@@ -102,8 +102,8 @@ def scatter_gather(
 ) -> None:
     """Count the scatter-gather patterns that each edge closes, as scatter or as gather, in its row of `out`.
 
-    One pattern is one account that pays, one that is paid in the end, and all accounts between them (two or
-    more), payments in any order within the window. Other parameters are those of `cycle.cycles`.
+    A pattern is one source, one final payee, and all intermediaries between them (two or more), with payments
+    in any order within the window. Other parameters are those of `temporal_cycles`.
     """
     ring = len(graph.time) - 1
     for edge in range(first, last):
@@ -113,7 +113,7 @@ def scatter_gather(
         low, limit = graph.time[at] - family.window, graph.time[at] + limits.ties
         room.token[1] = 0
         for way in range(2):
-            # way IN: the edge gathers, one that paid its payer scatters. way OUT: the edge scatters.
+            # way IN: the edge gathers, and an edge into its payer scatters. way OUT: the edge scatters.
             middle, other = graph.ends[way ^ IN, at], graph.ends[way, at]
             step, beyond = graph.newest[way, middle], graph.newest[way, other]
             if step >= 0 and graph.time[step & ring] >= limit:
@@ -125,7 +125,7 @@ def scatter_gather(
             if beyond == edge:
                 beyond = graph.older[way, at]
             if beyond < 0 or graph.time[beyond & ring] < low:
-                continue  # nobody else between
+                continue  # no second intermediary
             if _between(
                 graph, edge, way, middle, other, low, limit, family, limits, room, begin, credit, out
             ):
@@ -148,7 +148,7 @@ def _between(
     credit: int,
     out: Floats,
 ) -> bool:
-    """Count the patterns with `middle` between `other` and each account beyond it; return whether cut."""
+    """Count the patterns with the intermediary `middle` and the end `other`; return whether cut."""
     ring = len(graph.time) - 1
     step, looked = newest_before(graph, way, middle, limit), 0
     cut = False
@@ -189,7 +189,7 @@ def _credit(
     credit: int,
     out: Floats,
 ) -> None:
-    """Tell the pattern to the other edges that are part of it, parallel ones included."""
+    """Count the pattern for the other edges that are part of it, including parallel edges."""
     ring = len(graph.time) - 1
     for i in range(size):
         for half in range(2):
@@ -214,7 +214,7 @@ def bipartite(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Write how each edge's payer shares further payees with others who pay the same account.
+    """Write how many further payees each edge's payer shares with other payers of the same account.
 
     A butterfly is two payers and two payees with all four payments in the window of the edge.
     """
@@ -243,10 +243,10 @@ def _meetings(
     room: Room,
     out: Floats,
 ) -> bool:
-    """Count, for each other payer, the payees shared; from the payers' or from the payees' side.
+    """Count the payees shared with each other payer, starting from the payers or from the payees.
 
-    The two ways cost as much as there are payers of the account paid, and payers of all that the payer paid:
-    both are counted in step, and the shorter one is taken.
+    One way costs as much as the payee has payers; the other as much as all payees of the payer have payers.
+    Both are counted in parallel, and the shorter one is taken.
     """
     ring = len(graph.time) - 1
     room.token[0] += 1
@@ -281,7 +281,7 @@ def _meetings(
                 size = _common(graph, account, OUT, payer, OUT, paid, low, limit, limits, room)
                 if size < 0:
                     cut = True
-                elif size >= 2:  # the account paid is one of them
+                elif size >= 2:  # the edge's payee is one of them
                     room.queue[others], room.back[account] = account, size - 1
                     others += 1
             else:

@@ -1,4 +1,4 @@
-"""What the engine computes: families, windows, and how far a search may go."""
+"""Parameters of the engine: families of features, their windows, and the limits of each search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DAY", "HOUR", "REMEMBERED", "EngineParameters"]
 HOUR = 3_600
 DAY = 24 * HOUR
 
-#: Windows of a burst, the short one included, that say whether a pair is new.
+#: Number of burst windows, including the current one, in which an earlier payment makes a pair not new.
 REMEMBERED = 7
 
 _BINS = tuple(range(2, 31))
@@ -23,56 +23,56 @@ _BINS = tuple(range(2, 31))
 class EngineParameters:
     """Which features are computed; a family whose window is empty or None is left out.
 
-    A vertex window holds the edges with a time in (t - window, t]; a pattern spans at most its window,
-    [t - window, t], ends included, where t is the time of the edge that closes it.
+    A vertex window contains the edges with a time in (t - window, t]; a pattern lies within [t - window, t],
+    both ends included, where t is the time of the edge that closes it.
 
     Attributes
     ----------
     scoring : {"arrival", "window_close"}
-        "arrival": an edge sees itself and what came before it. "window_close": it also sees what its batch
-        holds after it, up to one window: vertex windows are (t - window, t + window), and a pattern counts
-        for each of its edges that came in the batch in which it closed.
+        "arrival": an edge sees itself and earlier edges. "window_close": it also sees later edges of its
+        batch, up to one window: vertex windows are (t - window, t + window), and a pattern counts for each of
+        its edges in the batch in which it closed.
     ties : {"exclude", "include"}
-        Whether edges of the same second (or time bucket) see each other. Included, they do so in both
-        directions, for they have no order; rows of one bucket must then come in one batch.
+        Whether edges of the same second (or time bucket) see each other. With "include", they do so in both
+        directions, because they have no order; all rows of one bucket must then be in one batch.
     late : {"error", "now"}
-        A row older than what was seen before its batch: a `LateRowError`, or taken as if it happened at the
-        newest time seen, and counted in `GraphFeatureEngine.late`.
+        For a row older than rows of earlier batches: raise `LateRowError`, or use the newest time seen and
+        count the row in `GraphFeatureEngine.late`.
     statistics : tuple of int
         Windows in seconds: fan, degree, ratio, and average, sum, variance, skewness and kurtosis of amounts
         and of ages, outgoing and incoming, at both ends of the edge.
     fan, degree : tuple of int
-        Windows in seconds: distinct counterparties (edges) into the creditor and out of the debtor.
+        Windows in seconds: distinct counterparties (or edges) into the creditor and out of the debtor.
     scatter_gather, gather_scatter, bipartite, temporal_cycle, hop_cycle, pass_through : int or None
         Window in seconds.
     quiet, structuring : int or None
-        Window in seconds; what is quiet for longer counts as the window.
+        Window in seconds; longer times without a payment count as the window.
     round_trip : int or None
         Window in seconds.
     burst : int or None
-        Window in seconds, a short one such as an hour. A pair is new to (t - window, t] when it paid nothing
-        in (t - 7 windows, t - window].
+        Window in seconds, short (for example, one hour). A pair is new to (t - window, t] if it has no
+        payment in (t - 7 windows, t - window].
     chain : int or None
-        Most seconds from one payment of a chain to the next. Chains look back, whatever the scoring.
+        Maximum seconds from one payment of a chain to the next. Chains look back, whatever the scoring.
     chain_length : int
-        Most payments of a chain.
+        Maximum payments of a chain.
     cycle_length : int
-        Most edges of a temporal cycle.
+        Maximum edges of a temporal cycle.
     hop_length : int
-        Most edges of a hop-constrained cycle.
+        Maximum edges of a hop-constrained cycle.
     histograms : bool
-        Pattern sizes as histograms over `bins`, one column a bin, instead of counts and extremes.
+        Pattern sizes as histograms over `bins`, one column per bin, instead of counts and extremes.
     bins : tuple of int
-        Lower ends of the bins, ascending; the last is open. Hop cycles use those up to `hop_length`.
+        Ascending lower ends of the bins; the last bin is open. Hop cycles use the bins up to `hop_length`.
     keep_low, keep_high : float
-        A payment hands on an earlier one when it is between these parts of its amount.
+        A payment hands on an earlier payment if its amount is between these shares of the earlier amount.
     threshold, under : float
-        Structuring is about payments below the threshold and not below this part of it.
+        Structuring counts payments below the threshold and not below this share of it.
     budget : int
-        Most edges that one search may look at; what is cut is marked as truncated.
+        Maximum edges that one search examines; a search that needs more stops and is marked as truncated.
     hub_degree : int
-        Most edges that a search looks at around one account, the newest first; the rest is cut and marked.
-        What two accounts have in common is cut where both have more.
+        Maximum edges that a search examines around one account, newest first; the search is then marked as
+        truncated. A search for common neighbours stops only if both accounts have more edges.
     """
 
     scoring: Literal["arrival", "window_close"] = "arrival"
@@ -139,7 +139,7 @@ class EngineParameters:
 
     @property
     def reach(self) -> int:
-        """Seconds back from a payment that some family needs: the largest window, or several of one."""
+        """Seconds before a payment that the families need: the largest window, or a multiple of one."""
         chain, burst = self.chain or 0, self.burst or 0
         return max(*self.windows, (self.chain_length - 1) * chain, REMEMBERED * burst)
 
@@ -147,7 +147,7 @@ class EngineParameters:
     def gfp(cls, **changes: object) -> EngineParameters:
         """Return the families, windows and bins of GFP's published money-laundering settings.
 
-        Scatter-gather 6 hours, all else one day, hop-constrained cycles up to ten edges.
+        Windows are 6 hours for scatter-gather and one day for the others; hop cycles have up to ten edges.
 
         References
         ----------

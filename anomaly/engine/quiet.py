@@ -1,4 +1,4 @@
-"""How long both accounts of a payment, and the pair, have been quiet: a dormant account that wakes."""
+"""Time since both accounts of a payment, and the pair, were last active: shows dormant accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payments that go straight back: what the account that is paid paid to the one that pays."""
+"""Round trips of two payments: earlier payments from the creditor to the debtor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def round_trip(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Count and add up payments the other way, and tell how long ago the last was; self-loops are none."""
+    """Count and sum payments in the other direction (none for self-loops); write the time since the last."""
     ring = len(graph.time) - 1
     for edge in range(first, last):
         at, row, column = edge & ring, edge - begin, family.column

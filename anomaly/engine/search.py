@@ -1,4 +1,4 @@
-"""What every search shares: limits, room to work in, and how a pattern is told to the rows it counts for."""
+"""Parts that all searches share: limits, working arrays, and functions that count a pattern for a row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEPTH = 66
 
 
 class Limits(NamedTuple):
-    """How far a search may go; see `EngineParameters`."""
+    """Limits of a search; see `EngineParameters`."""
 
     ties: bool
     budget: int
@@ -38,13 +38,13 @@ class Family(NamedTuple):
     Attributes
     ----------
     column : int
-        First column, or -1 when the family is left out.
+        First column, or -1 if the family is left out.
     window : int
         Seconds.
     longest : int
-        Most edges of a cycle.
+        Maximum edges of a cycle.
     bins : (m,) int64
-        Size to bin (-1: none); empty for plain numbers.
+        Size to bin (-1: no bin); empty for plain numbers.
     """
 
     column: int
@@ -54,23 +54,23 @@ class Family(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Arrays that one thread works in.
+    """Working arrays of one thread.
 
     Attributes
     ----------
     token : (2,) int64
-        The current token, with which accounts are marked; the steps taken by the current search.
+        The current token, which marks accounts; the number of steps of the current search.
     mark : (accounts,) int64
         Accounts on the current path.
     ahead_mark, ahead, back_mark, back : (accounts,) int64
-        Labels of accounts, valid where marked: towards the one that is paid, towards the payer.
+        Labels of accounts, valid if marked with the token: from the payee, from the payer.
     span : (accounts, 2) int64
-        Begin and end of an account's part of `link`.
+        Begin and end of each account's entries in `link`.
     found, queue, link, link_edge : (budget + 2,) int64
         Accounts found, and edges between them.
     path, edge, bound, looked, fresh : (DEPTH,) int64
-        Of a depth-first search: account, next edge to look at, time before which it must be, edges seen,
-        whether the path holds an edge to be credited.
+        Depth-first search: account, next edge to examine, time that the edge must precede, edges examined,
+        whether the path contains an edge for which the pattern must also be counted.
     low, high : (DEPTH,) float64
         Smallest and largest amount on the path.
     """
@@ -96,7 +96,7 @@ class Room(NamedTuple):
 
 
 def room(accounts: int, budget: int) -> Room:
-    """Return room for a graph of so many accounts."""
+    """Return working arrays for a graph of so many accounts."""
 
     def zeros(*shape: int) -> Ints:
         return np.zeros(shape, dtype=np.int64)
@@ -125,7 +125,7 @@ def room(accounts: int, budget: int) -> Room:
 
 @jit
 def is_seen(graph: LiveGraph, debtor: int, creditor: int, low: int, limit: int) -> bool:
-    """Say whether some payment from debtor to creditor has a time from `low` to before `limit`."""
+    """Return whether a payment from debtor to creditor has a time from `low` to before `limit`."""
     ring = len(graph.time) - 1
     edge = latest_of_pair(graph, debtor, creditor, limit)
     return edge >= 0 and graph.time[edge & ring] >= low
@@ -133,7 +133,7 @@ def is_seen(graph: LiveGraph, debtor: int, creditor: int, low: int, limit: int) 
 
 @jit
 def tell_size(out: Floats, row: int, family: Family, size: int) -> None:
-    """Count a pattern of so many accounts for a row: histogram, or number, largest and paths beyond one."""
+    """Count a pattern of this size for a row: in a histogram, or as number, largest and paths beyond one."""
     if len(family.bins):
         found = bin_of(family.bins, size)
         if found >= 0:
@@ -146,7 +146,7 @@ def tell_size(out: Floats, row: int, family: Family, size: int) -> None:
 
 @jit
 def tell_cycle(out: Floats, row: int, family: Family, length: int, agreement: float) -> None:
-    """Count a cycle for a row: histogram, or number, shortest, longest and (if told) best agreement."""
+    """Count a cycle for a row: in a histogram, or as number, shortest, longest and, if given, agreement."""
     if len(family.bins):
         found = bin_of(family.bins, length)
         if found >= 0:

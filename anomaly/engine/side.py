@@ -1,4 +1,4 @@
-"""What one account received before it paid: pass-through and gather-scatter."""
+"""Pass-through and gather-scatter: compares what an account received with what it paid afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _handed_on(
     i: int,
     at: int,
 ) -> bool:
-    """Compare an edge with payments into its debtor before it (way IN) or out of its creditor after."""
+    """Compare an edge with earlier payments into its debtor (way IN) or later ones out of its creditor."""
     ring = len(graph.time) - 1
     account, now, amount = (
         graph.ends[1 - way, edge & ring],
@@ -73,7 +73,7 @@ def pass_through(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Write how each edge hands on what its debtor received, and, looking ahead, how it is handed on."""
+    """Write how each edge hands on receipts of its debtor and, with look-ahead, how the edge is handed on."""
     ring, width, column = len(graph.time) - 1, family.window, family.column
     for edge in range(first, last):
         now, i = graph.time[edge & ring], edge - begin
@@ -98,7 +98,7 @@ def gather_scatter(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Write from how many accounts each edge's debtor received, and how many it paid after the first."""
+    """Write how many accounts paid each edge's debtor, and how many it paid after the first receipt."""
     ring = len(graph.time) - 1
     for edge in range(first, last):
         now = graph.time[edge & ring]

@@ -21,12 +21,12 @@ Floats = npt.NDArray[np.float64]
 #: Of one side: fan, degree, ratio, then average, sum, variance, skewness, kurtosis of amounts and of ages.
 SIDE_FEATURES = 13
 
-#: A variance below this part of the squared mean is the rounding of equal values.
+#: A variance below this share of the squared mean is a rounding error of equal values.
 _EQUAL = 1e-22
 
 
 class StatisticsPlan(NamedTuple):
-    """Where results go: per window a first column, or -1.
+    """Output columns per window: the first column of each result, or -1.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class StatisticsPlan(NamedTuple):
     bin_table : (m,) int64
         Size to bin, -1 below the first.
     look_ahead, ties : bool
-        Windows (t - w, t + w) instead of up to t; whether edges at t itself count.
+        Whether windows are (t - w, t + w) instead of up to t; whether edges at t itself count.
     """
 
     full: Ints
@@ -66,7 +66,7 @@ def _describe(
 
 @inlined
 def _is_new(graph: LiveGraph, edge: int, oldest: int, size: int) -> bool:
-    """Say whether no edge of the same pair, earlier than this edge, is in the window."""
+    """Return whether no earlier edge of the same pair is in the window."""
     ring = len(graph.time) - 1
     now = graph.time[edge & ring]
     earlier = graph.pair_older[edge & ring]

@@ -1,4 +1,4 @@
-"""Payments just under a threshold: how many, and how much, out of the debtor and into the creditor."""
+"""Payments just under a threshold: their number and sum, out of the debtor and into the creditor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def structuring(
     out: Floats,
     cut: Mask,
 ) -> None:
-    """Count and add up payments just under the threshold, the edge's own included, self-loops left out."""
+    """Count and add up payments just under the threshold, including the edge, without self-loops."""
     ring = len(graph.time) - 1
     for edge in range(first, last):
         at, row = edge & ring, edge - begin

@@ -1,9 +1,9 @@
-"""Temporal cycles that a payment closes: money comes back to where it started, each payment after the last.
+"""Temporal cycles that a payment closes: money returns to the account it left, payments in order of time.
 
-The search goes back in time from the account that pays, at each step along the latest payment that still
-fits, to the account that is paid. Before it starts, every account learns until when money must leave it to
-arrive in time, then from when on money from the paid account can be there; steps that cannot lead to a cycle
-are never taken. Parallel payments are one step: a cycle is a sequence of accounts.
+The search goes back in time from the payer to the payee, at each step along the latest payment that still
+fits. Before the search, each account is labelled with the latest time at which money must leave it to arrive
+in time, and with the earliest time at which money from the payee can be there; steps that cannot lead to a
+cycle are skipped. Parallel payments are one step: a cycle is a sequence of accounts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 
 @jit
 def may_close(graph: LiveGraph, first: int, last: int, window: int, ties: bool, open_edge: Mask) -> None:
-    """Mark the edges whose payer received something, and whose payee paid something, within the window."""
+    """Mark the edges whose payer received a payment and whose payee made a payment within the window."""
     ring = len(graph.time) - 1
     for edge in range(first, last):
         at = edge & ring
@@ -63,7 +63,7 @@ def temporal_cycles(
     begin : int
         Edge of the first row of `out` and `cut`.
     credit : int
-        Edges from this one on are told, too, of the cycles that they are part of.
+        From this edge on, cycles are also counted for the other edges that are part of them.
     """
     ring = len(graph.time) - 1
     open_edge = np.empty(last - first, np.bool_)
@@ -135,7 +135,7 @@ def _must_leave(
 def _can_be_there(
     graph: LiveGraph, payer: int, paid: int, low: int, limit: int, limits: Limits, room: Room
 ) -> bool:
-    """Label accounts on the way with the earliest time at which the paid account's money can leave them."""
+    """Label accounts with the earliest time at which money from the payee can leave them."""
     ring, token, cut = len(graph.time) - 1, room.token[0], False
     room.queue[0], room.ahead_mark[paid], room.ahead[paid] = paid, token, low
     head, tail = 0, 1
@@ -231,7 +231,7 @@ def _search(
 
 @jit
 def _largest_at_once(graph: LiveGraph, edge: int) -> float:
-    """Return the largest amount among parallel payments of the edge's time: those have no order."""
+    """Return the largest amount of parallel payments at the edge's time, because they have no order."""
     ring = len(graph.time) - 1
     now = graph.time[edge & ring]
     largest: float = graph.amount[edge & ring]
@@ -257,7 +257,7 @@ def credit_cycle(
     agreement: float,
     out: Floats,
 ) -> None:
-    """Tell the cycle to the other edges that can be part of it: every parallel one that fits in time."""
+    """Count the cycle for the other edges that can be part of it: each parallel edge that fits in time."""
     ring = len(graph.time) - 1
     debtor, earliest = graph.ends[IN, edge & ring], low
     for k in range(depth, -1, -1):

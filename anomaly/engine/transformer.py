@@ -1,4 +1,4 @@
-"""The engine as a scikit-learn transformer: transfers in, one row of its features for each."""
+"""The engine as a scikit-learn transformer: a table of transfers in, one row of features per transfer out."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class GraphFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     parameters : EngineParameters, optional
-        Default: the engine's, with payments of one time seeing each other, for a bucket has no order.
+        By default those of the engine with `ties="include"`, because payments in one bucket have no order.
     resolution : int
-        Seconds to which times are cut; a minute by default, because seconds tell how a system writes its
-        clock, not what was done.
+        Times are rounded down to a multiple of this number of seconds. By default a minute, because seconds
+        depend on how a system records times.
 
     Attributes
     ----------
@@ -39,10 +39,10 @@ class GraphFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    Nothing is learnt: `fit` only checks the parameters. Each call of `transform` is a graph of its own, so
-    hand over a payment together with what came before it; to go on from batch to batch use
-    `GraphFeatureEngine`. Amounts are geometric middles in units of their currency, whichever that is, and
-    times the lower ends of their intervals. An account that nobody told is a new one each time.
+    `fit` learns nothing and only checks the parameters. Each call of `transform` builds a new graph, so pass
+    a payment together with earlier payments; to continue from batch to batch, use `GraphFeatureEngine`.
+    Amounts are geometric middles in units of their own currency; times are lower ends of intervals. An
+    account that is not given counts as a new account in each transfer.
     """
 
     def __init__(self, parameters: EngineParameters | None = None, resolution: int = 60) -> None:
@@ -59,7 +59,8 @@ class GraphFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         if self.resolution < 1:
             raise ConfigurationError(
-                f"times cannot be cut to {self.resolution} seconds", next_step="At least 1."
+                f"times cannot be rounded to {self.resolution} seconds",
+                next_step="Set a resolution of at least 1 second.",
             )
         self.columns_ = self._engine().columns
         self.n_features_out_ = len(self.columns_)

@@ -1,9 +1,9 @@
 """Sliding windows over an account's payments: counts, distinct counterparties and moments up to the fourth.
 
 Each account has, for each direction and each window, two stacks (Tangwongsan et al., General incremental
-sliding-window aggregation, VLDB 2015): the older part keeps, at each edge, the moments of all edges from it
-to the end of that part; the newer part keeps one running total. Leaving a window takes an edge from the
-older part, so nothing is ever subtracted, and an amount of 10^12 that has left leaves no error behind.
+sliding-window aggregation, VLDB 2015): the older part stores, at each edge, the moments of all edges from it
+to the end of that part; the newer part stores one running total. An edge leaves a window from the older part,
+so nothing is subtracted, and an amount of 10^12 that has left causes no rounding error.
 Totals are joined by the formulas of Pébay (SAND2008-6212). Amortised O(1) for each edge and window.
 
 A cell is one account, direction and window: `cell = (2 * account + way) * windows + w`, and for the moments
@@ -24,14 +24,14 @@ __all__ = ["BACK", "DISTINCT", "FRONT", "LOOPS", "OLDEST", "advance", "join", "l
 
 Floats = npt.NDArray[np.float64]
 
-#: Columns of `state`: the oldest edge in the window, the next edge to take in, the newest edge in it, the
+#: Columns of `state`: the oldest edge in the window, the next edge to add, the newest edge in the window, the
 #: sizes of the older and of the newer part, the numbers of distinct counterparties and of self-loops.
 OLDEST, HEAD, NEWEST, FRONT, BACK, DISTINCT, LOOPS = range(7)
 
 
 @inlined
 def push(moments: Floats, i: int, at: int, count: int, value: float) -> None:
-    """Add one value to the moments of `count` others, at place `at` of row `i`."""
+    """Add one value to the moments of `count` other values, at index `at` of row `i`."""
     n = count + 1.0
     delta = value - moments[i, at]
     step = delta / n
@@ -46,7 +46,7 @@ def push(moments: Floats, i: int, at: int, count: int, value: float) -> None:
 
 @inlined
 def join(moments: Floats, at: int, count: int, other: Floats, i: int, other_count: int) -> None:
-    """Join the moments of `other_count` values in row `i` into those of `count` others, both not none."""
+    """Join the moments of `other_count` values in row `i` into those of `count` values; both above zero."""
     a, b = float(count), float(other_count)
     n = a + b
     delta = other[i, at] - moments[at]
@@ -93,7 +93,7 @@ def _flip(graph: LiveGraph, cell: int, way: int, w: int, origin: int) -> None:
 @inlined
 def _pop(graph: LiveGraph, cell: int, way: int, w: int, origin: int) -> None:
     if graph.state[cell, FRONT] == 0:
-        if graph.state[cell, BACK] == 1:  # nothing is left behind it: no moments to keep
+        if graph.state[cell, BACK] == 1:  # no edge is left in the window: no moments to store
             graph.state[cell, FRONT], graph.state[cell, BACK] = 1, 0
         else:
             _flip(graph, cell, way, w, origin)
@@ -109,10 +109,10 @@ def _pop(graph: LiveGraph, cell: int, way: int, w: int, origin: int) -> None:
 
 @inlined
 def advance(graph: LiveGraph, cell: int, way: int, w: int, after: int, before: int, origin: int) -> None:
-    """Move a window to the times strictly between `after` and `before`; neither ever goes back."""
+    """Move a window to the times strictly between `after` and `before`; both only increase."""
     ring = len(graph.time) - 1
     size = graph.state[cell, FRONT] + graph.state[cell, BACK]
-    if size > 0 and graph.time[graph.state[cell, NEWEST] & ring] <= after:  # all of it has left
+    if size > 0 and graph.time[graph.state[cell, NEWEST] & ring] <= after:  # every edge has left
         for k in range(FRONT, LOOPS + 1):
             graph.state[cell, k] = 0
         size = 0
@@ -163,7 +163,7 @@ def total(graph: LiveGraph, cell: int, way: int, w: int, moments: Floats) -> Non
 
 @inlined
 def leave_oldest(graph: LiveGraph, origin: int) -> None:
-    """Take the oldest live edge out of every window, before it is dropped."""
+    """Remove the oldest live edge from every window, before it is dropped."""
     edge = graph.counts[FIRST]
     at = edge & (len(graph.time) - 1)
     for way in range(2):

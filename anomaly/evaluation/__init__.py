@@ -1,20 +1,20 @@
-"""Honest measurement: what the detectors find on labelled files, by arm, by encoding, and with what doubt.
+"""Evaluation: what models and scores find on labelled files, by arm and by encoding, with intervals.
 
-Start with `evaluate`; `counterfoil evaluate` prints what it returns.
+Start with `evaluate`; `counterfoil evaluate` prints its result.
 
-- `labelled`   a labelled file as transfers, and its labels apart
-- `split`      parts by time, with an embargo
-- `encode`     the same payments as a policy would have told them: bands and time buckets
-- `metrics`    weighted metrics of a ranking, so that a bootstrap is a matter of weights
-- `bootstrap`  intervals that resample pattern instances, and pairs of models on the same resamples
-- `figures`    one number with all that one must know to read it
+- `labelled`   a labelled file: transfers, and labels separate from them
+- `split`      training, validation and test part by time, with an embargo
+- `encode`     encodes exact payments as a policy would: amount bands and time buckets
+- `metrics`    weighted metrics of a ranking, so that a bootstrap only changes weights
+- `bootstrap`  bootstrap intervals that resample pattern instances; paired for two models
+- `figures`    one number with everything needed to interpret it
 - `arms`       each bank alone, a shared model on private rows, the shared ledger
-- `banks`      what each bank gets out of an arm, and the mean over the banks
-- `controls`   what the number would be without graph, with edges shuffled, with a typology never seen
-- `accounts`   files whose labels stand on accounts
-- `plan`       what to measure; `measure` turns a ranking into figures; `run` does all of it in one go
+- `banks`      the result of an arm for each bank, and the mean over the banks
+- `controls`   features for the control that compares with a published feature extractor
+- `accounts`   files with labels on accounts instead of payments
+- `plan`       what to measure; `measure` turns a ranking into figures; `run` measures everything
 
-Only this package reads labels, and only here are they told apart from what a detector may see.
+Detectors and features never read labels; this package keeps labels separate from their input.
 """
 
 from anomaly.evaluation.figures import Figure

@@ -1,10 +1,10 @@
-"""Files whose labels stand on accounts (AMLSim): payments of one bank beside a table of its accounts.
+"""Files with labels on accounts (AMLSim): payments of one bank, and a table of its accounts.
 
-`NAME_transactions.parquet` (sourceNodeId, targetNodeId, value, time in days) has `NAME_nodes.parquet` beside
-it (nodeid, isFraud, fraudStep). Which payments were laundering is not told: a payment between two labelled
-accounts stands for one in training, once both labels are out (`fraudStep`, where it is given, is past). An
-account is judged by its highest score in the test part. Labelled accounts that pay no labelled account in
-that part did nothing that could be found there, and count neither way.
+`NAME_transactions.parquet` (sourceNodeId, targetNodeId, value, time in days) and, in the same folder,
+`NAME_nodes.parquet` (nodeid, isFraud, fraudStep). The files do not label payments: in training, a payment
+between two labelled accounts counts as laundering once both labels are known (`fraudStep`, if given, is in
+the past). An account's score is its highest score in the test part. Labelled accounts that pay no labelled
+account in the test part are not counted, because nothing could be found.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PAYMENTS, _ACCOUNTS = "_transactions", "_nodes"
 
 
 def has_account_labels(path: Path) -> bool:
-    """Say whether a file's labels stand in a table of accounts beside it."""
+    """Return whether a file's labels are in a table of accounts in the same folder."""
     return path.stem.endswith(_PAYMENTS) and _beside(path).is_file()
 
 
@@ -48,13 +48,13 @@ def _beside(path: Path) -> Path:
 
 
 def read_account_labels(path: Path) -> tuple[LabelledFile, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Read the payments; `label` says that both accounts are labelled, `instance` stays unknown.
+    """Read the payments; `label` is 1 if both accounts are labelled, `instance` is unknown.
 
     Returns
     -------
     LabelledFile
     (n,) int64
-        Unix seconds from which on a payment's label was known; 0 where the file gives no day.
+        Unix seconds at which a payment's label became known; 0 if the file gives no day.
     (accounts,) bool
         Whether each account is labelled.
 
@@ -125,7 +125,7 @@ def evaluate_accounts(
             window=plan.window, model=plan.models[0], stages=plan.stages, seed=seed,
         )  # fmt: skip
         cut = np.sort(file.time)[int(0.6 * len(file))]
-        # a label that came out after the training part is not there yet
+        # a label that became known after the training part is not used in training
         early = replace(
             file, label=np.where((file.time < cut) & (known > cut), 0, file.label).astype(np.int8)
         )
@@ -147,7 +147,7 @@ def evaluate_accounts(
 def _accounts(
     file: LabelledFile, rows: npt.NDArray[np.int64], score: Floats, labelled: npt.NDArray[np.bool_], seed: int
 ) -> Ranking:
-    """Rank the accounts seen in some rows by their highest score."""
+    """Rank the accounts that appear in some rows by their highest score."""
     size = len(labelled)
     best = np.full(size, -np.inf)
     case = np.zeros(size, np.int8)

@@ -1,4 +1,4 @@
-"""Each bank alone, a shared model on private rows, the shared ledger: three ways to the same test rows."""
+"""The three arms, scored on the same test rows: each bank alone, a shared model, the shared ledger."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a run is made.
+    """Parameters of one run.
 
     Attributes
     ----------
     scoring : {"arrival", "window_close"}
     encoding : str
     per_decade : int
-        Amount bands per factor of ten, where the encoding has bands.
+        Amount bands per factor of ten, if the encoding has bands.
     window : int
         Seconds; also the embargo.
     model : str
@@ -59,10 +59,10 @@ class Setting:
     stages : tuple of int
         Numbers of folds to choose from on the validation part (0: one stage only).
     features : {"all", "one_stage", "engine", "own_row"}
-        What a model sees: features of payments, and in a second stage the scores of their neighbours; those
-        features alone; the row itself and the engine's features; the row itself.
+        Input of the model: all features of payments and, in a second stage, scores of their neighbours; the
+        same in one stage; features of the row itself and of the engine; features of the row itself.
     seed : int
-        Of samples, trees, the order of rows, and ties.
+        Seed of samples, trees, the order of rows, and ties.
     """
 
     scoring: Scoring = "window_close"
@@ -77,7 +77,7 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A file under a setting: features of its rows (in a random order), labels and parts."""
+    """A file prepared for a setting: features of its rows (in random order), labels and parts."""
 
     file: LabelledFile
     payments: Payments
@@ -87,21 +87,21 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What came out on the test part.
+    """Result of a model on the test part.
 
     Attributes
     ----------
     rows : int64
         Rows of the whole file.
     score : float64
-        Of those rows.
+        Scores of these rows.
     ranking : Ranking
     threshold : float
-        Best F1 on validation.
+        Threshold with the best F1 on validation.
     validation : float
-        PR-AUC on validation of the model chosen.
+        PR-AUC of the chosen model on validation.
     stages : int
-        Folds of the model chosen.
+        Folds of the chosen model.
     """
 
     rows: Ints
@@ -120,17 +120,17 @@ def prepare(
     cuts: tuple[int, int] | None = None,
     change: Callable[[pa.Table], pa.Table] | None = None,
 ) -> Prepared:
-    """Encode, compute features and cut into parts.
+    """Encode transfers, compute features and split the rows by time.
 
     Parameters
     ----------
     file : LabelledFile
     rows : int64, optional
-        The rows that the arm sees; default all.
+        Rows that the arm may use; by default all.
     cuts : (int, int), optional
-        Where to cut; default the quantiles of the rows.
+        Times of the split; by default quantiles of the rows.
     change : callable, optional
-        What a control does to the transfers.
+        Change of the transfers that a control makes.
     """
     chosen = np.arange(len(file)) if rows is None else rows
     chosen = np.random.default_rng(setting.seed).permutation(chosen)
@@ -161,7 +161,7 @@ def prepare(
 def _fit(
     prepared: Prepared, setting: Setting, train: Ints | None = None
 ) -> tuple[NeighbourhoodClassifier, Floats, int, float]:
-    """Fit one model per number of stages; the validation part chooses."""
+    """Fit one model per number of folds and return the best one on the validation part."""
     y, split = prepared.file.label, prepared.split
     learn = split.train if train is None else train
     best: tuple[float, NeighbourhoodClassifier, Floats, int] | None = None
@@ -173,7 +173,7 @@ def _fit(
         if best is None or value > best[0]:
             best = (value, model, score, folds)
     if best is None:
-        raise ValueError("a setting names at least one number of stages")
+        raise ValueError("a setting must name at least one number of folds in `stages`")
     return best[1], best[2], best[3], best[0]
 
 
@@ -184,7 +184,7 @@ def _rank(prepared: Prepared, rows: Ints, score: Floats, seed: int) -> Ranking:
 def judged(
     prepared: Prepared, score: Floats, setting: Setting, *, stages: int = 0, validation: float = np.nan
 ) -> Judged:
-    """Rank the test rows by scores of all rows; the threshold comes from the validation rows."""
+    """Rank the test rows by score; the threshold is chosen on the validation rows."""
     split = prepared.split
     y = prepared.file.label
     return Judged(
@@ -198,7 +198,7 @@ def judged(
 
 
 def shared_ledger(prepared: Prepared, setting: Setting, *, without: str | None = None) -> Judged:
-    """One graph of all rows, one model.
+    """Train one model on one graph of all rows.
 
     Parameters
     ----------
@@ -218,14 +218,14 @@ def shared_ledger(prepared: Prepared, setting: Setting, *, without: str | None =
 def bank_parts(
     file: LabelledFile, setting: Setting, banks: list[str], cuts: tuple[int, int]
 ) -> dict[str, Prepared]:
-    """Return what each bank sees: its own exact rows and the graph they make, cut where the whole is."""
+    """Return each bank's own exact rows with features from their graph, split at the times of the whole."""
     return {bank: prepare(file, setting, rows=file.rows_of(bank), cuts=cuts) for bank in banks}
 
 
 def silo(parts: Mapping[str, Prepared], setting: Setting) -> dict[str, Judged]:
-    """Each bank alone: its own rows, its own labels, its own model.
+    """Train one model per bank, on its own rows and labels.
 
-    A bank whose training rows hold fewer than two cases cannot learn; its rows are ranked at random.
+    A bank with fewer than two cases in its training rows cannot learn; its rows are ranked at random.
     """
     results = {}
     for bank, own in parts.items():
@@ -239,7 +239,7 @@ def silo(parts: Mapping[str, Prepared], setting: Setting) -> dict[str, Judged]:
 
 
 def shared_model(parts: Mapping[str, Prepared], setting: Setting) -> dict[str, Judged]:
-    """One model, learnt from the private feature rows of all banks; each bank sees its own graph only."""
+    """Train one model on the private feature rows of all banks; features use each bank's own graph only."""
     _, score, folds, validation = _fit(join(list(parts.values())), setting)
     scores = np.split(score, np.cumsum([len(own.rows) for own in parts.values()])[:-1])
     return {
@@ -249,7 +249,7 @@ def shared_model(parts: Mapping[str, Prepared], setting: Setting) -> dict[str, J
 
 
 def join(parts: list[Prepared]) -> Prepared:
-    """Put the banks' rows under one another; accounts of different banks' graphs are never neighbours."""
+    """Concatenate the rows of all banks; accounts in the graphs of two banks are never neighbours."""
     files = [part.file for part in parts]
     begin = np.cumsum([0] + [len(part.rows) for part in parts[:-1]])
     room = 1 + max(int(max(f.source.max(), f.target.max())) for f in files)

@@ -1,4 +1,4 @@
-"""What each bank gets out of an arm: its own test rows, ranked by the arm's scores; and the banks' mean."""
+"""The result of an arm for each bank (its own test rows, ranked by the arm's scores), and the banks' mean."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["bank_means", "bank_views"]
 
 
 def bank_views(file: LabelledFile, result: Judged, banks: list[str], setting: Setting) -> dict[str, Judged]:
-    """Return the shared ledger's scores of each bank's test rows."""
+    """Return, for each bank, its own test rows with the scores of the shared ledger."""
     score = np.full(len(file), np.nan)
     score[result.rows] = result.score
     views = {}
@@ -31,9 +31,9 @@ def bank_views(file: LabelledFile, result: Judged, banks: list[str], setting: Se
 
 
 def bank_means(run: Run, by_bank: Mapping[Arm, Mapping[str, Judged]]) -> Iterator[Figure]:
-    """Yield each arm's mean over the banks, and what the shared ledger gains over the others, in pairs.
+    """Yield each arm's mean over the banks, and the paired gain of the shared ledger over the other arms.
 
-    Banks without a case in the test part are left out: of them nothing can be said.
+    Banks without a case in the test part are left out, because their metrics are undefined.
     """
     banks = next(iter(by_bank.values())).keys()
     told = [b for b in banks if all(results[b].ranking.label.any() for results in by_bank.values())]
@@ -55,7 +55,7 @@ def bank_means(run: Run, by_bank: Mapping[Arm, Mapping[str, Judged]]) -> Iterato
 
 
 def _aligned(results: list[Judged], seed: int) -> list[Ranking]:
-    """Rank again with rows in the order of the file, so that all arms draw the same rows."""
+    """Rank again with rows in the order of the file, so that all arms have the same bootstrap samples."""
     rankings = []
     for result in results:
         ranking = result.ranking

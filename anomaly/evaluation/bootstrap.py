@@ -1,7 +1,7 @@
-"""Intervals: pattern instances are drawn with replacement, ordinary payments row by row.
+"""Bootstrap intervals: pattern instances are resampled as a whole, ordinary payments row by row.
 
-Rows of one instance stand or fall together, so they are drawn together. Two models are compared on the same
-draws of the same rows: the interval of a difference is narrower than the difference of two intervals says.
+Rows of one instance are correlated, so they are drawn together. Two models are compared on the same draws of
+the same rows: the paired interval of a difference is narrower than two separate intervals suggest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A ranking whose rows are drawn by instance, else one by one; the same rows are drawn however ranked."""
+    """A ranking whose rows are drawn by instance, or singly; a draw does not depend on the ranking."""
 
     ranking: Ranking
 
@@ -57,7 +57,7 @@ def intervals(
     draws: int = 200,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return each metric's mean over the samples (one: pooled; several: banks), with its interval.
+    """Return each metric's mean over the samples (one: pooled; several: banks), with an interval.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def intervals(
     metrics : mapping
         Name to a function of a ranking and weights.
     minus : list of Ranking, optional
-        The same rows ranked by another model: the difference is returned, drawn in pairs.
+        The same rows ranked by another model; if given, the paired difference is returned.
     """
 
     def values(weights: Callable[[int, Ranking], Floats], rankings: list[Ranking]) -> dict[str, Floats]:

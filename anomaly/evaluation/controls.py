@@ -1,4 +1,4 @@
-"""What a number would be without what it is said to come from."""
+"""Input of the control "engine": the features of the engine instead of the features of payments."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["engine_features"]
 
 
 def engine_features(transfers: pa.Table, window: int, scoring: Scoring) -> npt.NDArray[np.float32]:
-    """Return the engine's features with the peer's families, as the peer was set for accuracy.
+    """Return the engine's features with the families of GFP, in its published settings for accuracy.
 
-    Vertex statistics, fan, degree and temporal cycles in the window, scatter-gather in a day at most; no
+    Vertex statistics, fan, degree and temporal cycles in the window, scatter-gather in at most one day; no
     hop-constrained cycles.
     """
     families = EngineParameters.gfp(

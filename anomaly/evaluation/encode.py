@@ -1,4 +1,4 @@
-"""The same payments as an encoding policy would have told them: amount bands and time buckets."""
+"""Encodes exact payments as an encoding policy would: amount bands and time buckets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUCKET: Final[dict[Encoding, int]] = {
 
 
 def encoding_named(name: str) -> Encoding:
-    """Return the encoding of that name."""
+    """Return the encoding with this name."""
     return next(encoding for encoding in BUCKET if encoding == name)
 
 

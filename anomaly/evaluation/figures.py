@@ -1,4 +1,4 @@
-"""One number with all one must know to read it; its JSON is one line of `counterfoil evaluate --json`."""
+"""One number with all that is needed to read it; its JSON is one line of `counterfoil evaluate --json`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Figure:
     scoring : {"arrival", "window_close"}
     aggregation : {"pooled", "bank_mean"}
     model : str
-        With the control after a colon, where it is one.
+        Name of the model; for a control, followed by a colon and the name of the control.
     selected_on_validation : bool
-        Whether model and threshold were chosen on the validation part (label-free scores choose nothing).
+        Whether model and threshold were chosen on the validation part (not for scores without labels).
     seed : int
     metric : str
     value, low, high : float or None
-        With a 95 % bootstrap interval; None where nothing can be measured.
+        Value with a 95 % bootstrap interval; None if it cannot be measured.
     """
 
     arm: str
@@ -42,7 +42,7 @@ class Figure:
     high: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object as it is printed; numbers that do not exist are null."""
+        """Return the JSON object that is printed; undefined numbers are null."""
         return {
             key: (None if isinstance(value, float) and not math.isfinite(value) else value)
             for key, value in asdict(self).items()

@@ -1,4 +1,4 @@
-"""A labelled file: transfers as a detector may see them, and beside them what only an evaluation may read."""
+"""A labelled file: transfers as input of detectors, and separate labels that only an evaluation may read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["NO_BANK", "LabelledFile", "labelled_of", "read_labelled"]
 
 Ints = npt.NDArray[np.int64]
 
-#: Names that stand for the world outside every bank.
+#: Values of a bank column that are not banks.
 NO_BANK = frozenset({"EXTERNAL_CASH", "SOURCE", "SINK", ""})
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledFile:
-    """Payments with their truth; all arrays have one entry per transfer, in the order of `transfers`.
+    """Payments with labels; all arrays have one entry per transfer, in the order of `transfers`.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class LabelledFile:
         return len(self.time)
 
     def take(self, rows: Ints) -> LabelledFile:
-        """Return some rows, in the order asked for."""
+        """Return the given rows, in the given order."""
         return LabelledFile(
             self.name, self.transfers.take(pa.array(rows)), self.label[rows], self.instance[rows],
             self.typology[rows], self.source[rows], self.target[rows], self.source_bank[rows],
@@ -67,11 +67,11 @@ class LabelledFile:
 
     @property
     def truth(self) -> Truth:
-        """Return what an evaluation knows of the rows."""
+        """The labels of all rows, for the metrics."""
         return Truth(self.label, self.instance, self.typology, self.source, self.target, self.time)
 
     def banks(self, most: int | None = None) -> list[str]:
-        """Return the banks, those with most payments first."""
+        """Return the banks, ordered by number of payments, largest first."""
         names, counts = np.unique(np.concatenate((self.source_bank, self.target_bank)), return_counts=True)
         known = [(-int(n), str(bank)) for bank, n in zip(names, counts, strict=True)]
         return [bank for _, bank in sorted(known) if bank.upper() not in NO_BANK][:most]
@@ -87,7 +87,7 @@ def read_labelled(path: Path, *, rows: int | None = None) -> LabelledFile:
     Raises
     ------
     InputError
-        When the file cannot be read, lacks a column or holds no label.
+        When the file cannot be read, lacks a column or has no labels.
     """
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
@@ -97,17 +97,17 @@ def read_labelled(path: Path, *, rows: int | None = None) -> LabelledFile:
 
 
 def labelled_of(frame: pd.DataFrame, *, name: str = "frame", where: str = "frame") -> LabelledFile:
-    """Turn a frame of labelled payments into a `LabelledFile`; see `read_labelled`."""
+    """Convert a frame of labelled payments to a `LabelledFile`; see `read_labelled`."""
     if "is_laundering" not in frame.columns:
         raise InputError(
             "the file has no labels",
             where=where,
-            next_step="It needs is_laundering (0 or 1); pattern_type and pattern_id where they are known.",
+            next_step="Add the column is_laundering (0 or 1) and, if known, pattern_type and pattern_id.",
         )
     frame = frame.reset_index(drop=True)
     label = pd.to_numeric(frame["is_laundering"], errors="coerce")
     if label.isna().any() or not label.isin((0, 1)).all():
-        raise InputError("is_laundering holds something other than 0 and 1", where=where)
+        raise InputError("the column is_laundering has values other than 0 and 1", where=where)
     banks, accounts = (
         (("src_bank", "dst_bank"), ("src", "dst"))
         if "src" in frame

@@ -1,4 +1,4 @@
-"""Figures of one result: which metrics there are, and a ranking turned into figures with intervals."""
+"""Figures of one result: the list of metrics, and their values with intervals for a ranking."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Run:
-    """One setting's place in a figure, and how many resamples its intervals have."""
+    """The description of one run in its figures, and the number of bootstrap resamples."""
 
     arm: Arm
     setting: Setting
@@ -40,7 +40,7 @@ class Run:
 
 
 def bank_metrics() -> dict[str, Metric]:
-    """Return the metrics that make sense for one bank: the ranking's, and budgets."""
+    """Return the metrics of one bank: PR-AUC, and metrics at alert budgets."""
     found: dict[str, Metric] = {"pr_auc": lambda r, w: r.pr_auc(w)}
     for budget in BUDGETS:
         share = f"{budget * 100:g}%"
@@ -51,7 +51,7 @@ def bank_metrics() -> dict[str, Metric]:
 
 
 def typology_metrics(typology: str) -> dict[str, Metric]:
-    """Return the share of a typology's rows, and of its instances by any or half of their rows, at 1 %."""
+    """Return recall metrics at 1 % for a typology: of rows, and of instances by any or half of their rows."""
     return {
         f"recall@1%:{typology}": partial(_typology, typology),
         f"instance_recall@1%:{typology}": partial(_instance, typology, 0.0),
@@ -66,9 +66,9 @@ def pooled_metrics(typologies: list[str], threshold: float | None, wait: float) 
     ----------
     typologies : list of str
     threshold : float or None
-        Of F1, chosen on validation; None: no F1.
+        Threshold of F1, chosen on validation; None: no F1.
     wait : float
-        Seconds after a payment at which it is judged.
+        Seconds between a payment and its score.
     """
     found = bank_metrics()
     if threshold is not None and np.isfinite(threshold):
@@ -95,12 +95,12 @@ def _instance(typology: str | None, part: float, ranking: Ranking, weight: Float
 
 
 def delay(setting: Setting) -> float:
-    """Return how long after a payment it is judged, seconds: the end of its bucket, and of the window."""
+    """Return the seconds between a payment and its score: the length of its bucket, and of the window."""
     return float(setting.window if setting.scoring == "window_close" else 0) + BUCKET[setting.encoding]
 
 
 def pooled(run: Run, prepared: Prepared, result: Judged) -> Iterator[Figure]:
-    """Yield all figures of a test part taken as one."""
+    """Yield all figures of a whole test part."""
     names = sorted(set(prepared.file.typology[prepared.split.test]) - {""})
     yield from ranked(run, result.ranking, names, result.threshold)
 
@@ -111,7 +111,7 @@ def ranked(
     """Yield all figures of one ranking; see `pooled_metrics`."""
     metrics = pooled_metrics(typologies, threshold, delay(run.setting))
     found = intervals([ranking], metrics, draws=run.draws, seed=run.setting.seed)
-    # without an interval: a resample of payments loses accounts, and would say what is not so of their recall
+    # no interval: a resample of payments loses accounts, so the bootstrap of their recall is biased
     accounts = ranking.account_recall(0.01, np.ones(len(ranking)))
     found["account_recall@1%"] = Interval(accounts, float("nan"), float("nan"))
     yield from run.figures(found, "pooled")

@@ -1,7 +1,7 @@
-"""Metrics of a ranking, with weights: one call sorts, every resample is then a matter of weights.
+"""Metrics of a ranking, with weights: rows are sorted once, and each bootstrap resample only changes weights.
 
-A budget of 1 % is the 1 % of rows (by weight) with the highest scores. Rows of equal score are put in random
-order once, so no place in a file is ever an advantage.
+A budget of 1 % is the 1 % of rows (by weight) with the highest scores. Rows with equal scores are ordered
+randomly once, so that the order of a file has no influence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BUDGETS = (0.001, 0.005, 0.01)
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known of some rows, by an evaluation alone; one entry per row.
+    """The labels of some rows, which only an evaluation knows; one entry per row.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Truth:
     instance : (n,) int64
         Pattern instance, or -1.
     typology : (n,) object
-        Name of its pattern, or "".
+        Name of the pattern, or "".
     source, target, time : (n,) int64
     """
 
@@ -43,7 +43,7 @@ class Truth:
     time: Ints
 
     def take(self, rows: Ints) -> Truth:
-        """Return some rows, in the order asked for."""
+        """Return the given rows, in the given order."""
         return Truth(
             self.label[rows],
             self.instance[rows],
@@ -63,7 +63,7 @@ class Ranking:
     truth : Truth
     score : (n,) float64
     order : (n,) int64
-        Where each row stood before it was sorted.
+        Index of each row before sorting.
     """
 
     truth: Truth
@@ -72,7 +72,7 @@ class Ranking:
 
     @classmethod
     def of(cls, truth: Truth, score: Floats, seed: int = 0) -> Ranking:
-        """Sort by score, ties at random."""
+        """Sort rows by score; ties are in random order."""
         order = np.lexsort((np.random.default_rng(seed).random(len(score)), -score))
         return cls(truth.take(order), score[order], order)
 
@@ -85,7 +85,7 @@ class Ranking:
         return len(self.score)
 
     def pr_auc(self, weight: Floats) -> float:
-        """Return the average precision: mean over the cases of the precision at their place."""
+        """Return the average precision: the mean of the precision at the rank of each case."""
         hits = np.cumsum(weight * self.label)
         seen = np.cumsum(weight)
         total = hits[-1] if len(hits) else 0.0
@@ -94,7 +94,7 @@ class Ranking:
         return float(np.sum(weight * self.label * hits / np.maximum(seen, 1e-12)) / total)
 
     def alerted(self, budget: float, weight: Floats) -> npt.NDArray[np.bool_]:
-        """Return which rows a budget alerts; at least one."""
+        """Return which rows are alerted at this budget; at least one."""
         seen = np.cumsum(weight)
         limit = max(np.floor(budget * seen[-1] + 1e-9), 1.0) if len(seen) else 0.0
         return np.asarray(seen <= limit + 1e-9)
@@ -109,13 +109,13 @@ class Ranking:
         return _share(weight * self.label * self.alerted(budget, weight), weight * self.label)
 
     def ceiling_at(self, budget: float, weight: Floats) -> float:
-        """Return the recall of a perfect ranking: a budget smaller than the number of cases misses some."""
+        """Return the recall of a perfect ranking; below 1 if the budget is less than the number of cases."""
         cases = float(np.sum(weight * self.label))
         alerts = float(np.sum(weight * self.alerted(budget, weight)))
         return min(alerts / cases, 1.0) if cases else float("nan")
 
     def f1(self, threshold: float, weight: Floats) -> float:
-        """Return F1 of the alerts at or above a threshold chosen elsewhere."""
+        """Return the F1 of alerts at or above a threshold that was chosen on other rows."""
         alert = self.score >= threshold
         hit = float(np.sum(weight * self.label * alert))
         wrong = float(np.sum(weight * (alert != (self.label == 1))))
@@ -141,13 +141,13 @@ class Ranking:
         alert = self.alerted(budget, weight)[chosen]
         rows = np.bincount(number)
         hit = np.bincount(number, weights=(alert & (weight[chosen] > 0)).astype(np.float64))
-        # all rows of an instance bear one weight: the instance was drawn so often
+        # all rows of an instance have the same weight: how often the instance was drawn
         drawn = np.zeros(len(rows))
         drawn[number] = weight[chosen]
         return _share(drawn * ((hit > 0) & (hit >= part * rows)), drawn)
 
     def account_recall(self, budget: float, weight: Floats) -> float:
-        """Return the share of the accounts in cases that are among the budget of accounts, best row each."""
+        """Return the share of accounts in cases that are alerted when accounts rank by their best row."""
         own = np.concatenate((self.truth.source, self.truth.target))
         place = np.concatenate((np.arange(len(self)), np.arange(len(self))))
         drawn = np.concatenate((weight, weight)) > 0
@@ -161,12 +161,12 @@ class Ranking:
         return _share(case * alert, case)
 
     def hours_to_flag(self, budget: float, weight: Floats, delay: float) -> float:
-        """Return the median hours from an instance's first row to its first alert, where there is one.
+        """Return the median hours from an instance's first row to its first alert, over alerted instances.
 
         Parameters
         ----------
         delay : float
-            Seconds after a row at which it is judged.
+            Seconds between a row and its score.
         """
         chosen = self.truth.instance >= 0
         _, number = np.unique(self.truth.instance[chosen], return_inverse=True)
@@ -180,13 +180,13 @@ class Ranking:
 
 
 def best_threshold(label: npt.NDArray[np.int8], score: Floats) -> float:
-    """Return the score at which F1 is highest on the rows given (validation)."""
+    """Return the score threshold with the highest F1 on the given (validation) rows."""
     if not label.any():
         return float("inf")
     order = np.argsort(-score, kind="stable")
     hits, ordered = np.cumsum(label[order]), score[order]
     f1 = 2 * hits / (np.arange(1, len(score) + 1) + hits[-1])
-    last = np.append(ordered[1:] != ordered[:-1], True)  # a threshold takes all rows of a score or none
+    last = np.append(ordered[1:] != ordered[:-1], True)  # equal scores are on one side of a threshold
     return float(ordered[int(np.argmax(np.where(last, f1, -1.0)))])
 
 

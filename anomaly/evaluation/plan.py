@@ -1,4 +1,4 @@
-"""What an evaluation measures: arms, encodings, moments of judgement, models, controls, seeds."""
+"""What an evaluation measures: arms, encodings, scoring times, models, controls, seeds."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Plan:
         Encodings and controls are measured with the last scoring and the first model. Without arms, only
         label-free scores are measured.
     bands_per_decade : int
-        Amount bands per factor of ten, where an encoding has bands.
+        Amount bands per factor of ten, if an encoding has bands.
     seeds, first_seed : int
-        Runs, with seeds `first_seed`, `first_seed` + 1, ...
+        Number of runs, and the first seed; the others follow it.
     window : int
         Seconds; also the embargo.
     free_window : int
-        Seconds, of the label-free scores: they need no embargo and may look further.
+        Seconds; window of the label-free scores, which need no embargo and may be longer.
     banks : int
-        How many of the largest banks are arms of their own.
+        Number of the largest banks that are measured singly.
     stages : tuple of int
         See `anomaly.evaluation.arms.Setting`.
     draws : int
-        Of the bootstrap.
+        Number of bootstrap resamples.
     """
 
     arms: tuple[str, ...] = ARMS
@@ -60,7 +60,7 @@ class Plan:
         Raises
         ------
         ConfigurationError
-            When it asks for something that does not exist, or for nothing.
+            When the plan names something unknown, or nothing to measure.
         """
         for what, given, known in (
             ("arm", self.arms, ARMS),
@@ -77,5 +77,8 @@ class Plan:
             if not given and what not in ("arm", "control"):
                 raise ConfigurationError(f"no {what} is chosen", next_step=f"Known: {', '.join(known)}.")
         if not self.arms and "label_free" not in self.controls:
-            raise ConfigurationError("nothing is chosen", next_step=f"Known arms: {', '.join(ARMS)}.")
+            raise ConfigurationError(
+                "neither an arm nor the control label_free is chosen",
+                next_step=f"Known arms: {', '.join(ARMS)}.",
+            )
         return self

@@ -1,4 +1,4 @@
-"""All figures of one file in one go: arms, encodings, controls, label-free scores, seeds."""
+"""Measures all figures of one file: arms, encodings, controls, label-free scores, seeds."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from anomaly.transactions.features import scoring_named
 __all__ = ["evaluate"]
 
 Progress = Callable[[str, int, int], None]
-#: Seed and scoring to the numbers of stages that validation chose.
+#: Seed and scoring to the number of folds chosen on validation.
 Selected = dict[tuple[int, str], tuple[int, ...]]
-#: Controls that see something else of each payment.
+#: Controls that use other features of each payment.
 _OTHER_FEATURES: dict[str, Features] = {"no_graph": "own_row", "engine": "engine", "one_stage": "one_stage"}
 
 
@@ -58,7 +58,7 @@ def evaluate(
     Raises
     ------
     InputError
-        When the file is too short for its embargo or a part holds one class only.
+        When the file is too short for the embargo, or a part contains one class only.
     ConfigurationError
         When the plan names something unknown.
     """
@@ -76,7 +76,7 @@ def evaluate(
 def _steps(
     plan: Plan, selected: Selected
 ) -> Iterator[tuple[str, Callable[[LabelledFile], Iterator[Figure]]]]:
-    """Yield the steps; encodings and controls use the stages that validation chose on exact rows."""
+    """Yield the steps; encodings and controls use the number of folds chosen on exact rows."""
     controls = plan.controls if plan.arms else ("label_free",)
     for seed in range(plan.first_seed, plan.first_seed + plan.seeds):
         base = Setting(per_decade=plan.bands_per_decade, window=plan.window, stages=plan.stages, seed=seed)
@@ -142,7 +142,7 @@ def _arms(file: LabelledFile, plan: Plan, setting: Setting, selected: Selected) 
 
 
 def _new_instances(run: Run, prepared: Prepared, result: Judged) -> Iterator[Figure]:
-    """Measure the same scores without the rows of instances that the training rows also hold."""
+    """Measure the same scores without test rows of instances that have rows in the training part."""
     file, split = prepared.file, prepared.split
     known = set(file.instance[split.train]) - {-1}
     rows = np.flatnonzero(~np.isin(file.instance[split.test], list(known)))
@@ -190,7 +190,7 @@ def _left_out(file: LabelledFile, plan: Plan, setting: Setting, selected: Select
 
 
 def _label_free(file: LabelledFile, plan: Plan, setting: Setting) -> Iterator[Figure]:
-    """Score the whole file by typology and by isolation forest; labels only judge."""
+    """Score the whole file by typology and by isolation forest; labels are used only for the metrics."""
     free = replace(setting, window=plan.free_window)
     file = file.take(np.random.default_rng(setting.seed).permutation(len(file)))
     names = sorted(set(file.typology) - {""})

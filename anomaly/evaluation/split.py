@@ -1,4 +1,4 @@
-"""Parts of a file by time: train, validate, test; and an embargo that keeps one window between them."""
+"""Split of a file by time into training, validation and test part, with an embargo between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of each part; rows under the embargo are in none.
+    """Rows of each part; rows under the embargo are in no part.
 
     Attributes
     ----------
@@ -42,17 +42,17 @@ def split_by_time(
     validation: float = 0.2,
     cuts: tuple[int, int] | None = None,
 ) -> Split:
-    """Cut at the quantiles of time; no instant is in two parts.
+    """Split at the quantiles of time; no instant is in two parts.
 
-    A window that looks ahead from the last training rows would see rows of the next part: the last `embargo`
-    seconds of the training and of the validation part are left out. The test part stays whole.
+    A window that looks ahead from the last training rows would see rows of the next part. Therefore the last
+    `embargo` seconds of the training and of the validation part are left out. The test part stays complete.
 
     Parameters
     ----------
     time : (n,) int64
         Unix seconds.
     cuts : (int, int), optional
-        Use these instants instead of quantiles: banks are cut where the whole is.
+        Use these times instead of quantiles, for example to split each bank at the times of the whole file.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def split_by_time(
     """
     if cuts is None:
         if not len(time):
-            raise InputError("there are no rows to split")
+            raise InputError("there are no rows to split", next_step="Use a file with payments.")
         ordered = np.sort(time)
         places = (int(train * len(time)), int((train + validation) * len(time)))
         cuts = (int(ordered[places[0]]), int(ordered[min(places[1], len(time) - 1)]))
@@ -75,7 +75,7 @@ def split_by_time(
         if not len(rows):
             raise InputError(
                 f"the {name} part is empty",
-                next_step=f"The file is too short for an embargo of {embargo / 86_400:g} days: "
-                "choose a shorter window.",
+                next_step=f"The file is too short for an embargo of {embargo / 86_400:g} days. "
+                "Choose a shorter window.",
             )
     return Split(*parts, embargo, cuts)

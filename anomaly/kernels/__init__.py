@@ -1,7 +1,7 @@
-"""Pattern kernels over the temporal graph, one a file; start with `fan` and `handover`.
+"""Kernels that search the temporal graph for patterns, one per file; start with `fan` and `handover`.
 
-`handover` defines which payment passes on another's money; `cycle`, `chain`, `scatter_gather` are paths in
-that relation. `pass_through`, `structuring`, `bipartite` stand alone. Each takes a graph and parameters and
-returns `Instances`; `csr`, `instances` and `jit` are common ground. Searches are bounded per seed, and what
-was cut is marked and counted, never silent.
+`handover` defines which payment can pass on the money of another payment; `cycle`, `chain` and
+`scatter_gather` search paths in that relation. `pass_through`, `structuring` and `bipartite` do not use it.
+Each kernel takes a graph and parameters and returns `Instances`; `csr`, `instances` and `jit` are shared
+helpers. Each seed payment has a budget of search steps; a search that it stops is marked and counted.
 """

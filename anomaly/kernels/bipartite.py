@@ -1,7 +1,7 @@
-"""Bipartite: several accounts that each pay several of the same accounts inside a window.
+"""Bipartite groups: several accounts each pay several of the same accounts inside a window.
 
-The atom is the butterfly: two payers, two payees, all four payments. Butterflies that share a payment grow
-together into one instance.
+The smallest instance is the butterfly: two payers, two payees and all four payments between them.
+Butterflies that share a payment are joined into one instance.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class BipartiteParameters:
     window : int
         Seconds from the first to the last payment of a butterfly.
     budget : int
-        Steps of the search per seed payment; a seed that needs more is cut and its instance says so.
+        Steps of the search per seed payment; a search that needs more stops, and its instance is truncated.
     """
 
     window: int = 7 * 86_400
@@ -43,7 +43,7 @@ def bipartite(
     Returns
     -------
     Instances
-        `anchor` is the payer of the first payment; evidence is in the graph's order.
+        `anchor` is the payer of the first payment; evidence is in the order of the graph's edges.
 
     References
     ----------
@@ -91,9 +91,9 @@ def _components(
     window: int,
     budget: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-    """Return for each edge its component's first edge (-1: in no butterfly), and the seeds that were cut.
+    """Return the first edge of each edge's component (-1: in no butterfly), and the seeds that were cut.
 
-    A butterfly is found from its first edge e = (s, d): other edges s -> d2, s2 -> d2, s2 -> d come after it.
+    A butterfly is found from its first edge e = (s, d); its other edges s -> d2, s2 -> d2, s2 -> d are later.
     """
     edges = len(src)
     parent = np.arange(edges).astype(np.int32)

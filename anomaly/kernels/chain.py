@@ -1,4 +1,4 @@
-"""Chains: money handed on and on without coming back (the "random" typology of the literature)."""
+"""Chains: money is passed on several times and does not return (the "random" typology of the literature)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ChainParameters:
     Attributes
     ----------
     hop_window : int
-        Seconds between two successive payments, between lower ends; at most the relation's own window.
+        Seconds between the lower ends of two successive payments; at most the window of the relation.
     min_length, max_length : int
         Number of payments.
     budget : int
@@ -43,14 +43,14 @@ def chains(
     Parameters
     ----------
     weight : float64
-        Per hand-over, aligned with `handover.next_edge`, not negative.
+        Weight of each hand-over, aligned with `handover.next_edge`; not negative.
 
     Returns
     -------
     Instances
-        One chain at most per seed payment (`anchor` is the account it left); overlapping ones included.
+        At most one chain per seed payment (`anchor` is the account it left); chains may overlap.
     (k,) float64
-        The chains' total weights.
+        Total weight of each chain.
     """
     anchor, ptr, edge, truncated, total, cut = _chains(
         graph.src, graph.dst, graph.t_low, graph.t_high, handover.ptr, handover.next_edge, weight,

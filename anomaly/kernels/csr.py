@@ -1,4 +1,4 @@
-"""Lists end to end in one array (CSR): where each of them begins, and where a limit falls in one."""
+"""Lists that are stored end to end in one array (CSR): where each list begins, and search inside a list."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ Indices = npt.NDArray[np.int32]
 
 
 def offsets(length: npt.NDArray[np.int64 | np.bool_]) -> Ints:
-    """Return where lists of these lengths begin, and the end of the last."""
+    """Return the index at which each list of these lengths begins, and the end of the last list."""
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(length, dtype=np.int64)))
 
 
 def runs(key: npt.NDArray[np.int32 | np.int64]) -> Ints:
-    """Return where the runs of equal values of a sorted array begin, and the end of the last."""
+    """Return the index at which each run of equal values of a sorted array begins, and the array's end."""
     begins = np.ones(len(key), np.bool_)
     begins[1:] = key[1:] != key[:-1]
     return np.append(np.flatnonzero(begins), len(key))
 
 
 def ranges(begin: Ints, ptr: Ints) -> Ints:
-    """Return the numbers from each `begin` on, as many as the list of `ptr` has places, end to end."""
+    """Return, end to end, consecutive numbers from each `begin`, as many as its list in `ptr` has entries."""
     return np.repeat(begin - ptr[:-1], np.diff(ptr)) + np.arange(int(ptr[-1]))
 
 
 @jit
 def first_above(values: Ints | Indices, low: int, high: int, limit: int) -> int:
-    """Return the first place in [low, high) whose value, they ascend, is greater than `limit`."""
+    """Return the first index in [low, high) whose value is greater than `limit`; values must ascend."""
     while low < high:
         middle = (low + high) // 2
         if values[middle] <= limit:
@@ -44,7 +44,7 @@ def first_above(values: Ints | Indices, low: int, high: int, limit: int) -> int:
 
 @jit
 def first_later(time: Ints, edges: Indices, low: int, high: int, limit: int) -> int:
-    """Return the first place in [low, high) whose edge, they ascend in time, is later than `limit`."""
+    """Return the first index in [low, high) whose edge is later than `limit`; edges must ascend in time."""
     while low < high:
         middle = (low + high) // 2
         if time[edges[middle]] <= limit:

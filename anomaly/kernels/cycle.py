@@ -1,4 +1,4 @@
-"""Temporal cycles: money that returns to where it started through other accounts, each hop a hand-over."""
+"""Temporal cycles: money returns through other accounts to the account it left, each hop a hand-over."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class CycleParameters:
     window : int
         Seconds from the first payment to the last, between lower ends.
     min_length, max_length : int
-        Number of payments; two would be a mere repayment.
+        Number of payments; a cycle of two payments is an ordinary repayment.
     budget : int
-        Steps of the search per seed payment; a seed that needs more is cut and says so.
+        Steps of the search per seed payment; a search that needs more stops, and its instances are truncated.
     """
 
     window: int = 14 * 86_400
@@ -43,19 +43,19 @@ def cycles(
 ) -> Instances:
     """Find simple temporal cycles.
 
-    A cycle is a set of payments that has an order e1, ..., ek in which each hands over the one before, the
-    whole chain is possible in time, all accounts differ and ek reaches the account that e1 left. One set is
-    reported once, however many of its payments can be the first.
+    A cycle is a set of payments with an order e1, ..., ek in which each payment hands over the one before,
+    the whole path is possible in time, all accounts differ and ek reaches the account that e1 left. Each set
+    is reported once, even if several of its payments can be the first.
 
     Parameters
     ----------
     owner : (accounts,) int64, optional
-        Who holds an account. Where given, a cycle is closed by any account of the same owner: a round trip.
+        Owner of each account. If given, any account of the same owner closes a cycle: a round trip.
 
     Notes
     -----
-    Depth-first search over the hand-over relation from each payment; O(seeds x budget) at worst. The
-    last hop need not hand over to the first payment: the money may rest at the start.
+    Depth-first search over the hand-over relation from each payment; O(seeds x budget) at worst. The first
+    payment need not hand over the last one: the money may stay in the account where the cycle starts.
 
     References
     ----------

@@ -1,7 +1,7 @@
 """Fan-in and fan-out: one account and many distinct counterparties inside a window.
 
-Also the general form: items in groups, sorted by time, each with a label; find the windows of a group that
-hold the most distinct labels. Scatter-gather and structuring are fans of other things than payments.
+`densest_windows` is the general form: items are in groups, sorted by time, and have labels; it finds the
+windows of a group with the most distinct labels. Scatter-gather and structuring use it with other labels.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class FanParameters:
     window : int
         Seconds, between the lower ends of the first and the last payment, both included.
     min_size : int
-        Least number of distinct counterparties.
+        Minimum number of distinct counterparties.
     max_per_account : int
-        Most windows reported for one account; more of them marks the account's last one truncated.
+        Maximum windows reported for one account; if there are more, the last reported one is truncated.
     """
 
     window: int = 7 * 86_400
@@ -39,10 +39,10 @@ class FanParameters:
 
 
 def fan_in(graph: TemporalGraph, parameters: FanParameters, eligible: npt.NDArray[np.bool_]) -> Instances:
-    """Find accounts that many distinct others pay inside a window.
+    """Find accounts that many distinct other accounts pay inside a window.
 
-    The windows of one account do not overlap: the one with the most counterparties is taken first (the
-    earliest of equals), then the best of what is left.
+    The windows of one account do not overlap: the window with the most counterparties is taken first (the
+    earliest if several are equal), then the best of the remaining windows.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def fan_in(graph: TemporalGraph, parameters: FanParameters, eligible: npt.NDArra
 
 
 def fan_out(graph: TemporalGraph, parameters: FanParameters, eligible: npt.NDArray[np.bool_]) -> Instances:
-    """Find accounts that pay many distinct others inside a window; see `fan_in`."""
+    """Find accounts that pay many distinct other accounts inside a window; see `fan_in`."""
     return _fan(graph.out_ptr, graph.out_edge, graph.dst, graph, parameters, eligible)
 
 
@@ -82,13 +82,13 @@ def densest_windows(
     labels: int,
     parameters: FanParameters,
 ) -> Instances:
-    """Find, group by group, disjoint windows with the most distinct labels.
+    """Find, in each group, disjoint windows with the most distinct labels.
 
     Parameters
     ----------
     ptr : (groups + 1,) int64
     item : int32
-        What is reported as evidence; with `time` ascending inside each group.
+        Reported as evidence; `time` must ascend inside each group.
     time : int64
     label : int32
         In [0, labels).

@@ -1,11 +1,11 @@
-"""The hand-over relation: which payment can pass on the money of which other.
+"""The hand-over relation: which payment can pass on the money of which other payment.
 
-Payment f *hands over* e when it leaves the account that e reached, can be later, is not too much later, and
-is worth about the same. Cycles, chains, scatter-gather and pass-through are paths in this relation, so its
-definition is theirs.
+Payment f *hands over* payment e when f leaves the account that e reached, can be later than e by at most one
+window, and has about the same value. Cycles, chains, scatter-gather and repeated pass-through are paths in
+this relation.
 
-Launderers change currency at a hop, and a ledger holds no exchange rates: across currencies two amounts are
-measured by the typical payment of each currency in these very rows. That is a rough rate, and is used as one.
+Launderers change currency at a hop, and the ledger holds no exchange rates. Amounts in two currencies are
+therefore compared through the typical payment of each currency in the same rows. This is only a rough rate.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class HandoverParameters:
     window : int
         Seconds between the lower ends of the two payments.
     keep_low, keep_high : float
-        The amount passed on lies within these shares of what came in; with bands, possibly lies.
+        The amount passed on is between these shares of the amount received; with bands, possibly between.
     hub_degree : int
-        Payments of an account that lies in the middle with more payments out than this inside the window
-        are not followed (hub policy); the payment that reached it counts as cut.
+        Hub policy: if more payments than this leave an account inside the window, none of them is followed,
+        and the payment that reached the account counts as cut.
     exchange : float
-        Across currencies, how far the rate may be off, as a share; below 0, money never changes currency.
+        Tolerance of the rate across currencies, as a share; below 0, currencies are never exchanged.
     fewest : int
-        A currency with fewer payments has no typical one, and nothing is compared across its border.
+        A currency with fewer payments has no typical payment and is compared with no other currency.
     """
 
     window: int = 7 * 86_400
@@ -53,9 +53,9 @@ class HandoverParameters:
 
 @dataclass(frozen=True, eq=False)
 class Handover:
-    """The relation as CSR over edges: `next_edge[ptr[e]:ptr[e + 1]]` can pass on what e brought, by time.
+    """The relation as CSR over edges: `next_edge[ptr[e]:ptr[e + 1]]` can hand over e, in order of time.
 
-    `cut[e]` says that the hub policy left out what follows e.
+    `cut[e]` is true where the hub policy left out the payments that follow e.
     """
 
     ptr: npt.NDArray[np.int64]
@@ -69,7 +69,7 @@ class Handover:
 
 
 def typical_payment(graph: TemporalGraph, fewest: int) -> Floats:
-    """Return for each payment the geometric mean of its currency's payments, in minor units; 0: too few."""
+    """Return per payment the geometric mean of all payments in its currency (minor units; 0 if too few)."""
     codes, place, count = np.unique(graph.currency, return_inverse=True, return_counts=True)
     total = np.bincount(place, weights=np.log(graph.amount), minlength=len(codes))
     typical = np.where(count >= fewest, np.exp(total / np.maximum(count, 1)), 0.0)
@@ -116,7 +116,7 @@ def _pairs(
     ptr: npt.NDArray[np.int64],
     target: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
-    """Count the pairs of each edge, and write them where `ptr` says if it is not empty."""
+    """Count the pairs of each edge; if `ptr` is not empty, also write them to `target`."""
     edges = len(dst)
     count = np.zeros(edges, np.int64)
     cut = np.zeros(edges, np.bool_)

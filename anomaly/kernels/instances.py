@@ -1,4 +1,4 @@
-"""What every kernel returns: instances of a pattern, each with its evidence edges and whether it was cut."""
+"""The result of every kernel: instances of a pattern, with evidence edges and whether the search was cut."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Instances:
     Attributes
     ----------
     anchor : (k,) int32
-        Vertex (or group) the instance belongs to.
+        Vertex (or group) that the instance belongs to.
     ptr : (k + 1,) int64
     edge : int32
-        Evidence of instance i: `edge[ptr[i]:ptr[i + 1]]`, numbers of the graph's edges.
+        Numbers of the graph's edges; the evidence of instance i is `edge[ptr[i]:ptr[i + 1]]`.
     truncated : (k,) bool
-        Whether a budget cut the search that found the instance: there may be more of it.
+        Whether a budget stopped the search that found the instance, so that it may be incomplete.
     cut : int
-        Seeds whose search a budget or the hub policy cut, with or without an instance.
+        Number of seeds whose search a budget or the hub policy stopped, with or without an instance.
     """
 
     anchor: npt.NDArray[np.int32]
@@ -47,7 +47,7 @@ class Instances:
         return self.edge[self.ptr[instance] : self.ptr[instance + 1]]
 
     def take(self, keep: npt.NDArray[np.int64]) -> Instances:
-        """Return some of the instances; `cut` stays, for it tells of the search."""
+        """Return some of the instances; `cut` stays, because it counts searches, not instances."""
         ptr = offsets(self.sizes[keep])
         edge = self.edge[ranges(self.ptr[keep], ptr)]
         return Instances(self.anchor[keep], ptr, edge, self.truncated[keep], self.cut)

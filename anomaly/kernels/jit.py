@@ -1,4 +1,4 @@
-"""The one way in which kernels are compiled: cached on disk where possible, plain Python on request."""
+"""The compiler of all kernels: cached on disk where possible, plain Python on request."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def jit(function: Function) -> Function:
-    """Compile with numba at the first call; a read-only installation compiles anew in each process.
+    """Compile with numba at the first call; without a writable cache folder, every process compiles again.
 
-    `NUMBA_DISABLE_JIT=1` leaves the function as it is, `NUMBA_BOUNDSCHECK=1` checks every index.
+    `NUMBA_DISABLE_JIT=1` leaves the function uncompiled; `NUMBA_BOUNDSCHECK=1` checks every index.
     """
     try:
         return cast(Function, numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # no folder to cache in
+    except RuntimeError:  # no writable cache folder
         return cast(Function, numba.njit(nogil=True)(function))

@@ -1,4 +1,4 @@
-"""Rapid pass-through: what an account receives leaves it again inside the same short window."""
+"""Rapid pass-through: an account sends on what it receives inside the same short window."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class PassThroughParameters:
     window : int
         Seconds from the first payment in.
     keep_low, keep_high : float
-        Share of the sum received that is sent on; with bands, possibly is.
+        Share of the sum received that is sent on; with bands, possibly sent on.
     hub_degree : int
-        An account with more payments than this in one window is left out (hub policy) and counted as cut.
+        Hub policy: an account with more payments than this in one window is left out and counted as cut.
     max_per_account : int
-        Most windows reported for one account.
+        Maximum windows reported for one account.
     """
 
     window: int = 2 * 86_400
@@ -43,10 +43,10 @@ def pass_through(
 ) -> Instances:
     """Find windows in which an account sends on what it receives.
 
-    A window opens at a payment in. It holds all eligible payments in, and all eligible payments out that can
-    follow the first one in, of the same currency, whose lower ends lie inside it. It is an instance when the
-    sum out is (possibly) between `keep_low` and `keep_high` of the sum in. The windows of one account do not
-    overlap: the largest sum in (lower ends) is taken first, then the earliest.
+    A window opens at a payment in. It contains the eligible payments of the same currency whose lower ends
+    lie inside it: all payments in, and all payments out that can follow the first payment in. It is an
+    instance when the sum out is (possibly) between `keep_low` and `keep_high` of the sum in. The windows of
+    one account do not overlap: the largest sum in (of lower ends) is taken first, then the earliest window.
 
     Returns
     -------
@@ -85,8 +85,8 @@ def _pass_through(
     anchor = np.empty(edges + 1, np.int32)
     out_begin = np.zeros(edges + 2, np.int64)
     truncated = np.zeros(edges + 1, np.bool_)
-    out = np.empty(3 * edges + 2, np.int32)  # an out can lie in two windows
-    total = np.zeros(edges, np.float64)  # of the window that opens at this place of in_edge, if an instance
+    out = np.empty(3 * edges + 2, np.int32)  # a payment out can lie in two windows
+    total = np.zeros(edges, np.float64)  # per index of in_edge: sum in, if an instance opens there
     found, used, cut = 0, 0, 0
     for v in range(len(in_ptr) - 1):
         low, high = in_ptr[v], in_ptr[v + 1]

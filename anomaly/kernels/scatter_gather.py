@@ -1,4 +1,4 @@
-"""Scatter-gather: one account sends through several others to one account, each of them handing it over."""
+"""Scatter-gather: one account pays another through several intermediaries that hand the money over."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["scatter_gather"]
 
 
 def scatter_gather(graph: TemporalGraph, handover: Handover, parameters: FanParameters) -> Instances:
-    """Find pairs of accounts between which money takes several two-step ways inside a window.
+    """Find pairs of accounts that several two-step paths connect inside a window.
 
-    The ways are a fan: group = (source, target), label = the account in the middle, time = the first step.
+    The paths are searched as a fan: group = (source, target), label = intermediary, time = the first step.
 
     Returns
     -------
     Instances
-        `anchor` is the source. Evidence is first step, second step, first step, ... of each way; a payment
-        that two ways share stands there twice.
+        `anchor` is the source. Evidence lists the first and the second step of each path in turn; a payment
+        that two paths share appears twice.
     """
     first, second = handover.first_edge, handover.next_edge
     open_way = graph.src[first] != graph.dst[second]
     first, second = first[open_way], second[open_way]
     group_key = graph.src[first].astype(np.int64) * graph.accounts + graph.dst[second]
     _, place, pairs = np.unique(group_key, return_inverse=True, return_counts=True)
-    enough = pairs[place] >= parameters.min_size  # most accounts are two steps apart by one way at most
+    enough = pairs[place] >= parameters.min_size  # most pairs of accounts have at most one two-step path
     first, second, group_key = first[enough], second[enough], group_key[enough]
     order = np.lexsort((second, first, graph.t_low[first], group_key))
     first, second, group_key = first[order], second[order], group_key[order]

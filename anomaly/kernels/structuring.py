@@ -24,11 +24,11 @@ class StructuringParameters:
     window : int
         Seconds.
     min_payments : int
-        Least number of payments.
+        Minimum number of payments.
     floor : float
-        Payments below this share of the threshold do not count: they would be needed in dozens.
+        Payments below this share of the threshold do not count: structuring would need dozens of them.
     max_per_group : int
-        Most windows reported for one group.
+        Maximum windows reported for one group.
     """
 
     window: int = 7 * 86_400
@@ -43,16 +43,16 @@ def structuring(
     threshold: npt.NDArray[np.int64],
     parameters: StructuringParameters,
 ) -> Instances:
-    """Find windows with the most payments of a group, each possibly under the threshold, sum possibly over.
+    """Find windows of a group whose payments are each possibly under the threshold, their sum possibly over.
 
     Parameters
     ----------
     group : (edges,) int64
-        What is added up (a party's deposits at any bank, say); negative: does not count. Only one currency
-        is added up, so it has to be part of the group.
+        Payments of one group are added up (for example, one party's deposits at any bank); negative: does
+        not count. A group must contain one currency only.
     threshold : (edges,) int64
-        Minor units; an amount that equals it stays under it ("more than"). With bands, an amount whose
-        interval begins at or under it counts.
+        Minor units; an equal amount is under the threshold (the law says "more than"). With bands, an amount
+        counts if its interval begins at or under the threshold.
 
     Returns
     -------

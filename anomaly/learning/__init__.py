@@ -1,12 +1,12 @@
-"""The desk learns: officers' decisions become a model, which scores flags and finds more; drift is watched.
+"""Learning from officers' decisions: a model is trained, scores and raises flags, and is checked for drift.
 
-- `labels`    decisions on flags to labels of payments
-- `training`  a challenger from earlier decisions, tried on later ones against the champion
-- `model`     from transfers to calibrated probabilities
+- `labels`    turns decisions on flags into labels of payments
+- `training`  trains a challenger on earlier decisions and compares it with the champion on later ones
+- `model`     the model: from transfers to calibrated probabilities
 - `trees`     boosted trees as plain arrays: a model is data, not code
-- `shelf`     models in files named by their hash, and which one is champion
-- `scoring`   the champion's scores on flags, its own flags, and how both are recomputed
-- `watch`     whether payments still come from the population that the champion learnt from
+- `shelf`     stores models in files named by their hash, and records which one is the champion
+- `scoring`   the champion's scores of flags, its own flags, and the replay of both
+- `watch`     whether payments still come from the population that the champion was trained on
 
-Decisions are handed in; nothing here reads the chain or the desk's state.
+Decisions are passed by the caller; nothing here reads the chain or the desk's state.
 """

@@ -1,8 +1,8 @@
-"""Labels from decisions: payments of flags judged suspicious are cases; all else that was looked at is not.
+"""Labels from decisions: payments of flags decided as suspicious are cases; other labelled payments are not.
 
-What nobody flagged nobody judged. It counts as ordinary up to the end of the last flag that was decided,
-which is wrong for what the detectors missed: a model learns what officers think of what they are shown. What
-a detector flagged and no officer decided on yet is neither.
+A payment without a flag counts as ordinary if it is before the end of the last decided flag. This is wrong
+for schemes that the detectors missed: a model learns only how officers decide on the flags they see. A
+payment that a detector flagged, without a decision yet, has no label.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A flag and the verdict in force on it; None: undecided."""
+    """A flag and the decision in force on it; None: undecided."""
 
     flag: Flag
     suspicious: bool | None
@@ -40,11 +40,11 @@ class Labels:
     y : (n,) int8
         1: a case.
     known : (n,) bool
-        Whether the label means anything.
+        Whether the row has a label.
     until : int
-        Unix seconds, the end of the last decided flag: of later rows nothing is known.
+        Unix seconds; end of the last decided flag. Later rows have no label.
     judged : list of (rows, suspicious)
-        Each decided flag's rows.
+        Rows of each decided flag, and the decision.
     """
 
     y: npt.NDArray[np.int8]
@@ -59,7 +59,7 @@ def label(transfers: pa.Table, judgements: Sequence[Judgement]) -> Labels:
     Raises
     ------
     InputError
-        When nothing was decided about rows of this table.
+        When no decision concerns a row of this table.
     """
     places = Places(transfers)
     found = [(places.rows(j.flag.rows), j) for j in judgements]
@@ -72,7 +72,7 @@ def label(transfers: pa.Table, judgements: Sequence[Judgement]) -> Labels:
     until = max(int(transfers.column("time_high").to_numpy()[rows].max()) for rows, _ in judged)
     known = transfers.column("time_low").to_numpy() < until
     for rows, judgement in found:
-        # a rule's finding says what must be reported, not what is suspicious
+        # a finding of a rule means that a report is due, not that the payment is suspicious
         if judgement.suspicious is None and judgement.flag.source.kind == "detector":
             known[rows] = False
     y = np.zeros(transfers.num_rows, np.int8)

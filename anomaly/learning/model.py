@@ -1,4 +1,4 @@
-"""The learned model: from transfers to calibrated probabilities, with all that it needs as plain arrays."""
+"""The trained model: from transfers to calibrated probabilities, stored completely as plain arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["MEANING", "Judged", "Model", "Reference", "payments_of"]
 
 Floats = npt.NDArray[np.float64]
 
-#: What the second of two stages reads beside the features.
+#: Inputs of the second stage in addition to the features.
 _SECOND: Final = (
     "first_score",
     *(name for name, _, _ in NEIGHBOUR_COLUMNS),
@@ -37,12 +37,12 @@ MEANING: Final[dict[str, str]] = {column.name: column.meaning for column in desc
     name: meaning for name, meaning, _ in NEIGHBOUR_COLUMNS
 }
 
-#: Rows of the calibration window that are kept for comparison with later ones.
+#: Rows of the calibration window that are kept for comparison with later rows.
 REFERENCE_ROWS: Final = 5_000
 
 
 def payments_of(transfers: pa.Table, features: TransactionFeatures) -> Payments:
-    """Return the features of transfers, row for row, with the accounts and times that make neighbours."""
+    """Return the features of transfers, row for row, with the accounts and times that define neighbours."""
     table = as_transfers(transfers)
     graph = TemporalGraph.from_transfers(table)
     source, target, time = (np.empty(graph.edges, np.int64) for _ in range(3))
@@ -53,7 +53,7 @@ def payments_of(transfers: pa.Table, features: TransactionFeatures) -> Payments:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a model says of transfers: features, what its last stage read, times, calibrated probabilities."""
+    """A model's result: features, input of the last stage, times and calibrated probabilities."""
 
     values: npt.NDArray[np.float32]
     read: npt.NDArray[np.float32]
@@ -63,9 +63,9 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What the population looked like when the model was calibrated.
+    """Distribution of features and probabilities when the model was calibrated.
 
-    Each column is in order for itself: it tells the distribution, and holds no payment's row.
+    Each column is sorted separately, so that it shows the distribution but contains no row of a payment.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Reference:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float32], probability: Floats, seed: int = 0) -> Self:
-        """Take a sample of rows and put each column in order."""
+        """Take a sample of rows and sort each column."""
         rows = np.arange(len(values))
         if len(rows) > REFERENCE_ROWS:
             rows = np.random.default_rng(seed).choice(rows, REFERENCE_ROWS, replace=False)
@@ -97,8 +97,8 @@ class Model:
     calibration : Calibration
     reference : Reference
     facts : mapping
-        JSON: `learnt_from`, `learnt_until` (Unix seconds of the first and last row that anything was learnt
-        from, calibration included), and what else was noted at its training.
+        JSON: `learnt_from`, `learnt_until` (Unix seconds of the first and last row used for training or
+        calibration), and other facts recorded at training.
     """
 
     features: TransactionFeatures
@@ -109,7 +109,7 @@ class Model:
 
     @property
     def learnt_until(self) -> int:
-        """Unix seconds of the last row that anything was learnt from."""
+        """Unix seconds of the last row used for training or calibration."""
         return int(self.facts["learnt_until"])
 
     @property
@@ -125,7 +125,7 @@ class Model:
         return Judged(payments.values, read, payments.time, probability)
 
     def reasons(self, judged: Judged, row: int, *, most: int = 3) -> dict[str, float]:
-        """Return the features that say most for or against one transfer, in calibrated log odds."""
+        """Return the features with the largest contributions to one transfer, in calibrated log odds."""
         names = [*self.names, *_SECOND]
         added = self.stages.second_.contributions(judged.read[row]) * self.calibration.slope_
         order = np.lexsort((np.arange(len(added)), -np.abs(added)))[:most]
@@ -162,7 +162,7 @@ class Model:
         Raises
         ------
         VerificationError
-            When something is missing, or the features of this version are others.
+            When a part is missing, or this version computes other features.
         """
         try:
             features = TransactionFeatures(int(value["window"]), scoring_named(value["scoring"]))
@@ -185,10 +185,10 @@ class Model:
             raise VerificationError(f"the model is malformed: {error!r}") from error
         if learnt != model.names or known < 0:
             raise VerificationError(
-                "the model was learnt on other features than this version computes",
+                "the model was trained on other features than this version computes",
                 expected=f"{len(learnt)} features",
                 got=f"{len(model.names)} features, {len(set(model.names) & set(learnt))} of them the same",
-                next_step="Use the version that trained it, or train anew: `counterfoil desk train`.",
+                next_step="Use the version that trained it, or train again: `counterfoil desk train`.",
             )
         return model
 

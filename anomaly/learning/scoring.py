@@ -1,7 +1,7 @@
-"""The champion at work: its probabilities on every flag, flags of its own, and both recomputed.
+"""Use of the champion: scores of all flags, the champion's own flags, and the replay of both.
 
-A flag's score is the highest probability among its payments. It, and the file it came from, are named by the
-flag, so that who has the same payments and the same file gets the same score.
+A flag's score is the highest probability among its payments. The flag names the score and the hash of the
+model's file, so that anyone with the same payments and the same file gets the same score.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["LEARNED", "LearnedParameters", "ScoreRule", "learned_detector", "rep
 
 Floats = npt.NDArray[np.float64]
 
-#: From a row of the table that was judged to what made its probability: feature to log odds.
+#: From a row of the scored table to the contributions to its probability: feature to log odds.
 Explain = Callable[[int], dict[str, float]]
 
 #: `source.id` and title of the flags that the champion raises.
@@ -42,16 +42,16 @@ _VERSION: Final = "1"
 
 @dataclass(frozen=True, slots=True)
 class ScoreRule:
-    """How probabilities become scores; a flag that bears a score names it.
+    """The conversion of probabilities into scores; a flag with a score names it.
 
     Attributes
     ----------
     model : str
         SHA-256 (hex) of the champion's file.
     learnt : float
-        Share of cases where it was calibrated.
+        Share of cases in the calibration window.
     expected : float
-        Share of cases that is expected; as learnt, nothing is shifted.
+        Expected share of cases; if it equals `learnt`, probabilities stay unchanged.
     """
 
     model: str
@@ -59,17 +59,17 @@ class ScoreRule:
     expected: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a flag's source parameters hold as `score`."""
+        """Return the entry `score` of a flag's source parameters."""
         return {"model": self.model, "learnt": self.learnt, "expected": self.expected}
 
     @classmethod
     def of(cls, flag: Flag) -> ScoreRule | None:
-        """Return the rule that a flag names, or None where it bears no score.
+        """Return the rule that a flag names, or None if it has no score.
 
         Raises
         ------
         VerificationError
-            When what it names is no rule.
+            When the entry is not a valid rule.
         """
         named = flag.source.parameters.get("score")
         if named is None:
@@ -97,7 +97,7 @@ def scored(flags: Iterable[Flag], transfers: pa.Table, probability: Floats, rule
     ----------
     flags : iterable of Flag
     transfers : pyarrow.Table
-        What they were found in.
+        The transfers in which the flags were found.
     probability : (n,) float64
         Of each transfer.
     rule : ScoreRule
@@ -113,7 +113,7 @@ def scored(flags: Iterable[Flag], transfers: pa.Table, probability: Floats, rule
 
 
 def unscored(flag: Flag) -> Flag:
-    """Return the flag as it was before it was scored."""
+    """Return the flag without its score and its score rule."""
     parameters = {name: value for name, value in flag.source.parameters.items() if name != "score"}
     source = FlagSource(flag.source.kind, flag.source.id, flag.source.version, parameters)
     return replace(flag, score=None, source=source)
@@ -128,13 +128,13 @@ class LearnedParameters:
     model : str
         SHA-256 (hex) of its file.
     threshold : float
-        A payment is alerted from this probability on.
+        Minimum probability of an alerted payment.
     reason : str
-        Where the threshold comes from.
+        Explanation of the threshold.
     window : int
-        Seconds: alerted payments of one account, no further apart, are one flag.
+        Seconds; alerted payments of one account with at most this time between them are one flag.
     after : int
-        Unix seconds; of payments up to then it learnt, and says nothing.
+        Unix seconds; the model was trained on payments up to this time and raises no flag on them.
     """
 
     model: str
@@ -145,15 +145,15 @@ class LearnedParameters:
 
 
 def learned_detector(probability: Floats, parameters: LearnedParameters, explain: Explain) -> Detector:
-    """Return the detector that tells the payments above the threshold.
+    """Return the detector that reports the payments above the threshold.
 
     Parameters
     ----------
     probability : (n,) float64
-        Of each transfer of the table that is scanned.
+        Of each transfer of the scanned table.
     parameters : LearnedParameters
     explain : callable
-        From a row of that table to what made its probability, see `Model.reasons`.
+        From a row of that table to the contributions to its probability; see `Model.reasons`.
     """
 
     def find(context: Context, own: LearnedParameters) -> Found:
@@ -171,7 +171,7 @@ def _candidate(
 ) -> Candidate:
     top = int(edges[np.argmax(p[edges])])
     highest = float(p[top])
-    # powers of ten by which its odds lie above those of the threshold, from 0 on
+    # strength: log10 of the ratio of its odds to the odds of the threshold
     odds = [np.log10(max(v, 1e-9) / max(1.0 - v, 1e-9)) for v in (highest, own.threshold)]
     details = {
         "highest_probability": round(highest, 4),
@@ -185,7 +185,7 @@ def _candidate(
 def _connected(
     graph: TemporalGraph, alerted: npt.NDArray[np.int64], window: int
 ) -> list[npt.NDArray[np.int32]]:
-    """Group payments that share an account, no further apart than the window; desks connect nobody."""
+    """Group payments that share an account within the window; cash desks do not connect payments."""
     group = {int(edge): int(edge) for edge in alerted}
 
     def root(edge: int) -> int:
@@ -220,14 +220,14 @@ def _lead(_: TemporalGraph, candidate: Candidate) -> str:
 
 
 def replay(flag: Flag, transfers_at_position: pa.Table, shelf: Shelf) -> Flag:
-    """Recompute a detector's flag, with its score, from the transfers at the position it names.
+    """Recompute a detector's flag, with its score, from the transfers at the position that it names.
 
     Raises
     ------
     ModelError
-        When the model it names is missing or altered.
+        When the model that the flag names is missing or altered.
     VerificationError
-        When the flag does not come out again; see `anomaly.scan.replay`.
+        When the result differs from the flag; see `anomaly.scan.replay`.
     """
     rule = ScoreRule.of(flag)
     if rule is None:
@@ -246,7 +246,7 @@ def replay(flag: Flag, transfers_at_position: pa.Table, shelf: Shelf) -> Flag:
     (found,) = scored([again], table, probability, rule)
     if found != flag:
         raise VerificationError(
-            "the flag's score does not come out again", expected=flag.score, got=found.score
+            "the recomputed score differs from the flag's score", expected=flag.score, got=found.score
         )
     return found
 
@@ -257,5 +257,5 @@ def _parameters(parameters: Mapping[str, Any], rule: ScoreRule) -> LearnedParame
     except (KeyError, TypeError) as error:
         raise VerificationError(f"the flag's parameters are not the champion's: {error!r}") from error
     if own.model != rule.model:
-        raise VerificationError("the flag names two models", expected=own.model, got=rule.model)
+        raise VerificationError("the flag names two different models", expected=own.model, got=rule.model)
     return own

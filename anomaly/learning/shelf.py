@@ -1,7 +1,7 @@
-"""The desk's shelf of models: files named by their own SHA-256, and a register that says which is champion.
+"""The desk's store of models: files named by their SHA-256, and a register that records the champion.
 
-A file is one NumPy archive of plain arrays and one JSON value: reading it runs no code. One whose bytes are
-not those that were hashed is refused.
+A file is one NumPy archive of plain arrays and one JSON value, so that reading it runs no code. A file whose
+hash differs from its name is refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ModelError(VerificationError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A champion in the register: its version from 1 on, and the SHA-256 (hex) of its file."""
+    """A champion in the register: its version (from 1), and the SHA-256 (hex) of its file."""
 
     version: int
     hash: str
@@ -65,7 +65,7 @@ class Shelf:
         return digest
 
     def crown(self, digest: str) -> Entry:
-        """Make a stored model the champion; the former ones stay, for the flags that name them."""
+        """Make a stored model the champion; earlier champions stay, because flags name them."""
         entries = self.entries()
         entry = Entry(len(entries) + 1, digest)
         champions = [{"version": e.version, "hash": e.hash} for e in (*entries, entry)]
@@ -74,7 +74,7 @@ class Shelf:
         return entry
 
     def entries(self) -> list[Entry]:
-        """Return every champion there was, oldest first.
+        """Return all champions, oldest first.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Shelf:
         return entries
 
     def champion(self) -> tuple[Entry, Model] | None:
-        """Return the champion, or None before the first; raises as `load` does."""
+        """Return the champion, or None if there is none yet; raises as `load` does."""
         entries = self.entries()
         return (entries[-1], self.load(entries[-1].hash)) if entries else None
 
@@ -109,21 +109,21 @@ class Shelf:
         Raises
         ------
         ModelError
-            When it is not here, or its bytes are not those that were hashed.
+            When the file is missing, or its hash differs from its name.
         """
         path = self._path(digest)
         try:
             data = path.read_bytes()
         except (OSError, ValueError) as error:
             raise ModelError(
-                "the model is not on the desk's shelf",
+                "the model's file is missing",
                 where=str(path),
-                next_step="Restore the file from a backup: flags that name it need it to be recomputed.",
+                next_step="Restore the file from a backup: the replay of flags that name the model needs it.",
             ) from error
         found = sha256(data).hexdigest()
         if found != digest:
             raise ModelError(
-                "the model's file was altered: it is not used",
+                "the model's file was altered and is not used",
                 expected=digest,
                 got=found,
                 where=str(path),

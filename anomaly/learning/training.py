@@ -1,8 +1,8 @@
-"""Training: a challenger learnt from earlier decisions, calibrated on later ones, tried on the latest.
+"""Training: a challenger is trained on early decisions, calibrated on later ones, tested on the latest.
 
-The three windows follow one another in the payments' own time, an embargo apart, so that no scheme is learnt
-in one and found in the next. Without a champion the challenger has to beat what the desk has without it: the
-ranking by typology scores, which needs no labels.
+The three windows follow one another in the time of the payments, with an embargo between them, so that no
+scheme is in two windows. Without a champion, the challenger must beat the ranking by typology scores, which
+needs no labels.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ __all__ = ["LABEL_FREE", "TooFewDecisionsError", "Training", "TrainingPlan", "tr
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: What the first challenger has to beat.
+#: Name of the ranking that the first challenger must beat.
 LABEL_FREE: Final = "typology_scores"
 
 WINDOWS: Final = ("training", "calibration", "contest")
 
 
 class TooFewDecisionsError(InputError):
-    """Raised when a window holds too few decided flags of a kind."""
+    """Raised when a window has too few flags that were decided as suspicious, or as not suspicious."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """How a challenger is made.
+    """Parameters of the training of a challenger.
 
     Attributes
     ----------
     window : int
-        Seconds; of the features, and the embargo between windows.
+        Seconds; the window of the features, and the embargo between the three windows.
     scoring : {"arrival", "window_close"}
         See `TransactionFeatures`.
     folds : int
         See `NeighbourhoodClassifier`.
     shares : (float, float)
-        Shares of the payments in the training and the calibration window; the contest has the rest.
+        Shares of the payments in the training and the calibration window; the rest is the contest window.
     least : mapping
-        Decided flags of each kind that each window must hold.
+        Minimum number of flags decided as suspicious, and as not suspicious, in each window.
     seed : int
     """
 
@@ -74,7 +74,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """A challenger and how it fared.
+    """A challenger and the outcome of its contest.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Training:
     incumbent : str
         The champion's hash, or `LABEL_FREE`.
     windows : dict
-        Name to what `Window` says.
+        Name to `Window`.
     """
 
     model: Model
@@ -92,7 +92,7 @@ class Training:
     windows: dict[str, Window]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is anchored, apart from the model's hash."""
+        """Return the JSON value that is anchored, without the model's hash."""
         return {
             "contest": {
                 k: round(v, 6) if isinstance(v, float) else v for k, v in self.contest.to_json().items()
@@ -105,13 +105,13 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One of the three windows: Unix seconds of its first and last payment, and what it holds.
+    """One of the three windows: Unix seconds of its first and last payment, and its numbers.
 
     Attributes
     ----------
     begin, end, payments, cases : int
     suspicious, not_suspicious : int
-        Decided flags with a payment in it.
+        Number of decided flags with a payment in the window.
     """
 
     begin: int
@@ -122,7 +122,7 @@ class Window:
     not_suspicious: int
 
     def dates(self) -> str:
-        """Return the window as a person reads it."""
+        """Return the dates of the window as text."""
         begin, end = (datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d") for t in (self.begin, self.end))
         return f"{begin} to {end}"
 
@@ -135,7 +135,7 @@ def train(
     champion: tuple[str, Model] | None = None,
     plan: TrainingPlan | None = None,
 ) -> Training:
-    """Fit, calibrate and try a challenger.
+    """Train, calibrate and test a challenger.
 
     Parameters
     ----------
@@ -143,17 +143,17 @@ def train(
         `ledger.tables.TRANSFER`.
     judgements : sequence of Judgement
     position : Position
-        Where the ledger stood; noted with the model.
+        Ledger position of the transfers; recorded with the model.
     champion : (hash, Model), optional
-        Whom to beat; without one, the typology scores.
+        The model to beat; without it, the typology scores.
     plan : TrainingPlan, optional
 
     Raises
     ------
     TooFewDecisionsError
-        When a window holds too few decided flags of a kind; it says how many each has and needs.
+        When a window has too few decided flags of a kind; the error names the numbers found and needed.
     InputError
-        When nothing was decided, or the decided flags span too short a time.
+        When no flag was decided, or the decided flags span too short a time.
     """
     chosen = plan or TrainingPlan()
     labels = label(transfers, judgements)
@@ -196,7 +196,7 @@ def train(
 
 
 def _split(time: Ints, labels: Labels, plan: TrainingPlan) -> Split:
-    """Cut the rows whose labels are known; rows of the whole table."""
+    """Split the labelled rows by time; the result contains row numbers of the whole table."""
     known = np.flatnonzero(labels.known)
     training, calibration = plan.shares
     try:
@@ -205,7 +205,7 @@ def _split(time: Ints, labels: Labels, plan: TrainingPlan) -> Split:
         days = plan.window / 86_400
         raise InputError(
             f"the decided flags span too short a time for three windows {days:g} days apart",
-            next_step=f"Decide on flags over {days * 8:g} days or more.",
+            next_step=f"Decide on flags that span {days * 8:g} days or more.",
         ) from error
     parts = (known[own.train], known[own.validation], known[own.test])
     return Split(*parts, own.embargo, own.cuts)
@@ -241,10 +241,10 @@ def _require(windows: Mapping[str, Window], plan: TrainingPlan) -> None:
 
 def _fit(payments: Payments, labels: Labels, split: Split, plan: TrainingPlan) -> NeighbourhoodClassifier:
     stages = NeighbourhoodClassifier(window=plan.window, folds=plan.folds, random_state=plan.seed)
-    # one thread: threads that wait for one another stand still on a desk that has other work to do
+    # one thread: with several, OpenMP threads wait for each other when the desk's processors are busy
     with threadpool_limits(1, user_api="openmp"):
         stages.fit(payments, labels.y, split.train)
-    # from here on the trees are data
+    # replace the fitted estimators by plain arrays
     stages.second_ = Ensemble.of(stages.second_.estimator_)
     if stages.first_ is not None:
         stages.first_ = Ensemble.of(stages.first_.estimator_)
@@ -258,7 +258,7 @@ def _label_free(
     payments: Payments,
     plan: TrainingPlan,
 ) -> Floats:
-    """Return the typology scores of the known rows; the others' are zero."""
+    """Return the typology scores of the known rows, and zero for the other rows."""
     rows = np.flatnonzero(known)
     chance = chance_features(features, transfers.take(pa.array(rows)), plan.seed)
     score = np.zeros(transfers.num_rows)

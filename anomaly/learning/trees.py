@@ -1,7 +1,7 @@
-"""Boosted trees as plain arrays: kept as data, evaluated without the library that grew them.
+"""Boosted trees as plain arrays: stored as data, evaluated without the library that trained them.
 
-A model that is pickled runs code when it is loaded, and answers only to the version that wrote it. Here it is
-a table of nodes; whoever replays a flag years later needs nothing else.
+A pickled model runs code when it is loaded and needs the library version that wrote it. Here a model is a
+table of nodes, and the replay of a flag years later needs nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Ensemble"]
 
 Floats = npt.NDArray[np.float64]
 
-#: Arrays by name, with their types: one entry for each node, `first` one for each tree.
+#: Arrays by name, with their types: one entry per node; `first` has one entry per tree.
 _COLUMNS: dict[str, Any] = {
     "first": np.int64,
     "feature": np.int32,
@@ -36,7 +36,7 @@ _COLUMNS: dict[str, Any] = {
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Trees whose leaves add up to log odds.
+    """Trees; the sum of the reached leaves is the log odds.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Ensemble:
     baseline : float
         Log odds before the first tree.
     nodes : dict of str to array
-        `first`: each tree's first node. For each node: `feature` and `threshold` (at most it: left),
-        `missing_left`, `left` and `right` (counted from the tree's first node), `leaf`, and `value`, which is
-        added at a leaf.
+        `first`: the first node of each tree. Per node: `feature` and `threshold` (values up to it go left),
+        `missing_left`, `left` and `right` (counted from the tree's first node), `leaf`, and `value`, which a
+        leaf adds.
     """
 
     features: int
@@ -55,13 +55,13 @@ class Ensemble:
 
     @classmethod
     def of(cls, model: HistGradientBoostingClassifier) -> Self:
-        """Take the trees out of a fitted binary classifier without categorical features."""
+        """Copy the trees of a fitted binary classifier without categorical features."""
         trees = [stage[0].nodes for stage in model._predictors]
         rows = np.concatenate(trees)
         names = {"feature": "feature_idx", "threshold": "num_threshold", "missing_left": "missing_go_to_left"}
         names |= {name: name for name in ("left", "right", "value")} | {"leaf": "is_leaf"}
         nodes = {name: rows[source].astype(_COLUMNS[name]) for name, source in names.items()}
-        # a node's value is what its subtree says on average, in the same measure as that of a leaf
+        # an inner node's value is the mean of its subtree; scale it like the values of the leaves
         nodes["value"] = np.where(nodes["leaf"], nodes["value"], nodes["value"] * model.learning_rate)
         nodes["first"] = np.cumsum([0, *map(len, trees[:-1])]).astype(np.int64)
         return cls(int(model.n_features_in_), float(model._baseline_prediction.ravel()[0]), nodes)
@@ -77,7 +77,7 @@ class Ensemble:
         return total
 
     def contributions(self, row: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Return what each feature adds to the log odds of one row: the steps of value along its paths.
+        """Return each feature's contribution to the log odds of one row: changes of value along its paths.
 
         References
         ----------
@@ -98,28 +98,28 @@ class Ensemble:
         return added
 
     def predict_proba(self, values: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Return (rows, 2) probabilities, as the classifier did."""
+        """Return (rows, 2) probabilities, equal to those of the classifier."""
         p = 1.0 / (1.0 + np.exp(-self.log_odds(values)))
         return np.stack((1.0 - p, p), axis=1)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what is stored."""
+        """Return the stored arrays."""
         return {"shape": np.array([self.features, self.baseline]), **self.nodes}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Read what was stored.
+        """Read the stored arrays.
 
         Raises
         ------
         VerificationError
-            When these are not trees: a type or a length is wrong, or a node points outside its tree.
+            When a type or a length is wrong, or a node points outside its tree.
         """
         try:
             features, baseline = (float(v) for v in arrays["shape"])
             nodes = {name: np.ascontiguousarray(arrays[name]) for name in _COLUMNS}
         except (KeyError, ValueError) as error:
-            raise VerificationError(f"these are no trees: {error!r}") from error
+            raise VerificationError(f"the stored trees are malformed: {error!r}") from error
         size = len(nodes["leaf"])
         first = nodes["first"]
         typed = all(nodes[name].dtype == kind and nodes[name].ndim == 1 for name, kind in _COLUMNS.items())
@@ -127,7 +127,7 @@ class Ensemble:
         whole = typed and first[0] == 0 and bool(np.all(ends > 0))
         whole = whole and all(len(array) == size for name, array in nodes.items() if name != "first")
         if whole:
-            # a child stands after its parent and inside its tree, so every walk ends
+            # each child comes after its parent and inside its tree, so every path ends
             place = np.arange(size) - np.repeat(first, ends)
             last = np.repeat(ends, ends)
             inner = ~nodes["leaf"]
@@ -137,7 +137,7 @@ class Ensemble:
             used = nodes["feature"][inner]
             whole = whole and bool(np.all((used >= 0) & (used < features)))
         if not whole:
-            raise VerificationError("these are no trees: a node points outside its tree")
+            raise VerificationError("the stored trees are malformed: a node points outside its tree")
         return cls(int(features), baseline, nodes)
 
 

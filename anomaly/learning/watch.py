@@ -1,4 +1,4 @@
-"""Drift of the champion: whether the payments since still come from the population it was calibrated on."""
+"""Drift of the champion: whether later payments still come from the population of its calibration."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from anomaly.models.drift import Drift, DriftMonitor
 
 __all__ = ["LEAST_ROWS", "drift_since"]
 
-#: The stability index of fewer rows is noise: about (bins / rows) without any drift.
+#: With fewer rows the stability index is mostly noise: about (bins / rows) without any drift.
 LEAST_ROWS: Final = 500
 
 
 def drift_since(model: Model, judged: Judged) -> Drift | None:
-    """Compare the payments after the last one that was learnt from; None where they are too few to tell."""
+    """Compare the payments after the last training row; None if there are too few of them."""
     later = judged.time > model.learnt_until
     if int(later.sum()) < LEAST_ROWS:
         return None

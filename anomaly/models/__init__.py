@@ -1,13 +1,13 @@
-"""Models: from features to probabilities, from probabilities to alerts, and when to trust them no longer.
+"""Models: from features to probabilities, from probabilities to alerts, and the detection of drift.
 
-- `rare`           few cases among many; the reference settings of the literature and the tuned default
-- `neighbourhood`  two stages: the second sees what the first thinks of the neighbours
-- `unlabelled`     isolation forest and typology scores, for the start without labels
-- `chance`         what chance alone would draw, which typology scores are measured against
-- `calibration`    scores to probabilities, for the share of cases that is expected
-- `decision`       the alert threshold: by the costs of errors, or by a budget
-- `champion`       a challenger replaces the champion only when it wins on a later window held back
+- `rare`           classifiers for rare cases; reference settings of the literature and the tuned default
+- `neighbourhood`  two stages: the second reads the first stage's scores of neighbouring payments
+- `unlabelled`     isolation forest and typology scores, for use without labels
+- `chance`         the null model of the typology scores: payments with shuffled payees
+- `calibration`    scores to probabilities, for the expected share of cases
+- `decision`       the alert threshold, from the costs of errors or from a budget
+- `champion`       a challenger replaces the champion only if it wins on a later, held-back window
 - `drift`          whether scores and features still come from the same population
 
-Everything here is told labels by its caller; none is read from a file.
+Labels are always passed by the caller; no module reads them from a file.
 """

@@ -1,4 +1,4 @@
-"""Scores to probabilities, and probabilities to the share of cases that is expected where they are used."""
+"""Calibration of scores to probabilities, and adjustment of probabilities to an expected share of cases."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LEAST = 1e-9
 
 
 class Calibration(BaseEstimator):  # type: ignore[misc]
-    """Learn, on validation rows, how a model's scores turn into probabilities; the order of scores stays.
+    """Learn on validation rows how to turn scores into probabilities; the order of the scores stays the same.
 
     Attributes
     ----------
     slope_, intercept_ : float
-        Of the logistic curve over log odds.
+        Slope and intercept of the logistic curve over log odds.
     prior_ : float
-        Share of cases among the rows learnt from.
+        Share of cases among the validation rows.
 
     References
     ----------
@@ -40,20 +40,23 @@ class Calibration(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         score : (n,) float64
-            In [0, 1], of rows that the model did not learn from.
+            In [0, 1], from rows that the model was not trained on.
         y : (n,) int8
 
         Raises
         ------
         InputError
-            When there are not both classes.
+            When the rows do not contain both classes.
         """
         cases = int(np.sum(y))
         others = len(y) - cases
         if not cases or not others:
-            raise InputError("calibration needs validation rows of both kinds")
+            raise InputError(
+                "the validation rows contain one class only",
+                next_step="Use a validation window that contains cases and other rows.",
+            )
         odds = _log_odds(np.asarray(score, np.float64))[:, None]
-        # every row counts for both classes, a little for the other one
+        # Platt's targets: each row counts for its own class and, with a small weight, for the other
         share_case, share_other = (cases + 1) / (cases + 2), 1 / (others + 2)
         share = np.where(np.asarray(y) == 1, share_case, share_other)
         curve = LogisticRegression(C=1e6, max_iter=1_000).fit(
@@ -61,7 +64,7 @@ class Calibration(BaseEstimator):  # type: ignore[misc]
             np.repeat([1, 0], len(y)),
             sample_weight=np.concatenate((share, 1 - share)),
         )
-        # a falling curve would turn the ranking over: then the scores say nothing, and neither may we
+        # a falling curve would reverse the ranking: then return the prior for every score
         self.slope_ = max(float(curve.coef_[0, 0]), 0.0)
         self.prior_ = cases / len(y)
         falling = float(np.log(self.prior_ / (1 - self.prior_)))
@@ -76,12 +79,12 @@ class Calibration(BaseEstimator):  # type: ignore[misc]
 
 
 def shift_prior(probability: Floats, *, learnt: float, expected: float) -> Floats:
-    """Return probabilities for a population in which the share of cases is another.
+    """Return the probabilities for a population with another share of cases.
 
     Parameters
     ----------
     probability : (n,) float64
-        Calibrated where the share of cases was `learnt`.
+        Calibrated on a population in which the share of cases was `learnt`.
     learnt, expected : float
         Shares strictly between 0 and 1.
 
@@ -92,7 +95,7 @@ def shift_prior(probability: Floats, *, learnt: float, expected: float) -> Float
     """
     for value in (learnt, expected):
         if not 0.0 < value < 1.0:
-            raise InputError(f"a share of cases of {value} is not between 0 and 1")
+            raise InputError(f"the share of cases is {value}, but must be between 0 and 1")
     p = np.asarray(probability, np.float64)
     case, other = p * expected / learnt, (1.0 - p) * (1.0 - expected) / (1.0 - learnt)
     return np.asarray(case / (case + other))

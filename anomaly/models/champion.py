@@ -1,4 +1,4 @@
-"""Champion and challenger: officers' decisions make a new model, a later window says whether it is better."""
+"""Champion and challenger: a new model replaces the old one only if it is better on a later window."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Outcome of a contest on rows that neither model learnt from.
+    """Outcome of a contest on rows that neither model was trained on.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Contest:
     champion, challenger : float
         PR-AUC.
     gain, low, high : float
-        Challenger minus champion, with the 95 % interval of pairs of resamples.
+        Challenger minus champion, with the 95 % interval of the paired bootstrap.
     cases, rows : int
     begin : int
         Unix seconds of the first row.
@@ -43,7 +43,7 @@ class Contest:
     begin: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is logged and anchored."""
+        """Return the JSON value that is logged and anchored."""
         return asdict(self)
 
 
@@ -58,7 +58,7 @@ def contest(
     draws: int = 500,
     seed: int = 0,
 ) -> Contest:
-    """Let two models score a later window; the challenger must win by more than chance.
+    """Compare two models on a later window; the challenger must win by more than chance explains.
 
     Parameters
     ----------
@@ -69,22 +69,25 @@ def contest(
     time : (n,) int64
         Unix seconds.
     learnt_until : int
-        Time of the last row that either model learnt from.
+        Time of the last row that either model was trained on.
     embargo : int
-        Seconds that must lie between.
+        Minimum seconds between that row and the window.
 
     Raises
     ------
     InputError
-        When a row is not later, or the window holds one class only.
+        When a row is not later, or the window contains one class only.
     """
     if len(time) and int(time.min()) <= learnt_until + embargo:
         raise InputError(
-            "the window of the contest is not later than what the models learnt from",
-            next_step="Hold back rows that begin one embargo after the last training row.",
+            "the contest window is not later than the rows that the models were trained on",
+            next_step="Use rows that begin at least one embargo after the last training row.",
         )
     if len(np.unique(y)) < 2:
-        raise InputError("the window of the contest holds decisions of one kind only")
+        raise InputError(
+            "the contest window contains decisions of one kind only",
+            next_step="Use a window with suspicious and not suspicious decisions.",
+        )
     random = np.random.default_rng(seed)
     order = [np.lexsort((random.random(len(y)), -score)) for score in (champion, challenger)]
 

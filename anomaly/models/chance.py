@@ -1,4 +1,4 @@
-"""What chance alone would draw: the same payments with payees put at random beside payers."""
+"""The null model of the typology scores: the same payments with randomly shuffled payees."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _PAYEE: Final = (
 
 
 def shuffled_payees(transfers: pa.Table, seed: int) -> pa.Table:
-    """Return the transfers with payees put at random beside payers: who pays whom is lost.
+    """Return the transfers with randomly shuffled payees, so that the relations between accounts are lost.
 
-    Amounts and times stay; every payer still sends, and every payee still receives, as often as before.
+    Amounts and times stay the same; each payer sends, and each payee receives, as often as before.
     """
     order = pa.array(np.random.default_rng(seed).permutation(transfers.num_rows))
     for name in _PAYEE:
@@ -39,9 +39,9 @@ def shuffled_payees(transfers: pa.Table, seed: int) -> pa.Table:
 def chance_features(
     features: TransactionFeatures, transfers: pa.Table, seed: int, *, draws: int = 3
 ) -> npt.NDArray[np.float32]:
-    """Return (draws * transfers, features) of the transfers with payees shuffled, each draw anew.
+    """Return (draws * transfers, features) of the transfers with shuffled payees, shuffled again per draw.
 
-    One draw is quick; with several a strength that chance rarely draws is less a matter of luck.
+    One draw is fast; several draws make the estimate of small probabilities more precise.
     """
     return np.vstack(
         [features.transform(shuffled_payees(transfers, seed + 1_000_003 * k)) for k in range(draws)]

@@ -1,4 +1,4 @@
-"""When to alert: by what errors cost, or by how many alerts officers can read."""
+"""The alert threshold, from the costs of errors or from the number of alerts that officers can review."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class AlertThreshold:
-    """An alert threshold and where it comes from.
+    """An alert threshold and its reason.
 
     Attributes
     ----------
     threshold : float
-        Alert when the calibrated probability (of the learnt population) reaches it.
+        Alert if the calibrated probability (for the training population) is at least this.
     reason : str
-        A sentence for a flag.
+        Explanation of the threshold, used in the explanation of a flag.
     """
 
     threshold: float
@@ -38,22 +38,22 @@ class AlertThreshold:
 def by_cost(
     false_alert: float, missed: float, *, learnt: float | None = None, expected: float | None = None
 ) -> AlertThreshold:
-    """Alert where the expected cost of silence is at least that of an alert: p >= C_FP / (C_FP + C_FN).
+    """Alert if the expected cost of no alert is at least that of an alert: p >= C_FP / (C_FP + C_FN).
 
     Parameters
     ----------
     false_alert, missed : float
-        Costs, positive, in one unit.
+        Positive costs, in the same unit.
     learnt, expected : float, optional
-        Share of cases where the probabilities were calibrated, and where they are used. The threshold moves
-        instead of every probability; both give the same alerts.
+        Share of cases in the population of the calibration, and in the population of use. The threshold is
+        adjusted instead of each probability; both give the same alerts.
 
     References
     ----------
     Elkan, "The foundations of cost-sensitive learning", IJCAI 2001, eq. 2 and theorem 2.
     """
     if not (false_alert > 0 and missed > 0 and np.isfinite(false_alert) and np.isfinite(missed)):
-        raise InputError("costs of errors must be positive")
+        raise InputError("the costs of a false alert and of a missed case must be positive")
     threshold = false_alert / (false_alert + missed)
     reason = (
         f"alerted because its probability reaches {threshold:.2%}: a missed case is taken to cost "
@@ -66,18 +66,18 @@ def by_cost(
 
 
 def by_budget(probability: Floats, share: float) -> AlertThreshold:
-    """Alert the highest `share` of rows, at least one; rows equal to the last of them are all alerted.
+    """Alert the highest `share` of rows, at least one, and all rows equal to the last of them.
 
     Parameters
     ----------
     probability : (n,) float64
-        Of a past period; its threshold serves the next.
+        Of a past period; the threshold is used for the next period.
     """
     if not 0.0 < share <= 1.0:
-        raise InputError(f"a budget of {share} is not a share of rows")
+        raise InputError(f"the budget is {share}, but must be a share of rows above 0 and at most 1")
     ranked = np.sort(np.asarray(probability, np.float64))
     if not len(ranked):
-        raise InputError("a budget needs rows to choose from")
+        raise InputError("a budget cannot be applied to no rows", next_step="Use a period with payments.")
     most = max(int(share * len(ranked)), 1)
     threshold = float(ranked[-most])
     return AlertThreshold(

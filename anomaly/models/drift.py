@@ -1,4 +1,4 @@
-"""Drift: whether scores and features still come from the population that the model learnt from."""
+"""Drift: whether scores and features still come from the population that the model was trained on."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ __all__ = ["CHANGED", "WATCH", "Drift", "DriftMonitor", "stability"]
 
 Floats = npt.NDArray[np.float64]
 
-#: Customary limits of the population stability index: below is stable, above has changed.
+#: Usual limits of the population stability index: below the first is stable, above the second has changed.
 WATCH, CHANGED = 0.10, 0.25
 
-#: Added to every share, so that an empty bin is rare and not impossible.
+#: Added to every share, so that the logarithm is defined for an empty bin.
 _LEAST = 1e-4
 
 
 def stability(reference: Floats, current: Floats, *, bins: int = 10) -> float:
     """Return the population stability index of one variable: sum of (q - p) ln(q / p) over bins.
 
-    Bins are quantiles of the reference; equal quantiles make one bin, so a value that many rows share is a
-    bin of its own. Missing values are a bin too.
+    Bins are quantiles of the reference; equal quantiles are one bin, so a value that many rows share is a
+    separate bin. Missing values are also a bin.
 
     Raises
     ------
     InputError
-        When either is empty.
+        When one of the two is empty.
     """
     if not len(reference) or not len(current):
-        raise InputError("stability needs values of both periods")
+        raise InputError("drift cannot be computed: one of the two periods has no rows")
     known = reference[np.isfinite(reference)]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.zeros(0)
 
     def shares(values: Floats) -> Floats:
         finite = np.isfinite(values)
-        # a value equal to an edge is apart from what lies below and above it
+        # a value equal to an edge has its own bin, between the values below and above it
         place = np.searchsorted(edges, values[finite], "left") + np.searchsorted(
             edges, values[finite], "right"
         )
@@ -53,16 +53,16 @@ def stability(reference: Floats, current: Floats, *, bins: int = 10) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What changed since the model was fitted.
+    """Change of the population since the model was fitted.
 
     Attributes
     ----------
     score : float
         Stability index of the scores.
     features : dict
-        Of every feature, largest first.
+        Stability index of each feature, largest first.
     verdict : {"stable", "watch", "changed"}
-        By the scores, and by features once more than a tenth of them changed.
+        From the index of the scores; also "changed" if more than a tenth of the features changed.
     """
 
     score: float
@@ -70,13 +70,13 @@ class Drift:
     verdict: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is logged and anchored; features that are stable are left out."""
+        """Return the JSON value that is logged and anchored, without the stable features."""
         moved = {name: round(value, 4) for name, value in self.features.items() if value >= WATCH}
         return {"score": round(self.score, 4), "features": moved, "verdict": self.verdict}
 
 
 class DriftMonitor:
-    """Compare later rows with those the model was fitted on.
+    """Compare later rows with the rows that the model was fitted on.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class DriftMonitor:
     score : (n,) float64
     names : sequence of str
     sample : int
-        Most rows that are kept of the reference.
+        Maximum number of reference rows that are kept.
     seed : int
     """
 
@@ -107,7 +107,9 @@ class DriftMonitor:
     def check(self, values: npt.NDArray[np.floating[Any]], score: Floats) -> Drift:
         """Return the drift of later rows."""
         if values.shape[1] != len(self._names):
-            raise InputError(f"the rows have {values.shape[1]} features, the reference {len(self._names)}")
+            raise InputError(
+                f"the rows have {values.shape[1]} features, but the reference has {len(self._names)}"
+            )
         found = {
             name: stability(self._values[:, i], np.asarray(values[:, i], np.float64))
             for i, name in enumerate(self._names)

@@ -1,9 +1,8 @@
-"""A model in two stages: the second sees what the first thinks of each payment's neighbours.
+"""A model in two stages: the second stage reads the first stage's scores of each payment's neighbours.
 
-The first stage's scores of the training rows come from models that did not learn from those rows: the
-training time is cut into blocks, each scored by a model of the others, with one window left out on either
-side. The first stage only knows what is known on arrival, so the second never looks further ahead than its
-own features do.
+The first stage's scores of the training rows are out-of-fold: the training time is split into blocks, and
+each block is scored by a model trained on the other blocks, with one window left out on both sides. The first
+stage uses only features known on arrival, so the second stage looks no further ahead than its own features.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Payments:
-    """Features of payments, and what is needed to know which are neighbours.
+    """Features of payments, with the accounts and times that determine which payments are neighbours.
 
     Attributes
     ----------
     values : (n, features) float32
     ahead : (features,) bool
-        Which features are known only when the window has closed.
+        Which features are known only after the window has closed.
     source, target : (n,) int64
-        Numbers of the accounts; they say who is next to whom and are never features.
+        Numbers of the accounts; used to find neighbours, never as features.
     time : (n,) int64
         Seconds, lower ends.
     """
@@ -53,16 +52,16 @@ class Payments:
 
 
 class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Two stages over `Payments`.
+    """A classifier of two stages over `Payments`.
 
     Parameters
     ----------
     model : str
         Name in `anomaly.models.rare.MODELS`.
     window : int
-        Seconds, as of the features.
+        Seconds; the same as for the features.
     folds : int
-        Blocks of training time for the first stage; 0: one stage only.
+        Number of blocks of training time for the first stage; 0: one stage only.
     random_state : int
     """
 
@@ -79,25 +78,26 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         self.random_state = random_state
 
     def fit(self, X: Payments, y: npt.NDArray[np.int8], rows: Ints) -> Self:  # noqa: N803
-        """Learn from some rows; labels of other rows are not looked at.
+        """Learn from the given rows; labels of other rows are not used.
 
         Parameters
         ----------
         X : Payments
-            The training rows and those around them, which lend their features to the neighbourhood.
+            The training rows and the rows around them, whose features are part of the neighbourhood.
         y : (n,) int8
         rows : int64
-            Which rows to learn from.
+            Numbers of the training rows.
 
         Raises
         ------
         InputError
-            When the rows do not hold both classes.
+            When the training rows do not contain both classes.
         """
         if len(np.unique(y[rows])) < 2:
             raise InputError(
-                "the training rows hold one class only",
-                next_step="A model needs payments of both kinds; without labels use `UnlabelledScores`.",
+                "the training rows contain one class only",
+                next_step="Add labelled payments of the other class, or use the scores of "
+                "`anomaly.models.unlabelled`, which need no labels.",
             )
         self.classes_ = np.array([0, 1])
         self.first_: Any = None
@@ -112,12 +112,12 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         return self
 
     def predict_proba(self, X: Payments) -> Floats:  # noqa: N803
-        """Return (n, 2) probabilities; not calibrated."""
+        """Return (n, 2) probabilities, which are not calibrated."""
         check_is_fitted(self, "second_")
         return np.asarray(self.second_.predict_proba(self.read(X)), dtype=np.float64)
 
     def read(self, X: Payments) -> npt.NDArray[np.float32]:  # noqa: N803
-        """Return what the last stage reads: the features, and with two stages what the first says of them."""
+        """Return the input of the last stage: the features and, with two stages, the first stage's scores."""
         if self.first_ is None:
             return X.values
         return self._second(X, self.first_.predict_proba(X.values[:, ~X.ahead])[:, 1])
@@ -133,7 +133,7 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         rows: Ints,
         score: Floats,
     ) -> Floats:
-        """Replace the scores of the training time by those of models that did not learn from that block."""
+        """Replace the scores of the training time by out-of-fold scores, block by block."""
         score = score.copy()
         time = payments.time
         edges = np.quantile(time[rows], np.linspace(0, 1, self.folds + 1))
@@ -142,7 +142,7 @@ class NeighbourhoodClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             block = (time >= low) & ((time < high) | (last & (time <= high)))
             apart = rows[(time[rows] < low - self.window) | (time[rows] > high + self.window)]
             if len(np.unique(y[apart])) < 2:
-                score[block] = float(np.mean(y[rows]))  # nothing to learn from: the prior
+                score[block] = float(np.mean(y[rows]))  # one class only: use the prior
                 continue
             score[block] = self._new(0).fit(known[apart], y[apart]).predict_proba(known[block])[:, 1]
         return score

@@ -1,4 +1,4 @@
-"""Learning from few cases among many: all cases, and a sample of the rest that is weighted back."""
+"""Learning from rare cases: all cases, and a sample of the other rows that is weighted to their number."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Floats = npt.NDArray[np.float64]
 
 
 class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Fit a classifier on every case and a sample of the others, weighted back to their number.
+    """Fit a classifier on every case and on a sample of the other rows, weighted to their full number.
 
-    Laundering is rare: nearly all that is learnt about ordinary payments, a sample teaches as well. The
-    weights keep the probabilities on the scale of the whole.
+    Laundering is rare, and a sample is nearly as informative about ordinary payments as all of them. The
+    weights keep the probabilities on the scale of the full data.
 
     Parameters
     ----------
     estimator : classifier, optional
-        Takes `sample_weight`; default: the tuned gradient boosting.
+        Must accept `sample_weight`; by default the tuned gradient boosting.
     ratio : float
-        Others per case. The rarer class counts as the cases.
+        Number of other rows per case. The rarer class counts as the cases.
     least : int
-        At least so many others, however few the cases.
+        Minimum number of other rows, even if there are few cases.
     random_state : int, RandomState or None
 
     Attributes
@@ -61,7 +61,7 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            When there are not two classes.
+            When the rows do not contain two classes.
         """
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan" if self._takes_nan() else True)  # noqa: N806
         check_classification_targets(y)
@@ -109,7 +109,7 @@ class RareEventClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def tuned() -> HistGradientBoostingClassifier:
-    """Return the default: gradient boosting over histograms, each split among a third of the features."""
+    """Return the default: histogram gradient boosting; each split chooses among 30 % of the features."""
     return HistGradientBoostingClassifier(
         max_iter=150,
         learning_rate=0.08,
@@ -134,5 +134,5 @@ MODELS = {"boosted": tuned, "random_forest": _forest, "gradient_boosting": _boos
 
 
 def make_model(name: str, seed: int) -> RareEventClassifier:
-    """Return a classifier of `MODELS` over all cases and a sample of the rest."""
+    """Return a classifier of `MODELS` that is trained on all cases and a sample of the other rows."""
     return RareEventClassifier(MODELS[name](), random_state=seed)

@@ -1,10 +1,10 @@
-"""Scores without labels: how unusual a payment is, and how much it looks like a typology.
+"""Scores without labels: how unusual a payment is, and how similar it is to a typology.
 
-Neither is a probability of laundering. A typology's strength is turned into its surprise: -log10 of the share
-of rows as strong in the same file with its payees shuffled, where every account keeps its business and no
-scheme is left. So typologies share one budget, and one that chance draws as often gets none of it. A further
-alert on accounts already alerted tells an officer little: the second tells a quarter of the first, the third
-a ninth, so that a scheme of many payments does not take the place of others.
+Neither score is a probability of laundering. A typology's strength is converted to -log10 of an empirical
+p-value: the share of rows at least as strong in the same file with shuffled payees, where each account keeps
+its activity but no scheme is left. All typologies thereby have one scale. A further alert on the same
+accounts is less useful to an officer: the p-value of the k-th alert is multiplied by k squared, so that one
+scheme of many payments does not displace the others.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ __all__ = ["TYPOLOGIES", "IsolationScores", "typology_scores"]
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, npt.NDArray[np.float32]]
 
-#: The k-th alert on the same accounts is worth 1 / k to this power.
+#: The p-value of the k-th alert on the same accounts is multiplied by k to this power.
 _REPEATS: Final = 2.0
 
 
 class IsolationScores(OutlierMixin, BaseEstimator):  # type: ignore[misc]
-    """An isolation forest whose scores rise with unusualness.
+    """An isolation forest with the interface of scikit-learn's outlier detectors.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class IsolationScores(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> Self:  # noqa: N803  # scikit-learn's name
-        """Grow the forest."""
+        """Fit the forest."""
         array = validate_data(self, X)
         samples = min(self.samples, len(array))
         forest = IsolationForest(
@@ -62,13 +62,13 @@ class IsolationScores(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def score_samples(self, X: npt.ArrayLike) -> Floats:  # noqa: N803
-        """Return scores as scikit-learn has them: the lower, the more unusual."""
+        """Return scores as scikit-learn defines them: the lower, the more unusual."""
         check_is_fitted(self, "forest_")
         array = validate_data(self, X, reset=False)
         return np.asarray(self.forest_.score_samples(array), dtype=np.float64)
 
     def decision_function(self, X: npt.ArrayLike) -> Floats:  # noqa: N803
-        """Return scores above the offset; negative is unusual."""
+        """Return the scores minus the offset; negative is unusual."""
         return np.asarray(self.score_samples(X) - self.offset_)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.int64]:  # noqa: N803
@@ -77,14 +77,14 @@ class IsolationScores(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _bipartite(c: Columns) -> npt.NDArray[np.float32]:
-    # a group needs others on both sides
+    # a group needs other accounts on both sides
     return c["butterflies"] * np.minimum(c["group_payers"], c["group_payees"])
 
 
 def _strength_of_round(
     hops: npt.NDArray[np.float32], rarity: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    # every hop is one more passing relation that had to fit; three acquaintances often pay each other
+    # each hop is one more passing relation that has to fit; cycles of three accounts are common
     return np.where(hops > 3, hops - 3 + np.clip(rarity, 0, 4), 0.0)
 
 
@@ -102,10 +102,10 @@ def _fan_out(c: Columns) -> npt.NDArray[np.float32]:
     return np.where(c["pair_before"] == 0, c["window_payer_out_new"] - 0.5 * c["long_payer_out_parties"], 0.0)
 
 
-#: Strength of a payment in each typology; 0 or less: no part in it.
+#: Strength of a payment in each typology; 0 or less: not part of it.
 TYPOLOGIES: Final[dict[str, Callable[[Columns], npt.NDArray[np.float32]]]] = {
     "bipartite": _bipartite,
-    # the payment that closes a round stands for it; the others follow
+    # the payment that closes a cycle represents it; "round" scores the other payments
     "cycle": lambda c: _strength_of_round(c["closes_hops"], c["closes_weight"]),
     "round": lambda c: _strength_of_round(c["round_hops"], c["round_weight"]),
     "gather": lambda c: c["gather"],
@@ -125,19 +125,19 @@ def typology_scores(
     *,
     seed: int = 0,
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Return each payment's score, the highest over typologies, and the score by typology.
+    """Return each payment's score (the highest of its typology scores), and the scores by typology.
 
     Parameters
     ----------
     values : (n, features) float32
         From `TransactionFeatures`.
     shuffled : (draws * n, features) float32
-        The same with payees shuffled; several draws make rare chances less a matter of luck.
+        The same with shuffled payees; several draws make small p-values more precise.
     names : (features,) object
     source, target : (n,) int64
-        Numbers of the accounts: who was just alerted.
+        Numbers of the accounts, to count earlier alerts on the same accounts.
     seed : int
-        Equal strengths are put in random order.
+        Seed of the random order of equal strengths.
     """
     columns: Columns = {str(name): values[:, i] for i, name in enumerate(names)}
     drawn: Columns = {str(name): shuffled[:, i] for i, name in enumerate(names)}
@@ -168,7 +168,7 @@ def _alerts_before(
     target: npt.NDArray[np.int64],
     accounts: int,
 ) -> Floats:
-    """Return for each payment in turn how many before it have its payer or its payee."""
+    """Return for each payment, in `order`, how many payments before it have its payer or its payee."""
     before = np.zeros(len(order))
     sent = np.zeros(accounts, np.int64)
     received = np.zeros(accounts, np.int64)

@@ -3,18 +3,18 @@
 Start with `simulate` (tables in memory) and `write` (one CSV per member, truth tables apart), or
 ``python -m anomaly.simulation OUT``.
 
-- `identifiers` IBAN, LEI, UETR with true check digits
-- `world` banks, towns, parties, accounts; `ties` who usually pays whom; `clock` when
-- `habits` amounts, channels, purposes: the same for ordinary and planted payments, which `rows` holds
-- `households`, `commerce` ordinary life, one function per stream; `background` adds them up
-- `staging` casting and timing of schemes; `scene` the chance, world, calendar and ties that all share
+- `identifiers` IBAN, LEI, UETR with valid check digits
+- `world` banks, towns, parties, accounts; `ties` usual counterparties; `clock` times of payments
+- `habits` amounts, channels, purposes: the same for ordinary and planted payments; `rows` stores payments
+- `households`, `commerce` ordinary payments, one function per stream; `background` combines the streams
+- `staging` accounts and times of schemes; `scene` the random generator, world, calendar and ties
 - `typologies` the eight planted typologies of the literature and the registry; `structuring` the others
 - `lookalikes` honest schemes that look like planted ones
-- `consortium` puts it together; `members` splits it by bank, with slips for matching to find
-- `files` writes it
+- `consortium` combines all payments; `members` splits them by bank, with booking errors for matching
+- `files` writes the result
 
-What it is not: balances are not kept (an account may pay more than it ever received), fraud other than
-laundering does not occur, and results on it say how a detector does on these schemes, not on the world's.
+Limits: balances are not kept (an account may pay more than it received), there is no fraud other than
+laundering, and results show how a detector performs on these schemes, not on real ones.
 """
 
 from anomaly.simulation.consortium import GENERATOR_VERSION, Simulation, simulate

@@ -1,4 +1,4 @@
-"""The background: all streams of ordinary life together, to an exact number of payments."""
+"""The background: all streams of ordinary payments together, with an exact number of payments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ledger.schema import Channel
 
 __all__ = ["STREAMS", "ordinary_life"]
 
-#: Stream and its share of the background; purchases by card are the rest.
+#: Stream and its share of the background; the rest are card purchases.
 STREAMS: Final[tuple[tuple[Callable[[Scene, int], Rows], float], ...]] = (
     (households.salaries, 0.08),
     (households.benefits, 0.022),
@@ -34,12 +34,12 @@ STREAMS: Final[tuple[tuple[Callable[[Scene, int], Rows], float], ...]] = (
     (households.long_ago, 0.005),
 )
 
-# Amounts at which "more than 10,000" and "10,000 or more" part, in minor units.
+# Amounts for which "more than 10,000" and "10,000 or more" differ, and neighbours, in minor units.
 _EDGES: Final = (1_000_000, 1_000_001, 999_999, 1_000_000, 990_000, 1_005_000)
 
 
 def _touch_edges(scene: Scene, rows: Rows) -> Rows:
-    """Set some deposits, withdrawals and transfers, in each currency, right at and around 10,000."""
+    """Set some cash payments and transfers in each currency to amounts at and around 10,000."""
     cents = rows.cents.copy()
     repeat = max(1, len(rows) // 25_000)
     for currency in (0, 1):

@@ -1,4 +1,4 @@
-"""When things happen: weekdays, opening hours, pay days, and the local time of each bank."""
+"""Times of payments: weekdays, opening hours, pay days, and the local time of each bank."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Clock:
         self._weekday = (start.weekday() + np.arange(days)) % 7
 
     def draw(self, rng: np.random.Generator, count: int, profile: str, agent: Ints) -> Ints:
-        """Draw times over the whole period by the habits of `profile` in the agent's local time.
+        """Draw times over the whole period from the distribution `profile`, in the agent's local time.
 
         Returns
         -------
@@ -93,22 +93,22 @@ class Clock:
         """
         week, hours = _PROFILES[profile]
         weights = np.asarray(week, dtype=float)[self._weekday]
-        weights = weights * rng.lognormal(0.0, 0.08, self.days)  # no two Tuesdays are alike
+        weights = weights * rng.lognormal(0.0, 0.08, self.days)  # days of the same weekday differ
         day = rng.choice(self.days, count, p=weights / weights.sum())
         share = np.asarray(hours, dtype=float)
         hour = rng.choice(24, count, p=share / share.sum())
         return self.at(day, hour * HOUR + rng.integers(0, HOUR, count), agent)
 
     def at(self, day: Ints, second: Ints, agent: Ints) -> Ints:
-        """Return Unix seconds of a local time of day; the hours past either end come round at the other."""
+        """Return Unix seconds of a local time of day; times outside the period wrap around."""
         since = day * DAY + second - self._offset[agent, day]
         return np.asarray(self.origin + since % (self.days * DAY), dtype=np.int64)
 
     def monthly(self, day_of_month: Ints) -> tuple[Ints, Ints]:
-        """Return who pays on which day, for standing orders on the given days of the month.
+        """Return the payers and days of payment, for standing orders on the given days of the month.
 
-        A weekend moves the order to the Friday before; the last day of a short month stands for those
-        it lacks.
+        On a weekend, the order is executed on the Friday before; a day that a short month does not have is
+        replaced by its last day.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class Clock:
         return np.concatenate(who), np.concatenate(when)
 
     def wake(self, rng: np.random.Generator, time: int, agent: int) -> int:
-        """Move a time in the night to the morning after, most of the time; never backwards."""
+        """Move a time at night to the next morning, in most cases; never to an earlier time."""
         day = min(max((time - self.origin) // DAY, 0), self.days)
         local = (time + int(self._offset[agent, day])) % DAY
         if 7 * HOUR <= local < 22 * HOUR or rng.random() < 0.08:
@@ -140,7 +140,7 @@ class Clock:
         return time + ahead + int(rng.integers(0, 4 * HOUR))
 
     def opening(self, rng: np.random.Generator, day: int, agent: int) -> int:
-        """Draw a time at which a branch is open, on the given day or the first weekday after it."""
+        """Draw an opening time of a branch, on the given day or the first weekday after it."""
         while self._weekday[day % self.days] > 4 and day + 1 < self.days:
             day += 1
         second = int(rng.integers(9 * HOUR, 17 * HOUR))

@@ -1,6 +1,6 @@
-"""Ordinary life of businesses and banks: invoices, services, taxes, takings, trade abroad, charges.
+"""Ordinary payments of businesses and banks: invoices, services, taxes, cash takings, foreign trade, charges.
 
-Each stream is a function of (scene, wanted number of rows) and returns about that many.
+Each stream is a function of (scene, wanted number of rows) and returns about that number of rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["abroad", "deposits", "fees", "invoices", "services", "taxes", "walk_
 
 
 def services(scene: Scene, wanted: int) -> Rows:
-    """Pay craftsmen and schools; get paid for odd jobs, sales and refunds."""
+    """Return payments from people to businesses for services, and from businesses to people."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     row = scene.some(np.arange(len(ties.person)), wanted, ties.activity)
     person = ties.person[row]
@@ -34,7 +34,7 @@ def services(scene: Scene, wanted: int) -> Rows:
 
 
 def invoices(scene: Scene, wanted: int) -> Rows:
-    """Businesses pay their suppliers; part of the trade is in dollars."""
+    """Return payments of businesses to their suppliers; a part is in dollars."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     weight = world.weight[ties.business] ** 0.5
     row = scene.some(np.arange(len(ties.business)), wanted, weight)
@@ -47,7 +47,7 @@ def invoices(scene: Scene, wanted: int) -> Rows:
 
 
 def taxes(scene: Scene, wanted: int) -> Rows:
-    """Businesses to the public body of their currency area."""
+    """Return payments of businesses to the public body of their currency area."""
     rng, world = scene.rng, scene.world
     src = scene.some(scene.ties.business, wanted)
     dst = np.zeros(wanted, dtype=np.int64)
@@ -60,7 +60,7 @@ def taxes(scene: Scene, wanted: int) -> Rows:
 
 
 def fees(scene: Scene, wanted: int) -> Rows:
-    """Book the banks' own: charges from customers, interest to them."""
+    """Return the banks' own payments: charges paid by customers, interest paid to them."""
     rng, world = scene.rng, scene.world
     treasury = np.zeros(world.members, dtype=np.int64)
     own = world.of(Kind.TREASURY)
@@ -76,12 +76,12 @@ def fees(scene: Scene, wanted: int) -> Rows:
 
 
 def deposits(scene: Scene, wanted: int) -> Rows:
-    """Bring shops' takings and, less, people's cash; some of it is brought by a helper for the owner."""
+    """Return cash deposits of shops and of people; some are made by another person for the owner."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     shops = world.of(Kind.MERCHANT)
     shop = rng.random(wanted) < 0.65
     dst = np.where(shop, scene.some(shops, wanted), scene.some(ties.person, wanted))
-    sale = ~shop & (rng.random(wanted) < 0.2)  # cash from a car sold, a wedding, a drawer
+    sale = ~shop & (rng.random(wanted) < 0.2)  # a large one-off amount, for example from the sale of a car
     cents = np.where(shop, habits.amounts(rng, wanted, 2_600, 0.85), habits.amounts(rng, wanted, 320, 1.1))
     cents = np.where(sale, habits.amounts(rng, wanted, 5_000, 0.55), cents)
     cents = np.maximum(habits.round_some(rng, cents, 0.5) // 500 * 500, 500)
@@ -93,7 +93,7 @@ def deposits(scene: Scene, wanted: int) -> Rows:
 
 
 def walk_ins(scene: Scene, wanted: int) -> Rows:
-    """Bills paid at the counter by people who keep no account there."""
+    """Return bills paid in cash at a branch by people without an account there."""
     rng, world = scene.rng, scene.world
     payee = world.of(Kind.UTILITY, Kind.LANDLORD, Kind.ASSOCIATION)
     dst = scene.some(payee[world.till[world.agent[payee], world.town[payee]] >= 0], wanted)
@@ -105,7 +105,7 @@ def walk_ins(scene: Scene, wanted: int) -> Rows:
 
 
 def abroad(scene: Scene, wanted: int) -> Rows:
-    """To and from banks outside the consortium: remittances, imports, exports."""
+    """Return payments to and from banks outside the consortium: remittances, imports, exports."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     outside = world.of(Kind.OUTSIDE)
     firm = rng.random(wanted) < 0.55

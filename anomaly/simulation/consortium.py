@@ -1,4 +1,4 @@
-"""The whole simulation: background, look-alikes and planted schemes as one table of transactions."""
+"""The simulation: background, look-alikes and planted schemes in one table of transactions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["GENERATOR_VERSION", "Simulation", "simulate"]
 
 Ints = NDArray[np.int64]
 
-#: Changes whenever the same seed and parameters give other files.
+#: Increased when the same seed and parameters give different files.
 GENERATOR_VERSION: Final = "1"
 
 _FEWEST_TRANSACTIONS: Final = 3_000
@@ -42,21 +42,21 @@ class Simulation:
     Parameters
     ----------
     transactions : DataFrame
-        One row per transaction, in time order (ties in random order), seen from nowhere: both sides'
-        parties (`debtor_party_id`, `creditor_party_id`, ...). What each bank holds: `members.member_rows`.
+        One row per transaction, in time order (ties in random order), with the parties of both sides
+        (`debtor_party_id`, `creditor_party_id`, ...). `members.member_rows` gives each bank's rows.
     truth : DataFrame
-        One row per planted transaction: uetr, pattern_id, typology, role ("planted"), part (what it does in
-        the scheme), banks_touched (distinct agents of the instance).
+        One row per planted transaction: uetr, pattern_id, typology, role ("planted"), part (its role in the
+        scheme), banks_touched (distinct agents of the instance).
     look_alikes : DataFrame
         The same columns for honest schemes (role "look_alike"): never laundering.
     agents : list of Agent
         The members.
     outsiders : list of Agent
-        Banks that are no members.
+        Banks that are not members.
     accounts : DataFrame
         account, agent, party_id, party_type, country, kind, town, currency, dormant.
     parameters : dict
-        What `simulate` was called with.
+        Arguments of `simulate`.
     """
 
     transactions: pd.DataFrame
@@ -86,9 +86,9 @@ def simulate(
     banks : int
         Members of the consortium, 2 to 26.
     transactions : int
-        Transactions in all, each counted once; 3,000 or more.
+        Total number of transactions, each counted once; 3,000 or more.
     accounts : int
-        Accounts at members (tills and accounts at other banks come on top); 40 per bank or more.
+        Accounts at members (tills and accounts at other banks are additional); 40 per bank or more.
     days : int
         Length of the period; 21 or more.
     seed : int
@@ -104,12 +104,14 @@ def simulate(
     if transactions < _FEWEST_TRANSACTIONS:
         raise InputError(
             f"{transactions} transactions are too few for all typologies",
-            next_step=f"Ask for {_FEWEST_TRANSACTIONS} or more.",
+            next_step=f"Request {_FEWEST_TRANSACTIONS} or more.",
         )
     if days < _FEWEST_DAYS:
-        raise InputError(f"{days} days are too short", next_step=f"Ask for {_FEWEST_DAYS} or more.")
+        raise InputError(
+            f"a period of {days} days is too short", next_step=f"Request {_FEWEST_DAYS} or more."
+        )
     if seed < 0:
-        raise InputError(f"the seed must not be negative, it is {seed}")
+        raise InputError(f"the seed is {seed}, but must not be negative")
     rng = np.random.default_rng(seed)
     world = build_world(rng, banks=banks, accounts=accounts)
     clock = Clock(start, days, [ZONES[agent.country] for agent in world.agents])
@@ -151,7 +153,7 @@ def decimal_text(cents: Ints) -> list[str]:
 
 
 def _words(values: Sequence[str | None], index: Ints) -> NDArray[np.object_]:
-    """Look words up; -1 is nobody (None)."""
+    """Return the value at each index; -1 gives None."""
     return np.array([*values, None], dtype=object)[index]
 
 
@@ -162,7 +164,7 @@ def _in_words(world: World, rows: Rows) -> pd.DataFrame:
     types = [PartyType(t).name.lower() for t in world.party_type]
     cash_in, cash_out = world.kind[rows.src] == Kind.CASH, world.kind[rows.dst] == Kind.CASH
     debtor, creditor = world.party[rows.src], world.party[rows.dst]
-    # At the till the customer stands on the other side; a walk-in acts for the account's side.
+    # in a cash payment the customer is on the account's side; a walk-in customer replaces its party
     creditor = np.where(rows.actor >= 0, rows.actor, creditor)
     behind_debtor = np.where(cash_in, -1, rows.on_behalf)
     behind_creditor = np.where(cash_in, rows.on_behalf, -1)
@@ -200,7 +202,7 @@ def _in_words(world: World, rows: Rows) -> pd.DataFrame:
 
 
 def _labels(frame: pd.DataFrame, schemes: list[Scheme], place: Ints, role: str) -> pd.DataFrame:
-    """Say which rows belong to which scheme; `place` maps the legs, in order, to rows of `frame`."""
+    """Return the rows of each scheme; `place` maps the legs, in order, to rows of `frame`."""
     legs = [(number, scheme, leg) for number, scheme in enumerate(schemes, 1) for leg in scheme.legs]
     rows = place[: len(legs)]
     labels = pd.DataFrame(

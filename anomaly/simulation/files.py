@@ -1,4 +1,4 @@
-"""Writing a simulation: one CSV per member, the truth tables apart from them, and what made them."""
+"""Writes a simulation: one CSV per member, separate truth tables, and the parameters."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _BOOLEANS: Final = ("cash_in", "cash_out", "own_account", "occasional", "exempt"
 def write(simulation: Simulation, out: Path) -> dict[str, Any]:
     """Write `out/consortium.json`, `out/members/<BIC>.csv` and the truth tables.
 
-    The labels are in `truth.parquet`, `look_alikes.parquet` and `matching_truth.parquet` only; no detector
-    may read those. The same simulation gives the same bytes under the same versions of pandas and pyarrow.
+    Labels are only in `truth.parquet`, `look_alikes.parquet` and `matching_truth.parquet`; no detector may
+    read these files. The same simulation gives the same bytes with the same versions of pandas and pyarrow.
 
     Parameters
     ----------
     simulation : Simulation
     out : Path
-        A folder that does not exist yet, or an empty one.
+        A folder that does not exist yet, or an empty folder.
 
     Returns
     -------
     dict
-        What `consortium.json` says.
+        Content of `consortium.json`.
 
     Raises
     ------
     InputError
-        When the folder already holds something.
+        When the folder is not empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("the output folder is not empty", where=str(out), next_step="Choose a new folder.")
@@ -94,6 +94,6 @@ def _write_csv(rows: pd.DataFrame, path: Path) -> None:
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    # Without pandas' own metadata: that would tell its version.
+    # without the metadata of pandas, which contain its version
     arrays = {name: pa.array(table[name], from_pandas=True) for name in table.columns}
     pq.write_table(pa.table(arrays), path)

@@ -1,6 +1,6 @@
-"""How a payment is dressed: amounts, channels and purposes by who pays whom.
+"""Amounts, channels and purposes of a payment, drawn by type of payer and payee.
 
-Ordinary and planted payments are dressed here alike, so that their looks tell nothing about the label.
+They are drawn in the same way for ordinary and planted payments, so that they do not reveal the label.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["PURPOSES", "amounts", "channels", "purpose_code", "purposes", "round
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-#: ISO 20022 external purpose codes in use; the first stands for none given.
+#: ISO 20022 external purpose codes in use; the first (empty) means that none is given.
 PURPOSES: Final = (
     *("", "SALA", "PENS", "BENE", "RENT", "UBIL", "GDDS", "SCVE", "SUPP", "GIFT", "FAMI", "LOAN"),
     *("TAXS", "INTE", "SAVG", "INVS", "CHAR", "REFU"),
@@ -37,20 +37,20 @@ def purpose_code(purpose: str) -> int:
 
 
 def amounts(rng: np.random.Generator, count: int, median: float, sigma: float, *, step: int = 1) -> Ints:
-    """Draw log-normal amounts in minor units, rounded to `step` of them, at least one step."""
+    """Draw log-normal amounts in minor units, rounded to multiples of `step`, at least one step."""
     value = np.rint(median * 100 * rng.lognormal(0.0, sigma, count) / step).astype(np.int64)
     return np.maximum(value, 1) * step
 
 
 def round_some(rng: np.random.Generator, cents: Ints, share: float) -> Ints:
-    """Round a share of the amounts down to what people type: fives, tens, hundreds, by size."""
+    """Round a share of the amounts down to multiples of 5, 10, 100 or 1,000 units, depending on size."""
     step = np.select([cents < 20_000, cents < 200_000, cents < 2_000_000], [500, 1_000, 10_000], 100_000)
     rounded = np.maximum(cents // step * step, np.minimum(cents, step))
     return np.asarray(np.where(rng.random(len(cents)) < share, rounded, cents), dtype=np.int64)
 
 
 def channels(rng: np.random.Generator, from_person: Bools, usd: Bools) -> Ints:
-    """Draw how a transfer moves: people pay at once, businesses by wire, Americans still by cheque."""
+    """Draw the channel of a transfer: instant mostly for people, wire for businesses, some US cheques."""
     draw = rng.random(len(from_person))
     cheque = np.where(usd, 0.10, 0.01)
     instant = np.where(from_person, 0.60, 0.22)
@@ -62,7 +62,7 @@ def channels(rng: np.random.Generator, from_person: Bools, usd: Bools) -> Ints:
 
 
 def purposes(rng: np.random.Generator, from_person: Bools, to_person: Bools) -> Ints:
-    """Draw purpose codes (indices into `PURPOSES`) by who pays whom."""
+    """Draw purpose codes (indices into `PURPOSES`) by type of payer and payee."""
     result = np.zeros(len(from_person), dtype=np.int64)
     for (payer, payee), shares in _PURPOSES_BY_PAIR.items():
         rows = np.flatnonzero((from_person == payer) & (to_person == payee))

@@ -1,6 +1,6 @@
-"""Ordinary life of people: wages, rents, bills, shops, friends, savings.
+"""Ordinary payments of people: wages, rents, bills, purchases, payments to friends, savings.
 
-Each stream is a function of (scene, wanted number of rows) and returns about that many.
+Each stream is a function of (scene, wanted number of rows) and returns about that number of rows.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ Ints = NDArray[np.int64]
 def _standing(
     scene: Scene, wanted: int, payer: Ints, payee: Ints, day: Ints, cents: Ints, hour: Ints, **dress: int
 ) -> Rows:
-    """Monthly orders of as many pairs as the wanted number allows, booked in the hour given."""
+    """Return monthly standing orders of as many pairs as `wanted` allows, booked in the given hour."""
     months = max(1, round(scene.clock.days / 30.4))
     keep = scene.rng.permutation(len(payer))[: wanted // months]
     who, when = scene.clock.monthly(day[keep])
     who = keep[who]
-    run = scene.rng.integers(0, HOUR, len(scene.world.kind))  # when in the hour each payer's batch is run
+    run = scene.rng.integers(0, HOUR, len(scene.world.kind))  # when each payer's batch runs
     second = hour[who] * HOUR + run[payer[who]] + scene.rng.integers(0, 90, len(who))
     time = scene.clock.at(when, second, scene.world.agent[payer[who]])
     return payments(scene.rng, scene.world, payer[who], payee[who], time, cents[who], **dress)
 
 
 def salaries(scene: Scene, wanted: int) -> Rows:
-    """Each employer pays everybody in one batch: the look-alike of every fan-out."""
+    """Return salaries; each employer pays all employees in one batch, which looks like a fan-out."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     rows = np.flatnonzero(ties.employed)
     boss = ties.employer[rows]
@@ -58,7 +58,7 @@ def salaries(scene: Scene, wanted: int) -> Rows:
 
 
 def benefits(scene: Scene, wanted: int) -> Rows:
-    """Pensions and benefits from a public body, around the first of the month."""
+    """Return pensions and benefits from a public body, around the first of the month."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     rows = np.flatnonzero(~ties.employed)
     offices = world.of(Kind.PUBLIC)
@@ -73,7 +73,7 @@ def benefits(scene: Scene, wanted: int) -> Rows:
 
 
 def rents(scene: Scene, wanted: int) -> Rows:
-    """Tenants to landlords in the first days of the month: the look-alike of every fan-in."""
+    """Return rents in the first days of the month, which look like a fan-in at the landlord."""
     rng, ties = scene.rng, scene.ties
     rows = np.flatnonzero(ties.tenant)
     cents = habits.amounts(rng, len(rows), 820, 0.35, step=500)
@@ -84,7 +84,7 @@ def rents(scene: Scene, wanted: int) -> Rows:
 
 
 def bills(scene: Scene, wanted: int) -> Rows:
-    """Power, water, telephone."""
+    """Return bills for power, water and telephone."""
     rng, ties = scene.rng, scene.ties
     payer, payee = np.repeat(ties.person, 2), ties.bills.ravel()
     day = rng.integers(1, 29, len(payer))
@@ -94,7 +94,7 @@ def bills(scene: Scene, wanted: int) -> Rows:
 
 
 def purchases(scene: Scene, wanted: int) -> Rows:
-    """Cards at the shops one always goes to."""
+    """Return card payments at each person's preferred shops."""
     rng, ties = scene.rng, scene.ties
     row = scene.some(np.arange(len(ties.person)), wanted, ties.activity)
     preference = np.array([0.38, 0.24, 0.16, 0.11, 0.11])
@@ -109,7 +109,7 @@ def purchases(scene: Scene, wanted: int) -> Rows:
 
 
 def among_people(scene: Scene, wanted: int) -> Rows:
-    """Friends and family, now and then a stranger; mostly little, sometimes a car."""
+    """Return payments to friends and family, some to strangers; most amounts are small, some large."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     row = scene.some(np.arange(len(ties.person)), wanted, ties.activity)
     src = ties.person[row]
@@ -117,10 +117,10 @@ def among_people(scene: Scene, wanted: int) -> Rows:
     order = np.argsort(world.town[ties.person], kind="stable")
     bound = np.searchsorted(world.town[ties.person][order], np.arange(len(world.town_currency) + 1))
     town = world.town[src]
-    near = ties.person[order[rng.integers(bound[town], bound[town + 1])]]  # anyone in town
+    near = ties.person[order[rng.integers(bound[town], bound[town + 1])]]  # any person in the same town
     dst = np.where(rng.random(wanted) < 0.22, near, dst)
     large = rng.random(wanted) < 0.3
-    far = large & (rng.random(wanted) < 0.15)  # a used car, a tuition fee, a brother abroad
+    far = large & (rng.random(wanted) < 0.15)  # for example a used car or a tuition fee
     for money in (0, 1):
         rows = np.flatnonzero(far & (world.currency[src] == money))
         if len(rows):
@@ -132,7 +132,7 @@ def among_people(scene: Scene, wanted: int) -> Rows:
 
 
 def savings(scene: Scene, wanted: int) -> Rows:
-    """Between accounts of one party, at one bank or two."""
+    """Return transfers between accounts of one party, at one bank or at two."""
     rng, world = scene.rng, scene.world
     further = np.flatnonzero((world.kind == Kind.SAVINGS) & ~world.dormant)
     first = np.zeros(len(world.party_id), dtype=np.int64)
@@ -148,7 +148,7 @@ def savings(scene: Scene, wanted: int) -> Rows:
 
 
 def withdrawals(scene: Scene, wanted: int) -> Rows:
-    """Cash from the till of one's own bank, in whole notes."""
+    """Return cash withdrawals at the customer's own bank, in whole notes."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     src = ties.person[scene.some(np.arange(len(ties.person)), wanted, ties.activity)]
     cents = habits.amounts(rng, wanted, 110, 0.75, step=1_000)
@@ -158,7 +158,7 @@ def withdrawals(scene: Scene, wanted: int) -> Rows:
 
 
 def crypto(scene: Scene, wanted: int) -> Rows:
-    """People to and from the exchanges."""
+    """Return payments between people and crypto exchanges."""
     rng, ties, world = scene.rng, scene.ties, scene.world
     person = scene.some(ties.person, wanted, ties.activity**2)
     exchange = scene.some(world.of(Kind.EXCHANGE), wanted)
@@ -170,7 +170,7 @@ def crypto(scene: Scene, wanted: int) -> Rows:
 
 
 def long_ago(scene: Scene, wanted: int) -> Rows:
-    """Give dormant accounts their last sign of life, in the first days of the period."""
+    """Return the last payments of dormant accounts, in the first days of the period."""
     rng, world = scene.rng, scene.world
     sleeper = np.repeat(np.flatnonzero(world.dormant), 2)[:wanted]
     friend = scene.some(scene.ties.person, len(sleeper))

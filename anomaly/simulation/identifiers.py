@@ -1,8 +1,8 @@
-"""Identifiers that look and check like the real ones: IBAN, LEI, BIC, UETR and personal numbers.
+"""Synthetic identifiers in the format of real ones: IBAN, LEI, BIC, UETR and personal numbers.
 
-Check digits are right, so intake and its validators have something true to bite on; everything else is made
-up. BICs end in 0, which SWIFT keeps for test and training; bank codes lie outside the allocated ranges
-wherever a range is reserved. No identifier here was read from a directory.
+Check digits are valid, so that the validators of the intake are exercised; everything else is invented. BICs
+end in 0, which SWIFT reserves for test and training; bank codes are outside the allocated ranges if a range
+is reserved. No identifier was read from a directory.
 
 References
 ----------
@@ -20,7 +20,7 @@ __all__ = ["check_digits", "iban", "lei", "mod97", "person", "uetrs"]
 
 
 def _digits(text: str) -> int:
-    """Return the number that `text` stands for when A is 10 and Z is 35 (ISO/IEC 7064)."""
+    """Return `text` as a number, with A as 10 to Z as 35 (ISO/IEC 7064)."""
     return int("".join(str(int(character, 36)) for character in text))
 
 
@@ -36,7 +36,7 @@ def mod97(text: str) -> int:
 
 
 def check_digits(body: str) -> str:
-    """Return the two digits that make `body` followed by them leave 1 modulo 97.
+    """Return the two digits that, appended to `body`, give 1 modulo 97.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def _spanish_digit(ten: str) -> str:
 
 
 def _bban(country: str, letters: str, bank: int, number: int) -> str:
-    """Lay out bank code and account number as the country's part of the IBAN registry says."""
+    """Return bank code and account number in the country's layout of the IBAN registry."""
     match country:
         case "DE":
             return f"{bank:08d}{number:010d}"
@@ -95,14 +95,14 @@ def iban(country: str, letters: str, bank: int, number: int) -> str:
     country : str
         ISO 3166-1 alpha-2.
     letters : str
-        First four letters of the BIC, where the layout wants letters.
+        First four letters of the BIC, used if the layout requires letters.
     bank, number : int
         Bank code and account number, padded to the layout's width.
 
     Raises
     ------
     InputError
-        When the country's layout is not known here.
+        When this module has no layout for the country.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def iban(country: str, letters: str, bank: int, number: int) -> str:
 
 
 def lei(serial: int) -> str:
-    """Return a valid LEI of an issuer that does not exist (prefix COFO00).
+    """Return a valid LEI with the prefix COFO00 of an issuer that does not exist.
 
     Examples
     --------
@@ -126,12 +126,12 @@ def lei(serial: int) -> str:
 
 
 def person(country: str, number: int) -> str:
-    """Return a personal identifier, the same at every bank the person keeps an account with."""
+    """Return a personal identifier, which is the same at every bank of the person."""
     return f"person:{country}-TIN:{number:011d}"
 
 
 def uetrs(rng: np.random.Generator, count: int) -> list[str]:
-    """Draw UUIDs of version 4 (RFC 9562, section 5.4) from the generator's own bits."""
+    """Draw UUIDs of version 4 (RFC 9562, section 5.4) from the bits of the random generator."""
     raw = np.frombuffer(rng.bytes(16 * count), dtype=np.uint8).reshape(count, 16).copy()
     raw[:, 6] = (raw[:, 6] & 0x0F) | 0x40
     raw[:, 8] = (raw[:, 8] & 0x3F) | 0x80

@@ -1,7 +1,7 @@
-"""A labelled file of payments as a consortium: its largest banks become members, its labels the truth.
+"""Splits a labelled file of payments into a consortium: the largest banks are members, labels are the truth.
 
 Columns: tx_id, timestamp, src_bank, src, dst_bank, dst, amount, currency, tx_type, and for scoring
-pattern_type and pattern_id. The labels go to the truth file only; no member's file holds them.
+pattern_type and pattern_id. Labels are written to the truth file only, not to a member's file.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["split_labelled"]
 _COLUMNS: Final = ("tx_id", "timestamp", "src_bank", "src", "dst_bank", "dst", "amount", "currency")
 _NAMESPACE: Final = uuid.UUID("6f1f7f2e-6f0e-5a63-9d53-6a7d5d1b1f0a")
 _CASH: Final = {"DEPOSIT": "cash_in", "WITHDRAWAL": "cash_out"}
-#: Names that stand for the world outside every bank.
+#: Values of a bank column that are not banks.
 _NO_BANK: Final = frozenset({"EXTERNAL_CASH", "SOURCE", "SINK"})
 
 
 def split_labelled(path: Path, out: Path, *, members: int, rows: int | None = None) -> dict[str, Any]:
-    """Write one CSV per member, and the truth apart, in the layout of `anomaly.simulation.write`.
+    """Write one CSV per member, and a separate truth file, in the layout of `anomaly.simulation.write`.
 
-    Amounts are rounded to the minor unit of their currency; timestamps without zone are read as UTC.
+    Amounts are rounded to the minor unit of their currency; timestamps without a zone are read as UTC.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ def split_labelled(path: Path, out: Path, *, members: int, rows: int | None = No
     out : Path
         Folder to write.
     members : int
-        How many of the largest banks take part; payments that concern none of them are left out.
+        Number of the largest banks that become members; payments without any of them are left out.
     rows : int, optional
-        Read only the first so many rows.
+        Read only this number of rows from the start.
 
     Returns
     -------
     dict
-        What was written, with the number of rows by member.
+        Summary of the files, with the number of rows per member.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Honest schemes that look like planted ones, so that precision has to be earned.
+"""Honest schemes that look like planted ones, so that a detector without precision raises false alerts.
 
-They are background: never in the truth table, but kept in a table of their own that tells which honest
-story a false alarm fell for. Wages, rents and shops (in `background`) are look-alikes too, unlisted.
+They are background and never in the truth table; a separate table lists them, so that a false alert can be
+attributed to one. Wages, rents and shops (in `background`) are also look-alikes, but are not listed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 
 
 def _pool(stage: Stage, *kinds: Kind, near: int | None = None) -> Ints:
-    """Return accounts of these kinds in use, of one account's town if that has enough of them."""
+    """Return active accounts of these kinds, from the town of `near` if that has enough of them."""
     world = stage.world
     pool = np.flatnonzero(np.isin(world.kind, kinds) & ~world.dormant)
     if near is not None:
@@ -40,7 +40,7 @@ def _some(stage: Stage, low: int, high: int, *kinds: Kind, near: int) -> list[in
 
 
 def collection(stage: Stage) -> list[Leg]:
-    """Friends pay the one who then buys the present or the trip."""
+    """Return payments of friends to one person, who then makes a joint purchase."""
     organiser = _one(stage, Kind.PERSON)
     friends = _some(stage, 5, 14, Kind.PERSON, near=organiser)
     start, each = stage.begin(organiser), stage.around(int(stage.rng.integers(1_000, 60_000)))
@@ -52,7 +52,7 @@ def collection(stage: Stage) -> list[Leg]:
 
 
 def payout(stage: Stage) -> list[Leg]:
-    """Let a platform pay its freelancers, each what was earned."""
+    """Return payments of a platform to its freelancers, with different amounts."""
     firm = _one(stage, Kind.COMPANY)
     people = _some(stage, 6, 16, Kind.PERSON, near=firm)
     start, size = stage.begin(firm), stage.size() // 2
@@ -60,7 +60,7 @@ def payout(stage: Stage) -> list[Leg]:
 
 
 def supplier_circle(stage: Stage) -> list[Leg]:
-    """Businesses that are each other's customers; the amounts have nothing to do with one another."""
+    """Return a circle of invoices between businesses, with unrelated amounts."""
     first = _one(stage, Kind.COMPANY)
     ring = [first, *_some(stage, 2, 5, Kind.COMPANY, near=first)]
     start = stage.begin(first)
@@ -71,7 +71,7 @@ def supplier_circle(stage: Stage) -> list[Leg]:
 
 
 def agent_of_owners(stage: Stage) -> list[Leg]:
-    """Let a housing agent collect rents and hand them to the owners, less a commission."""
+    """Return rents to a housing agent, and payments of the agent to the owners, less a commission."""
     agent = _one(stage, Kind.COMPANY, Kind.LANDLORD)
     tenants = _some(stage, 5, 11, Kind.PERSON, near=agent)
     owners = _some(stage, 2, 5, Kind.PERSON, Kind.LANDLORD, near=agent)
@@ -87,7 +87,7 @@ def agent_of_owners(stage: Stage) -> list[Leg]:
 
 
 def escrow(stage: Stage) -> list[Leg]:
-    """Let a notary receive a price and pass it on the same day."""
+    """Return a purchase price that a notary receives and passes on the same day."""
     notary, seller = _one(stage, Kind.COMPANY), _one(stage, Kind.PERSON)
     buyer = int(_pool(stage, Kind.PERSON, near=seller)[0])
     time, price = stage.begin(notary), stage.around(4 * stage.size())
@@ -99,7 +99,7 @@ def escrow(stage: Stage) -> list[Leg]:
 
 
 def sweep(stage: Stage) -> list[Leg]:
-    """Move one party's money to its main account each evening, and back in the morning."""
+    """Return transfers of one party to its main account each evening, and back in the morning."""
     if not stage.several_banks:
         return escrow(stage)
     groups = stage.several_banks
@@ -115,7 +115,7 @@ def sweep(stage: Stage) -> list[Leg]:
 
 
 def takings(stage: Stage) -> list[Leg]:
-    """Let a shop bring its cash, whatever it is, day after day."""
+    """Return daily cash deposits of a shop, with varying amounts."""
     rng, clock = stage.rng, stage.clock
     shop = _one(stage, Kind.MERCHANT, Kind.COMPANY)
     first, size = int(rng.integers(1, clock.days - 9)), float(rng.uniform(0.55, 1.05)) * THRESHOLD
@@ -128,7 +128,7 @@ def takings(stage: Stage) -> list[Leg]:
 
 
 def savings_used(stage: Stage) -> list[Leg]:
-    """Old savings buy a car."""
+    """Return a large purchase from a savings account that was not used for a long time."""
     sleeper = stage.sleeper()
     start, price = stage.begin(sleeper, after=0.6), stage.around(5 * stage.size())
     relative = int(_pool(stage, Kind.PERSON, near=sleeper)[0])
@@ -140,7 +140,7 @@ def savings_used(stage: Stage) -> list[Leg]:
 
 
 def ticket_rush(stage: Stage) -> list[Leg]:
-    """Open the doors of a ticket sale."""
+    """Return many payments to an association at the start of a ticket sale."""
     club = _one(stage, Kind.ASSOCIATION)
     people = _some(stage, 12, 25, Kind.PERSON, near=club)
     start, price = stage.begin(club), int(stage.rng.integers(20, 180)) * 100
@@ -151,7 +151,7 @@ def ticket_rush(stage: Stage) -> list[Leg]:
 
 
 def wholesale(stage: Stage) -> list[Leg]:
-    """Let a retailer pay its suppliers, who all buy from the same maker."""
+    """Return payments of a retailer to its suppliers, and of these to the same manufacturer."""
     retailer, maker = (int(a) for a in _pool(stage, Kind.MERCHANT, Kind.COMPANY)[:2])
     suppliers = [a for a in _some(stage, 3, 7, Kind.COMPANY, near=retailer) if a != maker]
     start, legs = stage.begin(retailer), []
@@ -165,7 +165,7 @@ def wholesale(stage: Stage) -> list[Leg]:
 
 
 def shops_and_suppliers(stage: Stage) -> list[Leg]:
-    """Shops of a street buy from the same few suppliers in the same week."""
+    """Return payments of several shops to the same few suppliers in the same week."""
     first = _one(stage, Kind.MERCHANT)
     shops = [first, *_some(stage, 2, 4, Kind.MERCHANT, near=first)]
     suppliers = [a for a in _some(stage, 3, 5, Kind.COMPANY, near=first) if a not in shops]
@@ -177,7 +177,7 @@ def shops_and_suppliers(stage: Stage) -> list[Leg]:
     ]
 
 
-#: Story: (function, instances per 100,000 transactions).
+#: Scheme: (function, instances per 100,000 transactions).
 LOOK_ALIKES: Final[Repertoire] = {
     "collection": (collection, 22),
     "payout": (payout, 15),

@@ -1,7 +1,7 @@
-"""What each bank holds: its own half of every transaction it takes part in, with the slips of real books.
+"""The rows of each bank: its own half of every transaction it takes part in, with booking errors ("slips").
 
 A few interbank transfers are missing at one of the two banks, and a few are booked differently, so that
-matching has something to find. `slips` says which, and what the ledger should make of it.
+matching can be tested. `slips` lists them, with the match state that the ledger should find.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from ledger.schema import FIELDS
 
 __all__ = ["identifier_pairs", "member_rows", "slips"]
 
-# Share of the interbank transfers between members, by slip; each at least twice.
+# Share of the interbank transfers between members, by type of slip; each type occurs at least twice.
 _SLIPS: Final = {"omitted": 0.003, "account": 0.001, "amount": 0.001, "fee": 0.001, "time": 0.001}
 
 
 def _generator(simulation: Simulation, stream: int) -> np.random.Generator:
-    """Give each purpose its own chance, so that no file depends on the order of writing."""
+    """Return a separate random generator per purpose, so that no file depends on the order of writing."""
     return np.random.default_rng([simulation.parameters["seed"], stream])
 
 
 def slips(simulation: Simulation) -> pd.DataFrame:
-    """Say for every transaction what matching should find.
+    """Return for every transaction the result that matching should find.
 
     Returns
     -------
     DataFrame
         uetr; state (`ledger.schema.MatchState`, lower case); slip (omitted, account, amount, fee, time or
-        none); agent (the bank whose row is missing or differs); field (the one that differs); certain
-        (False for a fee, which may stay inside one amount band and then goes unseen).
+        none); agent (the bank whose row is missing or differs); field (the field that differs); certain
+        (False for a fee, because it may stay inside one amount band and is then not visible).
     """
     frame = simulation.transactions
     members = {agent.agent_id for agent in simulation.agents}
@@ -78,10 +78,10 @@ def _cents(amount: pd.Series[str]) -> NDArray[np.int64]:
 
 
 def member_rows(simulation: Simulation) -> dict[str, pd.DataFrame]:
-    """Split the transactions into what each member holds, in the columns of `ledger.schema.FIELDS`.
+    """Return each member's rows, with the columns of `ledger.schema.FIELDS`.
 
-    A bank tells its own customer only: the debtor's side of a debit half, the creditor's of a credit half,
-    and of a row on us the payer's, or at the till the customer's. Both banks hold the settlement time.
+    A bank names only its own customer: the debtor of a debit half, the creditor of a credit half, and in an
+    on-us row the payer, or the customer of a cash payment. Both banks have the settlement time.
     """
     frame, found = simulation.transactions, slips(simulation)
     debtor, creditor = frame["debtor_agent"].to_numpy(), frame["creditor_agent"].to_numpy()
@@ -110,7 +110,7 @@ def member_rows(simulation: Simulation) -> dict[str, pd.DataFrame]:
 
 
 def _transaction_ids(rng: np.random.Generator, bic: str, count: int) -> list[str]:
-    """Give each row the bank's own reference: random, so that it tells neither order nor label."""
+    """Return a random reference per row, which reveals neither order nor label."""
     digits = rng.bytes(8 * count).hex()
     return [f"{bic[:4]}-{digits[i : i + 16]}" for i in range(0, 16 * count, 16)]
 
@@ -122,9 +122,9 @@ def _book_differently(
     wrong: NDArray[np.object_],
     own_is_debtor: NDArray[np.bool_],
 ) -> None:
-    """Change, in place, the rows that this bank books differently from the other one."""
+    """Change, in place, the rows that this bank books differently from the other bank."""
     cents = _cents(mine["amount"])
-    for row in np.flatnonzero(wrong == "amount"):  # a digit mistyped: far enough to leave its band
+    for row in np.flatnonzero(wrong == "amount"):  # a typing error that is large enough to change the band
         cents[row] = int(cents[row] * rng.uniform(1.4, 1.9))
     for row in np.flatnonzero(wrong == "fee"):
         cents[row] -= int(rng.integers(50, 1_500))
@@ -135,7 +135,7 @@ def _book_differently(
     mine["timestamp"] = mine["timestamp"] + late
     accounts = simulation.accounts
     accounts = accounts[~accounts["kind"].isin(["cash", "treasury"])]
-    for row in np.flatnonzero(wrong == "account"):  # the other side's account, taken for its neighbour
+    for row in np.flatnonzero(wrong == "account"):  # another account of the counterparty's bank
         side = "creditor" if own_is_debtor[row] else "debtor"
         agent, account = mine.at[row, f"{side}_agent"], mine.at[row, f"{side}_account"]
         others = accounts[(accounts["agent"] == agent) & (accounts["account"] != account)]
@@ -143,7 +143,7 @@ def _book_differently(
 
 
 def identifier_pairs(rows: dict[str, pd.DataFrame]) -> int:
-    """Count distinct (bank, identifier) pairs: the pseudonyms that members must ask the key holders for."""
+    """Count distinct (bank, identifier) pairs: the pseudonyms that members request from the key holders."""
     return sum(
         len(set(part["debtor_account"]) | set(part["creditor_account"]))
         + len(set(part["party_id"].dropna()) | set(part["on_behalf_of"].dropna()))

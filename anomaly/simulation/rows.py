@@ -1,4 +1,4 @@
-"""Blocks of payments as columns of integers, before they are written out in words."""
+"""Blocks of payments as columns of integers, before they are converted to text."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Rows:
     currency, channel, purpose : array
         Index into `world.CURRENCIES`, `ledger.schema.Channel`, index into `habits.PURPOSES`.
     actor : array
-        Party index of a walk-in customer who acts at the till, -1 for the account's own party.
+        Party index of a walk-in customer, -1 for the account's own party.
     on_behalf : array
-        Party index of who stands behind the acting customer, -1 for nobody else.
+        Party index of the party on whose behalf the customer acts, -1 if there is none.
     """
 
     src: Ints
@@ -68,7 +68,7 @@ def payments(
     actor: ArrayLike = -1,
     on_behalf: ArrayLike = -1,
 ) -> Rows:
-    """Build rows; what is not said is dressed by habit (currency of the debtor account, channel, purpose)."""
+    """Build rows; currency, channel and purpose that are not given follow `habits` and the debtor account."""
     source, target = np.asarray(src, dtype=np.int64), np.asarray(dst, dtype=np.int64)
     count = len(source)
 
@@ -92,5 +92,5 @@ def payments(
 
 
 def concatenate(blocks: Sequence[Rows]) -> Rows:
-    """Put blocks of rows one after the other."""
+    """Concatenate blocks of rows."""
     return Rows(*(np.concatenate([getattr(b, f.name) for b in blocks]) for f in fields(Rows)))

@@ -1,4 +1,4 @@
-"""The scene: what every stream and every planted scheme needs, in one hand."""
+"""The scene: the inputs that all streams and planted schemes share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Scene:
-    """What every stream and every planted pattern needs: chance, world, calendar, ties."""
+    """Inputs of all streams and planted schemes: random generator, world, calendar, ties."""
 
     rng: np.random.Generator
     world: World

@@ -1,4 +1,4 @@
-"""Casting and timing for planted schemes: who takes part, when, and with how much."""
+"""Choice of accounts, times and amounts for planted schemes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ledger.schema import Channel
 
 __all__ = ["THRESHOLD", "Leg", "Repertoire", "Scheme", "Stage", "play"]
 
-#: What structuring stays below, in minor units of either currency (31 CFR 1010.311; EU limits of EUR 10 000).
+#: Reporting threshold in minor units, for both currencies (31 CFR 1010.311; EU limits of EUR 10 000).
 THRESHOLD: Final = 1_000_000
 
 
 class Leg(NamedTuple):
-    """One payment of a scheme; `part` says what it does in the scheme."""
+    """One payment of a scheme; `part` is its role in the scheme."""
 
     src: int
     dst: int
@@ -42,7 +42,7 @@ class Scheme:
 
 
 class Stage:
-    """Casts accounts, mostly ones that took no part before, and moves time and money forward.
+    """Chooses accounts, mostly accounts that no scheme used before, and draws times and amounts.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ class Stage:
         return np.asarray(((world.kind == Kind.PERSON) & ~world.dormant) | small)
 
     def cast(self, count: int, *, far: bool = True) -> list[int]:
-        """Cast ordinary accounts of two towns, now and then of one bank only or with one from far away."""
+        """Choose ordinary accounts of two towns; sometimes of one bank only, or with one from elsewhere."""
         world, rng = self.world, self.rng
         currency = int(rng.choice(world.town_currency))
         towns = np.flatnonzero(world.town_currency == currency)
         home = int(rng.choice(towns))
-        if rng.random() < 0.7:  # a neighbour in the same country, not merely with the same money
+        if rng.random() < 0.7:  # the second town is in the same country, not only in the same currency area
             towns = towns[world.town_country[towns] == world.town_country[home]]
         here = [home, int(rng.choice(towns))]
         pool = np.flatnonzero(self._ordinary & ~self._used & np.isin(world.town, here))
@@ -91,7 +91,7 @@ class Stage:
         return [int(account) for account in chosen]
 
     def _mixed(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """Choose `count` of the pool, about three in ten of them businesses, in random order."""
+        """Choose `count` accounts of the pool, about 30 % of them businesses, in random order."""
         person = self.world.kind[pool] == Kind.PERSON
         firms, people = self.rng.permutation(pool[~person]), self.rng.permutation(pool[person])
         wanted = min(int(self.rng.binomial(count, 0.3)), len(firms))
@@ -100,7 +100,7 @@ class Stage:
 
     @cached_property
     def several_banks(self) -> list[list[int]]:
-        """Accounts in use of each party that has one at two or more members, one per bank."""
+        """Active accounts, one per bank, of each party that has accounts at two or more members."""
         world = self.world
         mine = np.flatnonzero(np.isin(world.kind, (Kind.PERSON, Kind.COMPANY, Kind.SAVINGS)) & ~world.dormant)
         by_party: dict[int, dict[int, int]] = {}
@@ -110,14 +110,14 @@ class Stage:
         return [list(banks.values()) for banks in by_party.values() if len(banks) > 1]
 
     def one_of_several_banks(self) -> list[int]:
-        """Take a party with accounts at several banks, one that was not taken before if there is one."""
+        """Choose a party with accounts at several banks, an unused one if possible."""
         fresh = [group for group in self.several_banks if not self._used[group[0]]] or self.several_banks
         group = fresh[int(self.rng.integers(len(fresh)))]
         self._used[group] = True
         return [int(account) for account in self.rng.permutation(group)]
 
     def sleeper(self) -> int:
-        """Take a dormant account, one that was not taken before if there is one."""
+        """Choose a dormant account, an unused one if possible."""
         dormant = np.flatnonzero(self.world.dormant)
         fresh = dormant[~self._used[dormant]]
         account = int(self.rng.choice(fresh if len(fresh) else dormant))
@@ -125,36 +125,36 @@ class Stage:
         return account
 
     def till(self, account: int) -> int:
-        """Return a till of the account's bank, in its own town or another."""
+        """Return a till of the account's bank, in its own town or another town."""
         tills = self.world.till[self.world.agent[account]]
         own = tills[self.world.town[account]]
         open_ones = tills[tills >= 0]
         return int(own if own >= 0 and self.rng.random() < 0.6 else self.rng.choice(open_ones))
 
     def size(self) -> int:
-        """Draw the usual amount of a scheme, in minor units."""
+        """Draw the typical amount of a scheme, in minor units."""
         return int(np.clip(self.rng.lognormal(np.log(160_000), 0.9), 15_000, 6_000_000))
 
     def around(self, cents: int, spread: float = 0.3) -> int:
-        """Draw an amount around `cents`, often as round as people write it."""
+        """Draw an amount around `cents`, often a round one."""
         return self.tidy(int(cents * self.rng.lognormal(0.0, spread)), 0.55)
 
     def tidy(self, cents: int, share: float = 0.3) -> int:
-        """Round down a share of the amounts to tens or hundreds; never to nothing."""
+        """Round down a share of the amounts to tens or hundreds of units; never to zero."""
         step = 1_000 if cents < 200_000 else 10_000
         return cents // step * step if cents > step and self.rng.random() < share else max(cents, 1)
 
     def less(self, cents: int) -> int:
-        """Return the amount after a small fee is kept back."""
+        """Return the amount less a small fee."""
         return self.tidy(int(cents * (1 - self.rng.uniform(0.002, 0.04))), 0.25)
 
     def split(self, cents: int, count: int) -> list[int]:
-        """Split an amount into parts of unlike size, none of them tiny, together at most the amount."""
+        """Split an amount into parts of different sizes, none very small, in sum at most the amount."""
         share = self.rng.dirichlet(np.full(count, 6.0)) * 0.8 + 0.2 / count
         return [self.tidy(int(cents * s), 0.25) for s in share]
 
     def begin(self, account: int, *, after: float = 0.02) -> int:
-        """Draw a first moment, in the waking hours of the account's bank, after a share of the period."""
+        """Draw a start time in the daytime of the account's bank, after a share of the period."""
         first, last = int(after * self.clock.days * DAY), (self.clock.days - 3) * DAY
         time = self.clock.origin + int(self.rng.integers(first, max(last, first + 1)))
         return self.clock.wake(self.rng, time, self._agent(account))
@@ -169,14 +169,14 @@ class Stage:
         return self.clock.wake(self.rng, time + 60 + int(delay), self._agent(account))
 
     def branch_time(self, day: int, account: int) -> int:
-        """Draw a time at which the account's branch is open on that day of the period."""
+        """Draw an opening time of the account's branch on that day of the period."""
         return self.clock.opening(self.rng, day, self._agent(account))
 
     def _agent(self, account: int) -> int:
         return int(self.world.agent[account])
 
     def fit(self, legs: Sequence[Leg]) -> tuple[Leg, ...]:
-        """Move a scheme that runs past the end of the period back by whole weeks, then days."""
+        """Move a scheme that ends after the period to an earlier time, by whole weeks or else by days."""
         late = max(leg.time for leg in legs) - (self.clock.end - 1)
         if late <= 0:
             return tuple(legs)
@@ -187,7 +187,7 @@ class Stage:
         return tuple(leg._replace(time=leg.time - back) for leg in legs)
 
     def rows(self, schemes: Sequence[Scheme]) -> Rows:
-        """Dress all legs as payments, in the order of the schemes; one scheme moves one currency."""
+        """Convert all legs to payments, in the order of the schemes; a scheme has one currency."""
         world = self.world
         legs = [leg for scheme in schemes for leg in scheme.legs]
         src, dst = np.array([leg.src for leg in legs]), np.array([leg.dst for leg in legs])
@@ -210,12 +210,12 @@ class Stage:
         return Rows(**{**vars(rows), "channel": channel, "purpose": np.where(cash, 0, rows.purpose)})
 
 
-#: By name: what casts the legs of one instance, and instances per 100,000 transactions.
+#: By name: the function that returns the legs of one instance, and instances per 100,000 transactions.
 Repertoire: TypeAlias = Mapping[str, tuple[Callable[[Stage], list[Leg]], int]]
 
 
 def play(stage: Stage, repertoire: Repertoire, transactions: int) -> list[Scheme]:
-    """Cast each of a repertoire in proportion to the transactions, at least once."""
+    """Return instances of each scheme in proportion to the transactions, at least one of each."""
     schemes = []
     for name, (function, rate) in repertoire.items():
         for _ in range(max(1, round(rate * transactions / 100_000))):

@@ -1,4 +1,4 @@
-"""Planted typologies about thresholds, speed and sleep; the shapes of the literature are in `typologies`."""
+"""Planted typologies in addition to `typologies`: structuring, pass-through, round trip, dormant, burst."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["across_banks", "burst", "dormant_woken", "rapid_pass_through", "roun
 
 
 def _below(stage: Stage, low: float) -> int:
-    """Draw an amount from `low` of the threshold to just under it, often a round one."""
+    """Draw an amount between the share `low` of the threshold and just under it, often a round one."""
     cents = int(THRESHOLD * (low + (0.998 - low) * stage.rng.beta(2.2, 1.2)))
     return cents // 10_000 * 10_000 if stage.rng.random() < 0.6 else cents // 500 * 500
 
@@ -24,7 +24,7 @@ def _first_day(stage: Stage) -> int:
 
 
 def within_a_bank(stage: Stage) -> list[Leg]:
-    """Cash into one account, or transfers to one payee, each below the threshold, at one bank."""
+    """Return deposits to one account, or transfers to one payee, each below the threshold, at one bank."""
     rng, world = stage.rng, stage.world
     account = sorted(stage.cast(3, far=False), key=lambda a: world.kind[a] == Kind.PERSON)[0]
     first = _first_day(stage)
@@ -39,11 +39,11 @@ def within_a_bank(stage: Stage) -> list[Leg]:
 
 
 def across_banks(stage: Stage) -> list[Leg]:
-    """Do the same over several banks: none sees the threshold passed on any day, all together do.
+    """Return structuring across banks: only the sum over the banks exceeds the threshold on a day.
 
-    One party uses its own accounts at several banks, or helpers pay into theirs on its behalf, or it
-    sends from several banks to one payee. A bank gets at most one payment a day, and two of them, of more
-    than half the threshold each, always fall on one day.
+    One party uses its own accounts at several banks, or other persons deposit into their accounts on its
+    behalf, or it pays one payee from several banks. A bank has at most one payment a day, and on one day
+    there are always two payments of more than half the threshold each.
     """
     rng, world = stage.rng, stage.world
     draw = rng.random()
@@ -82,7 +82,7 @@ def across_banks(stage: Stage) -> list[Leg]:
 
 
 def _weekday_time(stage: Stage, first: int, working_day: int, account: int) -> int:
-    """Return an opening time on the working day with that number from day `first` on."""
+    """Return an opening time on the given working day, counted from day `first`."""
     day = first
     for step in range(working_day + 1):
         day += int(step > 0)
@@ -92,7 +92,7 @@ def _weekday_time(stage: Stage, first: int, working_day: int, account: int) -> i
 
 
 def rapid_pass_through(stage: Stage) -> list[Leg]:
-    """Let leave within two hours what comes in, again and again."""
+    """Return repeated payments into an account that leave it within two hours."""
     rng = stage.rng
     rounds = int(rng.integers(3, 6))
     mule, *others = stage.cast(1 + rounds + int(rng.integers(1, 4)))
@@ -114,7 +114,7 @@ def rapid_pass_through(stage: Stage) -> list[Leg]:
 
 
 def round_trip(stage: Stage) -> list[Leg]:
-    """Money leaves a party and comes back to it, at another of its banks if it has one."""
+    """Return money that leaves a party and returns to it, at another of its banks if it has one."""
     rng = stage.rng
     middle = stage.cast(int(rng.integers(2, 4)))
     home = stage.one_of_several_banks()[:2] if stage.several_banks else stage.cast(1) * 2
@@ -129,7 +129,7 @@ def round_trip(stage: Stage) -> list[Leg]:
 
 
 def dormant_woken(stage: Stage) -> list[Leg]:
-    """Wake an account silent since the first days: it receives a lot and passes it on."""
+    """Return large payments into an account without activity since the first days, and onward payments."""
     rng = stage.rng
     sleeper = stage.sleeper()
     count = int(rng.integers(2, 5))
@@ -145,7 +145,7 @@ def dormant_woken(stage: Stage) -> list[Leg]:
 
 
 def burst(stage: Stage) -> list[Leg]:
-    """Many accounts pay the same few within an hour and a half."""
+    """Return payments of many accounts to the same few accounts within an hour and a half."""
     rng = stage.rng
     collectors = int(rng.integers(1, 4))
     people = stage.cast(collectors + int(rng.integers(10, 21)))

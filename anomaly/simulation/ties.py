@@ -1,7 +1,7 @@
-"""Who usually pays whom: employer, landlord, shops, friends and suppliers of each account.
+"""Usual counterparties: employer, landlord, shops, friends and suppliers of each account.
 
-Ties are drawn once and then used again and again, mostly within the town. That is how real payment graphs
-look, and it keeps the number of foreign accounts a bank ever sees moderate.
+Ties are drawn once and used repeatedly, mostly within the town, as in real payment graphs. This also limits
+the number of accounts at other banks that a bank sees.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Ties:
     Parameters
     ----------
     person : array
-        Ordinary people's accounts that are in use.
+        Active accounts of ordinary people.
     activity : array of float
-        How much each of them pays, relative.
+        Relative number of payments of each account.
     employer, landlord : array
         By person.
     bills, shops, friends : array (persons, k)
@@ -54,7 +54,7 @@ class Ties:
 
 
 def tie(rng: np.random.Generator, world: World) -> Ties:
-    """Draw the ties of every account in use."""
+    """Draw the ties of every active account."""
     person = np.flatnonzero((world.kind == Kind.PERSON) & ~world.dormant)
     business = world.of(Kind.MERCHANT, Kind.COMPANY, Kind.LANDLORD, Kind.ASSOCIATION)
     count = len(person)

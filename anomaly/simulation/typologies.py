@@ -1,7 +1,7 @@
 """The planted typologies, one function each: the eight of the literature here, the rest in `structuring`.
 
-A function gets the stage and returns the legs of one instance. Money goes forward in time in each of them,
-and what is passed on is a little less than what came in.
+A function takes the stage and returns the legs of one instance. Each payment is later than the payment it
+passes on, and slightly smaller.
 
 References
 ----------
@@ -22,27 +22,27 @@ __all__ = ["TYPOLOGIES"]
 
 
 def fan_in(stage: Stage) -> list[Leg]:
-    """Several accounts pay one within a week."""
+    """Return payments of several accounts to one account within a week."""
     hub, *senders = stage.cast(int(stage.rng.integers(5, 13)))
     start, size, window = stage.begin(hub), stage.size(), int(stage.rng.integers(6 * HOUR, 7 * DAY))
     return [Leg(s, hub, stage.within(start, window, s), stage.around(size), "gather") for s in senders]
 
 
 def fan_out(stage: Stage) -> list[Leg]:
-    """One account pays several within a week."""
+    """Return payments of one account to several accounts within a week."""
     hub, *receivers = stage.cast(int(stage.rng.integers(5, 13)))
     start, size, window = stage.begin(hub), stage.size(), int(stage.rng.integers(6 * HOUR, 7 * DAY))
     return [Leg(hub, r, stage.within(start, window, hub), stage.around(size), "scatter") for r in receivers]
 
 
 def cycle(stage: Stage) -> list[Leg]:
-    """Money returns to where it started, over three to eight accounts."""
+    """Return money that comes back to its first account, over three to eight accounts."""
     ring = stage.cast(int(stage.rng.integers(3, 9)))
     return _walk(stage, [*ring, ring[0]])
 
 
 def random_chain(stage: Stage) -> list[Leg]:
-    """Money wanders over five to ten accounts and does not return."""
+    """Return money that is passed on over five to ten accounts and does not come back."""
     return _walk(stage, stage.cast(int(stage.rng.integers(5, 11))))
 
 
@@ -57,7 +57,7 @@ def _walk(stage: Stage, path: list[int]) -> list[Leg]:
 
 
 def scatter_gather(stage: Stage) -> list[Leg]:
-    """One account pays several, which all pay another one."""
+    """Return payments of one account to several, which all pay another account."""
     source, sink, *middle = stage.cast(2 + int(stage.rng.integers(3, 8)))
     start, size, window = stage.begin(source), stage.size(), int(stage.rng.integers(3 * HOUR, 3 * DAY))
     legs = []
@@ -69,7 +69,7 @@ def scatter_gather(stage: Stage) -> list[Leg]:
 
 
 def gather_scatter(stage: Stage) -> list[Leg]:
-    """Several accounts pay one, which then pays several others."""
+    """Return payments of several accounts to one, which then pays several other accounts."""
     senders = int(stage.rng.integers(3, 8))
     hub, *rest = stage.cast(1 + senders + int(stage.rng.integers(3, 8)))
     start, size, window = stage.begin(hub), stage.size(), int(stage.rng.integers(3 * HOUR, 4 * DAY))
@@ -82,7 +82,7 @@ def gather_scatter(stage: Stage) -> list[Leg]:
 
 
 def bipartite(stage: Stage) -> list[Leg]:
-    """Every one of some accounts pays nearly every one of some others."""
+    """Return payments of each account of one group to nearly every account of another group."""
     left = int(stage.rng.integers(3, 6))
     people = stage.cast(left + int(stage.rng.integers(3, 5)))
     sources, sinks = people[:left], people[left:]
@@ -97,7 +97,7 @@ def bipartite(stage: Stage) -> list[Leg]:
 
 
 def stack(stage: Stage) -> list[Leg]:
-    """Layers of accounts: each layer pays the next once it was paid itself."""
+    """Return payments between layers of accounts: each layer pays the next after it was paid."""
     rng = stage.rng
     sizes = [int(rng.integers(2, 5)) for _ in range(int(rng.choice([3, 3, 4])))]
     people = stage.cast(sum(sizes))

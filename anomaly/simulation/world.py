@@ -1,4 +1,4 @@
-"""The people and places: banks, towns, parties and the accounts they keep."""
+"""The simulated world: banks, towns, parties and their accounts."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _OUTSIDERS: Final = (
 
 
 class Kind(IntEnum):
-    """What an account is used for."""
+    """The use of an account."""
 
     PERSON = 0
-    SAVINGS = 1  # a further account of a party that has one
+    SAVINGS = 1  # an additional account of a party
     MERCHANT = 2
     COMPANY = 3
     LANDLORD = 4
@@ -47,8 +47,8 @@ class Kind(IntEnum):
     UTILITY = 6
     PUBLIC = 7
     EXCHANGE = 8  # sells crypto assets
-    TREASURY = 9  # the bank's own
-    OUTSIDE = 10  # kept by a bank that is no member
+    TREASURY = 9  # the bank's own account
+    OUTSIDE = 10  # kept by a bank that is not a member
     CASH = 11  # a till: the other side of cash
 
 
@@ -74,8 +74,8 @@ class Agent:
 class World:
     """Arrays by account (agent, party, kind, town, currency, weight) and lists by party.
 
-    Agents 0 to `members` - 1 are the consortium; the rest are outside. `dormant` accounts fall silent after
-    the first days. `till[agent, town]` is the account index of a cash desk, -1 where there is no branch.
+    Agents 0 to `members` - 1 are the consortium; the rest are outside. `dormant` accounts have no payments
+    after the first days. `till[agent, town]` is the account index of a cash desk, -1 if there is no branch.
     """
 
     agents: tuple[Agent, ...]
@@ -103,14 +103,16 @@ class World:
 
     @cached_property
     def person_like(self) -> NDArray[np.bool_]:
-        """By account: whether its party is a person (tills: no)."""
+        """By account, whether its party is a person (false for tills)."""
         types = np.append(self.party_type, 0)  # party -1 belongs to tills
         return np.asarray(types[self.party] == PartyType.PERSON)
 
 
 def _member_agents(banks: int) -> list[Agent]:
     if not 2 <= banks <= len(_NAMES):
-        raise InputError(f"a consortium here has 2 to {len(_NAMES)} banks, not {banks}")
+        raise InputError(
+            f"a simulated consortium cannot have {banks} banks", next_step=f"Request 2 to {len(_NAMES)}."
+        )
     result = []
     for i in range(banks):
         country = _COUNTRIES[i % len(_COUNTRIES)]
@@ -176,7 +178,7 @@ _FURTHER_ACCOUNTS: Final = 0.11
 
 
 def build_world(rng: np.random.Generator, *, banks: int, accounts: int) -> World:
-    """Found the banks, settle the towns, open the accounts.
+    """Create banks, towns, parties and accounts.
 
     Parameters
     ----------
@@ -184,7 +186,7 @@ def build_world(rng: np.random.Generator, *, banks: int, accounts: int) -> World
     banks : int
         Members of the consortium.
     accounts : int
-        Customers' and banks' own accounts at members; tills and accounts outside come on top.
+        Customers' and banks' own accounts at members; tills and accounts outside are additional.
 
     Raises
     ------
@@ -197,7 +199,7 @@ def build_world(rng: np.random.Generator, *, banks: int, accounts: int) -> World
     towns = max(banks, accounts // 250)
     if accounts < 40 * towns:
         raise InputError(
-            f"{accounts} accounts are too few for {banks} banks", next_step=f"Ask for {40 * towns} or more."
+            f"{accounts} accounts are too few for {banks} banks", next_step=f"Request {40 * towns} or more."
         )
     area = np.array([int(a.country == "US") for a in members])
     home = np.arange(towns) % banks
@@ -246,7 +248,7 @@ def _banks_in_town(rng: np.random.Generator, home: int, area: Ints) -> Ints:
 def _open_further(
     rng: np.random.Generator, book: _Ledger, count: int, present: list[Ints], area: Ints
 ) -> None:
-    """Give some parties more accounts, often at another bank, a few of them at several."""
+    """Give some parties additional accounts, often at another bank, a few at several banks."""
     owners = [i for i, row in enumerate(book.rows) if row[2] in (Kind.PERSON, Kind.COMPANY)]
     several = rng.permutation(owners)[: max(1, round(0.6 * count))]
     for owner in rng.choice(several, count):
@@ -294,7 +296,7 @@ def _freeze(
     dormant = ((kind == Kind.PERSON) & (rng.random(len(kind)) < 0.03)) | (
         (kind == Kind.SAVINGS) & (rng.random(len(kind)) < 0.12)
     )
-    dormant[np.flatnonzero(kind == Kind.PERSON)[:3]] = True  # at least some, however small the world
+    dormant[np.flatnonzero(kind == Kind.PERSON)[:3]] = True  # at least three, also in a small world
     party_type = np.array(book.party_type)
     exempt = np.isin(party_type, (PartyType.PUBLIC_BODY, PartyType.FINANCIAL_INSTITUTION))
     listed = np.flatnonzero(np.isin(kind, (Kind.MERCHANT, Kind.UTILITY)) & (weight > 12))

@@ -1,8 +1,8 @@
-"""What an account did around a payment: counts, sums and counterparties in sliding windows, by two pointers.
+"""Activity of both accounts around a payment: counts, sums and counterparties in two-pointer sliding windows.
 
-For every payment and for either end, the account's payments out and in are told apart. A window that looks
-back holds the payments with t - window <= time <= t, so all payments of one bucket see each other and their
-order never matters; a window that looks ahead holds t < time <= t + window.
+For each payment and each of its accounts, payments out and payments in are separate. A window that looks back
+contains the payments with t - window <= time <= t, so all payments of one bucket see each other and their
+order does not matter; a window that looks ahead contains t < time <= t + window.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["STATISTICS", "activity"]
 
 Floats = npt.NDArray[np.float32]
 
-#: What is told of each window: name, meaning, unit.
+#: Statistics of each window: name, meaning, unit.
 STATISTICS: Final = (
     ("count", "payments", "log(1 + n)"),
     ("parties", "distinct counterparties", "log(1 + n)"),
@@ -44,7 +44,7 @@ def activity(
     ----------
     graph : TemporalGraph
     time : (edges,) int64
-        Ascending, any unit; `window` is in the same.
+        Ascending, in any unit; `window` is in the same unit.
     amount : (edges,) float64
         Comparable across currencies, positive.
     first : (edges,) bool
@@ -54,7 +54,7 @@ def activity(
         Look ahead instead of back.
     """
     result = np.zeros((graph.edges, 2, 2, len(STATISTICS)), np.float32)
-    # pairs are numbered, so a table of counters tells distinct counterparties; banks need (account, bank)
+    # pairs are numbered, so a table of counters gives distinct counterparties; banks have their own table
     log_amount = np.log(np.maximum(amount, 1e-6))
     agents = int(graph.agents.max(initial=0)) + 1
     for direction, (other, ptr, edges) in enumerate(
@@ -92,7 +92,7 @@ def _sweep(
     own: bool,
     result: npt.NDArray[np.float32],
 ) -> None:
-    """Move both ends of the window along each account's payments while its queries go by in time order."""
+    """Move both ends of the window along each account's payments, for its queries in order of time."""
     pairs = 0
     for r in relation:
         pairs = max(pairs, r + 1)
@@ -139,7 +139,7 @@ def _sweep(
             row[2] = banks
             row[3] = np.log1p(max(total, 0.0))
             row[5] = np.log1p(new)
-            # the payment itself is no part of what it is compared with
+            # compare the payment with the others only
             others, m, s = count, mean, square
             if own and not ahead:
                 others -= 1
@@ -147,7 +147,7 @@ def _sweep(
                 s -= log_amount[query] ** 2
             if others > 0:
                 m /= others
-                # one standard deviation of half a log unit stands for two payments' worth of doubt
+                # prior: a standard deviation of half a log unit, with the weight of two payments
                 variance = (max(s - others * m * m, 0.0) + 2 * 0.25) / (others + 2)
                 row[4] = (log_amount[query] - m) / np.sqrt(variance)
         for i in range(low, high):

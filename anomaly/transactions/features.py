@@ -1,4 +1,4 @@
-"""The transformer: transfers in, one row of documented features for each, in the order of the table."""
+"""The transformer: transfers in, one row of documented features per transfer out, in the table's order."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Column:
     ----------
     name, meaning, unit : str
     window : str
-        Which payments it looks at: "own row", "so far", or a number of windows back or ahead.
+        Which payments it uses: "own row", "so far", or a number of windows back or ahead.
     graph : bool
-        Whether it needs other rows than its own.
+        Whether it uses other rows than its own.
     ahead : bool
-        Whether it is known only when one window has passed.
+        Whether it is known only after one window has passed.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Column:
     ahead: bool = False
 
 
-#: Windows that look back, as multiples of the window; and their names.
+#: Windows that look back: multiple of the window, name, description.
 _SPANS: Final = ((1 / 7, "short", "a seventh of the window back"), (1, "window", "one window back"),
                  (4, "long", "four windows back"))  # fmt: skip
 _ENDS: Final = ("payer", "payee")
@@ -59,7 +59,7 @@ _DIRECTIONS: Final = ("out", "in")
 
 
 def scoring_named(name: str) -> Scoring:
-    """Return the moment of judgement of that name."""
+    """Return the scoring time with this name."""
     return "arrival" if name == "arrival" else "window_close"
 
 
@@ -71,24 +71,24 @@ class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
     window : int
         Seconds.
     scoring : {"arrival", "window_close"}
-        Whether a payment is judged when its bucket has closed, or when one window has passed after it.
+        Whether a payment is scored when its bucket has closed, or one window after it.
     graph : bool
-        Whether features may look at other rows; without, only what the row itself says is left.
+        Whether features may use other rows; if not, only the features of the row itself remain.
 
     Attributes
     ----------
     shares_ : AmountShares
-        How common amounts are.
+        Distribution of the amounts.
     middle_ : dict
         Currency to its mean log amount.
     common_ : dict
-        Currency to its share of payments.
+        Currency to its share of the payments.
 
     Notes
     -----
-    `fit` learns price levels alone, from the payments it is given, and reads no label. Exact amounts and
-    bands, exact times and buckets, are the same to it: intervals, of which amounts count by their geometric
-    middle and times by their lower end. Payments of one bucket see each other; their order never matters.
+    `fit` learns only price levels, from the payments it is given, and reads no label. Exact amounts and
+    bands, exact times and buckets are all treated as intervals: of an amount the geometric middle is used, of
+    a time the lower end. Payments of one bucket see each other; their order does not matter.
     """
 
     def __init__(self, window: int = 7 * 86_400, scoring: Scoring = "arrival", graph: bool = True) -> None:
@@ -97,20 +97,20 @@ class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
         self.graph = graph
 
     def fit(self, X: pa.Table | pd.DataFrame, y: object = None) -> Self:  # noqa: N803  # scikit-learn's name
-        """Learn how common amounts and currencies are.
+        """Learn the distribution of amounts and currencies.
 
         Raises
         ------
         ConfigurationError
-            When a parameter is not one of those described.
+            When a parameter has a value that is not allowed.
         """
         if self.scoring not in ("arrival", "window_close"):
             raise ConfigurationError(
-                f"there is no scoring {self.scoring!r}", next_step="arrival, window_close"
+                f"there is no scoring {self.scoring!r}", next_step="Use arrival or window_close."
             )
         if self.window < 7 * MINUTE:
             raise ConfigurationError(
-                f"a window of {self.window} seconds is too short", next_step="At least 420."
+                f"a window of {self.window} seconds is too short", next_step="Use at least 420 seconds."
             )
         graph = TemporalGraph.from_transfers(X)
         log_amount, _ = _amounts(graph)
@@ -201,7 +201,7 @@ class TransactionFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
 
 
 def _amounts(graph: TemporalGraph) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return log amounts in major units (middle of the interval) and half the width of their intervals."""
+    """Return log amounts in major units (middle of the interval) and half the width of each interval."""
     codes, inverse = np.unique(graph.currency, return_inverse=True)
     decimals = np.array([decimals_of(int(code)) for code in codes], dtype=np.float64)
     unit = np.log(10.0) * decimals[inverse] if len(codes) else np.zeros(0)

@@ -1,7 +1,7 @@
-"""Scores of the payments next to this one: what a first model thinks of an account's other payments.
+"""Scores of neighbouring payments: the scores that a first model gives to an account's other payments.
 
-A scheme touches the same accounts again and again, so a suspicious neighbour makes a payment suspicious. The
-payment's own score is no part of what its neighbours say.
+A scheme uses the same accounts repeatedly, so a suspicious neighbour makes a payment suspicious. The
+payment's own score is not included.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEIGHBOUR_COLUMNS: Final = tuple(
     for name, meaning in (("highest", "highest"), ("sum", "sum of the"), ("mean", "mean of the"))
 )
 
-#: An account's nearest payments in time that are looked at, on either side.
+#: Maximum payments of an account that are used, nearest in time first, before and after the payment.
 _MOST: Final = 200
 
 
@@ -41,7 +41,7 @@ def neighbour_scores(
     back: int,
     ahead: int,
 ) -> npt.NDArray[np.float32]:
-    """Return (payments, NEIGHBOUR_COLUMNS) over [t - back, t + ahead], the payment's own bucket included.
+    """Return (payments, NEIGHBOUR_COLUMNS) over [t - back, t + ahead], including the payment's own bucket.
 
     Parameters
     ----------

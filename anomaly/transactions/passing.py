@@ -1,8 +1,8 @@
-"""Money handed on: the payment that most probably brought what this one passes on, and so back and ahead.
+"""Money that is handed on: the payment that this one most probably passes on, hop by hop, back and ahead.
 
-Amounts are compared in units of money, whatever the currency: launderers change currency at a hop, and the
-ledger knows no exchange rates. Bands are intervals: two amounts are as near as their intervals allow. How
-much a match says is measured by how rarely it happens by accident (`weight`, powers of ten).
+Amounts are compared as numbers, whatever the currency, because launderers change currency at a hop and the
+ledger holds no exchange rates. Bands are intervals: the distance of two amounts is the smallest that their
+intervals allow. `weight` is -log10 of the probability of such a match by chance.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ COLUMNS: Final = (
     ("chain_ratio", "amount at the far end of the row beside this one", "log ratio"),
 )
 
-#: A hop keeps at least this share of what came in, and adds no more than this.
+#: A hop passes on at least this share of the amount received, and at most this share (log values).
 _KEEP_LOW: Final = float(np.log(0.80))
 _KEEP_HIGH: Final = float(np.log(1.05))
 _DEPTH: Final = 8
-#: Never more surprising than this, one hop.
+#: Maximum weight of one hop.
 _MOST: Final = 5.0
-#: Width of a cell of the table of amounts, in log units.
+#: Width of a cell of the amount histogram, in log units.
 _CELL: Final = 0.005
 _CELLS: Final = 8_000
 
 
 class AmountShares:
-    """How common amounts are: cumulative shares over log amounts, learnt from some payments.
+    """Distribution of amounts: cumulative shares over log amounts, learnt from a set of payments.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class AmountShares:
     def __init__(self, log_amount: Floats) -> None:
         cell = np.clip((log_amount + 10.0) / _CELL, 0, _CELLS - 1).astype(np.int64)
         counts = np.bincount(cell, minlength=_CELLS).astype(np.float64)
-        # bands put many payments on one value; half a cell on either side keeps its own share
+        # the middle of a band is shared by many payments and falls into one cell
         self.cumulative: Floats = np.concatenate((np.zeros(1), np.cumsum(counts))) / max(len(cell), 1)
 
 
@@ -78,8 +78,8 @@ def passing(
     half_width : (edges,) float64
         Half the width of each amount's interval, in log units.
     window : int
-        Back: between two payments of a row. Ahead: from this payment to the end of the row, so nothing
-        later than one window is looked at.
+        Back: maximum time between two payments of a sequence. Ahead: maximum time from this payment to the
+        end of the sequence, so that no payment later than one window is used.
     """
     ptr, edges = (graph.out_ptr, graph.out_edge) if ahead else (graph.in_ptr, graph.in_edge)
     usable = graph.usable
@@ -175,7 +175,7 @@ def _rows(
                 row[3] = abs(time[best] - time[e]) / hour
                 row[4] = first[best]
                 row[5] = currency[best] != currency[e]
-            elif weight < 0.3:  # at even odds nothing speaks for the row going on
+            elif weight < 0.3:  # about even odds (10 ** -0.3): no evidence that the sequence goes on
                 break
             total += weight
             depth += 1

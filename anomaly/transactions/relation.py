@@ -1,6 +1,6 @@
-"""What came before between two accounts, and how long either has been known: novelty and habit.
+"""Earlier payments between two accounts, and the time since each account was first seen: novelty and habit.
 
-A payment's own bucket counts as "so far", itself apart, so the order inside a bucket never matters.
+"So far" includes the payment's own bucket without the payment, so the order inside a bucket does not matter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["COLUMNS", "first_of_pair", "habits", "next_of_pair"]
 
 Ints = npt.NDArray[np.int64]
 
-#: Name, meaning, unit, and whether it needs the window to have closed.
+#: Name, meaning, unit, and whether the column is known only after the window has closed.
 COLUMNS: Final = (
     ("pair_before", "earlier payments of the same pair", "log(1 + n), all so far", False),
     ("pair_since", "time since the pair's last payment", "log(1 + hours), -1: none", False),
@@ -38,7 +38,7 @@ COLUMNS: Final = (
 
 
 def first_of_pair(graph: TemporalGraph, time: Ints) -> npt.NDArray[np.bool_]:
-    """Return which payments have no earlier one of the same ordered pair (all of the first bucket)."""
+    """Return which payments have no earlier payment of the same ordered pair (all of the first bucket)."""
     if not graph.edges:
         return np.zeros(0, np.bool_)
     first = np.full(int(graph.relation.max()) + 1, np.iinfo(np.int64).max)
@@ -47,13 +47,13 @@ def first_of_pair(graph: TemporalGraph, time: Ints) -> npt.NDArray[np.bool_]:
 
 
 def next_of_pair(graph: TemporalGraph, time: Ints) -> Ints:
-    """Return the time of the pair's next payment: its own time, if its bucket holds more than one."""
+    """Return the time of the pair's next payment: the same time, if the bucket has several payments."""
     never = np.iinfo(np.int64).max
     order = np.lexsort((time, graph.relation))
     pair, at = graph.relation[order], time[order]
     follows = np.full(len(order), never)
     follows[:-1] = np.where(pair[1:] == pair[:-1], at[1:], never)
-    # all payments of one bucket know of the same next one
+    # all payments of the pair in one bucket have the same next payment
     same = np.append(False, (pair[1:] == pair[:-1]) & (at[1:] == at[:-1]))
     result = np.empty(len(order), np.int64)
     result[order] = follows
@@ -70,7 +70,7 @@ def habits(
     first: npt.NDArray[np.bool_],
     window: int,
 ) -> npt.NDArray[np.float32]:
-    """Return (edges, COLUMNS).
+    """Return the (edges, COLUMNS) array.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def _pairs(
         row[1] = -1.0
         if before > low:
             row[1] = np.log1p((time[e] - ordered[before - 1]) / hour)
-            # all payments of the last bucket together: none of them is the last one
+            # use the mean of the last bucket, because its payments have no order
             last = first_above(ordered, low, before, ordered[before - 1] - 1)
             mean = 0.0
             for i in range(last, before):
@@ -159,7 +159,7 @@ def _accounts(
     first: npt.NDArray[np.bool_],
     result: npt.NDArray[np.float32],
 ) -> None:
-    """Walk each account's payments bucket by bucket."""
+    """Fill the account columns: read each account's payments bucket by bucket."""
     for v in range(accounts):
         i, j = out_ptr[v], in_ptr[v]
         begin = np.int64(0)

@@ -1,8 +1,8 @@
-"""Part in shapes that passing relations draw: bipartite groups, scatter-gather, and ways back to the start.
+"""Membership in patterns of passing relations: bipartite groups, scatter-gather patterns and cycles.
 
-Only payments of pairs that are new within the window, and have paid once as far as is known at the time of
-judgement, take part: standing relations are ordinary business.
-Each search has a budget of steps; what it could not look at counts as not there, and `shape_cut` says so.
+A payment is used only if its pair is new within the window and has paid only once up to the time of scoring:
+standing relations are ordinary business.
+Each search has a budget of steps; `shape_cut` is 1 if the budget stopped it and payments were not examined.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def around(
     Parameters
     ----------
     eligible : (edges,) bool
-        Of pairs new within the window.
+        Payments of pairs that are new within the window.
     again : (edges,) int64
-        Time of the pair's next payment; what is later than t + ahead is not known yet.
+        Time of the pair's next payment; times after t + ahead are not known yet.
     """
     result = np.zeros((graph.edges, len(AROUND)), np.float32)
     _around(
@@ -88,7 +88,7 @@ def _around(
             continue
         s, d = src[e], dst[e]
         steps = 0
-        # who else pays the payee
+        # other payers of the payee
         low = first_later(time, in_edge, in_ptr[d], in_ptr[d + 1], first)
         high = first_later(time, in_edge, low, in_ptr[d + 1], last)
         peers = 0
@@ -122,7 +122,7 @@ def _around(
                             payers += 1
                 butterflies += here
                 payees += here > 0
-            # sources of the payer: how many of the payee's payers did one of them pay before
+            # for each source of the payer: how many of the payee's payers it paid
             low_s = first_later(time, in_edge, in_ptr[s], in_ptr[s + 1], first)
             high_s = first_later(time, in_edge, low_s, in_ptr[s + 1], time[e])
             for i in range(low_s, high_s):
@@ -142,7 +142,7 @@ def _around(
                         ways += 1
                 best_gather = max(best_gather, ways)
         if ahead > 0 and out_high - out_low > 1:
-            # targets of the payee: how many of the payer's other payees also pay one of them
+            # for each target of the payee: how many of the payer's other payees also pay it
             low_d = first_later(time, out_edge, out_ptr[d], out_ptr[d + 1], time[e] - 1)
             high_d = first_later(time, out_edge, low_d, out_ptr[d + 1], last)
             if high_d > low_d:
@@ -183,16 +183,16 @@ def cycles(
     span: int,
     ahead: int,
 ) -> Floats32:
-    """Return (edges, CYCLES): rounds of eligible payments that come back to their start within `span`.
+    """Return (edges, CYCLES): cycles ("rounds") of eligible payments that close within `span`.
 
-    Amounts do not matter here. What speaks for a round is how few accounts the search had to reach before it
-    found the way back, and that every hop is a passing relation: long rounds hardly happen by accident,
-    while three acquaintances often pay each other. A round is judged when it closes.
+    Amounts are not used. A cycle is rarer the fewer accounts the search had to reach before it found the way
+    back, and every hop is a passing relation: long cycles hardly occur by chance, while three accounts often
+    pay each other. A cycle is scored when it closes.
 
     Parameters
     ----------
     ahead : int
-        A payment takes part in a round only if that was closed so long after it at most.
+        A payment counts as part of a cycle only if the cycle closed at most this long after it.
     """
     result = np.zeros((graph.edges, len(CYCLES)), np.float32)
     _cycles(
@@ -217,7 +217,7 @@ def _cycles(
     ahead: int,
     result: Floats32,
 ) -> None:
-    """From each payment search backwards, hop by hop, for a way from its payee to its payer."""
+    """Search backwards from each payment, hop by hop, for a path from its payee to its payer."""
     accounts = len(in_ptr) - 1
     latest = np.empty(accounts, np.int64)
     stamp = np.full(accounts, -1, np.int64)

@@ -75,7 +75,7 @@ def test_the_transaction_schema_is_read_from_csv(tmp_path) -> None:
         ("amount", "nan", "no amount"),
         ("amount", "1e15", "no amount"),
         ("currency", "XXQ", "currency"),
-        ("timestamp", "yesterday", "readable time"),
+        ("timestamp", "yesterday", "valid ISO 8601 timestamp"),
         ("src", None, "lacks an account"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_bad_row_is_named(column, value, message) -> None:
 
 
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(InputError, match="lacks dst_bank"):
+    with pytest.raises(InputError, match="lacks the columns dst_bank"):
         transfers_of(GOOD.drop(columns="dst_bank"))
 
 

@@ -185,7 +185,7 @@ def test_account_labels(tmp_path) -> None:
 def test_bad_files_and_plans_are_named(tmp_path) -> None:
     with pytest.raises(InputError, match="no labels"):
         labelled_of(payments().drop(columns="is_laundering"))
-    with pytest.raises(InputError, match="other than 0 and 1"):
+    with pytest.raises(InputError, match="values other than 0 and 1"):
         labelled_of(payments().assign(is_laundering=2))
     (tmp_path / "x.parquet").write_text("no")
     with pytest.raises(InputError, match="cannot be read"):

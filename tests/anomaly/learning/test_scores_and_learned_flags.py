@@ -106,7 +106,7 @@ def test_what_was_changed_does_not_come_out_again(
     decided: Decided, shelf: Shelf, flags: list[Flag], tmp_path: Path
 ) -> None:
     for flag in (flags[0], flags[-1]):
-        with pytest.raises(VerificationError, match="score does not come out again"):
+        with pytest.raises(VerificationError, match="recomputed score differs"):
             replay(replace(flag, score=(flag.score or 0) / 2), decided.transfers, shelf)
         with pytest.raises(ModelError):
             replay(flag, decided.transfers, Shelf(tmp_path))
@@ -117,7 +117,7 @@ def test_what_was_changed_does_not_come_out_again(
     assert learned.source.id == LEARNED
     own = {**learned.source.parameters["detector"], "model": "ab" * 32}
     other = replace(learned.source, parameters={**learned.source.parameters, "detector": own})
-    with pytest.raises(VerificationError, match="two models"):
+    with pytest.raises(VerificationError, match="two different models"):
         replay(replace(learned, source=other), decided.transfers, shelf)
 
 

@@ -118,7 +118,7 @@ def test_every_byte_of_a_model_counts(training: Training, tmp_path: Path) -> Non
         with pytest.raises(ModelError, match="altered"):
             shelf.load(digest)
     file.unlink()
-    with pytest.raises(ModelError, match="not on the desk's shelf"):
+    with pytest.raises(ModelError, match="model's file is missing"):
         shelf.load(digest)
 
 
@@ -149,7 +149,7 @@ def test_a_model_of_other_features_is_not_used(
     shelf = Shelf(tmp_path)
     digest = shelf.put(training.model)
     monkeypatch.undo()
-    with pytest.raises(CounterfoilError, match="learnt on other features"):
+    with pytest.raises(CounterfoilError, match="trained on other features"):
         shelf.load(digest)
 
 

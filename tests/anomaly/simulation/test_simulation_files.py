@@ -95,4 +95,4 @@ def test_command_line_names_the_next_step(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "Ask for" in done.stderr
+    assert "Request" in done.stderr
