@@ -34,24 +34,24 @@ Parts = dict[str, Callable[[], Iterator[Row]]]
 _AMLSIM = ("cycle200", "fanin200", "fanin200cycle200")
 SETS = ("amlgentex_a2a", "tide", *(f"amlsim_20K_{name}" for name in _AMLSIM), "simulation")
 
-#: Amount bands per factor of ten whose price is measured.
+#: Numbers of amount bands per factor of ten for which the loss of accuracy is measured.
 GRIDS = (4, 10, 20, 50)
 
 _DAY = 86_400
-#: Seconds that the peer's features look back, as its published figures have it; else as far as ours.
+#: Window of the peer's features in seconds, as in its published figures; otherwise the plan's window.
 _PEER_WINDOW = {"amlgentex_a2a": 14 * _DAY}
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What a run of the command measures."""
+    """Parameters of a run of the command."""
 
     data: Path
     draws: int
     peer: Path | None
 
     def parts(self, name: str, seed: int) -> Parts:
-        """Return what is measured of a set with one seed; each part stands alone."""
+        """Return the parts that are measured of a data set with one seed; the parts are independent."""
         plan = Plan(seeds=1, first_seed=seed, draws=self.draws)
         if name.startswith("amlsim"):
             path = self.data / f"{name}_transactions.parquet"
@@ -60,7 +60,7 @@ class Bench:
             return {
                 "banks": lambda: by_banks(simulated_file(seed + 7), seed)
             }  # 7 is the simulation's default
-        # controls that train anew are measured once; intervals say how much they may vary
+        # controls that train a model are measured with the first seed only; intervals show their variation
         controls = ("new_instances",) if seed else tuple(c for c in plan.controls if c != "label_free")
         plans = {
             "arrival": replace(
@@ -72,7 +72,7 @@ class Bench:
         one_stage = replace(
             plan, arms=("shared_ledger",), scorings=("window_close",), controls=(), stages=(0,)
         )
-        for bands in GRIDS:  # exact rows once, as the same model sees them
+        for bands in GRIDS:  # exact rows once: they do not depend on the bands
             encodings = plan.encodings if bands == GRIDS[0] else plan.encodings[1:]
             plans[f"{FRONTIER}{bands}"] = replace(one_stage, encodings=encodings, bands_per_decade=bands)
         found: Parts = {part: partial(self._evaluated, name, own) for part, own in plans.items()}
@@ -98,10 +98,10 @@ def _step(what: str, at: int, of: int) -> None:
 
 
 def measure(bench: Bench, out: Path, sets: list[str], seeds: int, only: list[str] | None = None) -> list[Row]:
-    """Measure what the file does not hold yet, and return the rows of all that is complete."""
+    """Measure the parts that the file does not contain, and return the rows of all complete parts."""
     held = _read(out)
     complete = _complete(held)
-    kept = [row for row in held if _key(row) in complete]  # what was broken off is measured anew
+    kept = [row for row in held if _key(row) in complete]  # an interrupted part is measured again
     out.write_text("".join(json.dumps(row) + "\n" for row in kept))
     with out.open("a") as sink:
         for name, seed in ((name, seed) for seed in range(seeds) for name in sets):
@@ -136,10 +136,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled files")
     parser.add_argument("--peer", type=Path, help="a Python with snapml, lightgbm and numpy")
     parser.add_argument(
-        "--out", type=Path, default=Path("detection.jsonl"), help="figures, one object a line"
+        "--out", type=Path, default=Path("detection.jsonl"), help="file of figures, one JSON object per line"
     )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--draws", type=int, default=200, help="resamples of each interval")
+    parser.add_argument("--draws", type=int, default=200, help="bootstrap resamples of each interval")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument(
         "--parts",

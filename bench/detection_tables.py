@@ -26,7 +26,7 @@ _PAGE = Path(__file__).parents[1] / "docs" / "detection-tables.md"
 
 Row = dict[str, Any]
 
-#: Parts that measure the price of an encoding are named by this and the bands per factor of ten.
+#: Prefix of the parts that measure encodings; the number of bands per factor of ten follows.
 FRONTIER = "bands_"
 
 _OURS = "boosted"
@@ -129,7 +129,7 @@ def _short(value: float) -> str:
 
 
 def _table(head: list[str], body: Iterable[list[str]]) -> str:
-    """Return a table without the lines that nothing was measured for; "" where none is left."""
+    """Return a table without the lines that have no measured value; "" if no line is left."""
     kept = [row for row in body if any(cell != "-" for cell in row[1:])]
     return markdown(head, kept) if kept else ""
 
@@ -160,7 +160,7 @@ def _encodings(rows: list[Row]) -> str:
 
 
 def _frontier(rows: list[Row]) -> str:
-    """Return PR-AUC by amount bands and time bucket, each seed beside its own exact rows."""
+    """Return PR-AUC by amount bands and time bucket, with exact rows in the first column."""
     own = [row for row in rows if row["aggregation"] == "pooled" and row["metric"] == "pr_auc"]
     grids = sorted({int(row["part"].removeprefix(FRONTIER)) for row in own})
     body = (

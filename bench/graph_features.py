@@ -1,4 +1,4 @@
-"""``python -m bench.graph_features [--peer PYTHON]``: the speed of graph features, beside the peer's.
+"""``python -m bench.graph_features [--peer PYTHON]``: the speed of graph features, and of a peer's.
 
 Every measurement runs in a process of its own, ours and the peer's by turns. The command appends each figure
 to a file of JSON lines (``--out``) as soon as it is measured. Started again, it reads that file and measures
@@ -27,7 +27,7 @@ from cli.output import say
 Row = dict[str, Any]
 
 _PARTS = ("tide", "uniform", "hub", "amlgentex", "longer", "wider")
-#: Systems in the order in which they take turns; what each is told beside the case.
+#: Systems in the order in which they are measured, with their settings in addition to the case.
 _SYSTEMS: dict[str, dict[str, Any]] = {
     OURS: {"system": "ours", "scoring": "arrival"},
     PEER: {"system": "peer"},
@@ -36,7 +36,7 @@ _SYSTEMS: dict[str, dict[str, Any]] = {
 
 
 def measure(bench: Bench, out: Path, parts: Iterable[str], rounds: int, limit_s: float) -> list[Row]:
-    """Measure what the file does not hold yet, and return all rows."""
+    """Measure the figures that the file does not contain, and return all rows."""
     chosen = set(parts)
     done = {_key(row) for row in _read(out)}
     with out.open("a") as sink:
@@ -56,7 +56,7 @@ def _plan(bench: Bench, parts: set[str], rounds: int, limit_s: float) -> Iterato
                 if name != PEER or bench.peer:
                     settings = {"batch": case.batch, "windows": case.windows, "limit_s": limit_s, **told}
                     row = {"case": _title(case), "system": name, "round": number}
-                    if case.part == "amlgentex":  # all of it: from an empty graph
+                    if case.part == "amlgentex":  # no warm-up: the whole stream, from an empty graph
                         yield row, lambda c=case: bench.file(c.part), settings
                     else:
                         settings["warm"] = bench.size(case.part) // 2
@@ -84,12 +84,14 @@ def _read(out: Path) -> list[Row]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.graph_features", description=__doc__)
-    parser.add_argument("--peer", help="a Python that has snapml (proprietary; to compare with)")
+    parser.add_argument("--peer", help="a Python with snapml (proprietary), for the comparison")
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled files")
-    parser.add_argument("--out", type=Path, default=Path("graph_features.jsonl"), help="figures, one a line")
-    parser.add_argument("--parts", default=",".join(_PARTS), help="which to measure; comma between")
+    parser.add_argument(
+        "--out", type=Path, default=Path("graph_features.jsonl"), help="file of figures, one per line"
+    )
+    parser.add_argument("--parts", default=",".join(_PARTS), help="parts to measure, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit-s", type=float, default=30, help="cut a measurement off after so long")
+    parser.add_argument("--limit-s", type=float, default=30, help="maximum seconds of a measurement")
     parser.add_argument("--peer-threads", type=int, default=2)
     parser.add_argument("--results", type=Path, help="write the summary over the rounds to this file")
     parser.add_argument("--agreement", action="store_true", help="compare counts with the peer's, row by row")
@@ -98,7 +100,7 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; known: {', '.join(_PARTS)}")
     if arguments.agreement and not arguments.peer:
-        parser.error("--agreement compares with a peer: name one with --peer")
+        parser.error("--agreement needs a peer; set --peer")
     with tempfile.TemporaryDirectory(prefix="counterfoil-graph-") as folder:
         bench = Bench(arguments.peer, arguments.data, Path(folder), arguments.peer_threads)
         if arguments.agreement:

@@ -1,8 +1,7 @@
-"""What a page names exists: files, modules with their members, tests, and commands to run."""
+"""The files and tests that a page of the documentation names exist."""
 
 from __future__ import annotations
 
-import importlib
 import re
 from functools import cache
 from pathlib import Path
@@ -50,24 +49,7 @@ def test_a_file_that_a_page_names_is_there(page: str, path: str) -> None:
     assert found.exists() or found.with_name(found.name + ".py").exists(), page
 
 
-@pytest.mark.parametrize(("page", "name"), _names(rf"({PACKAGES})(\.\w+)+(\(\))?"))
-def test_a_module_or_member_that_a_page_names_is_there(page: str, name: str) -> None:
-    first, *rest = name.removesuffix("()").split(".")
-    found = importlib.import_module(first)
-    for part in rest:
-        if not hasattr(found, part):
-            importlib.import_module(f"{found.__name__}.{part}")
-        found = getattr(found, part)
-
-
 @pytest.mark.parametrize(("page", "name"), _names(r"test_\w+…?"))
 def test_a_test_that_a_page_names_is_there(page: str, name: str) -> None:
     begin = name.removesuffix("…")
     assert any(test.startswith(begin) if begin != name else test == name for test in _tests()), page
-
-
-def test_a_module_that_a_page_runs_is_there() -> None:
-    run = rf"python -m (({PACKAGES})[\w.]*)"
-    names = {found[0] for page in PAGES for found in re.findall(run, page.read_text("utf-8"))}
-    assert {"bench.flags", "bench.detection_tables"} <= names
-    assert [name for name in names if not (ROOT / f"{name.replace('.', '/')}.py").exists()] == []
