@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= .counterfoil
 
-.PHONY: demo test kernels lint contracts bench crash lock clean help
+.PHONY: demo test kernels lint docs contracts bench crash lock clean help
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -30,6 +30,9 @@ lint: $(VENV)/.ready-dev ## Check style, types and the walls between the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.ready-dev ## Build the documentation site into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 contracts: $(VENV)/.ready-dev ## Recompile the contracts (needs node and npm)
 	npm --prefix contracts ci --no-audit --no-fund --silent
 	$(BIN)/python -m contracts.build
@@ -45,7 +48,7 @@ lock: $(VENV)/.ready-dev ## Pin the newest allowed versions, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --upgrade --extra dev --extra pdf -c requirements.lock pyproject.toml -o requirements-dev.lock
+	  --no-header --no-annotate --upgrade --extra dev --extra docs --extra pdf -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the environment and the demo's state
 	rm -rf $(VENV) $(HOME_DIR)

@@ -1,8 +1,9 @@
-"""``python -m bench.detection --data DIR``: the accuracy tables of docs/detection.md, with a peer's figures.
+"""``python -m bench.detection --data DIR``: measure the accuracy tables of docs/detection-tables.md.
 
-With ``--peer PYTHON`` (a Python with snapml, lightgbm and numpy) the peer is measured in the same run, on the
-same parts of the same files. Each figure is appended to a file of JSON lines, one object per figure; the same
-command skips the parts that the file already contains, so a run can be stopped and continued.
+With ``--peer PYTHON`` (a Python that has snapml, lightgbm and numpy) the peer is measured in the same run, on
+the same parts of the same files. The command appends each figure to a file of JSON lines (``--out``) as soon
+as it is measured. Started again, it reads that file and measures only what is missing. ``--results`` writes
+the summary over the seeds, from which ``python -m bench.detection_tables`` makes the page.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench.detection_tables import FRONTIER, tables
 from bench.peers import Peer
 from bench.report import machine
 from bench.simulated import by_banks, simulated_file
+from bench.summary import ResultsFile, over_seeds
 from cli.output import say
 
 Row = dict[str, Any]
@@ -143,14 +145,18 @@ def main() -> None:
         "--parts",
         help="only these: arrival, window_close, label_free, peer, accounts, banks, bands_4, bands_10, ...",
     )
+    parser.add_argument("--results", type=Path, help="write the summary over the seeds to this file")
     options = parser.parse_args()
     bench = Bench(options.data, options.draws, options.peer)
     only = options.parts.split(",") if options.parts else None
     rows = measure(bench, options.out, options.sets.split(","), options.seeds, only)
-    print(
-        f"Machine: {machine()}. [95 % interval of the first seed]; ± is the standard deviation over seeds.\n"
-    )
-    print(tables(rows))
+    peer = " --peer PYTHON" if options.peer else ""
+    command = f"python -m bench.detection --data DIR{peer} --draws {options.draws}"
+    results = ResultsFile(command, machine(), over_seeds(rows))
+    if options.results is not None:
+        results.write(options.results)
+    print(f"Machine: {results.machine}. Mean ± deviation over seeds [95 % interval of the first seed].\n")
+    print(tables(results.rows))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,28 @@
-"""Formats measured figures as the accuracy tables of docs/detection.md."""
+"""``python -m bench.detection_tables``: write docs/detection-tables.md from the files in bench/results.
+
+The page is generated, so no figure is copied by hand. `bench.detection` and `bench.graph_features` write the
+results files (option ``--results``).
+"""
 
 from __future__ import annotations
 
-import statistics
+import argparse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from anomaly.evaluation.arms import ARMS
 from anomaly.evaluation.encode import BUCKET
 from anomaly.evaluation.plan import SCORINGS
+from bench.graph_tables import cost, speed
 from bench.peers import PEER
 from bench.report import markdown
+from bench.summary import ResultsFile
 
-__all__ = ["FRONTIER", "tables"]
+__all__ = ["FRONTIER", "page", "tables"]
+
+_RESULTS = Path(__file__).parent / "results"
+_PAGE = Path(__file__).parents[1] / "docs" / "detection-tables.md"
 
 Row = dict[str, Any]
 
@@ -43,12 +53,54 @@ _SCORES = (
 )
 
 
+_HEAD = """# Detection: tables
+
+All figures from which [Detection](detection.md) draws its results. The command
+`python -m bench.detection_tables` generates this page from `bench/results/`; do not edit it by hand.
+[How it is measured](detection.md#how-it-is-measured) explains the words of the tables."""
+
+_ACCURACY = """## Accuracy
+
+Measured by `{command}`.
+Machine: {machine}.
+
+A cell is the mean over the seeds. Where there are several seeds, their standard deviation follows after ±.
+The 95 % bootstrap interval of the first seed stands in brackets. `-` means: not measured."""
+
+_SPEED = """## Speed of graph features
+
+Measured by `{command}`.
+Machine: {machine}.
+
+A cell is the median of the rounds, with the lowest and the highest in parentheses. `ours` runs on one core,
+the peer on two. `ours, looking ahead` sees the rest of its batch, as the peer does. `ours` sees only what
+came before a payment. A search stops after its budget of steps; `rows truncated` counts such rows."""
+
+_COST = """### Cost of an edge as the stream grows
+
+Batches of 2,048 payments, 20,000 edges a day."""
+
+
+def page(accuracy: ResultsFile, graph: ResultsFile) -> str:
+    """Return the page as Markdown."""
+    parts = [
+        _HEAD,
+        _ACCURACY.format(command=accuracy.command, machine=accuracy.machine),
+        tables(accuracy.rows),
+        _SPEED.format(command=graph.command, machine=graph.machine),
+        speed(graph.rows),
+        _COST,
+        cost(graph.rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def tables(rows: list[Row]) -> str:
-    """Return the tables as Markdown, one section for each set."""
+    """Return the accuracy tables as Markdown, one section for each set; `rows` are figures over seeds."""
     parts = []
     for name in dict.fromkeys(row["set"] for row in rows):
         own = [row for row in rows if row["set"] == name]
-        seeds = len({row["seed"] for row in own})
+        seeds = max(row["seeds"] for row in own)
         parts.append(f"### {name} ({seeds} seed{'s' if seeds > 1 else ''})")
         if name.startswith("amlsim"):
             parts.append(_amlsim(own))
@@ -62,15 +114,14 @@ def tables(rows: list[Row]) -> str:
 
 
 def _cell(rows: list[Row], **wanted: str) -> str:
-    """Return the mean over seeds, and the interval of the first seed."""
-    found = [r for r in rows if all(r.get(k) == v for k, v in wanted.items()) and r["value"] is not None]
+    """Return the mean over seeds, the deviation, and the interval of the first seed."""
+    found = [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
     if not found:
         return "-"
-    values = [r["value"] for r in found]
-    first = min(found, key=lambda r: r["seed"])
-    spread = f" ±{_short(statistics.stdev(values))}" if len(values) > 1 else ""
-    interval = f" [{_short(first['low'])}, {_short(first['high'])}]" if first["low"] is not None else ""
-    return f"{_short(statistics.mean(values))}{spread}{interval}"
+    (one,) = found
+    spread = f" ±{_short(one['deviation'])}" if one["seeds"] > 1 else ""
+    interval = f" [{_short(one['low'])}, {_short(one['high'])}]" if one["low"] is not None else ""
+    return f"{_short(one['mean'])}{spread}{interval}"
 
 
 def _short(value: float) -> str:
@@ -169,3 +220,18 @@ def _banks(rows: list[Row]) -> str:
         for metric in [*sorted(count), "alerted_share"]
     )
     return _table(["banks touched (instances in the file)", *(f"{m}, {a}" for m, a in pairs)], body)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(prog="python -m bench.detection_tables", description=__doc__)
+    parser.add_argument("--accuracy", type=Path, default=_RESULTS / "detection.jsonl", help="results file")
+    parser.add_argument("--graph", type=Path, default=_RESULTS / "graph_features.jsonl", help="results file")
+    parser.add_argument("--out", type=Path, default=_PAGE, help="the page")
+    options = parser.parse_args()
+    text = page(ResultsFile.read(options.accuracy), ResultsFile.read(options.graph))
+    options.out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

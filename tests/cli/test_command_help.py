@@ -1,4 +1,4 @@
-"""Every command explains itself, and the README names only commands that are there."""
+"""Every command explains itself, and the documentation names only commands that are there."""
 
 from __future__ import annotations
 
@@ -37,18 +37,23 @@ def test_a_command_explains_itself_and_every_option(path: tuple[str, ...]) -> No
     assert not silent, f"these are not explained: {silent}"
 
 
-def _readme_lines() -> list[str]:
-    text = (ROOT / "README.md").read_text("utf-8")
+def _commands_on(page: Path) -> list[str]:
+    text = page.read_text("utf-8")
     blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.splitlines()]
     inline = re.findall(r"`(counterfoil [^`]+)`", text)
     return [line for line in (*lines, *inline) if line.startswith("counterfoil ")]
 
 
-def test_the_readme_names_only_commands_and_options_that_are_there() -> None:
-    lines = _readme_lines()
-    assert len(lines) > 10
-    for line in lines:
+def test_the_readme_names_commands() -> None:
+    assert len(_commands_on(ROOT / "README.md")) > 10
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_a_page_names_only_commands_and_options_that_are_there(page: Path) -> None:
+    for line in _commands_on(page):
         words = shlex.split(line, comments=True)[1:]
         command: Any = PROGRAM
         while words and getattr(command, "commands", None):

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from ledger import canonical
+from ledger import storage as opening
 from ledger.caselog import addressees
 from ledger.decision import Decision
 from ledger.errors import ConfigurationError, InputError
-from ledger import storage as opening
 from ledger.reader.casefile import VERSION
 from ledger.reader.cases import CaseBook, KeptFlag, _content
 from ledger.reader.decisions import DecisionBook, KeptDecision
