@@ -17,6 +17,7 @@ from ledger.schema import FIELDS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from counterfoil.keyholder import KeyHolder
     from counterfoil.posting import PostReport
     from counterfoil.progress import Progress
     from ledger.member.keys import MemberKeys
@@ -100,8 +101,9 @@ class Member:
         The state folder, with the bank's keys and its vault.
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
-    keyholder : str, optional
-        URL of the key holder; the one of the state folder by default.
+    keyholder : str or KeyHolder, optional
+        URL of the key holder, or a key holder of this machine that answers in this process; by default the
+        one that serves the state folder.
 
     Raises
     ------
@@ -115,7 +117,7 @@ class Member:
         home: Home | Path | str = DEFAULT_HOME,
         *,
         chain: str | None = None,
-        keyholder: str | None = None,
+        keyholder: str | KeyHolder | None = None,
     ) -> None:
         self.agent = agent_identifier(agent)
         self.home = as_home(home)
@@ -123,11 +125,18 @@ class Member:
         self._connection = Connection(self.home, chain)
 
     @classmethod
-    def create(cls, agent: str, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None) -> Self:
+    def create(
+        cls,
+        agent: str,
+        home: Home | Path | str = DEFAULT_HOME,
+        *,
+        chain: str | None = None,
+        keyholder: str | KeyHolder | None = None,
+    ) -> Self:
         """Make a member's keys, where there are none yet, and return the member; nobody has admitted it."""
         from ledger.member.keys import MemberKeys
 
-        member = cls(agent, home, chain=chain)
+        member = cls(agent, home, chain=chain, keyholder=keyholder)
         path = member.home.member(member.agent).keys
         if not path.exists():
             MemberKeys.generate(member.agent).save(path)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from counterfoil.keyholder import keyholder_url
+from counterfoil.keyholder import KeyHolder, keyholder_url
 from ledger.encoding.keyholder_client import HttpKeyHolder
-from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.pseudonym import Evaluator, Pseudonymiser
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
@@ -62,7 +62,7 @@ def post_source(
     gateway: Callable[[], Gateway],
     source: Path | pd.DataFrame | None,
     *,
-    keyholder: str | None = None,
+    keyholder: str | KeyHolder | None = None,
     processes: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PostReport:
@@ -83,7 +83,11 @@ def post_source(
         for epoch in outbox.epochs():
             if not outbox.without_pseudonym(epoch.number):
                 continue
-            holder = HttpKeyHolder(keyholder or keyholder_url(home.keyholder()), keys.account)
+            holder: Evaluator
+            if isinstance(keyholder, KeyHolder):
+                holder = keyholder.holder()
+            else:
+                holder = HttpKeyHolder(keyholder or keyholder_url(home.keyholder()), keys.account)
             pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
             try:
                 report.pseudonyms += outbox.pseudonymise(

@@ -15,7 +15,7 @@ from ledger.encoding import oprf, ristretto
 from ledger.encoding.identifiers import normalise_identifier
 from ledger.processes import Workers
 
-__all__ = ["BATCH", "PSEUDONYM_SIZE", "Evaluation", "KeyHolder", "Pseudonymiser"]
+__all__ = ["BATCH", "PSEUDONYM_SIZE", "Evaluation", "Evaluator", "Pseudonymiser"]
 
 #: Bytes of a pseudonym.
 PSEUDONYM_SIZE = 16
@@ -30,7 +30,7 @@ class Evaluation(NamedTuple):
     proof: bytes
 
 
-class KeyHolder(Protocol):
+class Evaluator(Protocol):
     """Who evaluates blinded elements under the key of an epoch: one process, or a threshold of them.
 
     A holder sees blinded points only. It counts each of them against the quota of who asks.
@@ -50,7 +50,7 @@ class Pseudonymiser:
 
     Parameters
     ----------
-    holder : KeyHolder
+    holder : Evaluator
     epoch : int
     public_key : bytes
         The key that the chain committed to for this epoch. A holder that uses another one is refused: first
@@ -62,7 +62,7 @@ class Pseudonymiser:
     ledger.encoding.keyholder_client.HttpKeyHolder : a holder somewhere else.
     """
 
-    def __init__(self, holder: KeyHolder, epoch: int, public_key: bytes) -> None:
+    def __init__(self, holder: Evaluator, epoch: int, public_key: bytes) -> None:
         ristretto.check_element(public_key, "the public key of the epoch")
         self._holder = holder
         self._epoch = epoch
