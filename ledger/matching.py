@@ -12,18 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
 
 from ledger.encoding.policy import Policy
 from ledger.errors import ConfigurationError
-from ledger.gateway import Gateway
 from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import FileEntry, check, write_batches
-from ledger.storage import storing
+from ledger.storage import disk_error, storing
 from ledger.tables import TRANSFER
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
 
 __all__ = ["MatchRules", "match", "match_segments", "rules_at", "states", "transfers"]
 
@@ -208,8 +210,10 @@ def transfers(
         yield iter(())
         return
     files = [str(mirror / entry.name) for entry in segments]
+    place = spill or Path(tempfile.gettempdir())
     with (
-        storing(spill or Path(tempfile.gettempdir())),
+        storing(place),
+        _spilling(place),
         tempfile.TemporaryDirectory(prefix=".match-", dir=spill) as folder,
         duckdb.connect() as connection,
     ):
@@ -221,6 +225,19 @@ def transfers(
         with _within(memory_mb):
             reader = connection.sql(_PAIRS, params=_values(rules)).to_arrow_reader(_BATCH_ROWS)
             yield (pa.Table.from_batches([b]).select(TRANSFER.names).cast(TRANSFER) for b in reader)
+
+
+@contextmanager
+def _spilling(place: Path) -> Iterator[None]:
+    """Turn DuckDB's errors about a disk that is full or fails into a `StorageError`."""
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        full = "No space left" in text or "max_temp_directory_size" in text
+        if not (full or isinstance(error, duckdb.IOException)):
+            raise
+        raise disk_error(text.splitlines()[0], place, full=full) from error
 
 
 @contextmanager

@@ -15,12 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import duckdb
-import pyarrow as pa
-
 from ledger.errors import CounterfoilError
 
-__all__ = ["StorageError", "replacing", "storing", "transaction", "write_atomically"]
+__all__ = ["StorageError", "disk_error", "replacing", "storing", "transaction", "write_atomically"]
 
 #: SQLite's primary result codes for a disk that is full, fails, or does not let a file be opened or written.
 _SQLITE: Final = {8: "read-only", 10: "input or output fails", 13: "full", 14: "cannot be opened"}
@@ -39,7 +36,7 @@ def storing(path: Path) -> Iterator[None]:
     Raises
     ------
     StorageError
-        Instead of what the operating system, SQLite, Arrow or DuckDB raise.
+        Instead of what the operating system or SQLite raises.
     """
     try:
         yield
@@ -47,19 +44,13 @@ def storing(path: Path) -> Iterator[None]:
         reason = _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         if reason is None:
             raise
-        raise _error(reason == "full", f"{reason}: {error}", path) from error
-    except duckdb.Error as error:
-        text = str(error)
-        full = "No space left" in text or "max_temp_directory_size" in text
-        if not (full or isinstance(error, duckdb.IOException)):
-            raise
-        raise _error(full, text.splitlines()[0], path) from error
+        raise disk_error(f"{reason}: {error}", path, full=reason == "full") from error
     except OSError as error:
-        full = error.errno in _FULL or (isinstance(error, pa.ArrowException) and "space" in str(error))
-        raise _error(full, error.strerror or str(error), path) from error
+        raise disk_error(error.strerror or str(error), path, full=error.errno in _FULL) from error
 
 
-def _error(full: bool, reason: str, path: Path) -> StorageError:
+def disk_error(reason: str, path: Path, *, full: bool) -> StorageError:
+    """Return the error for a disk that is full, or that cannot be written for another reason."""
     if full:
         return StorageError(
             f"the disk is full, or the quota used up ({reason})",
