@@ -39,7 +39,7 @@ OTHERS = {
     "ledger.audit.fsck": {"numpy", "pyarrow", "duckdb"},
 }
 
-#: Checks that eth_keyfile has the right numbers of py_ecc, and reads a key file with a BLS key by the real one.
+#: Checks that eth_keyfile has the right numbers of py_ecc, and reads a BLS key file by the real one.
 KEYFILE = """
 import eth_keyfile.keyfile as keyfile
 made = keyfile.create_keyfile_json(bytes([1] * 32), b"word", version=4, kdf="pbkdf2", iterations=2)
