@@ -6,7 +6,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 HOME_DIR ?= .counterfoil
 
-.PHONY: demo test kernels lint docs contracts bench crash lock clean help
+# The extras of pyproject.toml that `make demo` runs, and those that the tests need besides.
+RUN := --extra member --extra desk --extra operator --group build
+DEV := --extra dev --extra docs --extra pdf
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-header --no-annotate --upgrade pyproject.toml
+
+
+.PHONY: demo test kernels lint docs contracts bench crash wheel lock clean help
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -43,12 +50,13 @@ bench: $(VENV)/.ready-dev ## Measure every stage against one row per transaction
 crash: $(VENV)/.ready-dev ## Kill real processes at random moments, many times
 	COUNTERFOIL_CRASH_ROUNDS=$(or $(ROUNDS),200) $(BIN)/pytest -q -m crash
 
+wheel: $(VENV)/.ready-dev ## Install the wheel with each extra alone and run that party's first command (slow)
+	$(BIN)/pytest -q -n 0 -m wheel tests/system/test_wheel.py
+
 lock: $(VENV)/.ready-dev ## Pin the newest allowed versions, with hashes
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --upgrade --extra dev --extra docs --extra pdf -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) $(RUN) -o requirements.lock
+	$(COMPILE) $(RUN) $(DEV) -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment and the demo's state
 	rm -rf $(VENV) $(HOME_DIR)
@@ -60,7 +68,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e '.[member,desk,operator]'
 	@touch $@
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import uvicorn
-from eth_account import Account
 from fastapi import FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
@@ -29,7 +28,8 @@ from api.problems import ProblemError
 from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError
 from ledger.encoding.keyholder_client import ACCOUNT_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_message
 from ledger.encoding.ristretto import ElementError
-from ledger.errors import CounterfoilError, QuotaExceededError
+from ledger.errors import CounterfoilError, QuotaExceededError, VerificationError
+from ledger.signing import recover_address
 
 __all__ = ["EvaluateRequest", "EvaluateResponse", "create_app", "server"]
 
@@ -193,8 +193,8 @@ def _authenticate(
         raise ProblemError("signed-at-another-time", detail)
     message = request_message(request.method, request.url.path, signed_at, body)
     try:
-        signer = str(Account.recover_message(message, signature=bytes.fromhex(signature.removeprefix("0x"))))
-    except Exception as error:  # eth_keys has several errors for bytes that are no signature
+        signer = recover_address(message, bytes.fromhex(signature.removeprefix("0x")))
+    except VerificationError as error:
         raise ProblemError("signature-not-valid", "the signature is malformed") from error
     if signer.lower() != account.lower():
         detail = f"the signature is not that of {account[:42]} over this method, path, time and body"
@@ -207,7 +207,7 @@ def _authenticate(
         ) from error
     if signer.lower() not in active:
         raise ProblemError("not-active", f"{signer} is not an active member on chain")
-    seen.check(signer, message.body)
+    seen.check(signer, message.encode())
     return signer
 
 

@@ -12,18 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
 
 from ledger.encoding.policy import Policy
 from ledger.errors import ConfigurationError
-from ledger.gateway import Gateway
+from ledger.memory import memory_database
 from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import FileEntry, check, write_batches
-from ledger.storage import memory_database, storing
+from ledger.storage import storing
 from ledger.tables import TRANSFER
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
 
 __all__ = ["MatchRules", "match", "match_segments", "rules_at", "states", "transfers"]
 
@@ -208,8 +211,9 @@ def transfers(
         yield iter(())
         return
     files = [str(mirror / entry.name) for entry in segments]
+    place = spill or Path(tempfile.gettempdir())
     with (
-        storing(spill or Path(tempfile.gettempdir())),
+        storing(place),
         memory_database(spill) as connection,
     ):
         connection.execute(f"SET memory_limit = '{memory_mb}MB'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,14 @@ import pyarrow as pa
 from ledger.batch import GENESIS_HASH
 from ledger.commitment import merkle
 from ledger.encoding.policy import Policy
-from ledger.encoding.rows import decode_intervals, rows_from_bytes
+from ledger.encoding.rows import ROW, decode_intervals, rows_from_bytes
 from ledger.envelope import NotAddresseeError, key_id, open_envelope, public_key
 from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
-from ledger.gateway import Gateway, Member, PostedBatch
 from ledger.schema import ROW_VERSION, Channel, Flags, LagClass, PartyType, Side
-from ledger.tables import ROW, SEGMENT
+from ledger.tables import SEGMENT
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway, Member, PostedBatch
 
 __all__ = ["BatchError", "BatchOpener", "Head", "NoKeyError", "OpenedBatch", "to_table"]
 

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from eth_account import Account
-from eth_account.messages import encode_defunct
-
 from ledger import canonical
 from ledger.batch import BatchHeader
 from ledger.commitment.record import OpenedField
 from ledger.errors import VerificationError
+from ledger.signing import SIGNATURE_SIZE, recover_address, sign_text
 
 __all__ = ["DISCLOSURE_FORMAT", "RECEIPT_FORMAT", "Disclosure", "Receipt"]
 
@@ -149,13 +147,13 @@ class Disclosure:
             "purpose": self.purpose,
         }
 
-    def _message(self) -> Any:
+    def _message(self) -> str:
         digest = sha256(canonical.dumps(self._unsigned())).hexdigest()
-        return encode_defunct(text=f"{DISCLOSURE_FORMAT}\n{digest}")
+        return f"{DISCLOSURE_FORMAT}\n{digest}"
 
     def sign(self, key: bytes) -> Disclosure:
         """Return the disclosure signed with the posting account's key."""
-        signature = bytes(Account.sign_message(self._message(), key).signature)
+        signature = sign_text(self._message(), key)
         return Disclosure(self.receipt, self.policy, self.fields, self.purpose, signature)
 
     def signer(self) -> bytes:
@@ -167,13 +165,13 @@ class Disclosure:
             When the signature is none.
         """
         upper = int.from_bytes(self.signature[32:64], "big") > _HALF_ORDER  # (r, n - s) is a second spelling
-        if len(self.signature) != 65 or self.signature[64] not in (27, 28) or upper:
+        if len(self.signature) != SIGNATURE_SIZE or self.signature[64] not in (27, 28) or upper:
             raise VerificationError("the disclosure's signature is not in its one form")
         try:
-            address = Account.recover_message(self._message(), signature=self.signature)
-        except Exception as error:  # the library raises several unrelated kinds
+            address = recover_address(self._message(), self.signature)
+        except VerificationError as error:
             raise VerificationError(f"the disclosure's signature is none: {error}") from error
-        return bytes.fromhex(str(address)[2:])
+        return bytes.fromhex(address[2:])
 
     def to_bytes(self) -> bytes:
         """Return the disclosure as it is handed out."""

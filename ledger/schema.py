@@ -1,13 +1,15 @@
 """The one definition of what a transaction and an encoded row look like; it needs no package.
 
 A member holds *transactions* (`FIELDS`, names from ISO 20022). What it posts are *encoded rows*
-(`ROW_LAYOUT`, fixed width). `ledger.tables` has the same row as a NumPy type, and the tables of the desk.
+(`ROW_LAYOUT`, fixed width). `unpack_row` reads one of them; `ledger.encoding.rows` has them as a NumPy type,
+for many at once, and `ledger.tables` has the tables of the desk.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import Final
+from struct import Struct
+from typing import Any, Final
 
 __all__ = [
     "FIELDS",
@@ -25,6 +27,7 @@ __all__ = [
     "MatchState",
     "PartyType",
     "Side",
+    "unpack_row",
 ]
 
 #: A transaction's fields in the order in which they are committed; each is one leaf of the record root.
@@ -186,3 +189,19 @@ ROW_LAYOUT: Final = (
 
 #: Bytes of an encoded row.
 ROW_SIZE: Final = sum(size for _, size in ROW_LAYOUT)
+
+_NUMBERS: Final = {1: "B", 2: "H", 4: "I"}
+_ROW: Final = Struct("<" + "".join(_NUMBERS.get(size, f"{size}s") for _, size in ROW_LAYOUT))
+
+
+def unpack_row(packed: bytes) -> dict[str, Any]:
+    """Return the columns of one encoded row by name: numbers as int, byte strings as bytes.
+
+    Raises
+    ------
+    ValueError
+        When the row does not have `ROW_SIZE` bytes.
+    """
+    if len(packed) != ROW_SIZE:
+        raise ValueError(f"an encoded row has {ROW_SIZE} bytes, not {len(packed)}")
+    return dict(zip((name for name, _ in ROW_LAYOUT), _ROW.unpack(packed), strict=True))

@@ -14,21 +14,17 @@ import io
 import os
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-
-import duckdb
-import pyarrow as pa
 
 from ledger.errors import ConfigurationError, CounterfoilError
 
 __all__ = [
     "PUBLISHED",
     "StorageError",
-    "memory_database",
+    "disk_error",
     "open_database",
     "private_file",
     "private_folder",
@@ -68,7 +64,7 @@ def storing(path: Path) -> Iterator[None]:
     Raises
     ------
     StorageError
-        Instead of what the operating system, SQLite, Arrow or DuckDB raise.
+        Instead of what the operating system or SQLite raises.
     """
     try:
         yield
@@ -76,19 +72,13 @@ def storing(path: Path) -> Iterator[None]:
         reason = _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         if reason is None:
             raise
-        raise _error(reason == "full", f"{reason}: {error}", path) from error
-    except duckdb.Error as error:
-        text = str(error)
-        full = "No space left" in text or "max_temp_directory_size" in text
-        if not (full or isinstance(error, duckdb.IOException)):
-            raise
-        raise _error(full, text.splitlines()[0], path) from error
+        raise disk_error(f"{reason}: {error}", path, full=reason == "full") from error
     except OSError as error:
-        full = error.errno in _FULL or (isinstance(error, pa.ArrowException) and "space" in str(error))
-        raise _error(full, error.strerror or str(error), path) from error
+        raise disk_error(error.strerror or str(error), path, full=error.errno in _FULL) from error
 
 
-def _error(full: bool, reason: str, path: Path) -> StorageError:
+def disk_error(reason: str, path: Path, *, full: bool) -> StorageError:
+    """Return the error for a disk that is full, or that cannot be written for another reason."""
     if full:
         return StorageError(
             f"the disk is full, or the quota used up ({reason})",
@@ -197,24 +187,6 @@ def open_database(
         connection.close()
         raise
     return connection
-
-
-@contextmanager
-def memory_database(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a DuckDB database in memory; what does not fit there goes to a folder that only we may enter.
-
-    DuckDB's own choice is `.tmp` in the current folder, readable by everybody.
-
-    Parameters
-    ----------
-    spill : Path, optional
-        Where that folder is made; by default in the system's place for temporary files.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix=".duckdb-", dir=spill) as folder,
-        duckdb.connect(config={"temp_directory": folder}) as connection,
-    ):
-        yield connection
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows and transfers as tables: the NumPy type of an encoded row, the Arrow schemas of the desk.
+"""Rows and transfers as tables: the Arrow schemas of the desk.
 
 The desk keeps opened rows in *segments* (`SEGMENT`). Two rows that meet on their match token are one
 *transfer* (`TRANSFER`), which is what detectors and checks read.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from ledger.schema import ROW_LAYOUT
 
-__all__ = ["ROW", "SEGMENT", "TRANSFER"]
+__all__ = ["SEGMENT", "TRANSFER"]
 
 _PLACE = [
     ("member", pa.uint16()),
@@ -23,16 +22,10 @@ _PLACE = [
     ("block", pa.uint64()),
 ]
 
-_NUMBER: Final = {1: ("u1", pa.uint8()), 2: ("<u2", pa.uint16()), 4: ("<u4", pa.uint32())}
+_NUMBERS: Final = {1: pa.uint8(), 2: pa.uint16(), 4: pa.uint32()}
 
-
-def _kinds(size: int) -> tuple[str, Any]:
-    """Return the NumPy and the Arrow type of a column of so many bytes."""
-    return _NUMBER.get(size) or (f"V{size}", pa.binary(size))
-
-
-#: The encoded row, `ledger.schema.ROW_LAYOUT`, as a NumPy structured type.
-ROW: Final = np.dtype([(name, _kinds(size)[0]) for name, size in ROW_LAYOUT])
+#: The columns of the encoded row.
+_ROW: Final[list[Any]] = [(name, _NUMBERS.get(size, pa.binary(size))) for name, size in ROW_LAYOUT]
 
 _INTERVALS = [
     ("amount_low", pa.int64()),
@@ -43,7 +36,7 @@ _INTERVALS = [
 
 #: A mirrored row: where it stands on the ledger, the packed row's columns, and the intervals its policy
 #: decodes to (amounts in minor units, both ends included; Unix seconds, the upper end excluded).
-SEGMENT: Final = pa.schema(_PLACE + [(name, _kinds(size)[1]) for name, size in ROW_LAYOUT] + _INTERVALS)
+SEGMENT: Final = pa.schema(_PLACE + _ROW + _INTERVALS)
 
 #: One payment after matching. Pseudonyms are null where no half tells them; the place of an absent half is
 #: -1. Detectors read the same columns from plain files, where pseudonyms are the file's own identifiers and

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ledger.encoding import band_arrays
 from ledger.encoding.bands import MAX_AMOUNT, Bands, logarithmic_grid
 
 __all__ = ["BUCKET", "Encoding", "encode", "encoding_named"]
@@ -44,7 +45,7 @@ def encode(transfers: pa.Table, encoding: Encoding, *, per_decade: int = 10) -> 
     bucket = BUCKET[encoding]
     bands = Bands(logarithmic_grid(per_decade))
     amount = np.clip(np.asarray(transfers.column("amount_low").to_numpy(), dtype=np.int64), 0, MAX_AMOUNT)
-    low, high = bands.decode(bands.encode(amount))
+    low, high = band_arrays.decode(bands, band_arrays.encode(bands, amount))
     time = np.asarray(transfers.column("time_low").to_numpy(), dtype=np.int64) // bucket * bucket
     new = {"amount_low": low, "amount_high": high, "time_low": time, "time_high": time + bucket}
     return _replaced(transfers, new)

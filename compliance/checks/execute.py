@@ -19,7 +19,7 @@ from compliance.currencies import number
 from compliance.jurisdictions import Establishment, home_of
 from compliance.rates import RateTable
 from ledger.errors import InputError
-from ledger.storage import memory_database
+from ledger.memory import memory_database
 
 __all__ = ["DuckDB", "Engine", "Hit", "Outcome", "Runner"]
 

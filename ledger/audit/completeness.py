@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ledger.memory import memory_database
 from ledger.schema import MatchState
-from ledger.storage import memory_database
 
 __all__ = ["MemberMonth", "completeness"]
 

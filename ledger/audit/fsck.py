@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from ledger.commitment.merkle import Frontier, leaf_hash
 from ledger.errors import VerificationError
-from ledger.gateway import Gateway
 from ledger.log import open_checkpoint
 from ledger.matching import rules_at, transfers
 from ledger.opening import BatchError, BatchOpener, Head, NoKeyError, OpenedBatch, to_table
 from ledger.segment import FileEntry, Manifest, SegmentError, load, opened
 from ledger.tables import TRANSFER
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
 
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Any
 
 from ledger.audit.trust import Trust
 from ledger.commitment import merkle
 from ledger.commitment.record import verify_field
 from ledger.encoding.consistency import check_consistent
 from ledger.encoding.policy import Policy
-from ledger.encoding.rows import rows_from_bytes
 from ledger.errors import VerificationError
 from ledger.log import Checkpoint, open_checkpoint
 from ledger.receipt import DISCLOSURE_FORMAT, Disclosure, Receipt
-from ledger.schema import FIELDS, Side
-from ledger.tables import ROW
+from ledger.schema import FIELDS, ROW_SIZE, Side, unpack_row
 
 __all__ = ["Verified", "verify", "verify_disclosure", "verify_receipt"]
 
@@ -33,8 +30,8 @@ class Verified:
     receipt : Receipt
     checkpoint : Checkpoint
         The signed state of the log that holds it.
-    row : numpy.void
-        The packed row, dtype `ledger.tables.ROW`.
+    row : mapping of column name to value
+        The posted row, as `ledger.schema.unpack_row` returns it.
     fields : mapping of field name to value
         Opened fields; empty for a bare receipt.
     purpose : str or None
@@ -44,7 +41,7 @@ class Verified:
     agent: str
     receipt: Receipt
     checkpoint: Checkpoint
-    row: np.void
+    row: Mapping[str, Any]
     fields: Mapping[str, str | None] = field(default_factory=dict)
     purpose: str | None = None
 
@@ -95,7 +92,7 @@ def verify_disclosure(data: bytes, trust: Trust) -> Verified:
         raise VerificationError(
             "the disclosure names another policy than the batch", expected=header.policy_hash, got=policy.hash
         )
-    record_root = bytes(proven.row["record_root"])
+    record_root = proven.row["record_root"]
     fields: dict[str, str | None] = {}
     for opened in disclosure.fields:
         if opened.name in fields:
@@ -126,14 +123,14 @@ def _verify(receipt: Receipt, trust: Trust) -> Verified:
             f"the batch was posted by 0x{header.member.hex()}, which is no member in the trust file",
             next_step="If the member is new, get a newer trust file from the consortium.",
         )
-    _equal("row size", ROW.itemsize, len(receipt.row))
+    _equal("row size", ROW_SIZE, len(receipt.row))
     merkle.verify_inclusion(
         merkle.leaf_hash(receipt.row), receipt.index, header.row_count, receipt.rows_path, header.rows_root
     )
     merkle.verify_inclusion(
         merkle.leaf_hash(header.hash), receipt.log_index, checkpoint.size, receipt.log_path, checkpoint.root
     )
-    return Verified(agent, receipt, checkpoint, rows_from_bytes(receipt.row)[0])
+    return Verified(agent, receipt, checkpoint, unpack_row(receipt.row))
 
 
 def _equal(what: str, expected: object, got: object) -> None:

@@ -1,17 +1,16 @@
 """Amount bands: intervals cut by a logarithmic grid and by the thresholds of the active rules.
 
 A band is told instead of an amount. Because every threshold is itself an edge, on the side that its
-comparison needs, a band decides the comparison exactly as the amount does.
+comparison needs, a band decides the comparison exactly as the amount does. `band_arrays` does it for many
+amounts at once.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from decimal import Decimal, localcontext
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
 
 from ledger.errors import InputError
 
@@ -46,7 +45,7 @@ class Bands:
     Parameters
     ----------
     edges : iterable of int
-        Minor units, in any order, without zero.
+        Minor units, in any order, without zero. The attribute `edges` holds them sorted, each once.
 
     Raises
     ------
@@ -60,29 +59,19 @@ class Bands:
             raise InputError(f"band edges must lie between 1 and {MAX_AMOUNT} minor units")
         if len(unique) > 65_535:
             raise InputError(f"{len(unique)} edges are more than a band code can name (65,535)")
-        self.edges: npt.NDArray[np.int64] = np.array(unique, dtype=np.int64)
-        self._low = np.concatenate([np.zeros(1, np.int64), self.edges])
-        self._high = np.concatenate([self.edges - 1, np.full(1, MAX_AMOUNT, np.int64)])
+        self.edges = tuple(unique)
 
     def __len__(self) -> int:
-        return len(self._low)
+        return len(self.edges) + 1
 
-    def encode(self, amounts: npt.ArrayLike) -> npt.NDArray[np.uint16]:
-        """Return the band of each amount (int64 minor units, shape (n,)) as uint16, shape (n,)."""
-        values = np.asarray(amounts, dtype=np.int64)
-        if values.size and (values.min() < 0 or values.max() > MAX_AMOUNT):
-            raise InputError(f"amounts must lie between 0 and {MAX_AMOUNT} minor units")
-        return np.searchsorted(self.edges, values, side="right").astype(np.uint16)
-
-    def decode(self, bands: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the lowest and the highest amount of each band, both included, in minor units.
+    def band(self, amount: int) -> int:
+        """Return the band of an amount in minor units.
 
         Raises
         ------
         InputError
-            When a code names no band of this policy.
+            When the amount is below zero or above `MAX_AMOUNT`.
         """
-        codes = np.asarray(bands, dtype=np.int64)
-        if codes.size and codes.max() >= len(self):
-            raise InputError(f"band {int(codes.max())} does not exist; the policy has {len(self)} bands")
-        return self._low[codes], self._high[codes]
+        if not 0 <= amount <= MAX_AMOUNT:
+            raise InputError(f"amounts must lie between 0 and {MAX_AMOUNT} minor units")
+        return bisect_right(self.edges, amount)

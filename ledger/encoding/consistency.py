@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-
-import numpy as np
+from typing import Any
 
 from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.policy import Policy
@@ -24,15 +23,15 @@ class InconsistentRecordError(VerificationError):
     """Raised when an opened field says something else than the row that was posted for it."""
 
 
-def check_consistent(fields: Mapping[str, str | None], row: np.void, policy: Policy) -> None:
+def check_consistent(fields: Mapping[str, str | None], row: Mapping[str, Any], policy: Policy) -> None:
     """Compare opened fields with the posted row.
 
     Parameters
     ----------
     fields : mapping of field name to exact value
         Any of `ledger.schema.FIELDS`; None where the record has none.
-    row : numpy.void
-        The packed row.
+    row : mapping of column name to value
+        The posted row, as `ledger.schema.unpack_row` returns it.
     policy : Policy
         The policy the row was encoded under.
 
@@ -65,7 +64,7 @@ def check_consistent(fields: Mapping[str, str | None], row: np.void, policy: Pol
 
 
 def _encoded(
-    name: str, value: str | None, row: np.void, policy: Policy
+    name: str, value: str | None, row: Mapping[str, Any], policy: Policy
 ) -> tuple[str, int | tuple[int, int]] | None:
     """Return (column, code) that a field encodes to, with (bits, mask) for a flag; None where it has none."""
     if name.upper() in Flags.__members__:
@@ -90,5 +89,5 @@ def _encoded(
         whole, _, fraction = value.partition(".")
         if not value.isascii() or not whole.isdigit() or len(fraction) != EXPONENT[currency]:
             raise ValueError("not an amount in the minor unit of its currency")
-        return "amount_band", int(policy.bands(currency).encode([int(whole + fraction)])[0])
+        return "amount_band", policy.bands(currency).band(int(whole + fraction))
     return None

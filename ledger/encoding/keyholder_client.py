@@ -14,12 +14,11 @@ from hashlib import sha256
 from typing import Any, Final
 
 import httpx
-from eth_account import Account
-from eth_account.messages import SignableMessage, encode_defunct
 
 from ledger.encoding.pseudonym import Evaluation
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.nesting import MOST_DEPTH, nesting
+from ledger.signing import address_of, sign_text
 
 __all__ = ["ACCOUNT_HEADER", "SIGNATURE_HEADER", "TIME_HEADER", "HttpKeyHolder", "request_message"]
 
@@ -36,8 +35,8 @@ _CHUNK: Final = 2**16
 _QUOTED: Final = 300
 
 
-def request_message(method: str, path: str, unix_time: str, body: bytes) -> SignableMessage:
-    """Write what a member signs for one request.
+def request_message(method: str, path: str, unix_time: str, body: bytes) -> str:
+    """Return the text that a member signs for one request, with `ledger.signing.sign_text`.
 
     Parameters
     ----------
@@ -47,9 +46,7 @@ def request_message(method: str, path: str, unix_time: str, body: bytes) -> Sign
         Seconds since 1970, in decimal.
     body : bytes
     """
-    return encode_defunct(
-        text=f"counterfoil keyholder v1\n{method} {path}\n{unix_time}\n{sha256(body).hexdigest()}"
-    )
+    return f"counterfoil keyholder v1\n{method} {path}\n{unix_time}\n{sha256(body).hexdigest()}"
 
 
 class HttpKeyHolder:
@@ -67,7 +64,7 @@ class HttpKeyHolder:
 
     def __init__(self, url: str, account_key: bytes, *, timeout: float = 60.0) -> None:
         self._url = url.rstrip("/")
-        self._account = Account.from_key(account_key)
+        self._key, self._address = account_key, address_of(account_key)
         self._timeout = timeout
         self._client = httpx.Client(
             base_url=self._url, timeout=timeout, headers={"Accept-Encoding": "identity"}
@@ -88,12 +85,12 @@ class HttpKeyHolder:
             "POST", self._url + path, json={"epoch": epoch, "blinded": [item.hex() for item in blinded]}
         )
         body, now = request.read(), str(int(time.time()))
-        signature = self._account.sign_message(request_message("POST", path, now, body)).signature
+        signature = sign_text(request_message("POST", path, now, body), self._key)
         headers = {
             "Content-Type": "application/json",
-            ACCOUNT_HEADER: self._account.address,
+            ACCOUNT_HEADER: self._address,
             TIME_HEADER: now,
-            SIGNATURE_HEADER: "0x" + bytes(signature).hex(),
+            SIGNATURE_HEADER: "0x" + signature.hex(),
         }
         answer = self._send("POST", path, body, headers)
         try:

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Final
 
 from ledger.errors import VerificationError
+from ledger.storage import storing
 
 __all__ = [
     "ELEMENT_SIZE",
@@ -53,8 +54,6 @@ class ElementError(VerificationError):
 @cache
 def _sodium() -> ModuleType:
     """Load libsodium by way of a folder that goes as soon as the library is mapped."""
-    from ledger.storage import storing  # it knows the database engine, which is slow to load
-
     before = tempfile.tempdir
     with (
         storing(Path(os.environ.get("TMPDIR", "/tmp"))),  # noqa: S108 - told, not written to

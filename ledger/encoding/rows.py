@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.commitment.record import RecordCommitter
+from ledger.encoding import band_arrays
 from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.policy import Policy
 from ledger.encoding.token import match_token, own_key, pair_key
@@ -20,6 +21,7 @@ from ledger.schema import (
     FIELDS,
     LAG_EDGES_SECONDS,
     NOT_A_MEMBER,
+    ROW_LAYOUT,
     ROW_VERSION,
     Channel,
     Flags,
@@ -27,9 +29,13 @@ from ledger.schema import (
     PartyType,
     Side,
 )
-from ledger.tables import ROW
 
-__all__ = ["EncodingInput", "RowEncoder", "decode_intervals", "lag_class", "rows_from_bytes"]
+__all__ = ["ROW", "EncodingInput", "RowEncoder", "decode_intervals", "lag_class", "rows_from_bytes"]
+
+_NUMBERS: Final = {1: "u1", 2: "<u2", 4: "<u4"}
+
+#: The encoded row, `ledger.schema.ROW_LAYOUT`, as a NumPy structured type.
+ROW: Final = np.dtype([(name, _NUMBERS.get(size, f"V{size}")) for name, size in ROW_LAYOUT])
 
 _AT: Final = {name: slot for slot, name in enumerate(FIELDS)}
 _DAY: Final = 86_400
@@ -155,7 +161,7 @@ class RowEncoder:
         bands = np.zeros(len(records), np.uint16)
         for currency in sorted({text or "" for text in currencies}):
             chosen = names == currency
-            bands[chosen] = self.policy.bands(currency).encode(amounts[chosen])
+            bands[chosen] = band_arrays.encode(self.policy.bands(currency), amounts[chosen])
         return bands
 
     def _pseudonyms(self, identifiers: Sequence[str | None]) -> npt.NDArray[np.void]:
@@ -223,7 +229,8 @@ def decode_intervals(rows: npt.NDArray[np.void], policy: Policy) -> dict[str, np
         if numeric not in ALPHA:
             raise InputError(f"currency code {numeric} is not in ISO 4217")
         chosen = rows["currency"] == numeric
-        low[chosen], high[chosen] = policy.bands(ALPHA[numeric]).decode(rows["amount_band"][chosen])
+        bands = policy.bands(ALPHA[numeric])
+        low[chosen], high[chosen] = band_arrays.decode(bands, rows["amount_band"][chosen])
     start = rows["time_bucket"].astype(np.int64) * policy.bucket_seconds
     return {
         "amount_low": low,

@@ -7,6 +7,7 @@ batches and cases, `writing` sends; `records` is what they return, `refusals` a 
 
 from __future__ import annotations
 
+from ledger.gateway import lean  # noqa: F401 - before every import of web3
 from ledger.gateway.log import Log
 from ledger.gateway.records import (
     CaseEntry,

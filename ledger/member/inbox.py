@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.caselog import CaseKind, open_flag
 from ledger.errors import VerificationError
-from ledger.gateway import Gateway
 from ledger.member.keys import MemberKeys
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
 
 __all__ = ["Received", "received_flags"]
 

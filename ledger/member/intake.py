@@ -1,6 +1,7 @@
 """Reading a member's transactions: CSV, Parquet or a DataFrame, in chunks of constant memory.
 
-A bad row goes to the quarantine with its line, field and reason; good rows go on; the counts add up.
+A bad row goes to the quarantine with its line, field and reason; good rows go on; the counts add up. pandas
+and Arrow are imported for tables only: reading a CSV file needs neither.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final
 
 from ledger.errors import InputError
-from ledger.member.parquet import as_text, open_parquet
 from ledger.member.transaction import FieldProblem, Transaction, TransactionReader
 from ledger.schema import FIELDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["CHUNK", "Chunk", "Quarantined", "Rows", "open_source", "read_chunks"]
 
@@ -83,7 +84,7 @@ def open_source(source: Path | pd.DataFrame) -> OpenedSource:
     InputError
         When the file is missing, empty, of another kind, or lacks a required column.
     """
-    if isinstance(source, pd.DataFrame):
+    if not isinstance(source, Path):
         opened = _open_frame(source)
     else:
         head = _head(source)
@@ -259,30 +260,14 @@ def _csv_lines(path: Path, start: int, delimiter: str) -> Rows:
 
 
 def _open_parquet(path: Path) -> OpenedSource:
+    from ledger.member.parquet import open_parquet
+
     columns, rows = open_parquet(path, CHUNK)
     _check_columns(OpenedSource(str(path), columns, rows))
     return OpenedSource(str(path), tuple(name for name in columns if name in FIELDS), rows)
 
 
 def _open_frame(frame: pd.DataFrame) -> OpenedSource:
-    columns = tuple(str(name).lower() for name in frame.columns)
+    from ledger.member.frame import open_frame
 
-    def rows() -> Rows:
-        for start in range(0, len(frame), CHUNK):
-            part = frame.iloc[start : start + CHUNK]
-            texts = [
-                [_frame_text(value, name) for value in part.iloc[:, i].tolist()]
-                for i, name in enumerate(columns)
-            ]
-            for offset, cells in enumerate(zip(*texts, strict=True)):
-                problem = next((cell for cell in cells if isinstance(cell, FieldProblem)), None)
-                yield start + offset + 1, problem or cells
-
-    return OpenedSource("DataFrame", columns, rows())
-
-
-def _frame_text(value: Any, column: str) -> str | FieldProblem:
-    try:
-        return as_text(value)
-    except Exception as error:  # a frame can hold any object, and its own idea of text
-        return FieldProblem(column, f"cannot be read as text: {type(error).__name__}")
+    return OpenedSource("DataFrame", *open_frame(frame, CHUNK))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from eth_account import Account
 
 from ledger import canonical
 from ledger.envelope import generate_keypair
 from ledger.errors import ConfigurationError, VerificationError
+from ledger.signing import address_of, new_key
 from ledger.storage import write_atomically
 
 __all__ = ["MemberKeys"]
@@ -44,12 +44,12 @@ class MemberKeys:
     def generate(cls, agent: str) -> Self:
         """Make fresh keys."""
         hpke, _ = generate_keypair()
-        return cls(agent, bytes(Account.create().key), X25519PrivateKey.generate().private_bytes_raw(), hpke)
+        return cls(agent, new_key(), X25519PrivateKey.generate().private_bytes_raw(), hpke)
 
     @property
     def address(self) -> str:
         """The account's address, with checksum."""
-        return str(Account.from_key(self.account).address)
+        return address_of(self.account)
 
     @property
     def x25519_public(self) -> bytes:

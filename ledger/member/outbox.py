@@ -12,11 +12,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-from eth_account import Account
 
 from ledger import canonical
 from ledger.batch import GENESIS_HASH, MAX_PAYLOAD, ROWS_PER_BATCH, BatchHeader
@@ -27,12 +26,14 @@ from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.rows import EncodingInput, RowEncoder
 from ledger.envelope import key_id, seal
 from ledger.errors import ConfigurationError
-from ledger.gateway import Epoch, Gateway
 from ledger.member.keys import MemberKeys
 from ledger.member.sending import Progress, Sender, require_active
 from ledger.member.vault import Vault
-from ledger.schema import FIELDS
-from ledger.tables import ROW
+from ledger.schema import FIELDS, ROW_SIZE
+from ledger.signing import address_of
+
+if TYPE_CHECKING:
+    from ledger.gateway import Epoch, Gateway
 
 __all__ = ["Outbox", "Progress", "SealCounts"]
 
@@ -69,7 +70,7 @@ class Outbox:
         self._vault = vault
         self._keys = keys
         self.gateway = gateway
-        self.account = Account.from_key(keys.account).address
+        self.account = address_of(keys.account)
         self.member = require_active(gateway.member(self.account))
         self._require_own()
 
@@ -236,8 +237,7 @@ class Outbox:
         recipients: Sequence[tuple[bytes, bytes]],
     ) -> None:
         packed = rows.tobytes()
-        size = ROW.itemsize
-        leaves = [merkle.leaf_hash(packed[i : i + size]) for i in range(0, len(packed), size)]
+        leaves = [merkle.leaf_hash(packed[i : i + ROW_SIZE]) for i in range(0, len(packed), ROW_SIZE)]
         sequence, previous, nonce = self._next_place()
         deployment = self.gateway.deployment
         header = BatchHeader(

@@ -13,8 +13,7 @@ from ledger.log import open_checkpoint
 from ledger.member.keys import MemberKeys
 from ledger.member.vault import HeldRecord, Vault
 from ledger.receipt import Disclosure, Receipt
-from ledger.schema import FIELDS
-from ledger.tables import ROW
+from ledger.schema import FIELDS, ROW_SIZE
 
 __all__ = ["disclose", "make_receipt"]
 
@@ -58,7 +57,7 @@ def make_receipt(
             where=f"batch {record.batch}",
             next_step="Ask the desk to run `counterfoil desk sync`, then try again.",
         )
-    leaves = [merkle.leaf_hash(rows[i : i + ROW.itemsize]) for i in range(0, len(rows), ROW.itemsize)]
+    leaves = [merkle.leaf_hash(rows[i : i + ROW_SIZE]) for i in range(0, len(rows), ROW_SIZE)]
     entries = [merkle.leaf_hash(log[i : i + 32]) for i in range(0, size * 32, 32)]
     if merkle.root(entries) != note.root:
         raise VerificationError(
@@ -67,9 +66,9 @@ def make_receipt(
             got=merkle.root(entries),
             next_step="Ask the desk to run `counterfoil fsck`.",
         )
-    start = record.row_index * ROW.itemsize
+    start = record.row_index * ROW_SIZE
     return Receipt(
-        row=rows[start : start + ROW.itemsize],
+        row=rows[start : start + ROW_SIZE],
         index=record.row_index,
         rows_path=tuple(merkle.inclusion_path(leaves, record.row_index)),
         header=BatchHeader.from_json(json.loads(header_text)),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from eth_account import Account
+from typing import TYPE_CHECKING, Final
 
 from ledger.errors import ChainError, TransactionRejectedError
-from ledger.gateway import Gateway, Member, PostedBatch
 from ledger.member.keys import MemberKeys
 from ledger.member.vault import Vault
+from ledger.signing import address_of
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway, Member, PostedBatch
 
 __all__ = ["Progress", "Sender", "require_active"]
 
@@ -46,7 +47,7 @@ class Sender:
         self._vault = vault
         self._keys = keys
         self._gateway = gateway
-        self._account = Account.from_key(keys.account).address
+        self._account = address_of(keys.account)
         self._agent = keys.agent
 
     def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ledger.commitment.merkle import root
 from ledger.flag import Position
-from ledger.gateway import Gateway
 from ledger.home import DeskHome
 from ledger.log import Checkpoint, sign_checkpoint
 from ledger.matching import match_segments, rules_at, states
@@ -15,6 +15,9 @@ from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
 from ledger.reader.mirror import Mirror, Rejected, SyncCounts
 from ledger.segment import load
 from ledger.storage import PUBLISHED, private_folder, write_atomically
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
 
 __all__ = ["SyncReport", "sync"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eth_account import Account
 
 from ledger import canonical
 from ledger.envelope import generate_keypair, key_id, public_key
 from ledger.errors import ConfigurationError, VerificationError
+from ledger.signing import address_of, new_key
 from ledger.storage import write_atomically
 
 __all__ = ["CHECKPOINT_KEY_NAME", "DeskKeys"]
@@ -46,7 +46,7 @@ class DeskKeys:
         """Make fresh keys with one reader key."""
         private, _ = generate_keypair()
         return cls(
-            bytes(Account.create().key),
+            new_key(),
             Ed25519PrivateKey.generate().private_bytes_raw(),
             {reader_epoch: private},
         )
@@ -54,7 +54,7 @@ class DeskKeys:
     @property
     def address(self) -> str:
         """The account's address, with checksum."""
-        return str(Account.from_key(self.account).address)
+        return address_of(self.account)
 
     @property
     def checkpoint_public(self) -> bytes:

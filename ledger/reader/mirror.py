@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from ledger.commitment.merkle import leaf_hash
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Position
-from ledger.gateway import Gateway, PostedBatch
 from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
 from ledger.reader.keys import DeskKeys
 from ledger.segment import FileEntry, Manifest, SegmentError, write_table
 from ledger.storage import open_database, private_file, storing, transaction
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway, PostedBatch
 
 __all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import pyarrow as pa
 
@@ -22,6 +21,9 @@ from ledger.money import ALPHA, amount_range
 from ledger.schema import Channel, MatchState
 from ledger.transfers.places import CREDIT, DEBIT, Places
 from ledger.transfers.table import as_transfers
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["evidence_graph", "evidence_rows", "to_graphml", "to_svg"]
 
@@ -78,6 +80,8 @@ def evidence_graph(
         (text), amount_low, amount_high (minor units), currency, time_low, time_high (Unix seconds, [low,
         high)), channel and state.
     """
+    import networkx as nx  # slow to import, and most callers of this module only need the rows
+
     names = banks or {}
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
         title=flag.title, detector=flag.source.id, certainty=flag.certainty, explanation=flag.explanation
@@ -109,6 +113,8 @@ def evidence_graph(
 
 def to_graphml(graph: nx.MultiDiGraph[str]) -> bytes:
     """Return the graph as GraphML (UTF-8)."""
+    import networkx as nx
+
     out = BytesIO()
     nx.write_graphml(graph, out, infer_numeric_types=False)
     return out.getvalue()

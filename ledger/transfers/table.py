@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 
 from ledger.errors import InputError
 from ledger.tables import TRANSFER
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["TransferTableError", "as_transfers"]
 
@@ -25,9 +29,9 @@ def as_transfers(transfers: pa.Table | pd.DataFrame) -> pa.Table:
     """
     try:
         table = (
-            pa.Table.from_pandas(transfers, preserve_index=False)
-            if isinstance(transfers, pd.DataFrame)
-            else transfers
+            transfers
+            if isinstance(transfers, pa.Table)
+            else pa.Table.from_pandas(transfers, preserve_index=False)
         )
         missing = [name for name in TRANSFER.names if name not in table.column_names]
         if missing:

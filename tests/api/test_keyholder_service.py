@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from eth_account import Account
+from eth_account.messages import encode_defunct
 from fastapi.testclient import TestClient
 
 from api.keyholder import create_app
@@ -53,7 +54,8 @@ class Service:
         signed_path: str = PATH,
         **headers: str,
     ) -> httpx.Response:
-        signature = account.sign_message(request_message("POST", signed_path, signed_at, body)).signature
+        message = encode_defunct(text=request_message("POST", signed_path, signed_at, body))
+        signature = account.sign_message(message).signature
         all_headers = {
             "Counterfoil-Account": claim or account.address,
             "Counterfoil-Time": signed_at,

@@ -12,6 +12,7 @@ from compliance.checks.interval import cut_points, minor_interval
 from compliance.extract import extract_text
 from compliance.model import Trigger
 from compliance.ruleset import RuleSet, build, cuts
+from ledger.encoding import band_arrays
 from ledger.encoding.bands import MAX_AMOUNT, Bands, logarithmic_grid
 from ledger.schema import Channel, Flags
 
@@ -63,7 +64,7 @@ def test_a_band_cut_at_the_threshold_decides_exactly_as_the_amount_does(op, thre
     exact = threshold.scaleb(places)
     amount = max(0, int(exact) + offset)
     bands = Bands([*logarithmic_grid(), *cut_points(interval)])
-    low, high = bands.decode(bands.encode([amount]))
+    low, high = band_arrays.decode(bands, [bands.band(amount)])
     surely = interval.low <= low[0] and high[0] <= interval.high
     perhaps = interval.low <= high[0] and low[0] <= interval.high
     assert surely == perhaps == OPS[op](amount, exact)

@@ -16,6 +16,7 @@ from compliance.jurisdictions import home_of
 from compliance.reading import read_file
 from compliance.rulebook import model_ruleset
 from compliance.ruleset import RuleSet, Term, build, cuts
+from ledger.encoding import band_arrays
 from ledger.encoding.bands import Bands, logarithmic_grid
 
 ANNOTATED = Path(__file__).resolve().parents[2] / "../shared/regulations/annotated"
@@ -99,7 +100,7 @@ def encode(rows: list[dict], edges: dict[str, list[int]], bucket: int) -> None:
     codes = {840: "USD", 124: "CAD", 978: "EUR"}
     for row in rows:
         bands = Bands([*logarithmic_grid(), *edges[codes[row["currency"]]]])
-        low, high = bands.decode(bands.encode([row["amount_low"]]))
+        low, high = band_arrays.decode(bands, [bands.band(row["amount_low"])])
         row["amount_low"], row["amount_high"] = int(low[0]), int(high[0])
         row["time_low"] -= row["time_low"] % bucket
         row["time_high"] = row["time_low"] + bucket

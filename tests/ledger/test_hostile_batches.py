@@ -19,6 +19,7 @@ from counterfoil.governance import Governance
 from ledger.audit.fsck import fsck
 from ledger.batch import BatchHeader
 from ledger.commitment import merkle
+from ledger.encoding.rows import ROW
 from ledger.envelope import generate_keypair, key_id, seal
 from ledger.errors import TransactionRejectedError
 from ledger.home import Home
@@ -26,7 +27,6 @@ from ledger.reader.desk import SyncReport
 from ledger.reader.mirror import Mirror, Rejected
 from ledger.schema import Side
 from ledger.segment import load
-from ledger.tables import ROW
 from localchain.faucet import fund
 from tests.support.consortium import EPOCH, ChainProcess, SmallConsortium, founded
 

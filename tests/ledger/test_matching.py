@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import ConfigurationError
-from ledger.matching import MatchRules, match, match_segments, states, transfers
+from ledger.matching import MatchRules, _spilling, match, match_segments, states, transfers
 from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import load, write_table
+from ledger.storage import StorageError
 from ledger.tables import SEGMENT, TRANSFER
 
 HOUR, DAY = 3_600, 86_400
@@ -286,3 +288,17 @@ def test_segments_match_as_their_rows_do(tmp_path: Path) -> None:
     entry = match_segments(tmp_path, tuple(entries), RULES)
     assert (entry.rows, entry.log_from, entry.log_to) == (2, 0, 3)
     assert load(tmp_path, entry).equals(match(table(rows), RULES))
+
+
+def test_a_full_disk_under_the_join_is_told_and_other_errors_pass(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"SET temp_directory = '{tmp_path}'")
+        connection.execute("SET memory_limit = '20MB'")
+        connection.execute("SET max_temp_directory_size = '1MB'")
+        with pytest.raises(StorageError, match="the disk is full") as caught, _spilling(tmp_path):
+            connection.sql("SELECT hash(range) AS h FROM range(5_000_000) ORDER BY h").fetchall()
+        assert caught.value.where == str(tmp_path)
+        with pytest.raises(StorageError, match="the disk cannot be written"), _spilling(tmp_path):
+            connection.read_parquet(str(tmp_path / "absent.parquet"))
+        with pytest.raises(duckdb.CatalogException), _spilling(tmp_path):
+            connection.execute("SELECT * FROM absent")

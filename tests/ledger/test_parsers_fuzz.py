@@ -39,6 +39,7 @@ from ledger.encoding import oprf
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.encoding.policy import Policy
+from ledger.encoding.rows import ROW
 from ledger.envelope import generate_keypair, key_id, open_envelope, seal
 from ledger.errors import CounterfoilError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
@@ -56,7 +57,6 @@ from ledger.member.keys import MemberKeys
 from ledger.opening import BatchOpener
 from ledger.reader.keys import DeskKeys
 from ledger.segment import MANIFEST, FileEntry, Manifest
-from ledger.tables import ROW
 from ledger.transport import Transport
 from tests.support.consortium import SmallConsortium
 from tests.support.rows import row, write_csv

@@ -19,11 +19,11 @@ from anomaly.learning.shelf import Shelf
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.flag import Entity, Flag, FlagSource, RowRef
 from ledger.home import Home
+from ledger.memory import memory_database
 from ledger.reader.cases import CaseBook
 from ledger.reader.mirror import Mirror
 from ledger.storage import (
     PUBLISHED,
-    memory_database,
     open_database,
     private_file,
     private_folder,

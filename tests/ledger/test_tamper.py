@@ -16,7 +16,7 @@ from ledger.audit.verify import verify
 from ledger.batch import GENESIS_HASH, BatchHeader
 from ledger.commitment import merkle
 from ledger.commitment.record import OpenedField, open_fields, record_root
-from ledger.encoding.rows import rows_from_bytes
+from ledger.encoding.rows import ROW, rows_from_bytes
 from ledger.errors import VerificationError
 from ledger.gateway import PostedBatch
 from ledger.log import Checkpoint, generate_signing_key, open_checkpoint, sign_checkpoint
@@ -25,7 +25,6 @@ from ledger.reader.keys import CHECKPOINT_KEY_NAME
 from ledger.receipt import Disclosure, Receipt
 from ledger.schema import FIELDS, Side
 from ledger.segment import MANIFEST, Manifest, SegmentError, load
-from ledger.tables import ROW
 from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
 from tests.support.rows import Book, row
 
@@ -199,7 +198,7 @@ class Forger:
     def row(self) -> bytes:
         rows = rows_from_bytes(bytes(ROW.itemsize)).copy()
         rows["version"], rows["side"], rows["debtor_agent"], rows["currency"] = 1, Side.DEBIT, 1, 978
-        rows["amount_band"] = self.consortium.policy.bands("EUR").encode([500_000_000])
+        rows["amount_band"] = self.consortium.policy.bands("EUR").band(500_000_000)
         rows["record_root"] = record_root(self.fields, self.seed)
         return rows.tobytes()
 

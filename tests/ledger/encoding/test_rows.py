@@ -18,11 +18,10 @@ from ledger.encoding.bands import MAX_AMOUNT
 from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.consistency import InconsistentRecordError, check_consistent
 from ledger.encoding.policy import Policy, TimeUnit
-from ledger.encoding.rows import EncodingInput, RowEncoder, decode_intervals, lag_class, rows_from_bytes
+from ledger.encoding.rows import ROW, EncodingInput, RowEncoder, decode_intervals, lag_class, rows_from_bytes
 from ledger.errors import InputError
 from ledger.money import EXPONENT, NUMERIC
 from ledger.schema import FIELDS, Channel, Flags, LagClass, PartyType, Side
-from ledger.tables import ROW
 
 BANKS = ("ALFADEFF", "BRAVFRPP", "CHARUS33")
 KEYS = {bank: X25519PrivateKey.generate() for bank in BANKS}

@@ -14,13 +14,12 @@ import pytest
 
 from ledger.batch import GENESIS_HASH, BatchHeader
 from ledger.commitment import merkle
-from ledger.encoding.rows import rows_from_bytes
+from ledger.encoding.rows import ROW, rows_from_bytes
 from ledger.envelope import generate_keypair, key_id, open_envelope
 from ledger.errors import ConfigurationError, TransactionRejectedError
 from ledger.gateway import Gateway
 from ledger.member.outbox import Outbox, _shuffled_within
 from ledger.member.vault import Vault
-from ledger.tables import ROW
 from tests.support.consortium import EPOCH, ChainProcess, Poster, founded
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from ledger.commitment.merkle import leaf_hash, root
-from ledger.encoding.rows import rows_from_bytes
+from ledger.encoding.rows import ROW, rows_from_bytes
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.gateway import Gateway, PostedBatch
 from ledger.log import open_checkpoint
@@ -21,7 +21,7 @@ from ledger.reader import desk, mirror
 from ledger.reader.keys import DeskKeys
 from ledger.reader.mirror import Mirror, ReorganisedError
 from ledger.segment import MANIFEST, Manifest, SegmentError, load
-from ledger.tables import ROW, SEGMENT
+from ledger.tables import SEGMENT
 from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
 
 BANK = "ALFADEFF"

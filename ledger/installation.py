@@ -1,0 +1,109 @@
+"""What of Counterfoil is installed here, and whether it is Counterfoil's.
+
+The base install verifies. What a member, the desk and the operator run needs more packages: the distribution
+has an *extra* for each of them, and `requiring` names it when one of its packages is missing.
+`check_own_packages` finds out whether another distribution took the place of one of our top-level packages.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import ConfigurationError
+
+__all__ = ["EXTRAS", "OWN_PACKAGES", "check_own_packages", "requiring"]
+
+_CHAIN: Final = {"eth_abi", "eth_account", "eth_typing", "hexbytes", "web3"}
+_SERVICE: Final = {"fastapi", "pydantic", "starlette", "uvicorn"}
+
+#: The modules that each extra of pyproject.toml brings, as far as our code imports them.
+EXTRAS: Final[Mapping[str, frozenset[str]]] = {
+    "member": frozenset({*_CHAIN, "httpx", "numpy", "pandas", "pyarrow", "rbcl"}),
+    "desk": frozenset(
+        {*_CHAIN, *_SERVICE, "duckdb", "holidays", "networkx", "numba", "numpy", "pandas", "pyarrow"}
+        | {"scipy", "sklearn", "spacy", "sqlglot", "structlog", "threadpoolctl"}
+    ),
+    "operator": frozenset(
+        {*_CHAIN, *_SERVICE, "eth", "eth_bloom", "eth_hash", "eth_utils", "httpx", "rbcl", "rlp", "spacy"}
+    ),
+    "pdf": frozenset({"pypdf"}),
+    "scale": frozenset({"pyspark"}),
+}
+
+#: The top-level packages of the distribution beside `ledger`.
+OWN_PACKAGES: Final = ("anomaly", "api", "cli", "compliance", "contracts", "counterfoil", "localchain")
+
+
+@contextmanager
+def requiring(extra: str | None = None) -> Iterator[None]:
+    """Turn the import of a package that is not installed into an error that names the extra to install.
+
+    Parameters
+    ----------
+    extra : {"member", "desk", "operator", "pdf", "scale"}, optional
+        The extra that the code in the block is for. Several extras bring NumPy: the error names this one, and
+        without it all of them.
+
+    Raises
+    ------
+    ConfigurationError
+        When a package of an extra is missing. Any other missing module passes as `ModuleNotFoundError`.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        bringing = [name for name, modules in EXTRAS.items() if package in modules]
+        if not bringing:
+            raise
+        chosen = [extra] if extra in bringing else bringing
+        lines = " or ".join(f'pip install "counterfoil[{name}]"' for name in chosen)
+        raise ConfigurationError(
+            f"the package {package} is not installed", next_step=f"Install the extra that brings it: {lines}"
+        ) from error
+
+
+def check_own_packages() -> None:
+    """Check that our top-level packages are the ones that were installed with `ledger`.
+
+    Other distributions use names such as `api`, `cli` and `contracts` too. A package that stands before ours
+    on the import path hides it; one that is installed into the same folder overwrites its files.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the package that is not ours.
+    """
+    folder = Path(__file__).resolve().parent.parent
+    recorded = _recorded(folder)
+    for name in OWN_PACKAGES:
+        spec = find_spec(name)
+        found = None if spec is None or spec.origin is None else Path(spec.origin).resolve()
+        expected = recorded.get(f"{name}/__init__.py")
+        if found == folder / name / "__init__.py" and expected in (None, _hash(found)):
+            continue
+        raise ConfigurationError(
+            f"Counterfoil's package `{name}` is missing, or another distribution's stands in its place",
+            where=str(found or folder / name),
+            next_step="Install Counterfoil in an environment of its own: `pipx install counterfoil`, "
+            "`uv tool install counterfoil`, or pip in a new virtual environment.",
+        )
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    """Return the hash of each file that pip installed; nothing in a source tree or an editable install."""
+    for record in folder.glob("counterfoil-*.dist-info/RECORD"):
+        lines = record.read_text("utf-8").splitlines()
+        return {path: digest for path, digest, _ in (line.rsplit(",", 2) for line in lines)}
+    return {}
+
+
+def _hash(path: Path) -> str:
+    """Return the hash of a file as a wheel's RECORD spells it."""
+    return "sha256=" + urlsafe_b64encode(sha256(path.read_bytes()).digest()).rstrip(b"=").decode()

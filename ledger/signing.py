@@ -1,0 +1,90 @@
+"""Ethereum accounts: their keys and addresses, and texts that they sign (EIP-191, "personal_sign").
+
+A member signs disclosures and requests to the key holder with the account that it posts from. Transactions
+are signed in `ledger.gateway`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from coincurve import PrivateKey, PublicKey
+from Crypto.Hash import keccak
+
+from ledger.errors import VerificationError
+
+__all__ = ["SIGNATURE_SIZE", "address_of", "new_key", "recover_address", "sign_text", "text_digest"]
+
+#: Bytes of a signature: r (32), s (32), v (1).
+SIGNATURE_SIZE: Final = 65
+
+#: EIP-191 version 0x45; the number of bytes of the text and the text follow.
+_PREFIX: Final = b"\x19Ethereum Signed Message:\n"
+
+#: A signature's v is the parity of the point R plus 27.
+_PARITY: Final = 27
+#: From here on v carries the number of a chain too (EIP-155).
+_CHAIN: Final = 35
+
+
+def new_key() -> bytes:
+    """Return the private key of a new account, 32 bytes."""
+    return PrivateKey().secret
+
+
+def address_of(key: bytes) -> str:
+    """Return the address of the account that a private key belongs to, with checksum (EIP-55)."""
+    return _address(PrivateKey(key).public_key)
+
+
+def text_digest(text: str) -> bytes:
+    """Return the 32 bytes that are signed for a text."""
+    data = text.encode()
+    return _keccak(_PREFIX + str(len(data)).encode() + data)
+
+
+def sign_text(text: str, key: bytes) -> bytes:
+    """Return the signature of a text: r, s and v (27 or 28), 65 bytes; the nonce follows RFC 6979."""
+    signature = PrivateKey(key).sign_recoverable(text_digest(text), hasher=None)
+    return signature[:64] + bytes([_PARITY + signature[64]])
+
+
+def recover_address(text: str, signature: bytes) -> str:
+    """Return the address of the account that signed a text, with checksum (EIP-55).
+
+    Every signature recovers to some address; the caller compares it with the one it expects. A signature has
+    more than one spelling (v of 0, 27 or 35; s or n - s): a caller that needs a single one checks for it.
+
+    Raises
+    ------
+    VerificationError
+        When the bytes are no signature.
+    """
+    if len(signature) != SIGNATURE_SIZE:
+        raise VerificationError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
+    try:
+        recoverable = signature[:64] + bytes([_parity(signature[64])])
+        return _address(PublicKey.from_signature_and_message(recoverable, text_digest(text), hasher=None))
+    except Exception as error:  # coincurve raises ValueError for some values, a bare Exception for others
+        raise VerificationError(f"the signature does not recover to a public key: {error}") from error
+
+
+def _parity(v: int) -> int:
+    if v in (0, 1):
+        return v
+    if v in (_PARITY, _PARITY + 1):
+        return v - _PARITY
+    if v >= _CHAIN:
+        return (v - _CHAIN) % 2
+    raise ValueError(f"v is {v}, which is none of 0, 1, 27, 28, and 35 or more")
+
+
+def _address(public: PublicKey) -> str:
+    """Return the last 20 bytes of the key's hash in hex; the hash of that says which letters are capitals."""
+    plain = _keccak(public.format(compressed=False)[1:])[-20:].hex()
+    cases = _keccak(plain.encode()).hex()
+    return "0x" + "".join(c.upper() if int(h, 16) >= 8 else c for c, h in zip(plain, cases, strict=False))
+
+
+def _keccak(data: bytes) -> bytes:
+    return keccak.new(data, digest_bits=256).digest()
