@@ -62,7 +62,7 @@ def read(
     data : bytes
         Canonical JSON (RFC 8785); every other spelling is refused.
     kind : type
-        A `Document` or a dataclass.
+        A `Document`, a dataclass, or a list or dict of these.
     what : str
         What the document is, for the error: "receipt".
     error : type
@@ -92,7 +92,7 @@ def convert(
     next_step: str | None = None,
 ) -> T:
     """Read a document, or a part of one, from JSON values; parameters and errors are those of `read`."""
-    expected = kind.__struct_config__.tag if issubclass(kind, msgspec.Struct) else None
+    expected = getattr(getattr(kind, "__struct_config__", None), "tag", None)
     found = value.get("format") if isinstance(value, dict) else None
     if expected is not None and found != expected:
         known = isinstance(found, str) and _FORMAT.fullmatch(found)
