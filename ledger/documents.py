@@ -113,7 +113,16 @@ def convert(
 
 def plain(document: Any) -> Any:
     """Return a document as JSON values."""
-    return msgspec.to_builtins(document, str_keys=True)
+    return msgspec.to_builtins(document, str_keys=True, enc_hook=_base)
+
+
+def _base(value: Any) -> float | str:
+    """Return a value of a subclass of float or str, such as NumPy's float64, as one of the class itself."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def write(document: Document) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from ledger import canonical, documents
@@ -65,6 +66,13 @@ def test_a_document_is_written_in_canonical_form_with_its_format_and_read_back()
     assert b'"format":"counterfoil/sample/1"' in data
     assert b'"score":1}' in data
     assert documents.read(data, Sample, what="sample") == SAMPLE
+
+
+def test_numbers_of_numpy_are_written_as_numbers_and_other_objects_not_at_all() -> None:
+    inner = documents.plain(Inner(flag=True, score=np.float64(0.5)))
+    assert type(inner["score"]) is float
+    with pytest.raises(TypeError, match="object is no JSON value"):
+        documents.plain({"x": object()})
 
 
 CHANGES: list[tuple[dict[str, Any], str]] = [

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from anomaly.learning.model import Model
+from anomaly.learning.model import Model, ModelDocument
 from anomaly.learning.shelf import ModelError, Shelf
 from anomaly.learning.trees import Ensemble
 from anomaly.transactions.features import describe
@@ -292,22 +292,22 @@ def _model() -> Model:
         "missing_left": np.zeros(1, np.bool_), "left": np.zeros(1, np.int32), "right": np.zeros(1, np.int32),
         "value": np.zeros(1), "leaf": np.ones(1, np.bool_),
     }  # fmt: skip
-    value = {
-        "facts": {"learnt_from": 1_700_000_000, "learnt_until": 1_700_600_000, "seed": 0},
-        "features": [column.name for column in describe("window_close")],
-        "window": 604_800,
-        "scoring": "window_close",
-        "levels": [[978, 5.5, 0.75], [840, 6, 0.25]],
-        "calibration": [1.25, -3, 0.0625],
-        "stages": 1,
-    }
+    document = ModelDocument(
+        facts={"learnt_from": 1_700_000_000, "learnt_until": 1_700_600_000, "seed": 0},
+        features=[column.name for column in describe("window_close")],
+        window=604_800,
+        scoring="window_close",
+        levels=[(978, 5.5, 0.75), (840, 6.0, 0.25)],
+        calibration=(1.25, -3.0, 0.0625),
+        stages=1,
+    )
     arrays = {f"second.{name}": array for name, array in Ensemble(3, 0.5, leaf).to_arrays().items()}
     arrays |= {
         "shares": np.linspace(0, 1, 5),
         "reference.values": np.zeros((2, 3), np.float32),
         "reference.probability": np.array([0.25, 0.5]),
     }
-    return Model.from_arrays(value, arrays)
+    return Model.from_arrays(document, arrays)
 
 
 def _model_value(folder: Path) -> bytes:
@@ -318,8 +318,7 @@ def _model_value(folder: Path) -> bytes:
 
 
 def _read_model(data: bytes, folder: Path) -> Any:
-    value, arrays = _model().to_arrays()
-    del value
+    _, arrays = _model().to_arrays()
     file = io.BytesIO()
     np.savez_compressed(file, **{"value.json": np.frombuffer(data, np.uint8)}, **arrays)
     digest = sha256(file.getvalue()).hexdigest()
