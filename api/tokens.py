@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
-from ledger import canonical
-from ledger.errors import ConfigurationError, InputError, VerificationError
+from ledger import documents
+from ledger.documents import Document, Hash
+from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
 from ledger.storage import write_atomically
 
@@ -49,7 +50,7 @@ class Token:
         UTC, ISO 8601.
     """
 
-    hash: str
+    hash: Hash
     role: Role
     subject: str
     issued_at: str
@@ -58,6 +59,12 @@ class Token:
     def id(self) -> str:
         """What lists and logs show, and `revoke` takes."""
         return self.hash[:12]
+
+
+class TokensDocument(Document, tag_field="format", tag=FORMAT):
+    """The token file in JSON."""
+
+    tokens: list[Token]
 
 
 def issue(home: Home, role: Role, subject: str) -> str:
@@ -175,26 +182,22 @@ def _hash(text: str) -> str:
 
 def _read(path: Path) -> list[Token]:
     try:
-        value: Any = canonical.loads(path.read_bytes(), what="token file")
-        if value["format"] != FORMAT or any(entry["role"] not in ROLES for entry in value["tokens"]):
-            raise ConfigurationError("this is not a token file of a known format", where=str(path))
-        return [Token(**entry) for entry in value["tokens"]]
+        data = path.read_bytes()
     except FileNotFoundError:
         return []
-    except (VerificationError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"the token file is damaged: {error}",
-            where=str(path),
-            next_step="Remove it and issue the tokens again.",
-        ) from error
+    document = documents.read(
+        data,
+        TokensDocument,
+        what="token file",
+        error=ConfigurationError,
+        where=str(path),
+        next_step="Remove it and issue the tokens again.",
+    )
+    return document.tokens
 
 
 def _write(path: Path, entries: Sequence[Token]) -> None:
-    value = {
-        "format": FORMAT,
-        "tokens": [{name: getattr(entry, name) for name in Token.__slots__} for entry in entries],
-    }
-    write_atomically(path, canonical.dumps(value), mode=0o600)
+    write_atomically(path, documents.write(TokensDocument(tokens=list(entries))), mode=0o600)
 
 
 @contextmanager

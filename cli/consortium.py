@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from cli.local import chain_url
-from ledger import canonical
-from ledger.errors import ConfigurationError, VerificationError
+from ledger import documents
+from ledger.documents import Document, Hash
+from ledger.errors import ConfigurationError
 from ledger.home import Home
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ _FORMAT: Final = "counterfoil/governance/1"
 _OFFICERS: Final = 3
 
 
+class GovernanceDocument(Document, tag_field="format", tag=_FORMAT):
+    """The keys of operator and officers in JSON."""
+
+    operator: Hash
+    officers: list[Hash]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Governance:
     """Keys of the operator and of the officers, for a consortium that lives on one machine.
@@ -62,12 +70,10 @@ class Governance:
         """Write the keys, readable by their owner only."""
         from ledger.storage import write_atomically
 
-        value = {
-            "format": _FORMAT,
-            "operator": self.operator.hex(),
-            "officers": [key.hex() for key in self.officers],
-        }
-        write_atomically(home.governance, canonical.dumps(value), mode=0o600)
+        document = GovernanceDocument(
+            operator=self.operator.hex(), officers=[key.hex() for key in self.officers]
+        )
+        write_atomically(home.governance, documents.write(document), mode=0o600)
 
     @classmethod
     def load(cls, home: Home) -> Self:
@@ -79,18 +85,21 @@ class Governance:
             When they are not kept here.
         """
         try:
-            value: Any = canonical.loads(home.governance.read_bytes(), what="governance file")
-            return cls(bytes.fromhex(value["operator"]), tuple(bytes.fromhex(k) for k in value["officers"]))
+            data = home.governance.read_bytes()
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "the operator's keys are not on this machine",
                 where=str(home.governance),
                 next_step="Ask the operator to do this.",
             ) from error
-        except (VerificationError, KeyError, ValueError, TypeError) as error:
-            raise ConfigurationError(
-                f"the governance file is damaged: {error}", where=str(home.governance)
-            ) from error
+        document = documents.read(
+            data,
+            GovernanceDocument,
+            what="governance file",
+            error=ConfigurationError,
+            where=str(home.governance),
+        )
+        return cls(bytes.fromhex(document.operator), tuple(map(bytes.fromhex, document.officers)))
 
 
 def member_keys(home: Home, agent: str) -> MemberKeys:
