@@ -10,7 +10,7 @@ chain from outside.
 - `database.py`: SQLite under py-evm; `index.py`: transactions and logs; `borrowing.py`: payloads kept once.
 - `backup.py`: copies of a chain, also while it runs, and their way back; `check.py`: is a file whole;
   `rewind.py`: for development, drops the last blocks.
-- `genesis.py`: block 0 and the faucet key.
+- `genesis.py`: block 0 and the faucet key; `documents.py`: the fields of the folder's JSON.
 - `deploy.py`: the four contracts, on any chain; `faucet.py`: funds accounts.
 - `errors.py`: what can go wrong.
 """

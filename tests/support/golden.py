@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -369,7 +369,7 @@ def _read_genesis(data: bytes, folder: Path) -> Any:
     with closing(Database(folder / "chain.sqlite3")) as database:
         meta = [("format", "counterfoil/localchain/1"), ("genesis", data.decode())]
         database.commit([("INSERT INTO meta VALUES (?, ?)", meta)])
-        return asdict(genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20))
+        return genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20)
 
 
 GOLDEN: dict[str, Golden] = {
