@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,9 +26,10 @@ class ArtifactError(Exception):
 _Hex = Annotated[str, Meta(pattern=r"\A(0x)?([0-9a-f]{2})*\Z")]
 
 
-class ArtifactDocument(msgspec.Struct, forbid_unknown_fields=True, tag_field="format", tag=FORMAT):
+class ArtifactDocument(msgspec.Struct, forbid_unknown_fields=True):
     """A compiled contract in JSON, as `contracts.build` writes it."""
 
+    format: Literal["counterfoil/artifact/1"]
     name: str
     abi: list[dict[str, Any]]
     bytecode: _Hex

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from localchain.check import Summary, check
-from localchain.documents import BACKUP_FORMAT, BackupManifest
+from localchain.documents import BackupManifest
 from localchain.errors import BackupError, DamagedChainError
 from localchain.home import DATABASE, FAUCET, exclusive, stored
 
@@ -76,7 +76,7 @@ def back_up(home: Path, target: Path) -> Summary:
         if row is None or "0x" + row[0].hex() != summary.block_hash:
             raise DamagedChainError(f"the copy's block {summary.block} is not the chain's")
         _copy_key(home / FAUCET, waiting / FAUCET)
-        manifest = msgspec.to_builtins(BackupManifest(_sha256(waiting / DATABASE), **asdict(summary)))
+        manifest = msgspec.to_builtins(_manifest(_sha256(waiting / DATABASE), summary))
         (waiting / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
         for path in waiting.iterdir():
             _sync(path)
@@ -126,7 +126,7 @@ def verify(backup: Path) -> Summary:
         found = _sha256(backup / DATABASE)
     except (OSError, ValueError) as problem:
         raise BackupError(
-            f"{backup} is no backup of a chain ({problem}); this version reads {BACKUP_FORMAT}",
+            f"{backup} is no backup of a chain that this version reads ({problem})",
             next_step="Name a folder that `chain backup` made.",
         ) from problem
     if found != manifest.sha256:
@@ -135,7 +135,7 @@ def verify(backup: Path) -> Summary:
             next_step="Use another backup.",
         )
     summary = check(backup / DATABASE)
-    if manifest != BackupManifest(found, **asdict(summary)):
+    if manifest != _manifest(found, summary):
         raise BackupError(
             f"{backup / _MANIFEST} does not describe the file beside it", next_step="Use another backup."
         )
@@ -196,6 +196,10 @@ def restore(backup: Path, home: Path, *, force: bool = False) -> Summary:
                 f"the chain could not be restored: {problem}", next_step="Check that disk, then run it again."
             ) from problem
     return summary
+
+
+def _manifest(digest: str, summary: Summary) -> BackupManifest:
+    return BackupManifest(format="counterfoil/chain-backup/1", sha256=digest, **asdict(summary))
 
 
 def _move_aside(home: Path) -> None:

@@ -6,14 +6,12 @@ type: `true` is not `1`, and a number is not a text.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-__all__ = ["BACKUP_FORMAT", "BackupManifest", "Endpoint", "Genesis"]
-
-BACKUP_FORMAT: Final = "counterfoil/chain-backup/1"
+__all__ = ["BackupManifest", "Endpoint", "Genesis"]
 
 _Count = Annotated[int, Meta(ge=0)]
 
@@ -47,9 +45,10 @@ class Endpoint(msgspec.Struct, forbid_unknown_fields=True):
     chain_id: _Count
 
 
-class BackupManifest(msgspec.Struct, forbid_unknown_fields=True, tag_field="format", tag=BACKUP_FORMAT):
+class BackupManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What a backup holds: the SHA-256 of its file, and the fields of `localchain.check.Summary`."""
 
+    format: Literal["counterfoil/chain-backup/1"]
     sha256: str
     chain_id: _Count
     genesis_hash: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -71,12 +71,24 @@ class Golden:
     close : callable
         Makes anew what vouches for a JSON value that was changed (a digest), so that the change itself meets
         the parser.
+    free : sequence of str
+        Beginnings of the paths of what the format leaves open: "details." is all that stands in there.
+    maps : sequence of str
+        Fields that are maps: what a key may be is not their format's matter, what a value may be is.
+    nullable : sequence of str
+        Fields that may be null instead.
+    fractions : sequence of str
+        Fields that are any number, not whole numbers only.
     """
 
     write: Callable[[Path], bytes]
     read: Callable[[bytes, Path], Any] | None
     error: type[Exception] = VerificationError
     close: Callable[[Any], Any] = lambda value: value
+    free: Sequence[str] = ()
+    maps: Sequence[str] = ()
+    nullable: Sequence[str] = ()
+    fractions: Sequence[str] = ()
 
 
 def secret(number: int) -> bytes:
@@ -215,17 +227,19 @@ def _manifest(folder: Path) -> bytes:
 
 
 def _with_digest(value: Any) -> Any:
+    if not isinstance(value, dict) or not isinstance(value.get("digest"), str):
+        return value
     body = {key: item for key, item in value.items() if key != "digest"}
     return body | {"digest": sha256(canonical.dumps(body)).hexdigest()}
 
 
 def _with_hash(value: Any) -> Any:
-    """Make the hash of a flag's parameters anew, where there are any."""
-    source = value["source"]
-    if isinstance(source, dict) and isinstance(source.get("parameters"), dict):
-        digest = sha256(canonical.dumps(source["parameters"])).hexdigest()
-        return value | {"source": source | {"parameters_hash": digest}}
-    return value
+    """Make the hash of a flag's parameters anew."""
+    source = value.get("source") if isinstance(value, dict) else None
+    if not isinstance(source, dict) or not isinstance(source.get("parameters_hash"), str):
+        return value
+    digest = sha256(canonical.dumps(source.get("parameters"))).hexdigest()
+    return value | {"source": source | {"parameters_hash": digest}}
 
 
 def _case_payload(_: Path) -> bytes:
@@ -377,17 +391,23 @@ GOLDEN: dict[str, Golden] = {
         lambda _: canonical.dumps(DETECTED.to_json()),
         lambda data, _: Flag.from_json(canonical.loads(data)),
         close=_with_hash,
+        free=("source.parameters.", "details."),
+        nullable=("citation", "clause", "score"),
+        fractions=("score",),
     ),
     "finding": Golden(
         lambda _: canonical.dumps(FOUND.to_json()),
         lambda data, _: Flag.from_json(canonical.loads(data)),
         close=_with_hash,
+        free=("source.parameters.", "details."),
+        nullable=("citation", "clause", "score"),
+        fractions=("score",),
     ),
     "flag view": Golden(
         lambda _: canonical.dumps(DETECTED.view(SEED, 1)),
         lambda data, _: verify_view(canonical.loads(data), DETECTED.flag_id(SEED)),
     ),
-    "case payload": Golden(_case_payload, _open_payload),
+    "case payload": Golden(_case_payload, _open_payload, maps=("sealed",)),
     "decision": Golden(lambda _: DECISION.to_bytes(), lambda data, _: Decision.from_bytes(data)),
     "note": Golden(_note, None),
     "batch header": Golden(
@@ -396,17 +416,21 @@ GOLDEN: dict[str, Golden] = {
     ),
     "packed batch header": Golden(lambda _: HEADER.pack(), None),
     "receipt": Golden(lambda _: RECEIPT.to_bytes(), lambda data, _: Receipt.from_bytes(data)),
-    "disclosure": Golden(lambda _: DISCLOSURE.to_bytes(), lambda data, _: Disclosure.from_bytes(data)),
+    "disclosure": Golden(lambda _: DISCLOSURE.to_bytes(), lambda data, _: Disclosure.from_bytes(data),
+        nullable=("fields[].value",)),
     "checkpoint": Golden(
         lambda _: sign_checkpoint(CHECKPOINT, "desk", SIGNING).encode(),
         lambda data, _: open_checkpoint(data, {"desk": VERIFYING}),
     ),
     "verifier key": Golden(lambda _: encode_verifier_key("desk", VERIFYING).encode(), None),
     "deployment": Golden(saved(DEPLOYMENT.save), loaded(Deployment.load), ConfigurationError),
-    "trust file": Golden(saved(TRUST.save), loaded(Trust.load), ConfigurationError),
-    "policy": Golden(lambda _: POLICY.document, lambda data, _: Policy.from_document(data)),
+    "trust file": Golden(saved(TRUST.save), loaded(Trust.load), ConfigurationError,
+        maps=("members",)),
+    "policy": Golden(lambda _: POLICY.document, lambda data, _: Policy.from_document(data),
+        maps=("cuts",), nullable=("rule_set",)),
     "manifest": Golden(
-        _manifest, loaded(lambda path: Manifest.read(path.parent), MANIFEST), close=_with_digest
+        _manifest, loaded(lambda path: Manifest.read(path.parent), MANIFEST), close=_with_digest,
+        nullable=("transfers",),
     ),
     "member keys": Golden(
         saved(MemberKeys("ALFADEFF", secret(1), secret(2), secret(3)).save),
@@ -417,6 +441,7 @@ GOLDEN: dict[str, Golden] = {
         saved(DeskKeys(secret(1), secret(2), {24_313: secret(3), 9: secret(4)}).save),
         loaded(DeskKeys.load),
         ConfigurationError,
+        maps=("readers",),
     ),
     "key holder's epoch": Golden(_epoch, loaded(_holder, "epoch-1.json")),
     "governance": Golden(
@@ -427,13 +452,24 @@ GOLDEN: dict[str, Golden] = {
         _tokens, loaded(lambda path: tokens.tokens(Home(path.parent)), "tokens.json"), ConfigurationError
     ),
     "rule set": Golden(
-        lambda _: RULES.to_bytes(), lambda data, _: RuleSet.from_bytes(data), CounterfoilError
+        lambda _: RULES.to_bytes(), lambda data, _: RuleSet.from_bytes(data), CounterfoilError,
+        free=("edits[].before", "edits[].after"),
+        maps=("clauses", "origin", "words", "words.*", "terms", "rules[].spans"),
+        nullable=(
+            "rules[].aggregation", "rules[].retention", "rules[].trigger", "rules[].deadline",
+            "rules[].deadline.anchor", "rules[].subject", "rules[].action", "rules[].transaction_type",
+            "rules[].citation", "rules[].trigger.amount", "rules[].trigger.currency",
+            "rules[].deadline.value", "sources[].jurisdiction", "terms.*.since", "terms.*.until",
+        ),
     ),
     "backtest": Golden(lambda _: BACKTEST.to_bytes(), None),
     "register of models": Golden(
         _register, loaded(lambda path: Shelf(path.parent).entries(), "register.json"), ModelError
     ),
-    "model": Golden(_model_value, _read_model),
+    "model": Golden(
+        _model_value, _read_model,
+        free=("facts.",), fractions=("levels[][]", "calibration[]"),
+    ),
     "chain backup": Golden(_backup, _verify_backup, BackupError),
     "chain genesis": Golden(_genesis, _read_genesis, LocalChainError),
 }  # fmt: skip
