@@ -7,8 +7,8 @@ independent: the flags of one do not depend on the others, so a flag can be reco
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, get_type_hints
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from anomaly.detectors import REGISTRY, Candidate, Context, Detector
 from anomaly.graph import TemporalGraph
 from anomaly.isolation import ISOLATION
 from anomaly.telling import make_flag
+from ledger import documents
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Flag, FlagSource, Position
 from ledger.transfers.period import Period
@@ -164,12 +165,10 @@ def replay(
             got=detector.version,
             next_step="Replay the flag with the release that has the expected version.",
         )
-    try:
-        own = _from_json(type(detector.parameters), flag.source.parameters["detector"])
-        budget = _from_json(Budget, flag.source.parameters["budget"])
-        period = period_of(flag)
-    except (KeyError, TypeError, ValueError) as error:
-        raise VerificationError(f"the flag's parameters are not this detector's: {error!r}") from error
+    named = flag.source.parameters
+    own = documents.convert(named.get("detector"), type(detector.parameters), what="detector's parameters")
+    budget = documents.convert(named.get("budget"), Budget, what="budget of the flag's parameters")
+    period = period_of(flag)
     registered, unregistered = ((), (detector,)) if own_kind else ((detector.id,), ())
     chosen = ScanParameters(registered, {detector.id: own}, budget, period)
     flags = scan(transfers_at_position, flag.position, parameters=chosen, extra=unregistered)
@@ -216,7 +215,7 @@ def _flags(
     strong.sort(key=lambda c: (-round(c.strength, 9), len(c.edges), c.edges.tolist()))
     merged = _merge(strong, budget.overlap)
     most = max(budget.least, budget.per_100k * context.graph.edges // 100_000)
-    parameters = {"detector": _to_json(own), "budget": _to_json(budget)}
+    parameters = {"detector": documents.plain(own), "budget": documents.plain(budget)}
     if chosen.period is not None:
         parameters["period"] = [chosen.period.begin, chosen.period.end]
     source = FlagSource("detector", detector.id, detector.version, parameters)
@@ -253,27 +252,3 @@ def _merge(candidates: list[Candidate], overlap: float) -> list[tuple[Candidate,
         for edge in new:
             where.setdefault(edge, []).append(i)
     return kept
-
-
-def _to_json(value: Any) -> Any:
-    if is_dataclass(value):
-        return {f.name: _to_json(getattr(value, f.name)) for f in fields(value)}
-    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
-
-
-def _from_json(kind: type, value: Mapping[str, Any]) -> Any:
-    """Rebuild a parameters dataclass; a field too many or too few is an error."""
-    types = get_type_hints(kind)
-    if set(value) != {f.name for f in fields(kind)}:
-        raise ValueError(f"fields {sorted(value)} of {kind.__name__}")
-    arguments = {}
-    for name, item in value.items():
-        inner = types[name]
-        if is_dataclass(inner) and isinstance(inner, type):
-            item = _from_json(inner, item)
-        elif inner is float:
-            item = float(item)
-        elif isinstance(item, list):
-            item = tuple(item)
-        arguments[name] = item
-    return kind(**arguments)

@@ -69,13 +69,20 @@ def list_tokens(context: typer.Context) -> None:
                 entry["role"],
                 entry["subject"],
                 entry["issued_at"],
-                f"{entry['expires_at'] or 'never'}{' (expired)' if entry['expired'] else ''}",
+                _expiry(entry),
             )
             for entry in found
         ]
         show_table(f"{len(found)} tokens", columns, rows)
 
     emit(options, found, render)
+
+
+def _expiry(entry: dict[str, Any]) -> str:
+    if entry["expires_at"] is None:
+        return "never"
+    moment = datetime.fromtimestamp(entry["expires_at"], UTC)
+    return f"{moment:%Y-%m-%d %H:%M} UTC{' (expired)' if entry['expired'] else ''}"
 
 
 @app.command()

@@ -7,7 +7,7 @@ what officers changed in it is listed with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 from compliance.checks.interval import edges_of
 from compliance.linking import resolve_thresholds
 from compliance.model import Rule, RuleDocument, RuleFormatError, parse_rule
-from ledger import canonical
+from ledger import documents
+from ledger.documents import Document
 from ledger.errors import VerificationError
 
 __all__ = ["FORMAT", "LINKED_DAYS", "Edit", "RuleSet", "SourceText", "Term", "build", "cuts"]
@@ -62,6 +63,20 @@ class Edit:
     why: str
 
 
+class RuleSetDocument(Document, tag_field="format", tag=FORMAT):
+    """A rule set in JSON. What a rule is made of, `compliance.model.parse_rule` checks."""
+
+    name: str
+    rules: list[dict[str, Any]]
+    clauses: dict[str, str]
+    words: dict[str, dict[str, str]]
+    sources: list[SourceText]
+    origin: dict[str, str]
+    terms: dict[str, Term]
+    edits: list[Edit]
+    linked_days: int
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSet:
     """Rules with the words of their clauses and the texts they come from.
@@ -98,19 +113,18 @@ class RuleSet:
 
     def to_bytes(self) -> bytes:
         """Return the document as canonical JSON (RFC 8785)."""
-        return canonical.dumps(
-            {
-                "format": FORMAT,
-                "name": self.name,
-                "rules": [rule.model_dump(mode="json", exclude_defaults=True) for rule in self.rules],
-                "clauses": dict(self.clauses),
-                "words": {rule_id: dict(found) for rule_id, found in self.words.items()},
-                "sources": [asdict(source) for source in self.sources],
-                "origin": dict(self.origin),
-                "terms": {rule_id: term.to_json() for rule_id, term in self.terms.items()},
-                "edits": [asdict(edit) for edit in self.edits],
-                "linked_days": self.linked_days,
-            }
+        return documents.write(
+            RuleSetDocument(
+                name=self.name,
+                rules=[rule.model_dump(mode="json", exclude_defaults=True) for rule in self.rules],
+                clauses=dict(self.clauses),
+                words={rule_id: dict(found) for rule_id, found in self.words.items()},
+                sources=list(self.sources),
+                origin=dict(self.origin),
+                terms=dict(self.terms),
+                edits=list(self.edits),
+                linked_days=self.linked_days,
+            )
         )
 
     @property
@@ -169,79 +183,24 @@ class RuleSet:
         RuleFormatError
             When a rule in it is malformed; names rule and field.
         """
-        value = canonical.loads(data, what="rule set")
-        keys = {
-            "format",
-            "name",
-            "rules",
-            "clauses",
-            "words",
-            "sources",
-            "origin",
-            "terms",
-            "edits",
-            "linked_days",
-        }
-        if isinstance(value, dict) and value.get("format") != FORMAT:
-            raise VerificationError("unknown rule set format", expected=FORMAT, got=value.get("format"))
-        if not isinstance(value, dict) or set(value) != keys:
-            got = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise VerificationError("not a rule set", expected=sorted(keys), got=got)
-        name, clauses, origin = value["name"], value["clauses"], value["origin"]
-        words = value["words"]
-        shaped = isinstance(name, str) and _texts(clauses) and _texts(origin)
-        shaped = shaped and isinstance(words, dict) and all(map(_texts, words.values()))
-        if not shaped or not isinstance(value["rules"], list) or type(value["linked_days"]) is not int:
-            raise VerificationError("the rule set is malformed: name, clauses and rules have other types")
-        rules = [parse_rule(rule, document=name) for rule in value["rules"]]
-        whole = cls(
-            name,
-            tuple(rules),
-            clauses,
-            tuple(_sources(value["sources"])),
-            origin,
-            words,
-            _terms(value["terms"]),
-            _edits(value["edits"]),
-            value["linked_days"],
+        document = documents.read(data, RuleSetDocument, what="rule set")
+        return _checked(
+            cls(
+                document.name,
+                tuple(parse_rule(rule, document=document.name) for rule in document.rules),
+                document.clauses,
+                tuple(document.sources),
+                document.origin,
+                document.words,
+                document.terms,
+                tuple(document.edits),
+                document.linked_days,
+            )
         )
-        return _checked(whole)
 
 
 def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
-
-
-def _sources(value: Any) -> list[SourceText]:
-    try:
-        found = [SourceText(s["document"], s["sha256"], s["jurisdiction"]) for s in value]
-    except (TypeError, KeyError) as error:
-        raise VerificationError("the rule set is malformed: sources") from error
-    told = all(isinstance(s.jurisdiction, str | None) and isinstance(s.document, str) for s in found)
-    if not told or any(set(s) != {"document", "sha256", "jurisdiction"} for s in value):
-        raise VerificationError("the rule set is malformed: sources")
-    return found
-
-
-def _terms(value: Any) -> dict[str, Term]:
-    def day(text: str | None) -> date | None:
-        return None if text is None else date.fromisoformat(text)
-
-    try:
-        return {rule_id: Term(day(t["since"]), day(t["until"])) for rule_id, t in value.items()}
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise VerificationError("the rule set is malformed: terms") from error
-
-
-def _edits(value: Any) -> tuple[Edit, ...]:
-    try:
-        return tuple(Edit(**edit) for edit in value)
-    except TypeError as error:
-        raise VerificationError("the rule set is malformed: edits") from error
 
 
 def _checked(whole: RuleSet) -> RuleSet:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
 
 __all__ = ["CONTRACTS", "FOLDER", "FORMAT", "Artifact", "ArtifactError", "load"]
 
@@ -19,6 +21,21 @@ FOLDER = Path(__file__).parent / "artifacts"
 
 class ArtifactError(Exception):
     """Raised when a compiled contract is missing or not of the expected format."""
+
+
+_Hex = Annotated[str, Meta(pattern=r"\A(0x)?([0-9a-f]{2})*\Z")]
+
+
+class ArtifactDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """A compiled contract in JSON, as `contracts.build` writes it."""
+
+    format: Literal["counterfoil/artifact/1"]
+    name: str
+    abi: list[dict[str, Any]]
+    bytecode: _Hex
+    runtime_bytecode_sha256: _Hex
+    input_sha256: _Hex
+    compiler: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +90,20 @@ def load(name: str) -> Artifact:
         raise ArtifactError(f"there is no contract {name!r}; the contracts are {', '.join(CONTRACTS)}")
     path = FOLDER / f"{name}.json"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            raise ArtifactError(f"{path}: expected format {FORMAT}, got {document['format']}")
-        return Artifact(
-            name=name,
-            abi=document["abi"],
-            bytecode=_unhex(document["bytecode"]),
-            runtime_bytecode_hash=_unhex(document["runtime_bytecode_sha256"]),
-            input_hash=_unhex(document["input_sha256"]),
-            compiler=document["compiler"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+        document = msgspec.json.decode(path.read_bytes(), type=ArtifactDocument)
+    except (OSError, ValueError) as problem:
         raise ArtifactError(
-            f"{path} cannot be read ({problem!r}); recompile with `python -m contracts.build`"
+            f"{path} is not an artifact of the format {FORMAT} ({problem}); "
+            "recompile with `python -m contracts.build`"
         ) from problem
+    return Artifact(
+        name=name,
+        abi=document.abi,
+        bytecode=_unhex(document.bytecode),
+        runtime_bytecode_hash=_unhex(document.runtime_bytecode_sha256),
+        input_hash=_unhex(document.input_sha256),
+        compiler=document.compiler,
+    )
 
 
 def _unhex(text: str) -> bytes:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from counterfoil.governance import Governance, address_of
+from counterfoil.governance import Governance
 from ledger.errors import ConfigurationError
 from ledger.home import Home
+from ledger.signing import address_of
 
 if TYPE_CHECKING:
     from compliance.ruleset import RuleSet

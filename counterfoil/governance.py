@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from ledger import canonical
-from ledger.errors import ConfigurationError, InputError, VerificationError
+from ledger import documents
+from ledger.documents import Document, Hash
+from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
+from ledger.signing import new_key
 from ledger.storage import write_atomically
 
-__all__ = ["OFFICERS", "Governance", "address_of"]
+__all__ = ["OFFICERS", "Governance", "GovernanceDocument"]
 
 _FORMAT: Final = "counterfoil/governance/1"
 
@@ -18,11 +20,18 @@ _FORMAT: Final = "counterfoil/governance/1"
 OFFICERS: Final = 3
 
 
+class GovernanceDocument(Document, tag_field="format", tag=_FORMAT):
+    """The keys of operator and officers in JSON."""
+
+    operator: Hash
+    officers: list[Hash]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Governance:
     """Keys of the operator and of the officers, for a consortium that lives on one machine.
 
-    In production each stands with its holder; here they make a demonstration and a test consortium possible.
+    In production each party keeps its own key; here they make a demonstration and a test consortium possible.
     """
 
     operator: bytes
@@ -31,18 +40,14 @@ class Governance:
     @classmethod
     def generate(cls) -> Self:
         """Make fresh keys: one operator, three officers (an author and two who approve)."""
-        from eth_account import Account
-
-        return cls(bytes(Account.create().key), tuple(bytes(Account.create().key) for _ in range(OFFICERS)))
+        return cls(new_key(), tuple(new_key() for _ in range(OFFICERS)))
 
     def save(self, home: Home) -> None:
         """Write the keys, readable by their owner only."""
-        value = {
-            "format": _FORMAT,
-            "operator": self.operator.hex(),
-            "officers": [key.hex() for key in self.officers],
-        }
-        write_atomically(home.governance, canonical.dumps(value), mode=0o600)
+        document = GovernanceDocument(
+            operator=self.operator.hex(), officers=[key.hex() for key in self.officers]
+        )
+        write_atomically(home.governance, documents.write(document))
 
     @classmethod
     def load(cls, home: Home) -> Self:
@@ -54,18 +59,21 @@ class Governance:
             When they are not kept here.
         """
         try:
-            value: Any = canonical.loads(home.governance.read_bytes(), what="governance file")
-            return cls(bytes.fromhex(value["operator"]), tuple(bytes.fromhex(k) for k in value["officers"]))
+            data = home.governance.read_bytes()
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "the operator's keys are not on this machine",
                 where=str(home.governance),
                 next_step="Ask the operator to do this.",
             ) from error
-        except (VerificationError, KeyError, ValueError, TypeError) as error:
-            raise ConfigurationError(
-                f"the governance file is damaged: {error}", where=str(home.governance)
-            ) from error
+        document = documents.read(
+            data,
+            GovernanceDocument,
+            what="governance file",
+            error=ConfigurationError,
+            where=str(home.governance),
+        )
+        return cls(bytes.fromhex(document.operator), tuple(map(bytes.fromhex, document.officers)))
 
     def officer(self, number: int) -> bytes:
         """Return the key of an officer, counted from 1.
@@ -81,10 +89,3 @@ class Governance:
                 next_step=f"Name one of the officers 1 to {len(self.officers)}.",
             )
         return self.officers[number - 1]
-
-
-def address_of(key: bytes) -> str:
-    """Return the Ethereum address of an account's private key."""
-    from eth_account import Account
-
-    return str(Account.from_key(key).address)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from counterfoil import caseload, founding
 from counterfoil.checking import bank_homes, rate_table
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
-from counterfoil.governance import Governance, address_of
+from counterfoil.governance import Governance
 from counterfoil.rules import chosen, read_texts, with_active
 from ledger.errors import InputError
 from ledger.home import Home
+from ledger.signing import address_of
 
 if TYPE_CHECKING:
     from compliance.backtest import Backtest

@@ -13,16 +13,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, TypeVar, get_args
 
-from ledger import canonical
-from ledger.errors import ConfigurationError, InputError, VerificationError
+from ledger import documents
+from ledger.documents import Document, Hash
+from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
 from ledger.storage import write_atomically
 
 __all__ = ["FORMAT", "PREFIX", "ROLES", "Role", "Token", "TokenFile", "issue", "revoke", "tokens"]
 
-FORMAT: Final = "counterfoil/tokens/1"
+FORMAT: Final = "counterfoil/tokens/2"
+
+#: A file that was written before tokens could expire.
+FORMAT_BEFORE: Final = "counterfoil/tokens/1"
+
+_HEAD_BEFORE: Final = f'{{"format":"{FORMAT_BEFORE}"'.encode()
 
 #: Lets a scanner for leaked secrets recognise one.
 PREFIX: Final = "cf_"
@@ -48,15 +54,15 @@ class Token:
         The member's agent identifier, or the name of the person or program that holds the token.
     issued_at : str
         UTC, ISO 8601.
-    expires_at : str or None
-        UTC, ISO 8601; None: never.
+    expires_at : int or None
+        Unix seconds; None: never.
     """
 
-    hash: str
+    hash: Hash
     role: Role
     subject: str
     issued_at: str
-    expires_at: str | None = None
+    expires_at: int | None = None
 
     @property
     def id(self) -> str:
@@ -65,7 +71,31 @@ class Token:
 
     def expired(self, now: datetime) -> bool:
         """Say whether the token has expired at a moment."""
-        return self.expires_at is not None and datetime.fromisoformat(self.expires_at) <= now
+        return self.expires_at is not None and self.expires_at <= now.timestamp()
+
+
+class TokensDocument(Document, tag_field="format", tag=FORMAT):
+    """The token file in JSON."""
+
+    tokens: list[Token]
+
+
+class TokenBefore(Document):
+    """A token in a file of the first version, whose tokens never expire."""
+
+    hash: Hash
+    role: Role
+    subject: str
+    issued_at: str
+
+
+class TokensDocumentBefore(Document, tag_field="format", tag=FORMAT_BEFORE):
+    """The token file of the first version in JSON."""
+
+    tokens: list[TokenBefore]
+
+
+_Tokens = TypeVar("_Tokens", TokensDocument, TokensDocumentBefore)
 
 
 def issue(home: Home, role: str, subject: str, *, days: float | None = None) -> str:
@@ -100,9 +130,10 @@ def issue(home: Home, role: str, subject: str, *, days: float | None = None) -> 
         )
     text = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(UTC)
-    expires_at = None if days is None else _text(now + timedelta(days=days))
+    issued_at = now.isoformat(timespec="seconds")
+    expires_at = None if days is None else int((now + timedelta(days=days)).timestamp())
     with _changing(home.tokens):
-        _write(home.tokens, [*tokens(home), Token(_hash(text), known, subject, _text(now), expires_at)])
+        _write(home.tokens, [*tokens(home), Token(_hash(text), known, subject, issued_at, expires_at)])
     return text
 
 
@@ -186,39 +217,34 @@ class TokenFile:
             return self._tokens
 
 
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
-
-
 def _hash(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _read(path: Path) -> list[Token]:
     try:
-        value: Any = canonical.loads(path.read_bytes(), what="token file")
-        if value["format"] != FORMAT or any(entry["role"] not in ROLES for entry in value["tokens"]):
-            raise ConfigurationError("this is not a token file of a known format", where=str(path))
-        found = [Token(**entry) for entry in value["tokens"]]
-        for token in found:
-            token.expired(datetime.now(UTC))  # refuses a time that is none
+        data = path.read_bytes()
     except FileNotFoundError:
         return []
-    except (VerificationError, KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"the token file is damaged: {error}",
-            where=str(path),
-            next_step="Remove it and issue the tokens again.",
-        ) from error
-    return found
+    if data.startswith(_HEAD_BEFORE):
+        before = _document(data, TokensDocumentBefore, path)
+        return [Token(t.hash, t.role, t.subject, t.issued_at) for t in before.tokens]
+    return _document(data, TokensDocument, path).tokens
+
+
+def _document(data: bytes, kind: type[_Tokens], path: Path) -> _Tokens:
+    return documents.read(
+        data,
+        kind,
+        what="token file",
+        error=ConfigurationError,
+        where=str(path),
+        next_step="Remove it and issue the tokens again.",
+    )
 
 
 def _write(path: Path, entries: Sequence[Token]) -> None:
-    value = {
-        "format": FORMAT,
-        "tokens": [{name: getattr(entry, name) for name in Token.__slots__} for entry in entries],
-    }
-    write_atomically(path, canonical.dumps(value), mode=0o600)
+    write_atomically(path, documents.write(TokensDocument(tokens=list(entries))), mode=0o600)
 
 
 @contextmanager

@@ -7,20 +7,27 @@ Who is not addressed learns that a flag exists, and to whom it went, nothing els
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Final
 
-from ledger import canonical
+from ledger import canonical, documents
 from ledger.commitment import merkle
+from ledger.documents import Count, Document
 from ledger.envelope import key_id, open_envelope, seal
 from ledger.errors import VerificationError
-from ledger.flag import VIEW_FORMAT, Flag, verify_view
+from ledger.flag import VIEW_FORMAT, Flag, Salt, verify_view
 
 __all__ = ["CaseKind", "addressees", "open_flag", "seal_flag"]
 
 _PAYLOAD_FORMAT: Final = "counterfoil/case-payload/1"
+
+
+class PayloadDocument(Document, tag_field="format", tag=_PAYLOAD_FORMAT):
+    """A flag's entry in JSON: leaf hashes, and an envelope for each member code; both in base64."""
+
+    leaves: bytes
+    sealed: dict[Count, bytes]
 
 
 class CaseKind(IntEnum):
@@ -56,10 +63,9 @@ def seal_flag(flag: Flag, seed: bytes, hpke_keys: Mapping[int, bytes]) -> bytes:
         public = hpke_keys[code]
         leaves = enumerate(flag.view(seed, code)["leaves"])
         opened = canonical.dumps([[index, *leaf] for index, leaf in leaves if not isinstance(leaf, str)])
-        envelope = seal(opened, _context(flag_id, code), [(key_id(public), public)])
-        envelopes[str(code)] = base64.b64encode(envelope).decode()
-    hashes = base64.b64encode(b"".join(flag.leaf_hashes(seed))).decode()
-    return canonical.dumps({"format": _PAYLOAD_FORMAT, "leaves": hashes, "sealed": envelopes})
+        envelopes[code] = seal(opened, _context(flag_id, code), [(key_id(public), public)])
+    hashes = b"".join(flag.leaf_hashes(seed))
+    return documents.write(PayloadDocument(leaves=hashes, sealed=envelopes))
 
 
 def open_flag(payload: bytes, flag_id: bytes, code: int, private_key: bytes) -> dict[str, Any] | None:
@@ -70,38 +76,26 @@ def open_flag(payload: bytes, flag_id: bytes, code: int, private_key: bytes) -> 
     VerificationError
         When the payload is malformed, does not open, or does not belong to the flag.
     """
-    value: Any = canonical.loads(payload, what="case payload")
-    try:
-        if value["format"] != _PAYLOAD_FORMAT:
-            raise VerificationError("unknown case payload", expected=_PAYLOAD_FORMAT, got=value["format"])
-        sealed = value["sealed"].get(str(code))
-        if sealed is None:
-            return None
-        hashes, envelope = _unbase64(value["leaves"]), _unbase64(sealed)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise VerificationError(f"the case payload is malformed: {error!r}") from error
-    opened: Any = canonical.loads(
-        open_envelope(envelope, _context(flag_id, code), private_key), what="flag view"
+    document = documents.read(payload, PayloadDocument, what="case payload")
+    envelope = document.sealed.get(code)
+    if envelope is None:
+        return None
+    listed = [document.leaves[i : i + 32] for i in range(0, len(document.leaves), 32)]
+    opened = documents.read(
+        open_envelope(envelope, _context(flag_id, code), private_key),
+        list[tuple[Count, str, str | None, Salt]],
+        what="flag view",
     )
-    listed = [hashes[i : i + 32] for i in range(0, len(hashes), 32)]
     if merkle.root(listed) != flag_id:
         raise VerificationError(
             "the leaves do not belong to the flag", expected=flag_id, got=merkle.root(listed)
         )
     leaves: list[Any] = [leaf.hex() for leaf in listed]
-    try:
-        for index, *leaf in opened:
-            leaves[index] = leaf
-    except (TypeError, ValueError, IndexError) as error:
-        raise VerificationError(f"the flag view is malformed: {error!r}") from error
+    for index, *leaf in opened:
+        if index >= len(leaves):
+            raise VerificationError("the flag view opens a leaf that the flag does not have")
+        leaves[index] = leaf
     return verify_view({"format": VIEW_FORMAT, "leaves": leaves}, flag_id)
-
-
-def _unbase64(text: str) -> bytes:
-    data = base64.b64decode(text, validate=True)
-    if base64.b64encode(data).decode() != text:
-        raise ValueError("not base64 in its one spelling")
-    return data
 
 
 def _context(flag_id: bytes, code: int) -> bytes:

@@ -11,12 +11,14 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Meta
 
-from ledger import canonical
+from ledger import documents
+from ledger.documents import Document, Hash
 from ledger.envelope import NotAddresseeError, key_id, open_envelope, public_key, seal
 from ledger.errors import InputError, VerificationError
 
@@ -35,6 +37,17 @@ _SALT_SIZE: Final = 32
 _STEP: Final = 1_024
 _DOMAIN: Final = b"counterfoil/decision/1\x00"
 _READER_DOMAIN: Final = b"counterfoil/officer-reader/1"
+
+
+class DecisionDocument(Document, tag_field="format", tag=FORMAT):
+    """A decision in JSON."""
+
+    flag_id: Hash
+    verdict: Verdict
+    reason: Annotated[str, Meta(max_length=MAX_REASON)]
+    decided_at: int
+    salt: Hash
+    padding: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +99,19 @@ class Decision:
 
     def to_bytes(self) -> bytes:
         """Return the document that is sealed: canonical JSON, padded."""
-        value = {
-            "format": FORMAT,
-            "flag_id": self.flag_id.hex(),
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "decided_at": self.decided_at,
-            "salt": self.salt.hex(),
-            "padding": "",
-        }
-        value["padding"] = " " * (-len(canonical.dumps(value)) % _STEP)
-        return canonical.dumps(value)
+        document = DecisionDocument(
+            flag_id=self.flag_id.hex(),
+            verdict=self.verdict,
+            reason=self.reason,
+            decided_at=self.decided_at,
+            salt=self.salt.hex(),
+            padding="",
+        )
+        document.padding = " " * (-len(documents.write(document)) % _STEP)
+        return documents.write(document)
 
     @classmethod
-    def from_bytes(cls, document: bytes) -> Self:
+    def from_bytes(cls, data: bytes) -> Self:
         """Read a document.
 
         Raises
@@ -107,23 +119,16 @@ class Decision:
         VerificationError
             When it is malformed, or spelled otherwise than `to_bytes` does.
         """
-        value: Any = canonical.loads(document, what="decision")
-        try:
-            decision = cls(
-                bytes.fromhex(value["flag_id"]),
-                value["verdict"],
-                value["reason"],
-                value["decided_at"],
-                bytes.fromhex(value["salt"]),
-            )
-            sizes = (len(decision.flag_id), len(decision.salt))
-            typed = isinstance(decision.reason, str) and type(decision.decided_at) is int
-            if sizes != (32, _SALT_SIZE) or decision.verdict not in _VERDICTS or not typed:
-                raise ValueError("a field has another type or size")
-            if len(decision.reason) > MAX_REASON or decision.to_bytes() != document:
-                raise ValueError(f"it is not spelled as {FORMAT} is")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VerificationError(f"the decision is malformed: {error!r}") from error
+        document = documents.read(data, DecisionDocument, what="decision")
+        decision = cls(
+            bytes.fromhex(document.flag_id),
+            document.verdict,
+            document.reason,
+            document.decided_at,
+            bytes.fromhex(document.salt),
+        )
+        if decision.to_bytes() != data:
+            raise VerificationError(f"the decision is malformed: it is not padded as {FORMAT} is")
         return decision
 
     def content_hash(self, author: str) -> bytes:

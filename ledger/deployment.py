@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from ledger import canonical
-from ledger.errors import ConfigurationError, VerificationError
+from msgspec import Meta
+
+from ledger import documents
+from ledger.documents import Count, Document
+from ledger.errors import ConfigurationError
 from ledger.storage import write_atomically
 
-__all__ = ["CONTRACTS", "FORMAT", "Deployment"]
+__all__ = ["CONTRACTS", "FORMAT", "Deployment", "DeploymentDocument"]
 
 FORMAT: Final = "counterfoil/deployment/1"
 
 _ANEW: Final = "Get it anew from who founded the consortium, and use it exactly as it was issued."
 
 CONTRACTS: Final = ("Consortium", "BatchLedger", "RuleBook", "CaseLog")
+
+
+class DeploymentDocument(Document, tag_field="format", tag=FORMAT):
+    """A deployment in JSON."""
+
+    chain_id: Count
+    genesis_hash: Annotated[str, Meta(pattern=r"\A(0x)?[0-9a-fA-F]{64}\Z")]
+    block: Count
+    contracts: dict[str, Annotated[str, Meta(pattern=r"\A(0x)?[0-9a-fA-F]{40}\Z")]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +49,19 @@ class Deployment:
         """The log's name in its checkpoints: it differs for every chain and contract."""
         return f"counterfoil/{self.chain_id}/{self.address('BatchLedger').hex()}"
 
+    def to_document(self) -> DeploymentDocument:
+        """Return the deployment as a document."""
+        return DeploymentDocument(
+            chain_id=self.chain_id,
+            genesis_hash=self.genesis_hash,
+            block=self.block,
+            contracts=dict(self.contracts),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the deployment as JSON values."""
-        return {
-            "format": FORMAT,
-            "chain_id": self.chain_id,
-            "genesis_hash": self.genesis_hash,
-            "block": self.block,
-            "contracts": dict(self.contracts),
-        }
+        value: dict[str, Any] = documents.plain(self.to_document())
+        return value
 
     @classmethod
     def from_json(cls, value: Any, *, where: str) -> Deployment:
@@ -56,29 +72,28 @@ class Deployment:
         ConfigurationError
             When it is not a deployment of a known format.
         """
-        try:
-            if value["format"] != FORMAT or sorted(value["contracts"]) != sorted(CONTRACTS):
-                raise ConfigurationError(
-                    "this is not a deployment file of a known format", where=where, next_step=_ANEW
-                )
-            for name, text in (*value["contracts"].items(), ("genesis hash", value["genesis_hash"])):
-                size = 32 if name == "genesis hash" else 20
-                if len(bytes.fromhex(text.removeprefix("0x"))) != size:
-                    raise ValueError(f"the {name} does not have {size} bytes")
-            return cls(
-                chain_id=int(value["chain_id"]),
-                genesis_hash=str(value["genesis_hash"]),
-                block=int(value["block"]),
-                contracts={name: str(address) for name, address in value["contracts"].items()},
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        document = documents.convert(
+            value,
+            DeploymentDocument,
+            what="deployment file",
+            error=ConfigurationError,
+            where=where,
+            next_step=_ANEW,
+        )
+        return cls.from_document(document, where=where)
+
+    @classmethod
+    def from_document(cls, document: DeploymentDocument, *, where: str) -> Deployment:
+        """Return the deployment that a document holds; raises as `from_json` does."""
+        if document.contracts.keys() != set(CONTRACTS):
             raise ConfigurationError(
-                f"the deployment file is malformed: {error!r}", where=where, next_step=_ANEW
-            ) from error
+                "the deployment names other contracts than a consortium has", where=where, next_step=_ANEW
+            )
+        return cls(document.chain_id, document.genesis_hash, document.block, document.contracts)
 
     def save(self, path: Path) -> None:
         """Write the deployment file."""
-        write_atomically(path, canonical.dumps(self.to_json()))
+        write_atomically(path, documents.write(self.to_document()))
 
     @classmethod
     def load(cls, path: Path) -> Deployment:
@@ -90,12 +105,19 @@ class Deployment:
             When it is missing or malformed.
         """
         try:
-            return cls.from_json(canonical.loads(path.read_bytes(), what="deployment file"), where=str(path))
+            data = path.read_bytes()
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "no consortium is set up here",
                 where=str(path),
                 next_step="Run `counterfoil demo`, or point --home at an existing state folder.",
             ) from error
-        except VerificationError as error:
-            raise ConfigurationError(str(error), where=str(path), next_step=_ANEW) from error
+        document = documents.read(
+            data,
+            DeploymentDocument,
+            what="deployment file",
+            error=ConfigurationError,
+            where=str(path),
+            next_step=_ANEW,
+        )
+        return cls.from_document(document, where=str(path))

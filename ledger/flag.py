@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from ledger import canonical
+from msgspec import Meta
+
+from ledger import canonical, documents
 from ledger.commitment import merkle
-from ledger.commitment.record import SALT_SIZE, RecordCommitter, field_leaf, record_root
+from ledger.commitment.record import RecordCommitter, field_leaf, record_root
+from ledger.documents import Count, Document, Hash
 from ledger.errors import VerificationError
 
 __all__ = [
@@ -47,9 +50,9 @@ Severity = Literal["low", "medium", "high"]
 class RowRef:
     """A row's place on the ledger: member code, batch sequence, index in the batch."""
 
-    member: int
-    sequence: int
-    index: int
+    member: Count
+    sequence: Count
+    index: Count
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,17 +60,17 @@ class Entity:
     """An account or party, as its pseudonym (hex), and the agent that keeps it (0: not a member)."""
 
     pseudonym: str
-    agent: int
+    agent: Count
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
     """The ledger position a flag was computed at; the same rows give the same flag."""
 
-    chain_id: int
+    chain_id: Count
     contract: str
-    block: int
-    log_size: int
+    block: Count
+    log_size: Count
 
 
 #: The position of flags that come from a plain file.
@@ -87,6 +90,47 @@ class FlagSource:
     def parameters_hash(self) -> str:
         """SHA-256, hex, of the parameters as canonical JSON."""
         return sha256(canonical.dumps(dict(self.parameters))).hexdigest()
+
+
+class SourceDocument(Document):
+    """The source of a flag in JSON."""
+
+    kind: Literal["detector", "rule"]
+    id: str
+    version: str
+    parameters: dict[str, Any]
+    parameters_hash: Hash
+
+
+class FlagDocument(Document, tag_field="format", tag=FORMAT):
+    """A flag in JSON; or what a view of one opens, which counts more entities and rows than it shows."""
+
+    source: SourceDocument
+    title: str
+    citation: str | None
+    clause: str | None
+    position: Position
+    entity_count: Count
+    entities: list[Entity]
+    row_count: Count
+    rows: list[RowRef]
+    window: Annotated[list[int], Meta(min_length=2, max_length=2)]
+    score: float | None
+    certainty: Certainty
+    severity: Severity
+    explanation: str
+    truncated: bool
+    details: dict[str, Any]
+
+
+#: The 16 bytes that hide a field, in lower-case hex.
+Salt = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+
+
+class ViewDocument(Document, tag_field="format", tag=VIEW_FORMAT):
+    """A flag's view in JSON: each leaf is closed, and its hash, or open: name, value, salt."""
+
+    leaves: list[Hash | tuple[str, str | None, Salt]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,36 +186,33 @@ class Flag:
 
     def to_json(self) -> dict[str, Any]:
         """Return the flag's content as JSON values; two computations of one flag give equal content."""
-        return {
-            "format": FORMAT,
-            "source": {
-                "kind": self.source.kind,
-                "id": self.source.id,
-                "version": self.source.version,
-                "parameters": dict(self.source.parameters),
-                "parameters_hash": self.source.parameters_hash,
-            },
-            "title": self.title,
-            "citation": self.citation,
-            "clause": self.clause,
-            "position": {
-                "chain_id": self.position.chain_id,
-                "contract": self.position.contract,
-                "block": self.position.block,
-                "log_size": self.position.log_size,
-            },
-            "entity_count": len(self.entities),
-            "entities": [{"pseudonym": e.pseudonym, "agent": e.agent} for e in self.entities],
-            "row_count": len(self.rows),
-            "rows": [{"member": r.member, "sequence": r.sequence, "index": r.index} for r in self.rows],
-            "window": list(self.window),
-            "score": self.score,
-            "certainty": self.certainty,
-            "severity": self.severity,
-            "explanation": self.explanation,
-            "truncated": self.truncated,
-            "details": dict(self.details),
-        }
+        source = SourceDocument(
+            kind=self.source.kind,
+            id=self.source.id,
+            version=self.source.version,
+            parameters=dict(self.source.parameters),
+            parameters_hash=self.source.parameters_hash,
+        )
+        document = FlagDocument(
+            source=source,
+            title=self.title,
+            citation=self.citation,
+            clause=self.clause,
+            position=self.position,
+            entity_count=len(self.entities),
+            entities=list(self.entities),
+            row_count=len(self.rows),
+            rows=list(self.rows),
+            window=list(self.window),
+            score=self.score,
+            certainty=self.certainty,
+            severity=self.severity,
+            explanation=self.explanation,
+            truncated=self.truncated,
+            details=dict(self.details),
+        )
+        value: dict[str, Any] = documents.plain(document)
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Flag:
@@ -182,37 +223,32 @@ class Flag:
         VerificationError
             When a field is missing, of the wrong type, or the parameters do not hash to what is said.
         """
-        try:
-            if value["format"] != FORMAT:
-                raise VerificationError("unknown flag format", expected=FORMAT, got=value["format"])
-            source = value["source"]
-            flag = cls(
-                source=FlagSource(source["kind"], source["id"], source["version"], source["parameters"]),
-                title=value["title"],
-                citation=value["citation"],
-                clause=value["clause"],
-                position=Position(**value["position"]),
-                entities=tuple(Entity(**e) for e in value["entities"]),
-                rows=tuple(RowRef(**r) for r in value["rows"]),
-                window=(int(value["window"][0]), int(value["window"][1])),
-                score=value["score"],
-                certainty=value["certainty"],
-                severity=value["severity"],
-                explanation=value["explanation"],
-                truncated=value["truncated"],
-                details=value["details"],
-            )
-            claimed, again = source["parameters_hash"], flag.to_json()
-        except (KeyError, TypeError, IndexError, ValueError, AttributeError, ArithmeticError) as error:
-            raise VerificationError(f"the flag is malformed: {error!r}") from error
-        if claimed != flag.source.parameters_hash:
+        document = documents.convert(value, FlagDocument, what="flag")
+        source = document.source
+        flag = cls(
+            source=FlagSource(source.kind, source.id, source.version, source.parameters),
+            title=document.title,
+            citation=document.citation,
+            clause=document.clause,
+            position=document.position,
+            entities=tuple(document.entities),
+            rows=tuple(document.rows),
+            window=(document.window[0], document.window[1]),
+            score=document.score,
+            certainty=document.certainty,
+            severity=document.severity,
+            explanation=document.explanation,
+            truncated=document.truncated,
+            details=document.details,
+        )
+        if source.parameters_hash != flag.source.parameters_hash:
             raise VerificationError(
                 "the flag's parameters do not match their hash",
-                expected=claimed,
+                expected=source.parameters_hash,
                 got=flag.source.parameters_hash,
             )
-        if again != value:
-            raise VerificationError("the flag says more or other than its format allows")
+        if (document.entity_count, document.row_count) != (len(flag.entities), len(flag.rows)):
+            raise VerificationError("the flag has another number of entities or rows than it says")
         return flag
 
     def flag_id(self, seed: bytes) -> bytes:
@@ -290,36 +326,32 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
     VerificationError
         When the view is malformed or a field does not belong to the flag.
     """
-    shown: dict[str, Any] = {"entities": [], "rows": []}
+    document = documents.convert(view, ViewDocument, what="flag view")
+    parts: dict[str, list[Any]] = {"entities": [], "rows": []}
+    common: dict[str, Any] = {}
     hashes: list[bytes] = []
     opened: dict[int, str] = {}
-    try:
-        if view["format"] != VIEW_FORMAT or set(view) != {"format", "leaves"}:
-            raise VerificationError("unknown flag view format", expected=VIEW_FORMAT, got=view["format"])
-        for index, leaf in enumerate(view["leaves"]):
-            if isinstance(leaf, str):
-                hashes.append(_sized(leaf, 32))
-                continue
-            name, text, salt = leaf
-            hashes.append(field_leaf(name, text, _sized(salt, SALT_SIZE)))
-            opened[index] = name
-            value = None if text is None else canonical.loads(text.encode(), what=name)
-            group, _, item = name.partition("/")
-            if item:
-                shown[group].append(value)
-            else:
-                shown[group] = value
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise VerificationError(f"the flag view is malformed: {error!r}") from error
+    for index, leaf in enumerate(document.leaves):
+        if isinstance(leaf, str):
+            hashes.append(bytes.fromhex(leaf))
+            continue
+        name, text, salt = leaf
+        hashes.append(field_leaf(name, text, bytes.fromhex(salt)))
+        opened[index] = name
+        value = None if text is None else canonical.loads(text.encode(), what="flag view")
+        group, separator, _ = name.partition("/")
+        if separator:
+            parts.setdefault(group, []).append(value)
+        else:
+            common[name] = value
     root = merkle.root(hashes)
     if root != flag_id:
         raise VerificationError("the flag view does not belong to the flag", expected=flag_id, got=root)
-    missing = [name for name in _COMMON if name not in shown]
-    if missing:
-        raise VerificationError(f"the flag view lacks {', '.join(missing)}")
-    counts = (shown["entity_count"], shown["row_count"])
-    if not all(type(count) is int and 0 <= count <= MAX_EVIDENCE for count in counts):
-        raise VerificationError("the flag view tells no number of entities and rows")
+    shown = parts | common
+    told = documents.convert(shown, FlagDocument, what="flag view")
+    counts = (told.entity_count, told.row_count)
+    if max(counts) > MAX_EVIDENCE:
+        raise VerificationError(f"the flag view tells of more than {MAX_EVIDENCE} entities or rows")
     names = _names(*counts)
     if len(hashes) != _leaves(len(names)) or any(
         index >= len(names) or names[index] != name for index, name in opened.items()
@@ -332,13 +364,6 @@ def _names(entities: int, rows: int) -> list[str]:
     """Return the names of a flag's leaves, in their order."""
     counts = {"entities": entities, "rows": rows}
     return [*_COMMON, *(f"{group}/{i}" for group, count in counts.items() for i in range(count))]
-
-
-def _sized(text: str, size: int) -> bytes:
-    data = bytes.fromhex(text)
-    if len(data) != size or data.hex() != text:
-        raise ValueError(f"not {size} bytes in hex")
-    return data
 
 
 def _leaves(fields: int) -> int:

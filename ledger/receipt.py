@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ledger import canonical
-from ledger.batch import BatchHeader
+from ledger import canonical, documents
+from ledger.batch import BatchHeader, HeaderDocument
 from ledger.commitment.record import OpenedField
+from ledger.documents import Count, Document, Hash, Hex
 from ledger.errors import VerificationError
 from ledger.signing import SIGNATURE_SIZE, recover_address, sign_text
 
 __all__ = ["DISCLOSURE_FORMAT", "RECEIPT_FORMAT", "Disclosure", "Receipt"]
+
+_Kind = TypeVar("_Kind")
 
 RECEIPT_FORMAT: Final = "counterfoil/receipt/1"
 DISCLOSURE_FORMAT: Final = "counterfoil/disclosure/1"
@@ -26,6 +29,38 @@ _MAX_SIZE: Final = 1 << 20
 
 #: Half the order of secp256k1: a signature's s lies below it (EIP-2).
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+class ReceiptDocument(Document, tag_field="format", tag=RECEIPT_FORMAT):
+    """A receipt in JSON."""
+
+    row: Hex
+    index: Count
+    rows_path: list[Hash]
+    header: HeaderDocument
+    log_index: Count
+    log_path: list[Hash]
+    checkpoint: str
+
+
+class OpenedDocument(Document):
+    """An opened field in JSON."""
+
+    name: str
+    value: str | None
+    salt: Hex
+    index: Count
+    path: list[Hash]
+
+
+class DisclosureDocument(Document, tag_field="format", tag=DISCLOSURE_FORMAT):
+    """A disclosure in JSON."""
+
+    receipt: ReceiptDocument
+    policy: str
+    fields: list[OpenedDocument]
+    purpose: str
+    signature: Hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,36 +110,28 @@ class Receipt:
         return canonical.dumps(self.to_json())
 
     @classmethod
-    def from_json(cls, value: Any) -> Receipt:
-        """Read a receipt from JSON values.
+    def from_bytes(cls, data: bytes) -> Receipt:
+        """Read a receipt.
 
         Raises
         ------
         VerificationError
             When it is malformed or says more than its format allows.
         """
-        try:
-            if value["format"] != RECEIPT_FORMAT:
-                raise VerificationError("this is no receipt", expected=RECEIPT_FORMAT, got=value["format"])
-            receipt = cls(
-                row=bytes.fromhex(value["row"]),
-                index=_count(value["index"]),
-                rows_path=tuple(bytes.fromhex(node) for node in value["rows_path"]),
-                header=BatchHeader.from_json(value["header"]),
-                log_index=_count(value["log_index"]),
-                log_path=tuple(bytes.fromhex(node) for node in value["log_path"]),
-                checkpoint=str(value["checkpoint"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise VerificationError(f"the receipt is malformed: {error!r}") from error
-        if receipt.to_json() != value:
-            raise VerificationError("the receipt says more or other than its format allows")
-        return receipt
+        return cls.from_document(_read(data, ReceiptDocument, "receipt"))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Receipt:
-        """Read a receipt; see `from_json`."""
-        return cls.from_json(_parse(data, "receipt"))
+    def from_document(cls, document: ReceiptDocument) -> Receipt:
+        """Return the receipt that a document holds; raises as `from_bytes` does."""
+        return cls(
+            row=bytes.fromhex(document.row),
+            index=document.index,
+            rows_path=tuple(map(bytes.fromhex, document.rows_path)),
+            header=BatchHeader.from_document(document.header),
+            log_index=document.log_index,
+            log_path=tuple(map(bytes.fromhex, document.log_path)),
+            checkpoint=document.checkpoint,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,42 +213,26 @@ class Disclosure:
         VerificationError
             When it is malformed or says more than its format allows.
         """
-        value = _parse(data, "disclosure")
-        try:
-            if value["format"] != DISCLOSURE_FORMAT:
-                raise VerificationError(
-                    "this is no disclosure", expected=DISCLOSURE_FORMAT, got=value["format"]
+        document = _read(data, DisclosureDocument, "disclosure")
+        return cls(
+            receipt=Receipt.from_document(document.receipt),
+            policy=document.policy,
+            fields=tuple(
+                OpenedField(
+                    name=opened.name,
+                    value=opened.value,
+                    salt=bytes.fromhex(opened.salt),
+                    index=opened.index,
+                    path=tuple(map(bytes.fromhex, opened.path)),
                 )
-            disclosure = cls(
-                receipt=Receipt.from_json(value["receipt"]),
-                policy=str(value["policy"]),
-                fields=tuple(
-                    OpenedField(
-                        name=str(item["name"]),
-                        value=None if item["value"] is None else str(item["value"]),
-                        salt=bytes.fromhex(item["salt"]),
-                        index=_count(item["index"]),
-                        path=tuple(bytes.fromhex(node) for node in item["path"]),
-                    )
-                    for item in value["fields"]
-                ),
-                purpose=str(value["purpose"]),
-                signature=bytes.fromhex(value["signature"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise VerificationError(f"the disclosure is malformed: {error!r}") from error
-        if disclosure.to_bytes() != data:
-            raise VerificationError("the disclosure says more or other than its format allows")
-        return disclosure
+                for opened in document.fields
+            ),
+            purpose=document.purpose,
+            signature=bytes.fromhex(document.signature),
+        )
 
 
-def _parse(data: bytes, what: str) -> Any:
+def _read(data: bytes, kind: type[_Kind], what: str) -> _Kind:
     if len(data) > _MAX_SIZE:
         raise VerificationError(f"the {what} is larger than {_MAX_SIZE} bytes")
-    return canonical.loads(data, what=what)
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a count")
-    return value
+    return documents.read(data, kind, what=what)

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Meta
 
-from ledger import canonical
+from ledger import canonical, documents
+from ledger.documents import Count, Document, Hash
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Position
 from ledger.storage import replacing, write_atomically
@@ -36,6 +38,11 @@ __all__ = [
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = "counterfoil/mirror/1"
 
+_ANEW: Final = (
+    "Run `counterfoil fsck` to compare with the chain, "
+    "or remove the mirror folder and sync again: the chain holds everything."
+)
+
 
 class SegmentError(VerificationError):
     """Raised when a file of the mirror is missing or is not what the manifest says."""
@@ -45,11 +52,26 @@ class SegmentError(VerificationError):
 class FileEntry:
     """One Parquet file of the mirror: name, SHA-256 (hex), rows, and the log range it covers."""
 
-    name: str
-    sha256: str
-    rows: int
-    log_from: int
-    log_to: int
+    name: Annotated[str, Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00]+\Z")]
+    sha256: Hash
+    rows: Count
+    log_from: Count
+    log_to: Count
+
+
+class ManifestDocument(Document, tag_field="format", tag=MANIFEST_FORMAT):
+    """A manifest in JSON; its digest is the SHA-256 (hex) of the canonical form without it."""
+
+    position: Position
+    segments: list[FileEntry]
+    transfers: FileEntry | None
+    digest: str
+
+    def own_digest(self) -> str:
+        """Return the digest that belongs to what the manifest says."""
+        body = documents.plain(self)
+        del body["digest"]
+        return sha256(canonical.dumps(body)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,35 +98,27 @@ class Manifest:
             raise ConfigurationError(
                 "there is no mirror yet", where=str(path), next_step="Run `counterfoil desk sync` first."
             )
-        try:
-            value: Mapping[str, Any] = canonical.loads(path.read_bytes(), what="mirror's manifest")
-            digest = value["digest"]
-            body = {key: item for key, item in value.items() if key != "digest"}
-            if sha256(canonical.dumps(body)).hexdigest() != digest:
-                raise SegmentError("the mirror's manifest does not match its own digest", where=str(path))
-            return cls(
-                position=_typed(Position(**value["position"])),
-                segments=tuple(_typed(FileEntry(**entry)) for entry in value["segments"]),
-                transfers=None if value["transfers"] is None else _typed(FileEntry(**value["transfers"])),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, VerificationError) as error:
+        document = documents.read(
+            path.read_bytes(),
+            ManifestDocument,
+            what="mirror's manifest",
+            error=SegmentError,
+            where=str(path),
+            next_step=_ANEW,
+        )
+        if document.digest != document.own_digest():
             raise SegmentError(
-                f"the mirror's manifest is damaged: {error}",
-                where=str(path),
-                next_step="Run `counterfoil fsck` to compare with the chain, "
-                "or remove the mirror folder and sync again: the chain holds everything.",
-            ) from error
+                "the mirror's manifest does not match its own digest", where=str(path), next_step=_ANEW
+            )
+        return cls(document.position, tuple(document.segments), document.transfers)
 
     def write(self, mirror: Path) -> None:
         """Replace the manifest durably and at once: a reader sees the old one or the new one."""
-        body: dict[str, Any] = {
-            "format": MANIFEST_FORMAT,
-            "position": _plain(self.position),
-            "segments": [_plain(entry) for entry in self.segments],
-            "transfers": None if self.transfers is None else _plain(self.transfers),
-        }
-        body["digest"] = sha256(canonical.dumps(body)).hexdigest()
-        write_atomically(mirror / MANIFEST, canonical.dumps(body))
+        document = ManifestDocument(
+            position=self.position, segments=list(self.segments), transfers=self.transfers, digest=""
+        )
+        document.digest = document.own_digest()
+        write_atomically(mirror / MANIFEST, documents.write(document))
 
 
 def write_table(path: Path, table: pa.Table, *, log_from: int, log_to: int) -> FileEntry:
@@ -171,20 +185,3 @@ def _checked(mirror: Path, entry: FileEntry) -> Iterator[io.BufferedReader]:
             )
         file.seek(0)
         yield file
-
-
-_Stated = TypeVar("_Stated", Position, FileEntry)
-
-
-def _typed(stated: _Stated) -> _Stated:
-    """Check that each value has its type, and that a name is one of a file in this folder."""
-    for name, kind in type(stated).__annotations__.items():
-        value = getattr(stated, name)
-        wrong = type(value) is not int or value < 0 if kind == "int" else not isinstance(value, str)
-        if wrong or (name == "name" and Path(value).name != value):
-            raise ValueError(f"{name} is {value!r}")
-    return stated
-
-
-def _plain(value: Position | FileEntry) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}

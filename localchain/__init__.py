@@ -11,6 +11,7 @@ Several processes use it through its URL; a killed process loses no acknowledged
 - `backup.py`: backs up a chain, also while it runs, and restores it; `check.py`: verifies a chain's file;
   `rewind.py`: for development, drops the last blocks.
 - `genesis.py`: block 0 and the key of the faucet (the prefunded account).
+- `documents.py`: the fields of the JSON files in the folder.
 - `deploy.py`: deploys the four contracts to any chain; `faucet.py`: funds accounts.
 - `errors.py`: the errors.
 """

@@ -19,13 +19,15 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
+
 from localchain.check import Summary, check
+from localchain.documents import BackupManifest
 from localchain.errors import BackupError, DamagedChainError
 from localchain.home import DATABASE, FAUCET, exclusive, private_file, private_folder, stored
 
 __all__ = ["back_up", "restore", "verify"]
 
-_FORMAT = "counterfoil/chain-backup/1"
 _MANIFEST = "backup.json"
 
 
@@ -74,7 +76,7 @@ def back_up(home: Path, target: Path) -> Summary:
         if row is None or "0x" + row[0].hex() != summary.block_hash:
             raise DamagedChainError(f"the copy's block {summary.block} is not the chain's")
         _copy_key(home / FAUCET, waiting / FAUCET)
-        manifest = {"format": _FORMAT, "sha256": _sha256(waiting / DATABASE), **asdict(summary)}
+        manifest = msgspec.to_builtins(_manifest(_sha256(waiting / DATABASE), summary))
         (waiting / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
         for path in waiting.iterdir():
             _sync(path)
@@ -120,23 +122,20 @@ def verify(backup: Path) -> Summary:
         If the file is not a complete chain.
     """
     try:
-        manifest = json.loads((backup / _MANIFEST).read_text("utf-8"))
+        manifest = msgspec.json.decode((backup / _MANIFEST).read_bytes(), type=BackupManifest)
         found = _sha256(backup / DATABASE)
-        if manifest["format"] != _FORMAT:
-            raise BackupError(f"{backup} has format {manifest['format']!r}, this version reads {_FORMAT!r}")
-        expected = manifest["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError) as problem:
         raise BackupError(
-            f"{backup} is no backup of a chain ({problem})",
+            f"{backup} is no backup of a chain that this version reads ({problem})",
             next_step="Name a folder that `chain backup` made.",
         ) from problem
-    if found != expected:
+    if found != manifest.sha256:
         raise BackupError(
-            f"{backup / DATABASE} was changed after the backup: SHA-256 {found}, expected {expected}",
+            f"{backup / DATABASE} was changed after the backup: SHA-256 {found}, expected {manifest.sha256}",
             next_step="Use another backup.",
         )
     summary = check(backup / DATABASE)
-    if any(manifest.get(name) != value for name, value in asdict(summary).items()):
+    if manifest != _manifest(found, summary):
         raise BackupError(
             f"{backup / _MANIFEST} does not describe the file beside it", next_step="Use another backup."
         )
@@ -198,6 +197,10 @@ def restore(backup: Path, home: Path, *, force: bool = False) -> Summary:
                 f"the chain could not be restored: {problem}", next_step="Check that disk, then run it again."
             ) from problem
     return summary
+
+
+def _manifest(digest: str, summary: Summary) -> BackupManifest:
+    return BackupManifest(format="counterfoil/chain-backup/1", sha256=digest, **asdict(summary))
 
 
 def _move_aside(home: Path) -> None:

@@ -28,9 +28,10 @@ from eth_utils.exceptions import ValidationError
 
 from localchain import admission
 from localchain.database import Database
+from localchain.documents import Genesis
 from localchain.errors import CallRevertedError, RpcError, TransactionRefusedError
 from localchain.formats import rlp_length
-from localchain.genesis import Genesis, chain_class
+from localchain.genesis import chain_class
 from localchain.index import Index, LogRow, TransactionRow, block_rows
 
 __all__ = ["CallRequest", "LocalChain"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import rlp
 from eth.constants import BLANK_ROOT_HASH, EMPTY_SHA3
 from eth_hash.auto import keccak
 
+from localchain.documents import Genesis
 from localchain.errors import DamagedChainError
 
 __all__ = ["Summary", "check"]
@@ -116,7 +117,7 @@ def _check(database: sqlite3.Connection, path: Path) -> Summary:
         raise _damaged(path, f"{short} logs are not complete")
     _check_state(database, path, head[_STATE_ROOT])
     return Summary(
-        chain_id=int(json.loads(genesis)["chain_id"]),
+        chain_id=msgspec.json.decode(genesis, type=Genesis).chain_id,
         genesis_hash=_hex(names[0]),
         block=len(names) - 1,
         block_hash=_hex(names[-1]),

@@ -6,9 +6,9 @@ import json
 import os
 import secrets
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
 from eth.chains.base import Chain
 from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE
 from eth.typing import AccountDetails, HeaderParams
@@ -17,10 +17,11 @@ from eth_account import Account
 from eth_typing import Address
 
 from localchain.database import Database
+from localchain.documents import Genesis
 from localchain.errors import WrongGenesisError
 from localchain.home import FAUCET
 
-__all__ = ["DEFAULT_CHAIN_ID", "GAS_LIMIT", "Genesis", "chain_class", "faucet_key", "open_genesis"]
+__all__ = ["DEFAULT_CHAIN_ID", "GAS_LIMIT", "chain_class", "faucet_key", "open_genesis"]
 
 #: Not the identifier of a public network. Two consortia on one machine should take different ones.
 DEFAULT_CHAIN_ID = 20261
@@ -33,28 +34,6 @@ GAS_LIMIT = 150_000_000
 _FAUCET_WEI = 10**9 * 10**18
 
 _FORMAT = "counterfoil/localchain/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Genesis:
-    """The stored parameters of the first block.
-
-    Attributes
-    ----------
-    chain_id : int
-        EIP-155 chain identifier.
-    timestamp : int
-        Unix time of the first block, in seconds.
-    gas_limit : int
-        Gas limit of every block.
-    faucet : str
-        Address of the prefunded account, in hexadecimal.
-    """
-
-    chain_id: int
-    timestamp: int
-    gas_limit: int
-    faucet: str
 
 
 def chain_class(genesis: Genesis) -> type[Chain]:
@@ -105,7 +84,13 @@ def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis
         raise WrongGenesisError(
             f"the stored chain has format {stored.get('format')!r}, this version reads {_FORMAT!r}"
         )
-    genesis = Genesis(**json.loads(stored["genesis"]))
+    try:
+        genesis = msgspec.json.decode(stored.get("genesis", ""), type=Genesis)
+    except ValueError as problem:
+        raise WrongGenesisError(
+            f"what the chain started from cannot be read: {problem}",
+            next_step="Restore the chain from a backup: `counterfoil chain restore`.",
+        ) from problem
     if genesis.chain_id != chain_id:
         raise WrongGenesisError(
             f"the stored chain has chain id {genesis.chain_id}, not {chain_id}",
@@ -154,7 +139,7 @@ def _create(database: Database, genesis: Genesis) -> None:
     account: AccountDetails = {"balance": _FAUCET_WEI, "nonce": 0, "code": b"", "storage": {}}
     faucet = Address(bytes.fromhex(genesis.faucet))
     first = chain_class(genesis).from_genesis(database, parameters, {faucet: account}).get_canonical_head()
-    meta = (("format", _FORMAT), ("genesis", json.dumps(asdict(genesis), sort_keys=True)))
+    meta = (("format", _FORMAT), ("genesis", json.dumps(msgspec.to_builtins(genesis), sort_keys=True)))
     database.commit(
         [
             ("INSERT INTO meta VALUES (?, ?)", meta),

@@ -19,10 +19,13 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from localchain.documents import Endpoint, Genesis
 from localchain.errors import ChainInUseError
 
 __all__ = [
@@ -111,7 +114,8 @@ def write_endpoint(home: Path, url: str, chain_id: int) -> None:
     """Write the endpoint file atomically."""
     waiting = home / (_ENDPOINT + ".new")
     private_file(waiting)
-    waiting.write_text(json.dumps({"url": url, "pid": os.getpid(), "chain_id": chain_id}) + "\n", "utf-8")
+    endpoint = msgspec.to_builtins(Endpoint(url, os.getpid(), chain_id))
+    waiting.write_text(json.dumps(endpoint) + "\n", "utf-8")
     waiting.replace(home / _ENDPOINT)
 
 
@@ -135,19 +139,17 @@ def status(home: Path) -> dict[str, Any]:
         no chain yet), `disk_bytes`.
     """
     running = _is_served(home)
-    endpoint: dict[str, Any] = {}
+    endpoint: Endpoint | None = None
     if running:
-        try:
-            endpoint = json.loads((home / _ENDPOINT).read_text("utf-8"))
-        except (OSError, ValueError):
-            endpoint = {}
-        if endpoint.get("pid") != _holder(home):
-            endpoint = {}  # it is starting; what stands there was left by one that was killed
+        with suppress(OSError, ValueError):
+            endpoint = msgspec.json.decode((home / _ENDPOINT).read_bytes(), type=Endpoint)
+        if endpoint is not None and endpoint.pid != _holder(home):
+            endpoint = None  # it is starting; what stands there was left by one that was killed
     chain_id, height = stored(home / DATABASE)
     return {
         "running": running,
-        "url": endpoint.get("url"),
-        "pid": endpoint.get("pid"),
+        "url": None if endpoint is None else endpoint.url,
+        "pid": None if endpoint is None else endpoint.pid,
         "chain_id": chain_id,
         "height": height,
         "disk_bytes": sum(path.stat().st_size for path in home.glob(DATABASE + "*")),
@@ -162,9 +164,9 @@ def stored(database: Path) -> tuple[int | None, int | None]:
         with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
             height = connection.execute("SELECT max(number) FROM blocks").fetchone()[0]
-    except sqlite3.Error:
+        return (None if row is None else msgspec.json.decode(row[0], type=Genesis).chain_id), height
+    except (sqlite3.Error, ValueError):
         return None, None
-    return (None if row is None else int(json.loads(row[0])["chain_id"])), height
 
 
 def _holder(home: Path) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,16 @@ from anomaly.learning.trees import Ensemble
 from anomaly.models.calibration import Calibration
 from anomaly.models.neighbourhood import NeighbourhoodClassifier, Payments
 from anomaly.transactions import TransactionFeatures
-from anomaly.transactions.features import describe, scoring_named
+from anomaly.transactions.features import Scoring, describe
 from anomaly.transactions.neighbours import NEIGHBOUR_COLUMNS
 from anomaly.transactions.passing import AmountShares
+from ledger.documents import Count, Document
 from ledger.errors import VerificationError
 from ledger.transfers.table import as_transfers
 
-__all__ = ["MEANING", "Judged", "Model", "Reference", "payments_of"]
+__all__ = ["FORMAT", "MEANING", "Judged", "Model", "ModelDocument", "Reference", "payments_of"]
+
+FORMAT: Final = "counterfoil/model/1"
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,6 +42,26 @@ MEANING: Final[dict[str, str]] = {column.name: column.meaning for column in desc
 
 #: Rows of the calibration window that are kept for comparison with later rows.
 REFERENCE_ROWS: Final = 5_000
+
+
+class ModelDocument(Document, tag_field="format", tag=FORMAT):
+    """What a model is beside its arrays, in JSON.
+
+    Attributes
+    ----------
+    levels : list
+        Each currency's code, mean log amount, and share of payments.
+    calibration : tuple
+        Slope, intercept, prior.
+    """
+
+    facts: dict[str, Any]
+    features: list[str]
+    window: Count
+    scoring: Scoring
+    levels: list[tuple[Count, float, float]]
+    calibration: tuple[float, float, float]
+    stages: Literal[1, 2]
 
 
 def payments_of(transfers: pa.Table, features: TransactionFeatures) -> Payments:
@@ -131,21 +154,21 @@ class Model:
         order = np.lexsort((np.arange(len(added)), -np.abs(added)))[:most]
         return {names[i]: round(float(added[i]), 2) for i in order.tolist() if added[i]}
 
-    def to_arrays(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """Return what is stored: a JSON value, and arrays by name."""
-        value = {
-            "facts": dict(self.facts),
-            "features": self.names,
-            "window": self.features.window,
-            "scoring": self.features.scoring,
-            "levels": [
-                [int(c), self.features.middle_[c], self.features.common_[c]] for c in self.features.middle_
+    def to_arrays(self) -> tuple[ModelDocument, dict[str, npt.NDArray[Any]]]:
+        """Return what is stored: a document, and arrays by name."""
+        document = ModelDocument(
+            facts=dict(self.facts),
+            features=self.names,
+            window=self.features.window,
+            scoring=self.features.scoring,
+            levels=[
+                (int(c), self.features.middle_[c], self.features.common_[c]) for c in self.features.middle_
             ],
-            "calibration": [self.calibration.slope_, self.calibration.intercept_, self.calibration.prior_],
-            "stages": 1 if self.stages.first_ is None else 2,
-        }
+            calibration=(self.calibration.slope_, self.calibration.intercept_, self.calibration.prior_),
+            stages=1 if self.stages.first_ is None else 2,
+        )
         parts = {"second": self.stages.second_} | (
-            {"first": self.stages.first_} if value["stages"] == 2 else {}
+            {"first": self.stages.first_} if document.stages == 2 else {}
         )
         arrays = {
             f"{part}.{n}": array for part, trees in parts.items() for n, array in trees.to_arrays().items()
@@ -153,10 +176,10 @@ class Model:
         arrays["shares"] = self.features.shares_.cumulative
         arrays["reference.values"] = self.reference.values
         arrays["reference.probability"] = self.reference.probability
-        return value, arrays
+        return document, arrays
 
     @classmethod
-    def from_arrays(cls, value: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_arrays(cls, document: ModelDocument, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Rebuild a model.
 
         Raises
@@ -164,26 +187,29 @@ class Model:
         VerificationError
             When a part is missing, or this version computes other features.
         """
+        features = TransactionFeatures(document.window, document.scoring)
+        features.columns_ = describe(features.scoring, features.graph)
+        features.n_features_out_ = len(features.columns_)
+        features.middle_ = {code: middle for code, middle, _ in document.levels}
+        features.common_ = {code: share for code, _, share in document.levels}
+        features.shares_ = AmountShares(np.zeros(0))
+        calibration = Calibration()
+        calibration.slope_, calibration.intercept_, calibration.prior_ = document.calibration
+        stages = NeighbourhoodClassifier(window=features.window)
+        stages.classes_ = np.array([0, 1])
+        stages.first_ = None if document.stages == 1 else Ensemble.from_arrays(_part(arrays, "first"))
+        stages.second_ = Ensemble.from_arrays(_part(arrays, "second"))
         try:
-            features = TransactionFeatures(int(value["window"]), scoring_named(value["scoring"]))
-            features.columns_ = describe(features.scoring, features.graph)
-            features.n_features_out_ = len(features.columns_)
-            features.middle_ = {int(code): float(middle) for code, middle, _ in value["levels"]}
-            features.common_ = {int(code): float(share) for code, _, share in value["levels"]}
-            features.shares_ = AmountShares(np.zeros(0))
             features.shares_.cumulative = arrays["shares"]
-            calibration = Calibration()
-            calibration.slope_, calibration.intercept_, calibration.prior_ = map(float, value["calibration"])
-            stages = NeighbourhoodClassifier(window=features.window)
-            stages.classes_ = np.array([0, 1])
-            stages.first_ = None if value["stages"] == 1 else Ensemble.from_arrays(_part(arrays, "first"))
-            stages.second_ = Ensemble.from_arrays(_part(arrays, "second"))
             reference = Reference(arrays["reference.values"], arrays["reference.probability"])
-            model = cls(features, stages, calibration, reference, value["facts"])
-            learnt, known = list(value["features"]), int(model.facts["learnt_until"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VerificationError(f"the model is malformed: {error!r}") from error
-        if learnt != model.names or known < 0:
+        except KeyError as error:
+            raise VerificationError(f"the model is malformed: it lacks the array {error}") from error
+        known = document.facts.get("learnt_until")
+        if type(known) is not int or known < 0:
+            raise VerificationError("the model is malformed: it does not say until when it learnt")
+        model = cls(features, stages, calibration, reference, document.facts)
+        learnt = document.features
+        if learnt != model.names:
             raise VerificationError(
                 "the model was trained on other features than this version computes",
                 expected=f"{len(learnt)} features",

@@ -22,6 +22,7 @@ from anomaly.learning.shelf import Shelf
 from anomaly.models.calibration import shift_prior
 from anomaly.scan import period_of
 from anomaly.scan import replay as replay_detector
+from ledger import documents
 from ledger.errors import VerificationError
 from ledger.flag import Flag, FlagSource
 from ledger.transfers.places import Places
@@ -74,13 +75,7 @@ class ScoreRule:
         named = flag.source.parameters.get("score")
         if named is None:
             return None
-        try:
-            rule = cls(str(named["model"]), float(named["learnt"]), float(named["expected"]))
-            if rule.to_json() != named:
-                raise ValueError("it says more")
-        except (KeyError, TypeError, ValueError) as error:
-            raise VerificationError(f"the flag names no rule for its score: {error!r}") from error
-        return rule
+        return documents.convert(named, cls, what="rule for the flag's score")
 
     def score(self, probability: Floats) -> float:
         """Return the score of a flag with payments of these probabilities."""
@@ -252,10 +247,7 @@ def replay(flag: Flag, transfers_at_position: pa.Table, shelf: Shelf) -> Flag:
 
 
 def _parameters(parameters: Mapping[str, Any], rule: ScoreRule) -> LearnedParameters:
-    try:
-        own = LearnedParameters(**parameters["detector"])
-    except (KeyError, TypeError) as error:
-        raise VerificationError(f"the flag's parameters are not the champion's: {error!r}") from error
+    own = documents.convert(parameters.get("detector"), LearnedParameters, what="champion's parameters")
     if own.model != rule.model:
         raise VerificationError("the flag names two different models", expected=own.model, got=rule.model)
     return own

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,17 +15,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from anomaly.learning.model import Model
-from ledger import canonical
+from anomaly.learning.model import Model, ModelDocument
+from ledger import documents
+from ledger.documents import Count, Document, Hash
 from ledger.errors import VerificationError
 from ledger.storage import private_folder, write_atomically
 
 __all__ = ["Entry", "ModelError", "Shelf"]
 
-MODEL_FORMAT: Final = "counterfoil/model/1"
 REGISTER_FORMAT: Final = "counterfoil/models/1"
 
 _VALUE: Final = "value.json"
+
+_ANEW: Final = "Restore it from a backup; the chain's notes name every champion and its hash."
 
 
 class ModelError(VerificationError):
@@ -37,8 +38,14 @@ class ModelError(VerificationError):
 class Entry:
     """A champion in the register: its version (from 1), and the SHA-256 (hex) of its file."""
 
-    version: int
-    hash: str
+    version: Count
+    hash: Hash
+
+
+class RegisterDocument(Document, tag_field="format", tag=REGISTER_FORMAT):
+    """The register of models in JSON: every champion there was, oldest first."""
+
+    champions: list[Entry]
 
 
 class Shelf:
@@ -54,8 +61,8 @@ class Shelf:
 
     def put(self, model: Model) -> str:
         """Store a model; return its hash. It is champion only when `crown` says so."""
-        value, arrays = model.to_arrays()
-        text = canonical.dumps({"format": MODEL_FORMAT, **value})
+        document, arrays = model.to_arrays()
+        text = documents.write(document)
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **{_VALUE: np.frombuffer(text, np.uint8)}, **arrays)
         data = file.getvalue()
@@ -68,9 +75,8 @@ class Shelf:
         """Make a stored model the champion; earlier champions stay, because flags name them."""
         entries = self.entries()
         entry = Entry(len(entries) + 1, digest)
-        champions = [{"version": e.version, "hash": e.hash} for e in (*entries, entry)]
-        register = {"format": REGISTER_FORMAT, "champions": champions}
-        write_atomically(self.folder / "register.json", canonical.dumps(register))
+        register = RegisterDocument(champions=[*entries, entry])
+        write_atomically(self.folder / "register.json", documents.write(register))
         return entry
 
     def entries(self) -> list[Entry]:
@@ -84,19 +90,21 @@ class Shelf:
         path = self.folder / "register.json"
         if not path.exists():
             return []
-        try:
-            value: Any = canonical.loads(path.read_bytes(), what="register of models")
-            entries = [Entry(int(e["version"]), str(e["hash"])) for e in value["champions"]]
-            numbered = [e.version for e in entries] == list(range(1, len(entries) + 1))
-            if value["format"] != REGISTER_FORMAT or not numbered:
-                raise ValueError("it is not numbered from 1 on")
-        except (KeyError, TypeError, ValueError, VerificationError) as error:
+        register = documents.read(
+            path.read_bytes(),
+            RegisterDocument,
+            what="register of models",
+            error=ModelError,
+            where=str(path),
+            next_step=_ANEW,
+        )
+        if [entry.version for entry in register.champions] != list(range(1, len(register.champions) + 1)):
             raise ModelError(
-                f"the register of models is damaged: {error}",
+                "the register of models is damaged: its versions are not numbered from 1 on",
                 where=str(path),
-                next_step="Restore it from a backup; the chain's notes name every champion and its hash.",
-            ) from error
-        return entries
+                next_step=_ANEW,
+            )
+        return register.champions
 
     def champion(self) -> tuple[Entry, Model] | None:
         """Return the champion, or None if there is none yet; raises as `load` does."""
@@ -129,20 +137,17 @@ class Shelf:
                 where=str(path),
                 next_step="Restore the file from a backup.",
             )
-        value, arrays = _unpacked(data, path)
-        return Model.from_arrays(value, arrays)
+        return Model.from_arrays(*_unpacked(data, path))
 
     def _path(self, digest: str) -> Path:
         return self.folder / f"{digest}.npz"
 
 
-def _unpacked(data: bytes, path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
+def _unpacked(data: bytes, path: Path) -> tuple[ModelDocument, dict[str, Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        value = canonical.loads(arrays.pop(_VALUE).tobytes(), what="model")
-        if value["format"] != MODEL_FORMAT:
-            raise VerificationError("unknown model format", expected=MODEL_FORMAT, got=value["format"])
+        text = arrays.pop(_VALUE).tobytes()
     except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ModelError(f"the model cannot be read: {error!r}", where=str(path)) from error
-    return value, arrays
+    return documents.read(text, ModelDocument, what="model", error=ModelError, where=str(path)), arrays

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from ledger import canonical
-from ledger.deployment import Deployment
-from ledger.errors import ConfigurationError, CounterfoilError
+from ledger import documents
+from ledger.deployment import Deployment, DeploymentDocument
+from ledger.documents import Address, Document
+from ledger.errors import ConfigurationError
 from ledger.log import decode_verifier_key, encode_verifier_key
 from ledger.storage import PUBLISHED, write_atomically
 
@@ -18,6 +19,14 @@ __all__ = ["FORMAT", "Trust"]
 FORMAT: Final = "counterfoil/trust/1"
 
 _ANEW: Final = "Get it anew from the consortium, out of band, and use it exactly as it was issued."
+
+
+class TrustDocument(Document, tag_field="format", tag=FORMAT):
+    """A trust file in JSON."""
+
+    deployment: DeploymentDocument
+    checkpoint_keys: list[str]
+    members: dict[Address, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +47,12 @@ class Trust:
 
     def save(self, path: Path) -> None:
         """Write the trust file; others may read it."""
-        value = {
-            "format": FORMAT,
-            "deployment": self.deployment.to_json(),
-            "checkpoint_keys": [encode_verifier_key(n, k) for n, k in sorted(self.checkpoint_keys.items())],
-            "members": dict(sorted(self.members.items())),
-        }
-        write_atomically(path, canonical.dumps(value), mode=PUBLISHED)
+        document = TrustDocument(
+            deployment=self.deployment.to_document(),
+            checkpoint_keys=[encode_verifier_key(n, k) for n, k in sorted(self.checkpoint_keys.items())],
+            members=dict(sorted(self.members.items())),
+        )
+        write_atomically(path, documents.write(document), mode=PUBLISHED)
 
     @classmethod
     def load(cls, path: Path) -> Trust:
@@ -56,28 +64,35 @@ class Trust:
             When it is missing or malformed.
         """
         try:
-            value: Any = canonical.loads(path.read_bytes(), what="trust file")
-            if value["format"] != FORMAT:
-                raise ConfigurationError(
-                    "this is not a trust file of a known format", where=str(path), next_step=_ANEW
-                )
-            members, keys = value["members"], [decode_verifier_key(k) for k in value["checkpoint_keys"]]
-            if not isinstance(members, dict) or not keys or len(dict(keys)) != len(keys):
-                raise ValueError("it pins no members, or no checkpoint key, or two of one name")
-            return cls(
-                deployment=Deployment.from_json(value["deployment"], where=str(path)),
-                checkpoint_keys=dict(keys),
-                members=members,
-            )
+            data = path.read_bytes()
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "there is no trust file",
                 where=str(path),
                 next_step="Get it from the consortium out of band, and name it with --trust.",
             ) from error
-        except ConfigurationError:
-            raise
-        except (CounterfoilError, KeyError, TypeError, ValueError, AttributeError) as error:
+        document = documents.read(
+            data,
+            TrustDocument,
+            what="trust file",
+            error=ConfigurationError,
+            where=str(path),
+            next_step=_ANEW,
+        )
+        try:
+            keys = [decode_verifier_key(text) for text in document.checkpoint_keys]
+        except ConfigurationError as error:
             raise ConfigurationError(
-                f"the trust file is malformed: {error}", where=str(path), next_step=_ANEW
+                f"the trust file is malformed: a checkpoint key is {error.what}",
+                where=str(path),
+                next_step=_ANEW,
             ) from error
+        if not keys or len(dict(keys)) != len(keys):
+            raise ConfigurationError(
+                "the trust file is malformed: it pins no checkpoint key, or two of one name",
+                where=str(path),
+                next_step=_ANEW,
+            )
+        return cls(
+            Deployment.from_document(document.deployment, where=str(path)), dict(keys), document.members
+        )

@@ -18,7 +18,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ledger import canonical
+from ledger import documents
+from ledger.documents import Count, Document, Hash
 from ledger.encoding import oprf, ristretto
 from ledger.encoding.pseudonym import Evaluation
 from ledger.errors import (
@@ -53,6 +54,14 @@ CREATE TABLE IF NOT EXISTS usage (
 """
 
 
+class EpochDocument(Document, tag_field="format", tag=_FORMAT):
+    """The key of an epoch in JSON."""
+
+    epoch: Count
+    private_key: Hash
+    public_key: Hash
+
+
 class UnknownEpochError(KeyHolderError):
     """Raised when a holder has no key for an epoch."""
 
@@ -84,15 +93,10 @@ def create_epoch(home: Path, epoch: int) -> bytes:
     private_folder(home)
     private = oprf.generate_key()
     public = oprf.public_key(private)
-    document = {
-        "format": _FORMAT,
-        "epoch": epoch,
-        "private_key": private.hex(),
-        "public_key": public.hex(),
-    }
+    document = EpochDocument(epoch=epoch, private_key=private.hex(), public_key=public.hex())
     target = _path(home, epoch)
     try:
-        _write_once(target, canonical.dumps(document))
+        _write_once(target, documents.write(document))
     except FileExistsError as error:
         raise ConfigurationError(
             f"epoch {epoch} has a key already, and keys are never overwritten", where=str(target)
@@ -257,13 +261,10 @@ def _load(home: Path, epoch: int) -> tuple[bytes, bytes]:
         raise UnknownEpochError(
             f"the key holder has no key for epoch {epoch}", next_step=f"Epochs it has: {known}."
         ) from error
-    document = canonical.loads(data, what="key file")
-    try:
-        if document["format"] != _FORMAT or document["epoch"] != epoch:
-            raise ValueError("format or epoch")
-        private, public = bytes.fromhex(document["private_key"]), bytes.fromhex(document["public_key"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise VerificationError(f"not the key file of epoch {epoch}", where=str(path)) from error
+    document = documents.read(data, EpochDocument, what="key file", where=str(path))
+    if document.epoch != epoch:
+        raise VerificationError(f"not the key file of epoch {epoch}", where=str(path))
+    private, public = bytes.fromhex(document.private_key), bytes.fromhex(document.public_key)
     derived = oprf.public_key(private)
     if derived != public:
         raise VerificationError("the key file is damaged", expected=public, got=derived, where=str(path))

@@ -7,14 +7,15 @@ answer is proven, so a wrong holder can waste time but not deceive (`Pseudonymis
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
+import msgspec
 
+from ledger.documents import Hex
 from ledger.encoding.pseudonym import Evaluation
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.nesting import MOST_DEPTH, nesting
@@ -33,6 +34,28 @@ _CHUNK: Final = 2**16
 
 #: Characters of what a holder says that an error quotes.
 _QUOTED: Final = 300
+
+
+_Answer = TypeVar("_Answer")
+
+
+class EvaluationAnswer(msgspec.Struct):
+    """The answer to a request for an evaluation; a later version may say more."""
+
+    elements: list[Hex]
+    proof: Hex
+
+
+class EpochAnswer(msgspec.Struct):
+    """The answer to a request for the public key of an epoch."""
+
+    public_key: Hex
+
+
+class ProblemAnswer(msgspec.Struct):
+    """The answer of a holder that refuses (RFC 9457)."""
+
+    detail: Any = None
 
 
 def request_message(method: str, path: str, unix_time: str, body: bytes) -> str:
@@ -92,12 +115,8 @@ class HttpKeyHolder:
             TIME_HEADER: now,
             SIGNATURE_HEADER: "0x" + signature.hex(),
         }
-        answer = self._send("POST", path, body, headers)
-        try:
-            elements = [bytes.fromhex(text) for text in answer["elements"]]
-            return Evaluation(elements, bytes.fromhex(answer["proof"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._nonsense() from error
+        answer = self._send("POST", path, body, headers, EvaluationAnswer)
+        return Evaluation([bytes.fromhex(text) for text in answer.elements], bytes.fromhex(answer.proof))
 
     def public_key(self, epoch: int) -> bytes:
         """Ask for the public key of an epoch.
@@ -107,17 +126,15 @@ class HttpKeyHolder:
         KeyHolderError
             When the holder cannot be reached, has no such epoch, or answers with nonsense.
         """
-        answer = self._send("GET", f"/v1/epochs/{epoch}", b"", {})
-        try:
-            return bytes.fromhex(answer["public_key"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._nonsense() from error
+        return bytes.fromhex(self._send("GET", f"/v1/epochs/{epoch}", b"", {}, EpochAnswer).public_key)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    def _send(
+        self, method: str, path: str, body: bytes, headers: dict[str, str], kind: type[_Answer]
+    ) -> _Answer:
         started = time.monotonic()
         try:
             with self._client.stream(method, path, content=body, headers=headers) as response:
@@ -137,14 +154,12 @@ class HttpKeyHolder:
         if nesting(bytes(said)) > MOST_DEPTH:
             raise self._nonsense()
         try:
-            answer = json.loads(said)
-        except (ValueError, RecursionError) as error:
+            if response.is_success:
+                return msgspec.json.decode(said, type=kind)
+            problem = msgspec.json.decode(said, type=ProblemAnswer)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise self._nonsense() from error
-        if not isinstance(answer, dict):
-            raise self._nonsense()
-        if response.is_success:
-            return answer
-        what = f"the key holder refuses: {str(answer.get('detail') or response.reason_phrase)[:_QUOTED]}"
+        what = f"the key holder refuses: {str(problem.detail or response.reason_phrase)[:_QUOTED]}"
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise QuotaExceededError(
                 what, where=self._url, next_step="What was pseudonymised is kept; run again then."

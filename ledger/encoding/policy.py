@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from ledger import canonical
+from ledger import documents
+from ledger.documents import Count, Document, Hash
 from ledger.encoding.bands import Bands, logarithmic_grid
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.money import NUMERIC
@@ -26,6 +27,31 @@ TimeUnit = Literal["exact", "minute", "hour", "day"]
 TIME_UNITS: Final[Mapping[TimeUnit, int]] = {"exact": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 _PRODUCTION_UNITS = ("hour", "day")
+
+
+class TimeDocument(Document):
+    """The time bucket in JSON: its unit, and what that is in seconds."""
+
+    unit: TimeUnit
+    seconds: Count
+
+
+class MatchDocument(Document):
+    """How halves of a transfer are matched, in JSON."""
+
+    tolerance: Count
+    deadline: Count
+
+
+class PolicyDocument(Document, tag_field="format", tag=FORMAT):
+    """A policy in JSON."""
+
+    time: TimeDocument
+    grid: list[Count]
+    cuts: dict[str, list[Count]]
+    rule_set: Hash | None
+    match: MatchDocument
+    development: bool
 
 
 @dataclass(frozen=True)
@@ -95,16 +121,15 @@ class Policy:
     @cached_property
     def document(self) -> bytes:
         """The policy as canonical JSON, as it stands on the chain."""
-        return canonical.dumps(
-            {
-                "format": FORMAT,
-                "time": {"unit": self.time_unit, "seconds": self.bucket_seconds},
-                "grid": list(self.grid),
-                "cuts": {currency: sorted(set(self.cuts[currency])) for currency in sorted(self.cuts)},
-                "rule_set": self.rule_set,
-                "match": {"tolerance": self.tolerance, "deadline": self.deadline},
-                "development": self.development,
-            }
+        return documents.write(
+            PolicyDocument(
+                time=TimeDocument(unit=self.time_unit, seconds=self.bucket_seconds),
+                grid=list(self.grid),
+                cuts={currency: sorted(set(self.cuts[currency])) for currency in sorted(self.cuts)},
+                rule_set=self.rule_set,
+                match=MatchDocument(tolerance=self.tolerance, deadline=self.deadline),
+                development=self.development,
+            )
         )
 
     @cached_property
@@ -121,22 +146,19 @@ class Policy:
         VerificationError
             When the document is not a policy of a known format in canonical form.
         """
-        value: Any = canonical.loads(document, what="policy")
+        found = documents.read(document, PolicyDocument, what="policy")
         try:
-            if value["format"] != FORMAT:
-                raise VerificationError("unknown policy format", expected=FORMAT, got=value["format"])
             policy = cls(
-                time_unit=value["time"]["unit"],
-                cuts={c: tuple(int(e) for e in edges) for c, edges in value["cuts"].items()},
-                grid=tuple(int(edge) for edge in value["grid"]),
-                rule_set=value["rule_set"],
-                tolerance=int(value["match"]["tolerance"]),
-                deadline=int(value["match"]["deadline"]),
-                development=bool(value["development"]),
+                time_unit=found.time.unit,
+                cuts={currency: tuple(edges) for currency, edges in found.cuts.items()},
+                grid=tuple(found.grid),
+                rule_set=found.rule_set,
+                tolerance=found.match.tolerance,
+                deadline=found.match.deadline,
+                development=found.development,
             )
-            again = policy.document
-        except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
-            raise VerificationError(f"the policy is malformed: {error}") from error
-        if again != document:
+        except ConfigurationError as error:
+            raise VerificationError(f"the policy is malformed: {error.what}") from error
+        if policy.document != document:
             raise VerificationError("the policy says more or other than its format allows")
         return policy

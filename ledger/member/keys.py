@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from ledger import canonical
+from ledger import documents
+from ledger.documents import Document, Hash
 from ledger.envelope import generate_keypair
-from ledger.errors import ConfigurationError, VerificationError
+from ledger.errors import ConfigurationError
 from ledger.signing import address_of, new_key
 from ledger.storage import write_atomically
 
 __all__ = ["MemberKeys"]
 
-FORMAT = "counterfoil/member-keys/1"
+FORMAT: Final = "counterfoil/member-keys/1"
+
+
+class KeysDocument(Document, tag_field="format", tag=FORMAT):
+    """A member's key file in JSON."""
+
+    agent: str
+    account: Hash
+    x25519: Hash
+    hpke: Hash
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,18 +85,10 @@ class MemberKeys:
                 where=str(path),
                 next_step="Go on with them; for another member, choose another name or --home.",
             )
-        write_atomically(
-            path,
-            canonical.dumps(
-                {
-                    "format": FORMAT,
-                    "agent": self.agent,
-                    "account": self.account.hex(),
-                    "x25519": self.x25519.hex(),
-                    "hpke": self.hpke.hex(),
-                }
-            ),
+        document = KeysDocument(
+            agent=self.agent, account=self.account.hex(), x25519=self.x25519.hex(), hpke=self.hpke.hex()
         )
+        write_atomically(path, documents.write(document), mode=0o600)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -98,21 +100,20 @@ class MemberKeys:
             When the file is missing or damaged.
         """
         try:
-            value: Any = canonical.loads(path.read_bytes(), what="key file")
-            secrets = [bytes.fromhex(value[name]) for name in ("account", "x25519", "hpke")]
-            agent = value["agent"]
-            if value["format"] != FORMAT or not isinstance(agent, str) or set(map(len, secrets)) != {32}:
-                raise ValueError(f"it is not of the format {FORMAT}")
-            return cls(agent, *secrets)
+            data = path.read_bytes()
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "this member has no keys here",
                 where=str(path),
                 next_step="Run `counterfoil member init` first, or check --home and the member's name.",
             ) from error
-        except (VerificationError, KeyError, ValueError, TypeError) as error:
-            raise ConfigurationError(
-                f"the key file is damaged: {error}",
-                where=str(path),
-                next_step="Restore it from a backup: what was posted under these keys needs them.",
-            ) from error
+        document = documents.read(
+            data,
+            KeysDocument,
+            what="key file",
+            error=ConfigurationError,
+            where=str(path),
+            next_step="Restore it from a backup: what was posted under these keys needs them.",
+        )
+        secrets = (document.account, document.x25519, document.hpke)
+        return cls(document.agent, *map(bytes.fromhex, secrets))

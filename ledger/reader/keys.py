@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger import canonical
+from ledger import documents
+from ledger.documents import Count, Document, Hash
 from ledger.envelope import generate_keypair, key_id, public_key
-from ledger.errors import ConfigurationError, VerificationError
+from ledger.errors import ConfigurationError
 from ledger.signing import address_of, new_key
 from ledger.storage import write_atomically
 
@@ -20,6 +21,14 @@ __all__ = ["CHECKPOINT_KEY_NAME", "DeskKeys"]
 CHECKPOINT_KEY_NAME: Final = "desk"
 
 FORMAT: Final = "counterfoil/desk-keys/1"
+
+
+class KeysDocument(Document, tag_field="format", tag=FORMAT):
+    """The desk's key file in JSON."""
+
+    account: Hash
+    checkpoint: Hash
+    readers: dict[Count, Hash]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,17 +77,12 @@ class DeskKeys:
 
     def save(self, path: Path) -> None:
         """Write the keys, readable by their owner only; replaces what stood there at once."""
-        write_atomically(
-            path,
-            canonical.dumps(
-                {
-                    "format": FORMAT,
-                    "account": self.account.hex(),
-                    "checkpoint": self.checkpoint.hex(),
-                    "readers": {str(epoch): key.hex() for epoch, key in sorted(self.readers.items())},
-                }
-            ),
+        document = KeysDocument(
+            account=self.account.hex(),
+            checkpoint=self.checkpoint.hex(),
+            readers={epoch: key.hex() for epoch, key in sorted(self.readers.items())},
         )
+        write_atomically(path, documents.write(document), mode=0o600)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -90,22 +94,23 @@ class DeskKeys:
             When the file is missing or damaged.
         """
         try:
-            value: Any = canonical.loads(path.read_bytes(), what="key file")
-            readers = {int(epoch): bytes.fromhex(key) for epoch, key in value["readers"].items()}
-            account, checkpoint = bytes.fromhex(value["account"]), bytes.fromhex(value["checkpoint"])
-            sizes = {len(key) for key in (account, checkpoint, *readers.values())}
-            if value["format"] != FORMAT or sizes != {32}:
-                raise ValueError(f"it is not of the format {FORMAT}")
-            return cls(account, checkpoint, readers)
+            data = path.read_bytes()
         except FileNotFoundError as error:
             raise ConfigurationError(
                 "there is no desk here",
                 where=str(path),
                 next_step="Run `counterfoil demo`, or check --home.",
             ) from error
-        except (VerificationError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise ConfigurationError(
-                f"the key file is damaged: {error}",
-                where=str(path),
-                next_step="Restore it from a backup: what was sealed to these keys opens with no others.",
-            ) from error
+        document = documents.read(
+            data,
+            KeysDocument,
+            what="key file",
+            error=ConfigurationError,
+            where=str(path),
+            next_step="Restore it from a backup: what was sealed to these keys opens with no others.",
+        )
+        return cls(
+            bytes.fromhex(document.account),
+            bytes.fromhex(document.checkpoint),
+            {epoch: bytes.fromhex(key) for epoch, key in document.readers.items()},
+        )

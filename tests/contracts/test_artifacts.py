@@ -35,7 +35,10 @@ def test_an_unknown_or_damaged_artifact_says_so(tmp_path, monkeypatch):
     with pytest.raises(artifacts.ArtifactError, match=r"python -m contracts\.build"):
         load("CaseLog")
     (tmp_path / "CaseLog.json").write_text('{"format": "counterfoil/artifact/9"}')
-    with pytest.raises(artifacts.ArtifactError, match="expected format"):
+    with pytest.raises(
+        artifacts.ArtifactError,
+        match=r"not an artifact of the format counterfoil/artifact/1 .*python -m contracts\.build",
+    ):
         load("CaseLog")
 
 

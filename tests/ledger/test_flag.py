@@ -143,6 +143,30 @@ def test_a_view_of_another_flag_fails() -> None:
         verify_view(flag().view(SEED, 1), flag(title="x").flag_id(SEED))
 
 
+LIES: list[tuple[dict[str, Any], str]] = [
+    ({"rows": (RowRef(1, 0, 0), RowRef(1, True, 0))}, r"rows\[1\].sequence: expected int, got bool"),
+    ({"rows": (RowRef(1, 0, 0.5),)}, r"rows\[0\].index: expected int, got float"),
+    ({"position": Position(1, "0x", "4", 7)}, r"position.block: expected int, got str"),
+    ({"position": Position(1, "0x", -4, 7)}, r"position.block: expected int >= 0"),
+    ({"entities": (Entity(7, 1),)}, r"entities\[0\].pseudonym: expected str, got int"),
+    ({"window": (0, True)}, r"window\[1\]: expected int, got bool"),
+    ({"score": "0.5"}, r"score: expected float | null, got str"),
+    ({"certainty": "sure"}, r"certainty: it is not one of the values"),
+    ({"truncated": 1}, r"truncated: expected bool, got int"),
+    ({"title": None}, r"title: expected str, got null"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "told"), LIES)
+def test_what_a_desk_commits_to_must_have_the_flags_types_too(change: dict[str, Any], told: str) -> None:
+    """Its view belongs to its identifier: nothing but the types can tell."""
+    lie = replace(flag(), **change)
+    with pytest.raises(VerificationError, match=f"the flag view is malformed: field {told}"):
+        verify_view(lie.view(SEED), lie.flag_id(SEED))
+    with pytest.raises(VerificationError, match=f"the flag is malformed: field {told}"):
+        Flag.from_json(canonical.loads(canonical.dumps(lie.to_json())))
+
+
 @pytest.mark.parametrize(
     "change",
     [

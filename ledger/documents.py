@@ -1,0 +1,163 @@
+"""Documents: JSON of a known format, read strictly and written in one form.
+
+A format is a `Document`: a class that names each field and its type. A document is read when it is canonical
+JSON, says which format it is, has every field of the format and no other, and each value has the type of its
+field: `true` and `1.0` are not `1`, and a number is not a text. Whatever else arrives is refused with the
+name of the field and with what was expected there. The value itself never stands in an error: it may be a
+person's data.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from ledger import canonical
+from ledger.errors import CounterfoilError, VerificationError
+
+__all__ = ["Address", "Count", "Document", "Hash", "Hex", "convert", "plain", "read", "write"]
+
+T = TypeVar("T")
+
+#: Any number of bytes, in lower-case hex.
+Hex = Annotated[str, Meta(pattern=r"\A([0-9a-f]{2})*\Z")]
+#: 32 bytes, a hash or a key, in lower-case hex.
+Hash = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+#: The 20 bytes of an account or a contract, in lower-case hex.
+Address = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\Z")]
+#: A whole number from 0 on.
+Count = Annotated[int, Meta(ge=0)]
+
+#: What msgspec says, and at which place.
+_SAID: Final = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$([^`]*)`)?", re.DOTALL)
+_FORMAT: Final = re.compile(r"counterfoil/[a-z-]{1,40}/[0-9]{1,4}", re.ASCII)
+#: Names that an error repeats: ours look like this, identifiers of accounts and persons do not.
+_NAME: Final = re.compile(r"[a-z][a-z_]{0,40}", re.ASCII)
+
+
+class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A format, or a part of one.
+
+    A class of a whole format is declared with ``tag_field="format"`` and, as its `tag`, the name of the
+    format; it is then read only from, and written only with, that field. Fields may be dataclasses.
+    """
+
+
+def read(
+    data: bytes,
+    kind: type[T],
+    *,
+    what: str,
+    error: type[CounterfoilError] = VerificationError,
+    where: str | None = None,
+    next_step: str | None = None,
+) -> T:
+    """Read a document.
+
+    Parameters
+    ----------
+    data : bytes
+        Canonical JSON (RFC 8785); every other spelling is refused.
+    kind : type
+        A `Document`, a dataclass, or a list or dict of these.
+    what : str
+        What the document is, for the error: "receipt".
+    error : type
+        The error to raise.
+    where, next_step : str, optional
+        As for `ledger.errors.CounterfoilError`.
+
+    Raises
+    ------
+    CounterfoilError
+        Of the type `error`: the document is not in canonical form, or not of the format.
+    """
+    try:
+        value = canonical.loads(data, what=what)
+    except VerificationError as caught:
+        raise error(caught.what, where=where, next_step=next_step or caught.next_step) from caught
+    return convert(value, kind, what=what, error=error, where=where, next_step=next_step)
+
+
+def convert(
+    value: Any,
+    kind: type[T],
+    *,
+    what: str,
+    error: type[CounterfoilError] = VerificationError,
+    where: str | None = None,
+    next_step: str | None = None,
+) -> T:
+    """Read a document, or a part of one, from JSON values; parameters and errors are those of `read`."""
+    expected = getattr(getattr(kind, "__struct_config__", None), "tag", None)
+    found = value.get("format") if isinstance(value, dict) else None
+    if expected is not None and found != expected:
+        known = isinstance(found, str) and _FORMAT.fullmatch(found)
+        told = f"its format is {found if known else 'none that is known'}, not {expected}"
+        raise error(f"this is no {what}: {told}", where=where, next_step=next_step)
+    try:
+        made = msgspec.convert(value, kind, strict=True, str_keys=True)
+    except msgspec.ValidationError as caught:
+        told = _told(str(caught))
+        raise error(f"the {what} is malformed: {told}", where=where, next_step=next_step) from None
+    again = plain(made)
+    place = None if again == value else _difference(again, value)
+    if place is not None:  # a dataclass takes what it does not know, and has defaults
+        told = f"{_field(place)}it says more, less or other than the format allows"
+        raise error(f"the {what} is malformed: {told}", where=where, next_step=next_step)
+    return made
+
+
+def plain(document: Any) -> Any:
+    """Return a document as JSON values."""
+    return msgspec.to_builtins(document, str_keys=True, enc_hook=_base)
+
+
+def _base(value: Any) -> float | str:
+    """Return a value of a subclass of float or str, such as NumPy's float64, as one of the class itself."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def write(document: Document) -> bytes:
+    """Return a document's bytes: canonical JSON."""
+    return canonical.dumps(plain(document))
+
+
+def _told(said: str) -> str:
+    """Return what msgspec says without the values that it repeats."""
+    match = _SAID.fullmatch(said)
+    problem, place = (match[1], match[2]) if match else (said, None)
+    if problem.startswith("Invalid"):
+        problem = "it is not one of the values that the format allows"
+    elif problem.startswith("Object contains unknown field"):
+        name = problem.split("`", 1)[-1].rstrip("`")
+        problem = f"it has a field that the format does not have: {_shown(name)}"
+    problem = problem.replace("`", "")
+    return f"{_field(place)}{problem[:1].lower()}{problem[1:]}"
+
+
+def _field(place: str | None) -> str:
+    return f"field {place.lstrip('.')}: " if place else ""
+
+
+def _shown(name: object) -> str:
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else "..."
+
+
+def _difference(made: Any, given: Any, place: str = "") -> str | None:
+    """Return the place where a value says other than what was read from it; None where it says the same."""
+    if isinstance(made, dict) and isinstance(given, dict) and made.keys() == given.keys():
+        pairs = [(f"{place}.{_shown(name)}", made[name], given[name]) for name in made]
+    elif isinstance(made, list | tuple) and isinstance(given, list | tuple) and len(made) == len(given):
+        pairs = [(f"{place}[{i}]", made[i], given[i]) for i in range(len(made))]
+    else:
+        return None if made == given else place
+    found = (_difference(one, other, at) for at, one, other in pairs)
+    return next((at for at in found if at is not None), None)

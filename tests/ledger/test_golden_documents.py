@@ -1,0 +1,72 @@
+"""The bytes of every document format: what was written once is written, and read, the same for ever.
+
+The documents themselves stand in `golden/`, where a person can read them; their hashes stand here, so that
+nobody changes a format by changing a file. A test that fails here says that a format has changed: it needs a
+new version and a reader for the old one, not a new hash.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.golden import GOLDEN
+
+FOLDER: Final = Path(__file__).parent / "golden"
+
+SHA256: Final = {
+    "flag": "7b3ed52268481f14d36798c6035d30c233bae4915440144f750bdd8c0fab6b6a",
+    "finding": "83ab463f16967f95345b22a8837c40a286e86ca437d1fb3ef055d149bdc470b2",
+    "flag view": "b7e9026b4250dd6b2c9ca2eabc81d64790a772d9422ce4d21b8eb2e44ea46b27",
+    "case payload": "e489aa1330529ce83e4963c22eca8717c0fb6958f0e2489261dc8cf89d2391d5",
+    "decision": "28cd9c236e6d3e9120900a173692a8934938d952f65c779c7bd5fbebf26bd4f2",
+    "note": "766030a1eb13df859ef599c5ebbdff2492af2e906f18002dff4b608b50cd0270",
+    "batch header": "4ebcdf1e9d60bff420e4aeac71880dc438b21dcf56af13eb36a4021599e0a8ac",
+    "packed batch header": "494ffd8da5d5b3edb3629a8979f75b273673cd017779cf5c5df48a844c03a34d",
+    "receipt": "7804b8d09f9a016befd2b05297850904a67b72265dbb4a28231750bfc45028fe",
+    "disclosure": "d7a3b78fa62302a6da790fff65e9d78bb9afdb2d2c93d0edfab100c2e06646f4",
+    "checkpoint": "a6e4d65642d1ef96a6c573bd1e79b8b204a4967e5a68073b660ab8f350983e4d",
+    "verifier key": "cd4aa5d4832dce55c65a03ea76db3ff74a995650e09927ee8fef21e587f16901",
+    "deployment": "8b5d62f08c236bd3f9550e868a6faae7968dd50ad9b6fd35f42b1f4d644c0850",
+    "trust file": "1b5ebef76232ca0206a5f4145cd9aa4451cd82f87680e748d932a31983d52d84",
+    "policy": "dca0c8cd7dbdcee2450c2962d5cf383d0f4ddb7eb83023d09422c6ee29919a24",
+    "manifest": "94de3a58d9c44c6633a32c5d1ba7a9880073a9fedd72c8e1f2195bef478f96d4",
+    "member keys": "3be5e29776dcd1cbcba8f180d62faf70bc07c345bd9633a8e0bc64daa5bab047",
+    "desk keys": "b2dd8aba019198b685be445c24e1e1c4a5bbfdb8ef694ff8a75ed422402338e3",
+    "key holder's epoch": "14a45ba66f508f5c8951fd84c16a044d875833fee3ea7639c9e2d4a55d3aac11",
+    "governance": "2318fe459177c2d03f3d555ea743a236820774bdaa3f7eaddedddf7c1d46a556",
+    "tokens": "580a869820c0f9a6b575b7ce6647c828449f796fc3cde2f278048fc5a061917f",
+    "rule set": "6cce3309e40bd9ba377d212e61d4723c41fec409c5ced3586bfd943b7e430f46",
+    "backtest": "120aa052defcf3a3fc9c2defe5f1a2fc6a9364f47c3807c46ae4d28c6d41c0a4",
+    "register of models": "4e6808db0b3fdf9fce19cc4ef802533e3f4c5037d9d6c3eb9660a7c2a2f0d0f9",
+    "model": "9eef7aa7c002d9668226fb3d3d64720ba37d1af4ecf0152652f9555237c9d558",
+    "chain backup": "dd08a643dc80ec85185123edba8f49ca8ca52469968e643f6a677ba362c1c3d7",
+    "chain genesis": "1e45813062bc3577a8a42cb126f119893a3a86307793024400b2755226a83d43",
+}
+
+
+def stored(kind: str) -> bytes:
+    (path,) = FOLDER.glob(kind.replace("'", "").replace(" ", "-") + ".*")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", GOLDEN)
+def test_a_document_is_written_with_the_same_bytes(kind: str, tmp_path: Path) -> None:
+    written = GOLDEN[kind].write(tmp_path)
+    assert written == stored(kind)
+    assert sha256(written).hexdigest() == SHA256[kind]
+
+
+@pytest.mark.parametrize("kind", [kind for kind, golden in GOLDEN.items() if golden.read])
+def test_a_document_that_was_written_before_is_read(kind: str, tmp_path: Path) -> None:
+    read = GOLDEN[kind].read
+    assert read is not None
+    assert read(stored(kind), tmp_path) is not None
+
+
+def test_nothing_is_pinned_that_is_not_a_format() -> None:
+    assert SHA256.keys() == GOLDEN.keys()
+    assert len(list(FOLDER.iterdir())) == len(GOLDEN)

@@ -1,0 +1,475 @@
+"""One document of every format, made of fixed inputs; what writes it, what reads it, what refuses it.
+
+Tests take them from `GOLDEN`: a new format is one entry there and one line of bytes in
+`tests/ledger/test_golden_documents.py`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from anomaly.learning.model import Model, ModelDocument
+from anomaly.learning.shelf import ModelError, Shelf
+from anomaly.learning.trees import Ensemble
+from anomaly.transactions.features import describe
+from api import tokens
+from compliance.backtest import Backtest, Compared
+from compliance.model import parse_rule
+from compliance.ruleset import Edit, RuleSet, SourceText, Term
+from counterfoil.governance import Governance
+from ledger import canonical, caselog
+from ledger.audit.trust import Trust
+from ledger.batch import BatchHeader
+from ledger.commitment.record import OpenedField
+from ledger.decision import Decision
+from ledger.deployment import CONTRACTS, Deployment
+from ledger.encoding import oprf
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
+from ledger.encoding.policy import Policy
+from ledger.envelope import public_key
+from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
+from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
+from ledger.home import Home
+from ledger.log import Checkpoint, encode_verifier_key, open_checkpoint, sign_checkpoint
+from ledger.member.keys import MemberKeys
+from ledger.reader.keys import DeskKeys
+from ledger.reader.notes import NoteBook
+from ledger.receipt import Disclosure, Receipt
+from ledger.segment import MANIFEST, FileEntry, Manifest
+from localchain import backup, genesis
+from localchain.check import Summary
+from localchain.database import Database
+from localchain.errors import BackupError, LocalChainError
+
+__all__ = ["GOLDEN", "Golden"]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A document of one format.
+
+    Parameters
+    ----------
+    write : callable
+        Makes its bytes; given an empty folder.
+    read : callable or None
+        Reads bytes, given an empty folder; None where nothing of ours reads it.
+    error : type
+        What `read` raises when it refuses.
+    close : callable
+        Makes anew what vouches for a JSON value that was changed (a digest), so that the change itself meets
+        the parser.
+    free : sequence of str
+        Beginnings of the paths of what the format leaves open: "details." is all that stands in there.
+    maps : sequence of str
+        Fields that are maps: what a key may be is not their format's matter, what a value may be is.
+    nullable : sequence of str
+        Fields that may be null instead.
+    fractions : sequence of str
+        Fields that are any number, not whole numbers only.
+    """
+
+    write: Callable[[Path], bytes]
+    read: Callable[[bytes, Path], Any] | None
+    error: type[Exception] = VerificationError
+    close: Callable[[Any], Any] = lambda value: value
+    free: Sequence[str] = ()
+    maps: Sequence[str] = ()
+    nullable: Sequence[str] = ()
+    fractions: Sequence[str] = ()
+
+
+def secret(number: int) -> bytes:
+    """Return 32 fixed bytes that are a valid key of every kind that is used here."""
+    return bytes([number]) * 32
+
+
+SEED = bytes(range(32))
+SIGNING = secret(7)
+VERIFYING = bytes.fromhex("ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c")
+
+DETECTED = Flag(
+    source=FlagSource("detector", "fan_in", "1", {"detector": {"window": 86_400, "share": 0.25}}),
+    title="fan-in",
+    position=Position(20_261, "0x" + "11" * 20, 40, 7),
+    entities=(Entity("ab" * 16, 1), Entity("cd" * 16, 2)),
+    rows=(RowRef(1, 0, 3), RowRef(2, 1, 4)),
+    window=(1_700_000_000, 1_700_086_400),
+    score=0.5,
+    certainty="possible",
+    severity="medium",
+    explanation="Many accounts pay into one within a day: “fan-in”.",
+    details={"count": 2, "share": 0.125, "banks": [{"agent": 1}], "cut": False, "note": None},
+)
+FOUND = Flag(
+    source=FlagSource("rule", "us-31cfr1010.311-1", "3f" * 32),
+    title="us-31cfr1010.311-1",
+    position=Position(20_261, "0x" + "11" * 20, 40, 7),
+    entities=(),
+    rows=(),
+    window=(0, 1),
+    score=None,
+    certainty="needs_member",
+    severity="high",
+    explanation="A bank may owe a report.",
+    citation="31 CFR 1010.311",
+    clause="Each financial institution shall file a report of each transaction of more than $10,000.",
+    truncated=True,
+)
+POLICY = Policy(
+    time_unit="day", cuts={"EUR": [1_000_001, 1_000_000], "USD": []}, grid=[1, 10, 100], rule_set="5d" * 32
+)
+HEADER = BatchHeader(20_261, b"\x11" * 20, b"\x22" * 20, 3, b"\x33" * 32, 1, POLICY.hash, 2, b"\x44" * 32)
+CHECKPOINT = Checkpoint("counterfoil/20261/" + "11" * 20, 3, b"\x55" * 32, 7, b"\x66" * 32)
+RECEIPT = Receipt(
+    row=bytes(range(136)),
+    index=1,
+    rows_path=(b"\x77" * 32,),
+    header=HEADER,
+    log_index=2,
+    log_path=(b"\x88" * 32, b"\x99" * 32),
+    checkpoint=sign_checkpoint(CHECKPOINT, "desk", SIGNING),
+)
+DISCLOSURE = Disclosure(
+    RECEIPT,
+    POLICY.document.decode(),
+    (
+        OpenedField("amount", "12000.00", b"\x01" * 16, 10, (b"\xaa" * 32,)),
+        OpenedField("on_behalf_of", None, b"\x02" * 16, 9, (b"\xbb" * 32, b"\xcc" * 32)),
+    ),
+    "request 17 of the supervisor",
+).sign(secret(5))
+DECISION = Decision(bytes(range(32)), "not_suspicious", "a payroll, seen before", 1_790_000_000, b"\x09" * 32)
+DEPLOYMENT = Deployment(
+    20_261, "0x" + "ab" * 32, 3, {name: f"0x{i:040x}" for i, name in enumerate(CONTRACTS, 1)}
+)
+TRUST = Trust(DEPLOYMENT, {"desk": VERIFYING, "auditor": VERIFYING}, {"22" * 20: "ALFADEFF"})
+RULE: dict[str, Any] = {
+    "rule_id": "us-s.5-1",
+    "citation": "31 CFR 5",
+    "kind": "report",
+    "span": [2, 80],
+    "subject": "a bank",
+    "modality": "must",
+    "action": "report",
+    "transaction_type": "cash transaction",
+    "trigger": {"op": "gt", "amount": "10000", "currency": "USD", "span": [40, 60]},
+    "aggregation": None,
+    "deadline": {"value": 15, "unit": "day", "anchor": None, "span": [60, 78]},
+    "retention": None,
+    "references": ["s. 6"],
+    "spans": {"modality": [9, 14]},
+    "status": "executable",
+}
+RULES = RuleSet(
+    name="rules",
+    rules=(parse_rule(RULE),),
+    clauses={"us-s.5-1": "A bank shall report each cash transaction of more than $10,000."},
+    sources=(SourceText("us_s.txt", "5d" * 32, "US"), SourceText("other.txt", "6e" * 32)),
+    origin={"us-s.5-1": "us_s.txt"},
+    words={"us-s.5-1": {"trigger": "more than $10,000"}},
+    terms={"us-s.5-1": Term(date(2026, 1, 1))},
+    edits=(
+        Edit("us-s.5-1", "trigger.amount", "20000", "10000", "the gazette of 2 May"),
+        Edit("us-s.5-1", "reasons", ["unclear"], [], "read again"),
+    ),
+    linked_days=10,
+)
+BACKTEST = Backtest(
+    "ab" * 32,
+    None,
+    DETECTED.position,
+    120,
+    (Compared("us-s.5-1", 120, 2, 3, 4, 1, 1, 0, None, 2, 0, True, ""),),
+)
+
+
+def saved(save: Callable[[Path], object]) -> Callable[[Path], bytes]:
+    """Return what writes a document through a file."""
+
+    def make(folder: Path) -> bytes:
+        save(folder / "written.json")
+        return (folder / "written.json").read_bytes()
+
+    return make
+
+
+def loaded(load: Callable[[Path], Any], name: str = "read.json") -> Callable[[bytes, Path], Any]:
+    """Return what reads a document through a file."""
+
+    def read(data: bytes, folder: Path) -> Any:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        return load(folder / name)
+
+    return read
+
+
+def _manifest(folder: Path) -> bytes:
+    rows = FileEntry("rows-0-1.parquet", "ab" * 32, 5, 0, 1)
+    transfers = FileEntry("transfers-2.parquet", "cd" * 32, 4, 0, 2)
+    Manifest(DETECTED.position, (rows, FileEntry("rows-1-2.parquet", "ef" * 32, 6, 1, 2)), transfers).write(
+        folder
+    )
+    return (folder / MANIFEST).read_bytes()
+
+
+def _with_digest(value: Any) -> Any:
+    if not isinstance(value, dict) or not isinstance(value.get("digest"), str):
+        return value
+    body = {key: item for key, item in value.items() if key != "digest"}
+    return body | {"digest": sha256(canonical.dumps(body)).hexdigest()}
+
+
+def _with_hash(value: Any) -> Any:
+    """Make the hash of a flag's parameters anew."""
+    source = value.get("source") if isinstance(value, dict) else None
+    if not isinstance(source, dict) or not isinstance(source.get("parameters_hash"), str):
+        return value
+    digest = sha256(canonical.dumps(source.get("parameters"))).hexdigest()
+    return value | {"source": source | {"parameters_hash": digest}}
+
+
+def _case_payload(_: Path) -> bytes:
+    """The envelopes are random: what is pinned is how they are put together."""
+    with patch.object(caselog, "seal", lambda rows, context, _: b"sealed:" + context + rows):
+        return caselog.seal_flag(DETECTED, SEED, {1: public_key(secret(3)), 2: public_key(secret(4))})
+
+
+def _open_payload(data: bytes, _: Path) -> Any:
+    value: Any = json.loads(data)
+    context = b"counterfoil/flag-view/1\x00" + DETECTED.flag_id(SEED) + (1).to_bytes(2, "big")
+
+    def opened(envelope: bytes, _: bytes, __: bytes) -> bytes:
+        assert envelope.startswith(b"sealed:" + context)
+        return envelope.removeprefix(b"sealed:" + context)
+
+    with patch.object(caselog, "open_envelope", opened):
+        return caselog.open_flag(canonical.dumps(value), DETECTED.flag_id(SEED), 1, secret(3))
+
+
+def _note(folder: Path) -> bytes:
+    with NoteBook(folder / "cases.sqlite") as book:
+        book.keep(bytes(32), "drift", {"model": "ab" * 32, "drift": {"verdict": "stable", "score": 0.25}})
+    with closing(sqlite3.connect(folder / "cases.sqlite")) as database:
+        return bytes(database.execute("SELECT payload FROM note").fetchone()[0])
+
+
+def _epoch(folder: Path) -> bytes:
+    with patch.object(oprf, "generate_key", lambda: secret(1)):
+        create_epoch(folder / "written", 1)
+    return (folder / "written" / "epoch-1.json").read_bytes()
+
+
+def _holder(path: Path) -> Any:
+    return LocalKeyHolder(path.parent, quota=1).public_key(1)
+
+
+def _governance(folder: Path) -> bytes:
+    Governance(secret(1), (secret(2), secret(3))).save(Home(folder))
+    return Home(folder).governance.read_bytes()
+
+
+def _tokens(folder: Path) -> bytes:
+    with (
+        patch.object(tokens.secrets, "token_urlsafe", lambda size: "A" * size),
+        patch.object(tokens, "datetime") as clock,
+    ):
+        clock.now().isoformat.return_value = "2026-01-05T10:00:00+00:00"
+        tokens.issue(Home(folder), "member", "ALFADEFF")
+        tokens.issue(Home(folder), "officer", "Ada")
+    return Home(folder).tokens.read_bytes()
+
+
+def _register(folder: Path) -> bytes:
+    shelf = Shelf(folder)
+    shelf.crown("ab" * 32)
+    shelf.crown("cd" * 32)
+    return (folder / "register.json").read_bytes()
+
+
+def _model() -> Model:
+    leaf = {
+        "first": np.zeros(1, np.int64), "feature": np.zeros(1, np.int32), "threshold": np.zeros(1),
+        "missing_left": np.zeros(1, np.bool_), "left": np.zeros(1, np.int32), "right": np.zeros(1, np.int32),
+        "value": np.zeros(1), "leaf": np.ones(1, np.bool_),
+    }  # fmt: skip
+    document = ModelDocument(
+        facts={"learnt_from": 1_700_000_000, "learnt_until": 1_700_600_000, "seed": 0},
+        features=[column.name for column in describe("window_close")],
+        window=604_800,
+        scoring="window_close",
+        levels=[(978, 5.5, 0.75), (840, 6.0, 0.25)],
+        calibration=(1.25, -3.0, 0.0625),
+        stages=1,
+    )
+    arrays = {f"second.{name}": array for name, array in Ensemble(3, 0.5, leaf).to_arrays().items()}
+    arrays |= {
+        "shares": np.linspace(0, 1, 5),
+        "reference.values": np.zeros((2, 3), np.float32),
+        "reference.probability": np.array([0.25, 0.5]),
+    }
+    return Model.from_arrays(document, arrays)
+
+
+def _model_value(folder: Path) -> bytes:
+    """The JSON value in a model's file; the arrays beside it are NumPy's."""
+    digest = Shelf(folder).put(_model())
+    with np.load(folder / f"{digest}.npz", allow_pickle=False) as archive:
+        return bytes(archive["value.json"].tobytes())
+
+
+def _read_model(data: bytes, folder: Path) -> Any:
+    _, arrays = _model().to_arrays()
+    file = io.BytesIO()
+    np.savez_compressed(file, **{"value.json": np.frombuffer(data, np.uint8)}, **arrays)
+    digest = sha256(file.getvalue()).hexdigest()
+    (folder / f"{digest}.npz").write_bytes(file.getvalue())
+    return Shelf(folder).load(digest)
+
+
+SUMMARY = Summary(20_261, "0x" + "ab" * 32, 9, "0x" + "cd" * 32, "0x" + "ef" * 32)
+
+
+def _backup(folder: Path) -> bytes:
+    chain = folder / "chain"
+    chain.mkdir()
+    with closing(sqlite3.connect(chain / "chain.sqlite3")) as database:
+        database.execute("CREATE TABLE blocks (number INTEGER PRIMARY KEY, hash BLOB)")
+        database.execute("INSERT INTO blocks VALUES (9, ?)", (b"\xcd" * 32,))
+        database.commit()
+    (chain / "faucet.key").write_text("00", "ascii")
+    with (
+        patch.object(backup, "check", lambda _: SUMMARY),
+        patch.object(backup, "_sha256", lambda _: "12" * 32),
+    ):
+        backup.back_up(chain, folder / "backup")
+    return (folder / "backup" / "backup.json").read_bytes()
+
+
+def _verify_backup(data: bytes, folder: Path) -> Any:
+    (folder / "backup.json").write_bytes(data)
+    (folder / "chain.sqlite3").touch()
+    with (
+        patch.object(backup, "check", lambda _: SUMMARY),
+        patch.object(backup, "_sha256", lambda _: "12" * 32),
+    ):
+        return backup.verify(folder)
+
+
+def _genesis(folder: Path) -> bytes:
+    with closing(Database(folder / "chain.sqlite3")) as database, patch.object(genesis, "time") as clock:
+        clock.time.return_value = 1_700_000_000.5
+        genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20)
+    with closing(sqlite3.connect(folder / "chain.sqlite3")) as database:
+        kept = dict(database.execute("SELECT key, value FROM meta"))
+    assert kept["format"] == "counterfoil/localchain/1"
+    return str(kept["genesis"]).encode()
+
+
+def _read_genesis(data: bytes, folder: Path) -> Any:
+    with closing(Database(folder / "chain.sqlite3")) as database:
+        meta = [("format", "counterfoil/localchain/1"), ("genesis", data.decode())]
+        database.commit([("INSERT INTO meta VALUES (?, ?)", meta)])
+        return genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20)
+
+
+GOLDEN: dict[str, Golden] = {
+    "flag": Golden(
+        lambda _: canonical.dumps(DETECTED.to_json()),
+        lambda data, _: Flag.from_json(canonical.loads(data)),
+        close=_with_hash,
+        free=("source.parameters.", "details."),
+        nullable=("citation", "clause", "score"),
+        fractions=("score",),
+    ),
+    "finding": Golden(
+        lambda _: canonical.dumps(FOUND.to_json()),
+        lambda data, _: Flag.from_json(canonical.loads(data)),
+        close=_with_hash,
+        free=("source.parameters.", "details."),
+        nullable=("citation", "clause", "score"),
+        fractions=("score",),
+    ),
+    "flag view": Golden(
+        lambda _: canonical.dumps(DETECTED.view(SEED, 1)),
+        lambda data, _: verify_view(canonical.loads(data), DETECTED.flag_id(SEED)),
+    ),
+    "case payload": Golden(_case_payload, _open_payload, maps=("sealed",)),
+    "decision": Golden(lambda _: DECISION.to_bytes(), lambda data, _: Decision.from_bytes(data)),
+    "note": Golden(_note, None),
+    "batch header": Golden(
+        lambda _: canonical.dumps(HEADER.to_json()),
+        lambda data, _: BatchHeader.from_json(canonical.loads(data)),
+    ),
+    "packed batch header": Golden(lambda _: HEADER.pack(), None),
+    "receipt": Golden(lambda _: RECEIPT.to_bytes(), lambda data, _: Receipt.from_bytes(data)),
+    "disclosure": Golden(lambda _: DISCLOSURE.to_bytes(), lambda data, _: Disclosure.from_bytes(data),
+        nullable=("fields[].value",)),
+    "checkpoint": Golden(
+        lambda _: sign_checkpoint(CHECKPOINT, "desk", SIGNING).encode(),
+        lambda data, _: open_checkpoint(data, {"desk": VERIFYING}),
+    ),
+    "verifier key": Golden(lambda _: encode_verifier_key("desk", VERIFYING).encode(), None),
+    "deployment": Golden(saved(DEPLOYMENT.save), loaded(Deployment.load), ConfigurationError),
+    "trust file": Golden(saved(TRUST.save), loaded(Trust.load), ConfigurationError,
+        maps=("members",)),
+    "policy": Golden(lambda _: POLICY.document, lambda data, _: Policy.from_document(data),
+        maps=("cuts",), nullable=("rule_set",)),
+    "manifest": Golden(
+        _manifest, loaded(lambda path: Manifest.read(path.parent), MANIFEST), close=_with_digest,
+        nullable=("transfers",),
+    ),
+    "member keys": Golden(
+        saved(MemberKeys("ALFADEFF", secret(1), secret(2), secret(3)).save),
+        loaded(MemberKeys.load),
+        ConfigurationError,
+    ),
+    "desk keys": Golden(
+        saved(DeskKeys(secret(1), secret(2), {24_313: secret(3), 9: secret(4)}).save),
+        loaded(DeskKeys.load),
+        ConfigurationError,
+        maps=("readers",),
+    ),
+    "key holder's epoch": Golden(_epoch, loaded(_holder, "epoch-1.json")),
+    "governance": Golden(
+        _governance, loaded(lambda path: Governance.load(Home(path.parent)), "governance.json"),
+        ConfigurationError,
+    ),
+    "tokens": Golden(
+        _tokens, loaded(lambda path: tokens.tokens(Home(path.parent)), "tokens.json"), ConfigurationError
+    ),
+    "rule set": Golden(
+        lambda _: RULES.to_bytes(), lambda data, _: RuleSet.from_bytes(data), CounterfoilError,
+        free=("edits[].before", "edits[].after"),
+        maps=("clauses", "origin", "words", "words.*", "terms", "rules[].spans"),
+        nullable=(
+            "rules[].aggregation", "rules[].retention", "rules[].trigger", "rules[].deadline",
+            "rules[].deadline.anchor", "rules[].subject", "rules[].action", "rules[].transaction_type",
+            "rules[].citation", "rules[].trigger.amount", "rules[].trigger.currency",
+            "rules[].deadline.value", "sources[].jurisdiction", "terms.*.since", "terms.*.until",
+        ),
+    ),
+    "backtest": Golden(lambda _: BACKTEST.to_bytes(), None),
+    "register of models": Golden(
+        _register, loaded(lambda path: Shelf(path.parent).entries(), "register.json"), ModelError
+    ),
+    "model": Golden(
+        _model_value, _read_model,
+        free=("facts.",), fractions=("levels[][]", "calibration[]"),
+    ),
+    "chain backup": Golden(_backup, _verify_backup, BackupError),
+    "chain genesis": Golden(_genesis, _read_genesis, LocalChainError),
+}  # fmt: skip
