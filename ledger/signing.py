@@ -87,4 +87,4 @@ def _address(public: PublicKey) -> str:
 
 
 def _keccak(data: bytes) -> bytes:
-    return keccak.new(data, digest_bits=256).digest()
+    return keccak.new(digest_bits=256, data=data).digest()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from counterfoil.tokens import PREFIX, TokenFile, issue, revoke, tokens
+from ledger import canonical
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
 from tests.api.conftest import ServedDesk
@@ -102,3 +105,40 @@ def test_a_running_desk_lets_a_new_token_in_and_a_revoked_one_out(desk: ServedDe
     assert desk.call("/v1/members", text).status_code == 200
     revoke(desk.consortium.home, text)
     desk.problem("/v1/members", text, 401, "unknown-token")
+
+
+def test_a_token_expires(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = issue(home, "auditor", "Bo", days=30)
+    lasting = issue(home, "auditor", "Cy")
+    assert TokenFile(home.tokens).find(text) is not None
+    first, second = tokens(home)
+    now = datetime.now(UTC)
+    assert not first.expired(now + timedelta(days=29))
+    assert first.expired(now + timedelta(days=31))
+    assert not second.expired(now + timedelta(days=36_500))
+    expired = json.loads(home.tokens.read_bytes())
+    expired["tokens"][0]["expires_at"] = int(now.timestamp()) - 1
+    home.tokens.write_bytes(canonical.dumps(expired))
+    assert TokenFile(home.tokens).find(text) is None
+    assert TokenFile(home.tokens).find(lasting) is not None
+
+
+@pytest.mark.parametrize("days", [0, -1, 4_000, float("nan")])
+def test_a_token_cannot_expire_at_once_or_in_ten_years(home: Home, days: float) -> None:
+    with pytest.raises(InputError, match="cannot expire"):
+        issue(home, "officer", "Ada", days=days)
+    assert not tokens(home)
+
+
+def test_a_file_from_before_tokens_could_expire_is_read_and_written_anew(home: Home) -> None:
+    text = issue(home, "officer", "Ada")
+    value = json.loads(home.tokens.read_bytes())
+    for entry in value["tokens"]:
+        del entry["expires_at"]
+    home.tokens.write_bytes(canonical.dumps(value | {"format": "counterfoil/tokens/1"}))
+    found = TokenFile(home.tokens).find(text)
+    assert found is not None
+    assert found.expires_at is None
+    issue(home, "auditor", "Bo")
+    assert json.loads(home.tokens.read_bytes())["format"] == "counterfoil/tokens/2"
+    assert [token.subject for token in tokens(home)] == ["Ada", "Bo"]

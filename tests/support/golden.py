@@ -24,10 +24,10 @@ from anomaly.learning.model import Model, ModelDocument
 from anomaly.learning.shelf import ModelError, Shelf
 from anomaly.learning.trees import Ensemble
 from anomaly.transactions.features import describe
-from api import tokens
 from compliance.backtest import Backtest, Compared
 from compliance.model import parse_rule
 from compliance.ruleset import Edit, RuleSet, SourceText, Term
+from counterfoil import tokens
 from counterfoil.governance import Governance
 from ledger import canonical, caselog
 from ledger.audit.trust import Trust
