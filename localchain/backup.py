@@ -27,6 +27,7 @@ __all__ = ["back_up", "restore", "verify"]
 
 _FORMAT = "counterfoil/chain-backup/1"
 _MANIFEST = "backup.json"
+_KEEP_EARLIER = "Keep the earlier backups: the chain's own file is damaged, or the disk is."
 
 
 def back_up(home: Path, target: Path) -> Summary:
@@ -72,7 +73,9 @@ def back_up(home: Path, target: Path) -> Summary:
             summary = check(waiting / DATABASE)
             row = database.execute("SELECT hash FROM blocks WHERE number = ?", (summary.block,)).fetchone()
         if row is None or "0x" + row[0].hex() != summary.block_hash:
-            raise DamagedChainError(f"the copy's block {summary.block} is not the chain's")
+            raise DamagedChainError(
+                f"the copy's block {summary.block} is not the chain's", next_step=_KEEP_EARLIER
+            )
         _copy_key(home / FAUCET, waiting / FAUCET)
         manifest = {"format": _FORMAT, "sha256": _sha256(waiting / DATABASE), **asdict(summary)}
         (waiting / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
@@ -91,7 +94,7 @@ def back_up(home: Path, target: Path) -> Summary:
         shutil.rmtree(waiting, ignore_errors=True)
         raise DamagedChainError(
             f"no backup was made: {problem.what}",
-            next_step="Keep the earlier backups: the chain's own file is damaged, or the disk is.",
+            next_step=_KEEP_EARLIER,
         ) from problem
     except BaseException:
         shutil.rmtree(waiting, ignore_errors=True)
@@ -123,7 +126,10 @@ def verify(backup: Path) -> Summary:
         manifest = json.loads((backup / _MANIFEST).read_text("utf-8"))
         found = _sha256(backup / DATABASE)
         if manifest["format"] != _FORMAT:
-            raise BackupError(f"{backup} has format {manifest['format']!r}, this version reads {_FORMAT!r}")
+            raise BackupError(
+                f"{backup} has format {manifest['format']!r}, this version reads {_FORMAT!r}",
+                next_step="Use the version of Counterfoil that made it.",
+            )
         expected = manifest["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise BackupError(

@@ -103,7 +103,8 @@ def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis
         return genesis
     if stored.get("format") != _FORMAT:
         raise WrongGenesisError(
-            f"the stored chain has format {stored.get('format')!r}, this version reads {_FORMAT!r}"
+            f"the stored chain has format {stored.get('format')!r}, this version reads {_FORMAT!r}",
+            next_step="Use the version of Counterfoil that wrote it.",
         )
     genesis = Genesis(**json.loads(stored["genesis"]))
     if genesis.chain_id != chain_id:
