@@ -21,6 +21,8 @@ _TOKENS_PER_NONZERO_BYTE = 4
 #: Legacy, access list, dynamic fee. Blobs and delegations have no use on this chain.
 _TYPES = {None, 1, 2}
 
+_AS_SIGNED = "Send the bytes that the signing library returned, unchanged."
+
 
 def calldata_floor(data: bytes) -> int:
     """Compute the minimum gas limit of a transaction with this calldata.
@@ -74,22 +76,33 @@ def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI
         type_id = transaction.type_id
         own_chain_id = transaction.chain_id
     except Exception as problem:  # py-evm raises a dozen unrelated kinds for bytes that are no transaction
-        raise InvalidParamsError(f"not a signed transaction: {problem}") from problem
+        raise InvalidParamsError(f"not a signed transaction: {problem}", next_step=_AS_SIGNED) from problem
     if not canonical:
-        raise InvalidParamsError("not a signed transaction: the encoding is not canonical")
+        raise InvalidParamsError(
+            "not a signed transaction: the encoding is not canonical", next_step=_AS_SIGNED
+        )
     if type_id not in _TYPES:
-        raise TransactionRefusedError(f"transaction type {type_id} is not supported; use type 2, 1 or legacy")
+        raise TransactionRefusedError(
+            f"transaction type {type_id} is not supported", next_step="Use type 2, 1 or legacy."
+        )
     if own_chain_id != chain_id:
         named = "no chain" if own_chain_id is None else f"chain {own_chain_id}"
-        raise TransactionRefusedError(f"invalid chain id: signed for {named}, this is chain {chain_id}")
+        raise TransactionRefusedError(
+            f"invalid chain id: signed for {named}, this is chain {chain_id}",
+            next_step="Sign it for this chain, or send it to the other one.",
+        )
     needed = max(transaction.intrinsic_gas, calldata_floor(transaction.data))
     if transaction.gas < needed:
         raise TransactionRefusedError(
             f"intrinsic gas too low: have {transaction.gas}, want at least {needed} "
-            "(21,000 + 40 for each nonzero and 10 for each zero byte of data, EIP-7623)"
+            "(21,000 + 40 for each nonzero and 10 for each zero byte of data, EIP-7623)",
+            next_step="Sign it again with a higher gas limit.",
         )
     if transaction.gas > gas_limit:
-        raise TransactionRefusedError(f"exceeds block gas limit: have {transaction.gas}, limit {gas_limit}")
+        raise TransactionRefusedError(
+            f"exceeds block gas limit: have {transaction.gas}, limit {gas_limit}",
+            next_step="Sign it again with a lower gas limit, or split it.",
+        )
     return transaction
 
 
@@ -112,24 +125,30 @@ def check(transaction: SignedTransactionAPI, state: StateAPI) -> None:
         transaction.validate()
         sender = transaction.sender
     except Exception as problem:  # see decode
-        raise TransactionRefusedError(f"invalid signature or fields: {problem}") from problem
+        raise TransactionRefusedError(
+            f"invalid signature or fields: {problem}", next_step="Check its fields and sign it again."
+        ) from problem
     nonce = state.get_nonce(sender)
     if transaction.nonce != nonce:
         word = "low" if transaction.nonce < nonce else "high"
         raise TransactionRefusedError(
-            f"nonce too {word}: next nonce {nonce}, tx nonce {transaction.nonce} (0x{sender.hex()})"
+            f"nonce too {word}: next nonce {nonce}, tx nonce {transaction.nonce} (0x{sender.hex()})",
+            next_step="Sign it again with the next nonce, as eth_getTransactionCount says it.",
         )
     base_fee = state.base_fee
     if transaction.max_fee_per_gas < base_fee:
         raise TransactionRefusedError(
-            f"max fee per gas less than block base fee: {transaction.max_fee_per_gas} < {base_fee}"
+            f"max fee per gas less than block base fee: {transaction.max_fee_per_gas} < {base_fee}",
+            next_step="Sign it again with a higher maxFeePerGas.",
         )
     balance = state.get_balance(sender)
     cost = transaction.value + transaction.gas * transaction.max_fee_per_gas
     if balance < cost:
         raise TransactionRefusedError(
             f"insufficient funds for gas * price + value: 0x{sender.hex()} has {balance}, wants {cost}",
-            next_step="Fund the account from the faucet",
+            next_step="Fund the account from the faucet.",
         )
     if state.get_code(sender):
-        raise TransactionRefusedError(f"sender 0x{sender.hex()} is a contract")
+        raise TransactionRefusedError(
+            f"sender 0x{sender.hex()} is a contract", next_step="Send it from an account without code."
+        )

@@ -29,6 +29,7 @@ from localchain.home import DATABASE, FAUCET, exclusive, private_file, private_f
 __all__ = ["back_up", "restore", "verify"]
 
 _MANIFEST = "backup.json"
+_KEEP_EARLIER = "Keep the earlier backups: the chain's own file is damaged, or the disk is."
 
 
 def back_up(home: Path, target: Path) -> Summary:
@@ -74,7 +75,9 @@ def back_up(home: Path, target: Path) -> Summary:
             summary = check(waiting / DATABASE)
             row = database.execute("SELECT hash FROM blocks WHERE number = ?", (summary.block,)).fetchone()
         if row is None or "0x" + row[0].hex() != summary.block_hash:
-            raise DamagedChainError(f"the copy's block {summary.block} is not the chain's")
+            raise DamagedChainError(
+                f"the copy's block {summary.block} is not the chain's", next_step=_KEEP_EARLIER
+            )
         _copy_key(home / FAUCET, waiting / FAUCET)
         manifest = msgspec.to_builtins(_manifest(_sha256(waiting / DATABASE), summary))
         (waiting / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8")
@@ -93,7 +96,7 @@ def back_up(home: Path, target: Path) -> Summary:
         shutil.rmtree(waiting, ignore_errors=True)
         raise DamagedChainError(
             f"no backup was made: {problem.what}",
-            next_step="Keep the earlier backups: the chain's own file is damaged, or the disk is.",
+            next_step=_KEEP_EARLIER,
         ) from problem
     except BaseException:
         shutil.rmtree(waiting, ignore_errors=True)

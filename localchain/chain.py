@@ -114,7 +114,9 @@ class LocalChain:
         """Read the header of a block that exists."""
         block_hash = self.index.block_hash(number)
         if block_hash is None:
-            raise RpcError(f"there is no block {number}")
+            raise RpcError(
+                f"there is no block {number}", next_step="Ask for a block up to what eth_blockNumber says."
+            )
         header: BlockHeaderAPI = rlp.decode(self.index.header(block_hash), PragueBlockHeader)
         return header
 
@@ -276,12 +278,17 @@ class LocalChain:
                 data=request.data,
             )
             if unsigned.intrinsic_gas > gas:
-                raise RpcError(f"intrinsic gas too low: have {gas}, want {unsigned.intrinsic_gas}")
+                raise RpcError(
+                    f"intrinsic gas too low: have {gas}, want {unsigned.intrinsic_gas}",
+                    next_step="Call with more gas.",
+                )
             message = SpoofTransaction(unsigned, from_=request.sender)
             try:
                 computation = state.costless_execute_transaction(message)  # type: ignore[arg-type]
             except ValidationError as problem:
-                raise RpcError(str(problem)) from problem
+                raise RpcError(
+                    str(problem), next_step="Check the sender, the value and the gas of the call."
+                ) from problem
             return computation, gas - computation.get_gas_remaining()
 
 
@@ -305,7 +312,9 @@ class _Block:
         try:
             receipt, _computation = self.vm.apply_transaction(self.header, transaction)
         except ValidationError as problem:
-            raise TransactionRefusedError(str(problem)) from problem
+            raise TransactionRefusedError(
+                str(problem), next_step="Check its fields and sign it again."
+            ) from problem
         position = len(self.rows)
         before = self.header.gas_used
         self.header = self.vm.add_receipt_to_header(self.header, receipt)
@@ -368,4 +377,7 @@ def _raise_on_error(computation: ComputationAPI) -> None:
     error = computation.error
     if isinstance(error, Revert):
         raise CallRevertedError("execution reverted", computation.output)
-    raise RpcError(f"execution failed: {type(error).__name__} {error}".strip())
+    raise RpcError(
+        f"execution failed: {type(error).__name__} {error}".strip(),
+        next_step="Check the address, the data and the gas of the call.",
+    )

@@ -77,7 +77,10 @@ def _deploy_one(
         sent = web3.eth.send_raw_transaction(signed.raw_transaction)
         receipt = web3.eth.wait_for_transaction_receipt(sent, timeout=_WAIT_SECONDS, poll_latency=0.05)
     except TimeExhausted as problem:
-        raise LocalChainError(f"{name} was not mined within {_WAIT_SECONDS} s") from problem
+        raise LocalChainError(
+            f"{name} was not mined within {_WAIT_SECONDS} s",
+            next_step="Check that the network makes blocks, then run the same command again.",
+        ) from problem
     except Web3Exception as problem:
         raise LocalChainError(
             f"{name} could not be deployed: {problem}",
@@ -85,5 +88,8 @@ def _deploy_one(
         ) from problem
     address = receipt["contractAddress"]
     if receipt["status"] != 1 or address is None:
-        raise LocalChainError(f"the deployment of {name} was reverted")
+        raise LocalChainError(
+            f"the deployment of {name} was reverted",
+            next_step="Check that the network has the rules of London or later, and its limit on gas.",
+        )
     return Web3.to_checksum_address(address), int(receipt["blockNumber"])

@@ -27,17 +27,17 @@ class LocalChainError(Exception):
     ----------
     what : str
         What happened, as a sentence without its full stop.
-    next_step : str, optional
-        What the reader can do about it.
+    next_step : str
+        What the reader can do about it, as sentences.
     """
 
-    def __init__(self, what: str, *, next_step: str | None = None) -> None:
+    def __init__(self, what: str, *, next_step: str) -> None:
         super().__init__(what)
         self.what = what
         self.next_step = next_step
 
     def __str__(self) -> str:
-        return self.what if self.next_step is None else f"{self.what}. {self.next_step}"
+        return f"{self.what}. {self.next_step}"
 
 
 class ChainInUseError(LocalChainError):
@@ -73,6 +73,11 @@ class InvalidParamsError(RpcError):
 
     code = -32602
 
+    def __init__(
+        self, what: str, *, next_step: str = "Correct the request; see the Ethereum JSON-RPC specification."
+    ) -> None:
+        super().__init__(what, next_step=next_step)
+
 
 class TooMuchDataError(RpcError):
     """Raised when an answer would be too large; the client should request fewer blocks."""
@@ -100,5 +105,8 @@ class CallRevertedError(RpcError):
     code = 3
 
     def __init__(self, what: str, output: bytes) -> None:
-        super().__init__(what)
+        super().__init__(what, next_step="Decode the error's data with the contract's ABI.")
         self.data = "0x" + output.hex()
+
+    def __str__(self) -> str:
+        return self.what  # clients compare it with what other nodes say

@@ -70,9 +70,18 @@ def _transfer(web3: Web3, account: LocalAccount, address: str, wei: int) -> str:
         except Web3RPCError as problem:
             if "nonce too" in str(problem):
                 continue
-            raise LocalChainError(f"{address} could not be funded: {problem}") from problem
+            raise LocalChainError(
+                f"{address} could not be funded: {problem}",
+                next_step="Check the endpoint, and that the account that pays has ether.",
+            ) from problem
         receipt = web3.eth.wait_for_transaction_receipt(sent, timeout=60, poll_latency=0.02)
         if receipt["status"] != 1:
-            raise LocalChainError(f"{address} could not be funded: it refuses ether")
+            raise LocalChainError(
+                f"{address} could not be funded: it refuses ether",
+                next_step="Name an account, or a contract that takes ether.",
+            )
         return "0x" + bytes(sent).hex()
-    raise LocalChainError(f"{address} could not be funded: the faucet's nonce was taken {_ATTEMPTS} times")
+    raise LocalChainError(
+        f"{address} could not be funded: the faucet's nonce was taken {_ATTEMPTS} times",
+        next_step="Run the same command again when no other process uses the faucet.",
+    )

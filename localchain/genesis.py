@@ -82,7 +82,8 @@ def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis
         return genesis
     if stored.get("format") != _FORMAT:
         raise WrongGenesisError(
-            f"the stored chain has format {stored.get('format')!r}, this version reads {_FORMAT!r}"
+            f"the stored chain has format {stored.get('format')!r}, this version reads {_FORMAT!r}",
+            next_step="Use the version of Counterfoil that wrote it.",
         )
     try:
         genesis = msgspec.json.decode(stored.get("genesis", ""), type=Genesis)

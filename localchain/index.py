@@ -269,7 +269,7 @@ class Index:
         if size > limit and count > 1:
             raise TooMuchDataError(
                 f"the query returns {count} logs with {size} bytes of data, more than {limit}",
-                next_step="Ask for fewer blocks at a time",
+                next_step="Ask for fewer blocks at a time.",
             )
         rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
         return [_log(row) for row in rows]

@@ -30,6 +30,7 @@ MAX_LOG_DATA = 64 * 2**20
 
 _LATEST = {"latest", "pending", "safe", "finalized"}
 _MAX_TOPICS = 4
+_UP_TO_HEAD = "Ask for a block up to what eth_blockNumber says."
 _MAX_FEE_HISTORY = 1024
 #: Priority fee suggested to clients: nothing competes for a place in a block here.
 _TIP = 1
@@ -217,7 +218,7 @@ class Methods:
         if isinstance(block, dict) and "blockHash" in block:
             number = self._index.block_number(parse_data(block["blockHash"], "block hash", length=32))
             if number is None:
-                raise InvalidParamsError(f"there is no block {block['blockHash']}")
+                raise InvalidParamsError(f"there is no block {block['blockHash']}", next_step=_UP_TO_HEAD)
             return number
         if isinstance(block, dict) and "blockNumber" in block:
             block = block["blockNumber"]
@@ -230,13 +231,15 @@ class Methods:
     def _existing(self, block: Any) -> int:
         number = self._number(block)
         if number > self._index.height():
-            raise InvalidParamsError(f"there is no block {number}; the last one is {self._index.height()}")
+            raise InvalidParamsError(
+                f"there is no block {number}; the last one is {self._index.height()}", next_step=_UP_TO_HEAD
+            )
         return number
 
     def _hash(self, number: int) -> bytes:
         block_hash = self._index.block_hash(number)
         if block_hash is None:
-            raise InvalidParamsError(f"there is no block {number}")
+            raise InvalidParamsError(f"there is no block {number}", next_step=_UP_TO_HEAD)
         return block_hash
 
 

@@ -44,13 +44,18 @@ def rewind(home: Path, blocks: int) -> int:
     """
     database = home / DATABASE
     if not database.exists():
-        raise LocalChainError(f"there is no chain in {home}")
+        raise LocalChainError(
+            f"there is no chain in {home}", next_step="Name the chain's folder with --home."
+        )
     with exclusive(home), closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         (height,) = connection.execute("SELECT max(number) FROM blocks").fetchone()
         last = height - blocks
         if blocks < 1 or last < 0:
-            raise LocalChainError(f"cannot drop {blocks} of {height} blocks")
+            raise LocalChainError(
+                f"cannot drop {blocks} of {height} blocks",
+                next_step="Name 1 or more with --blocks, but not the first block.",
+            )
         # Nodes of the state may be shared with blocks that stay; those that are not do no harm.
         connection.execute(
             "DELETE FROM state WHERE key IN (SELECT hash FROM blocks WHERE number > ?)", (last,)

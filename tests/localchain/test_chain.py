@@ -78,13 +78,13 @@ def test_more_than_half_a_block_of_gas_takes_several_blocks(chain, faucet):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"nonce": 1}, "nonce too high: next nonce 0, tx nonce 1"),
-        ({"chainId": 1}, "invalid chain id: signed for chain 1, this is chain 20777"),
-        ({"gas": 20_999}, "intrinsic gas too low: have 20999, want at least 21000"),
+        ({"nonce": 1}, r"nonce too high: next nonce 0, tx nonce 1.*\. Sign it again with the next nonce"),
+        ({"chainId": 1}, "invalid chain id: signed for chain 1, this is chain 20777. Sign it for this chain"),
+        ({"gas": 20_999}, "intrinsic gas too low: have 20999, want at least 21000.*with a higher gas limit"),
         ({"data": b"\x01" * 100, "gas": 24_999}, "intrinsic gas too low: have 24999, want at least 25000"),
-        ({"gas": 150_000_001}, "exceeds block gas limit"),
-        ({"maxFeePerGas": 1}, "max fee per gas less than block base fee"),
-        ({"value": 10**30}, "insufficient funds for gas"),
+        ({"gas": 150_000_001}, "exceeds block gas limit.*with a lower gas limit"),
+        ({"maxFeePerGas": 1}, "max fee per gas less than block base fee.*with a higher maxFeePerGas"),
+        ({"value": 10**30}, "insufficient funds for gas.*Fund the account"),
     ],
 )
 def test_what_could_never_be_mined_is_refused_with_the_reason(chain, faucet, fields, message):

@@ -44,6 +44,8 @@ def test_it_drops_no_more_than_there_is_and_nothing_by_accident(tmp_path, servin
         pass
     for blocks in ("1", "0", "-1"):
         assert main([*place, "--blocks", blocks, "--development"]) == 2
-        assert "cannot drop" in capsys.readouterr().err.splitlines()[-1]
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert "cannot drop" in said
+        assert "Name 1 or more" in said
     with pytest.raises(SystemExit):
         main([*place, "--blocks", "1"])
