@@ -38,7 +38,7 @@ SHA256: Final = {
     "desk keys": "b2dd8aba019198b685be445c24e1e1c4a5bbfdb8ef694ff8a75ed422402338e3",
     "key holder's epoch": "14a45ba66f508f5c8951fd84c16a044d875833fee3ea7639c9e2d4a55d3aac11",
     "governance": "2318fe459177c2d03f3d555ea743a236820774bdaa3f7eaddedddf7c1d46a556",
-    "tokens": "b90d559c707cb4e4deac32f7df120c2032715ccda13b198fe3a6b775122cd8b5",
+    "tokens": "93052e29f293c330afeeb48b5aab7778e7850bd7bffc83c38f8023621f47d249",
     "rule set": "6cce3309e40bd9ba377d212e61d4723c41fec409c5ced3586bfd943b7e430f46",
     "backtest": "120aa052defcf3a3fc9c2defe5f1a2fc6a9364f47c3807c46ae4d28c6d41c0a4",
     "register of models": "4e6808db0b3fdf9fce19cc4ef802533e3f4c5037d9d6c3eb9660a7c2a2f0d0f9",

@@ -289,7 +289,7 @@ def _tokens(folder: Path) -> bytes:
     ):
         clock.now().isoformat.return_value = "2026-01-05T10:00:00+00:00"
         tokens.issue(Home(folder), "member", "ALFADEFF")
-        tokens.issue(Home(folder), "officer", "Ada")
+        tokens.issue(Home(folder), "officer", "Ada", days=90)
     return Home(folder).tokens.read_bytes()
 
 
@@ -449,7 +449,8 @@ GOLDEN: dict[str, Golden] = {
         ConfigurationError,
     ),
     "tokens": Golden(
-        _tokens, loaded(lambda path: tokens.tokens(Home(path.parent)), "tokens.json"), ConfigurationError
+        _tokens, loaded(lambda path: tokens.tokens(Home(path.parent)), "tokens.json"), ConfigurationError,
+        nullable=("tokens[].expires_at",),
     ),
     "rule set": Golden(
         lambda _: RULES.to_bytes(), lambda data, _: RuleSet.from_bytes(data), CounterfoilError,
