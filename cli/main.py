@@ -37,6 +37,7 @@ from cli import (
 from cli.output import Settings, say, settings, show_error
 from ledger.errors import CounterfoilError
 from ledger.home import Home
+from ledger.installation import check_own_packages, requiring
 
 __all__ = ["app", "main"]
 
@@ -55,7 +56,9 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return self._invoke(ctx)
+            with requiring():
+                check_own_packages()
+                return self._invoke(ctx)
         except CounterfoilError as error:
             _fail(ctx, error)
         except sqlite3.DatabaseError as error:

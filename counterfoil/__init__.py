@@ -22,6 +22,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from ledger.installation import requiring
+
 if TYPE_CHECKING:
     from counterfoil.analysis import scan_file
     from counterfoil.auditor import Auditor, verify
@@ -67,7 +69,8 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    with requiring():
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def _version() -> str:

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
-from ledger.audit.trust import Trust
-from ledger.audit.verify import Verified
-from ledger.audit.verify import verify as verify_bytes
+from counterfoil.extras import needs
 from ledger.errors import InputError
 from ledger.home import Home
-from ledger.log import Checkpoint, CheckpointError, open_checkpoint
 
 if TYPE_CHECKING:
     from counterfoil.progress import Progress
     from ledger.audit.completeness import MemberMonth
     from ledger.audit.fsck import FsckReport
+    from ledger.audit.trust import Trust
+    from ledger.audit.verify import Verified
+    from ledger.log import Checkpoint
 
 __all__ = ["Auditor", "verify"]
 
@@ -45,6 +45,10 @@ def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | C
     ConfigurationError
         When the trust file is missing or malformed.
     """
+    from ledger.audit.trust import Trust
+    from ledger.audit.verify import verify as verify_proof
+    from ledger.log import CheckpointError, open_checkpoint
+
     where = None if isinstance(proof, bytes) else str(proof)
     if not isinstance(proof, bytes):
         path = Path(proof)
@@ -53,7 +57,7 @@ def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | C
         proof = path.read_bytes()
     pinned = trust if isinstance(trust, Trust) else Trust.load(Path(trust))
     if proof.lstrip().startswith(b"{"):
-        return verify_bytes(proof, pinned)
+        return verify_proof(proof, pinned)
     try:
         return open_checkpoint(proof, pinned.checkpoint_keys, origin=pinned.deployment.origin)
     except CheckpointError as error:
@@ -66,6 +70,7 @@ def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | C
         ) from error
 
 
+@needs()
 class Auditor:
     """An auditor, with the trust file of the consortium.
 
@@ -101,6 +106,7 @@ class Auditor:
         reader keys, in the state folder.
         """
         from ledger.audit.fsck import fsck
+        from ledger.audit.trust import Trust
         from ledger.reader.keys import DeskKeys
 
         desk = self.home.desk

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from counterfoil import caseload
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.extras import needs
 from ledger.errors import ChainError, ConfigurationError, InputError, VerificationError
 from ledger.home import Home
 
@@ -71,6 +72,7 @@ class ActiveRules:
     version: int
 
 
+@needs("desk")
 class Desk:
     """The desk of a consortium, safe to use from several threads.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.extras import needs
 from counterfoil.processes import started
 from ledger.errors import ChainUnreachableError, ConfigurationError, KeyHolderError
 from ledger.home import Home
@@ -27,6 +28,7 @@ DEFAULT_QUOTA: Final = 200_000
 _ENDPOINT: Final = "endpoint.json"
 
 
+@needs("operator")
 class KeyHolder:
     """A key holder of this machine.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.extras import needs
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
 from ledger.schema import FIELDS
@@ -90,6 +91,7 @@ def agent_identifier(text: str) -> str:
     return agent
 
 
+@needs("member")
 class Member:
     """A member bank, on its own machine.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from counterfoil import caseload, founding
 from counterfoil.checking import bank_homes, rate_table
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.extras import needs
 from counterfoil.governance import Governance
 from counterfoil.rules import chosen, read_texts, with_active
 from ledger.errors import InputError
@@ -29,6 +30,7 @@ __all__ = ["Officer", "Withdrawal", "append_decision"]
 Withdrawal = Literal["withdrawn", "no longer in force", "waiting"]
 
 
+@needs("desk")
 class Officer:
     """An officer whose key is in the state folder.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterfoil import founding, processes
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home, chain_errors, chain_url
+from counterfoil.extras import needs
 from ledger.errors import ChainUnreachableError
 from ledger.home import Home
 
@@ -41,6 +42,7 @@ class ConsortiumStatus:
     members: list[dict[str, Any]]
 
 
+@needs("operator")
 class Operator:
     """The operator of a consortium.
 
