@@ -16,7 +16,7 @@ PAGES = sorted(
     for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
     if not str(page.relative_to(ROOT)).startswith(_DATED)
 )
-PACKAGES = "anomaly|api|bench|cli|compliance|contracts|ledger|localchain"
+PACKAGES = "anomaly|api|bench|cli|compliance|contracts|counterfoil|ledger|localchain"
 
 
 def _spans(page: Path) -> list[str]:
