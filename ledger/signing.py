@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from coincurve import PrivateKey, PublicKey
-from sha3 import keccak_256
+from Crypto.Hash import keccak
 
 from ledger.errors import VerificationError
 
@@ -87,4 +87,4 @@ def _address(public: PublicKey) -> str:
 
 
 def _keccak(data: bytes) -> bytes:
-    return bytes(keccak_256(data).digest())
+    return keccak.new(digest_bits=256, data=data).digest()
