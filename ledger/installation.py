@@ -8,7 +8,7 @@ has an *extra* for each of them, and `requiring` names it when one of its packag
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from typing import Final
 
 from ledger.errors import ConfigurationError
 
-__all__ = ["EXTRAS", "OWN_PACKAGES", "check_own_packages", "requiring"]
+__all__ = ["EXTRAS", "OWN_PACKAGES", "check_extra", "check_own_packages", "requiring"]
 
 _CHAIN: Final = {"eth_abi", "eth_account", "eth_typing", "hexbytes", "web3"}
 _SERVICE: Final = {"fastapi", "pydantic", "starlette", "uvicorn"}
@@ -62,11 +62,27 @@ def requiring(extra: str | None = None) -> Iterator[None]:
         bringing = [name for name, modules in EXTRAS.items() if package in modules]
         if not bringing:
             raise
-        chosen = [extra] if extra in bringing else bringing
-        lines = " or ".join(f'pip install "counterfoil[{name}]"' for name in chosen)
-        raise ConfigurationError(
-            f"the package {package} is not installed", next_step=f"Install the extra that brings it: {lines}"
-        ) from error
+        raise _missing(package, [extra] if extra in bringing else bringing) from error
+
+
+def check_extra(extra: str) -> None:
+    """Check that the packages of an extra are installed, before another process is started that imports them.
+
+    Raises
+    ------
+    ConfigurationError
+        As for `requiring`.
+    """
+    for package in sorted(EXTRAS[extra]):
+        if find_spec(package) is None:
+            raise _missing(package, [extra])
+
+
+def _missing(package: str, extras: Iterable[str | None]) -> ConfigurationError:
+    lines = " or ".join(f'pip install "counterfoil[{name}]"' for name in extras)
+    return ConfigurationError(
+        f"the package {package} is not installed", next_step=f"Install the extra that brings it: {lines}"
+    )
 
 
 def check_own_packages() -> None:

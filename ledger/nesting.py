@@ -1,8 +1,8 @@
 """How deep a JSON document is nested, found before it is parsed.
 
 Python's JSON parser recurses in C. Libraries for elliptic curves raise Python's recursion limit when they are
-imported (py_ecc to 100,000), and then a document of opening brackets overflows the stack: it does not raise,
-it ends the process.
+imported (py_ecc to 100,000; the embedded chain imports it), and then a document of opening brackets overflows
+the stack: it does not raise, it ends the process.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ledger.errors import ConfigurationError
-from ledger.installation import EXTRAS, OWN_PACKAGES, check_own_packages, requiring
+from ledger.installation import EXTRAS, OWN_PACKAGES, check_extra, check_own_packages, requiring
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -141,6 +141,15 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it(
         map(PIP.format, named)
     )
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_an_extra_is_checked_before_a_process_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("member", "desk", "operator", "pdf"):
+        check_extra(name)
+    monkeypatch.setitem(EXTRAS, "operator", frozenset({"json", "no_such_chain"}))
+    with pytest.raises(ConfigurationError, match="the package no_such_chain is not installed") as caught:
+        check_extra("operator")
+    assert caught.value.next_step == "Install the extra that brings it: " + PIP.format("operator")
 
 
 def test_a_module_of_no_extra_passes_as_it_is() -> None:
