@@ -42,6 +42,7 @@ from ledger.processes import Workers, deferring
 from ledger.reader import desk as rounds
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
+from ledger.schema import Side
 from ledger.storage import write_atomically
 from ledger.transfers.evidence import evidence_graph, to_graphml, to_svg
 from ledger.transfers.mirror import load_mirror, load_rows
@@ -193,11 +194,8 @@ def _placed_truth(home: Home, gateway: Gateway, truth: pd.DataFrame) -> pd.DataF
     wanted = set(truth["uetr"])
     for member in gateway.members():
         with Vault(home.member(member.agent).vault) as vault:
-            cursor = vault.connection.execute(
-                "SELECT uetr, batch, row_index, side FROM record WHERE batch IS NOT NULL AND uetr IS NOT NULL"
-            )
-            for uetr, batch, index, side in cursor:
-                if uetr in wanted and (uetr not in places or side != 2):
+            for uetr, batch, index, side in vault.places():
+                if uetr in wanted and (uetr not in places or side != Side.CREDIT):
                     places[uetr] = (member.code, batch, index)
     columns = ["member", "sequence", "index"]
     placed = pd.DataFrame([places.get(uetr, (-1, -1, -1)) for uetr in truth["uetr"]], columns=columns)

@@ -157,10 +157,10 @@ def status(context: typer.Context, agent: Agent) -> None:
 
     options = settings(context)
     with Vault(_vault_path(options, agent)) as vault:
-        batches, posted = vault.connection.execute("SELECT count(*), count(block) FROM batch").fetchone()
+        batches, posted = vault.batches.count()
         value = {
             "records": vault.count(),
-            "records_waiting": vault.count("batch IS NULL"),
+            "records_waiting": vault.count_waiting(),
             "batches_sealed": batches,
             "batches_posted": posted,
         }
