@@ -147,7 +147,7 @@ def _post(home: Home, gateway: Gateway, agents: list[str], folder: Path) -> int:
     for agent in agents:
         with Vault(_vault(folder, agent)) as vault:
             Outbox(vault, MemberKeys.load(home.member(agent).keys), gateway).post()
-            posted += vault.count("batch IS NOT NULL")
+            posted += vault.count() - vault.count_waiting()
     return posted
 
 

@@ -102,7 +102,7 @@ def _member_step(name: str, home: Home) -> int:
                 rows += outbox.seal(closed_before=datetime.now(UTC)).rows
             else:
                 outbox.post()
-                rows += vault.count("batch IS NOT NULL")
+                rows += vault.count() - vault.count_waiting()
     return rows
 
 

@@ -21,6 +21,7 @@ from ledger.errors import ConfigurationError, InputError
 from ledger.flag import Flag, RowRef
 from ledger.home import Home
 from ledger.processes import Workers, deferring
+from ledger.schema import Side
 from ledger.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -226,12 +227,8 @@ class Demonstration:
         wanted = set(truth["uetr"])
         for member in self._desk.members():
             with Vault(self.home.member(member.agent).vault) as vault:
-                cursor = vault.connection.execute(
-                    "SELECT uetr, batch, row_index, side FROM record "
-                    "WHERE batch IS NOT NULL AND uetr IS NOT NULL"
-                )
-                for uetr, batch, index, side in cursor:
-                    if uetr in wanted and (uetr not in places or side != 2):
+                for uetr, batch, index, side in vault.places():
+                    if uetr in wanted and (uetr not in places or side != Side.CREDIT):
                         places[uetr] = (member.code, batch, index)
         columns = ["member", "sequence", "index"]
         placed = pd.DataFrame([places.get(uetr, (-1, -1, -1)) for uetr in truth["uetr"]], columns=columns)

@@ -214,8 +214,8 @@ class Member:
     def status(self) -> VaultStatus:
         """Return what the vault holds and what is posted."""
         with self._vault() as vault:
-            batches, posted = vault.connection.execute("SELECT count(*), count(block) FROM batch").fetchone()
-            return VaultStatus(vault.count(), vault.count("batch IS NULL"), batches, posted)
+            batches, posted = vault.batches.count()
+            return VaultStatus(vault.count(), vault.count_waiting(), batches, posted)
 
     def receipt(self, key: str) -> Receipt:
         """Prove that a record stands in the log, to anyone and offline.

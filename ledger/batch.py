@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Literal
 
-from ledger import documents
+from ledger import canonical, documents
 from ledger.documents import Address, Count, Document, Hash
 from ledger.errors import VerificationError
 
@@ -126,20 +126,24 @@ class BatchHeader:
             "rows_root": self.rows_root.hex(),
         }
 
+    def to_bytes(self) -> bytes:
+        """Return the header as canonical JSON."""
+        return canonical.dumps(self.to_json())
+
     @classmethod
-    def from_json(cls, value: Any) -> BatchHeader:
-        """Read a header from JSON values.
+    def from_bytes(cls, data: bytes) -> BatchHeader:
+        """Read a header from canonical JSON.
 
         Raises
         ------
         VerificationError
             When a field is missing, superfluous, of the wrong type or size.
         """
-        return cls.from_document(documents.convert(value, HeaderDocument, what="batch header"))
+        return cls.from_document(documents.read(data, HeaderDocument, what="batch header"))
 
     @classmethod
     def from_document(cls, document: HeaderDocument) -> BatchHeader:
-        """Return the header that a document holds; raises as `from_json` does."""
+        """Return the header that a document holds; raises as `from_bytes` does."""
         header = cls(
             chain_id=document.chain_id,
             contract=bytes.fromhex(document.contract),

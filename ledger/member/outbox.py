@@ -7,7 +7,6 @@ lost, nothing is posted twice.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from ledger import canonical
 from ledger.batch import GENESIS_HASH, MAX_PAYLOAD, ROWS_PER_BATCH, BatchHeader
 from ledger.commitment import merkle
 from ledger.encoding.epochs import epoch_range_us, epochs_of
@@ -28,7 +26,7 @@ from ledger.envelope import key_id, seal
 from ledger.errors import ConfigurationError
 from ledger.member.keys import MemberKeys
 from ledger.member.sending import Progress, Sender, require_active
-from ledger.member.vault import Vault
+from ledger.member.vault import SealedBatch, Vault
 from ledger.schema import FIELDS, ROW_SIZE
 from ledger.signing import address_of
 
@@ -76,10 +74,8 @@ class Outbox:
 
     def _require_own(self) -> None:
         """Refuse a vault that another account posts from: a batch sealed by us there would never be taken."""
-        last = self._vault.connection.execute(
-            "SELECT header FROM batch ORDER BY sequence DESC LIMIT 1"
-        ).fetchone()
-        if last is not None and json.loads(last[0])["member"] != self.account[2:].lower():
+        last = self._vault.batches.last_header()
+        if last is not None and last.member != bytes.fromhex(self.account[2:]):
             raise ConfigurationError(
                 f"another account posts from this vault, not {self.account}",
                 where=str(self._vault.path),
@@ -164,7 +160,7 @@ class Outbox:
         bucket_us = policy.bucket_seconds * 1_000_000
         now_us = int(closed_before.timestamp() * 1_000_000)
         closed_us = now_us // bucket_us * bucket_us
-        total = vault.count(f"batch IS NULL AND time_us < {closed_us}")
+        total = vault.count_waiting(closed_us)
         rows = batches = 0
         while rows < total:
             ids, times = vault.waiting(closed_us, bucket_us)
@@ -270,40 +266,16 @@ class Outbox:
             payload,
             nonce=nonce,
         )
-        with self._vault.writing() as connection:
-            written = connection.execute(
-                "INSERT INTO batch (sequence, header, hash, rows, raw, transaction_hash, nonce) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (
-                    sequence,
-                    canonical.dumps(header.to_json()).decode(),
-                    header.hash,
-                    packed,
-                    signed.raw,
-                    signed.hash,
-                    nonce,
-                ),
-            )
-            marked = connection.executemany(
-                "UPDATE record SET batch = ?, row_index = ? WHERE id = ? AND batch IS NULL",
-                ((sequence, index, record) for index, record in enumerate(ids)),
-            )
-            if (written.rowcount, marked.rowcount) != (1, len(ids)):
-                raise ConfigurationError(
-                    "another process seals from this vault at the same moment",
-                    where=str(self._vault.path),
-                    next_step="Wait until it is done, then run the same command again.",
-                )
+        batch = SealedBatch(sequence, header.hash, signed.raw, signed.hash, nonce)
+        self._vault.batches.add(batch, header, packed, ids)
 
     def _next_place(self) -> tuple[int, bytes, int]:
         """Return (sequence, previous hash, nonce) of the next batch, counting what is sealed and not sent."""
-        last = self._vault.connection.execute(
-            "SELECT sequence, hash, nonce, block FROM batch ORDER BY sequence DESC LIMIT 1"
-        ).fetchone()
-        if last is not None and last[3] is None:
-            return last[0] + 1, last[1], last[2] + 1
+        last = self._vault.batches.last()
+        if last is not None and last.block is None:
+            return last.sequence + 1, last.hash, last.nonce + 1
         nonce = self.gateway.next_nonce(self.account)
-        return (0, GENESIS_HASH, nonce) if last is None else (last[0] + 1, last[1], nonce)
+        return (0, GENESIS_HASH, nonce) if last is None else (last.sequence + 1, last.hash, nonce)
 
     def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
         """Send every sealed batch and wait until the chain holds it; return how many were posted.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
-from ledger.batch import BatchHeader
 from ledger.commitment import merkle
 from ledger.commitment.record import open_fields
 from ledger.errors import InputError, VerificationError
@@ -46,9 +44,7 @@ def make_receipt(
             where=str(record.values[FIELDS.index("transaction_id")]),
             next_step="Run `counterfoil member post`; a time bucket is posted after it has closed.",
         )
-    header_text, rows, log_index = vault.connection.execute(
-        "SELECT header, rows, log_index FROM batch WHERE sequence = ?", (record.batch,)
-    ).fetchone()
+    header, rows, log_index = vault.batches.posted(record.batch)
     note = open_checkpoint(checkpoint, checkpoint_keys)
     size = note.size
     if log_index is None or log_index >= size:
@@ -71,7 +67,7 @@ def make_receipt(
         row=rows[start : start + ROW_SIZE],
         index=record.row_index,
         rows_path=tuple(merkle.inclusion_path(leaves, record.row_index)),
-        header=BatchHeader.from_json(json.loads(header_text)),
+        header=header,
         log_index=log_index,
         log_path=tuple(merkle.inclusion_path(entries, log_index)),
         checkpoint=checkpoint,

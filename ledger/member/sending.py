@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import ChainError, TransactionRejectedError
 from ledger.member.keys import MemberKeys
-from ledger.member.vault import Vault
+from ledger.member.vault import SealedBatch, Vault
 from ledger.signing import address_of
 
 if TYPE_CHECKING:
@@ -20,17 +20,6 @@ __all__ = ["Progress", "Sender", "require_active"]
 SEND_WINDOW: Final = 16
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """A batch of the outbox that is not known to be on the chain yet."""
-
-    sequence: int
-    hash: bytes
-    raw: bytes
-    transaction: bytes
-    nonce: int
 
 
 class Sender:
@@ -61,7 +50,7 @@ class Sender:
             When a batch is not mined in time; run the same command again.
         """
         total = self._unconfirmed()
-        while window := self._unposted(limit=SEND_WINDOW):
+        while window := self._vault.batches.unconfirmed(limit=SEND_WINDOW):
             pending = [batch for batch in window if not self._is_mined(batch)]
             if pending and pending[0].nonce < self._gateway.next_nonce(self._account, pending=False):
                 self._renew(pending[0])
@@ -80,22 +69,14 @@ class Sender:
         return total
 
     def _unconfirmed(self) -> int:
-        (count,) = self._vault.connection.execute("SELECT count(*) FROM batch WHERE block IS NULL").fetchone()
-        return int(count)
+        sealed, on_chain = self._vault.batches.count()
+        return sealed - on_chain
 
-    def _is_mined(self, batch: _Sealed) -> bool:
+    def _is_mined(self, batch: SealedBatch) -> bool:
         found = self._gateway.mined(batch.transaction)
         return found is not None and found[1]
 
-    def _unposted(self, *, start: int = 0, limit: int = -1) -> list[_Sealed]:
-        cursor = self._vault.connection.execute(
-            "SELECT sequence, hash, raw, transaction_hash, nonce FROM batch "
-            "WHERE block IS NULL AND sequence >= ? ORDER BY sequence LIMIT ?",
-            (start, limit),
-        )
-        return [_Sealed(*row) for row in cursor]
-
-    def _renew(self, first: _Sealed) -> None:
+    def _renew(self, first: SealedBatch) -> None:
         """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
 
         A pause or a suspension in the middle of posting does that. What was sealed stays as it is, and the
@@ -107,15 +88,14 @@ class Sender:
             return
         self._rehearse(first)
         start = self._gateway.next_nonce(self._account)
-        with self._vault.writing() as connection:
-            for offset, batch in enumerate(self._unposted(start=first.sequence)):
-                signed = self._gateway.sign_again(self._keys.account, batch.raw, nonce=start + offset)
-                connection.execute(
-                    "UPDATE batch SET raw = ?, transaction_hash = ?, nonce = ? WHERE sequence = ?",
-                    (signed.raw, signed.hash, signed.nonce, batch.sequence),
-                )
 
-    def _adopt(self, first: _Sealed) -> None:
+        def sign(place: int, batch: SealedBatch) -> SealedBatch:
+            signed = self._gateway.sign_again(self._keys.account, batch.raw, nonce=start + place)
+            return replace(batch, raw=signed.raw, transaction=signed.hash, nonce=signed.nonce)
+
+        self._vault.batches.sign_again(first.sequence, sign)
+
+    def _adopt(self, first: SealedBatch) -> None:
         """Note batches that the chain took by another transaction than the one we know."""
         gateway = self._gateway
         own = bytes.fromhex(self._account[2:])
@@ -126,11 +106,11 @@ class Sender:
         }
         if first.hash not in known:
             raise self._foreign(first)
-        for batch in self._unposted(start=first.sequence):
+        for batch in self._vault.batches.unconfirmed(start=first.sequence):
             if batch.hash in known:
                 self._confirm(batch, known[batch.hash])
 
-    def _rehearse(self, batch: _Sealed) -> None:
+    def _rehearse(self, batch: SealedBatch) -> None:
         """Ask before sending: a batch that is refused on the chain uses up its nonce."""
         try:
             self._gateway.rehearse_signed(self._account, batch.raw)
@@ -138,7 +118,7 @@ class Sender:
             if not self._is_mined(batch):
                 raise
 
-    def _raise_refusal(self, sent: Sequence[_Sealed], refusals: Sequence[str | None]) -> None:
+    def _raise_refusal(self, sent: Sequence[SealedBatch], refusals: Sequence[str | None]) -> None:
         for batch, refusal in zip(sent, refusals, strict=True):
             if refusal is None or self._gateway.mined(batch.transaction) is not None:
                 continue
@@ -151,7 +131,7 @@ class Sender:
                 next_step="The batch stays sealed in the outbox; run the same command again.",
             )
 
-    def _await_block(self, batch: _Sealed, wait: float) -> int:
+    def _await_block(self, batch: SealedBatch, wait: float) -> int:
         found = self._gateway.wait_for(lambda: self._gateway.mined(batch.transaction), wait)
         if found is None:
             raise ChainError(
@@ -170,20 +150,16 @@ class Sender:
             )
         return block
 
-    def _confirm(self, batch: _Sealed, posted: PostedBatch | None) -> None:
+    def _confirm(self, batch: SealedBatch, posted: PostedBatch | None) -> None:
         if posted is None:
             raise ChainError(
                 "the node says the batch is mined, and does not show it",
                 where=self._where(batch),
                 next_step="The node may not be in sync; run the same command again.",
             )
-        with self._vault.writing() as connection:
-            connection.execute(
-                "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?",
-                (posted.log_index, posted.block, batch.sequence),
-            )
+        self._vault.batches.confirm(batch.sequence, log_index=posted.log_index, block=posted.block)
 
-    def _foreign(self, batch: _Sealed) -> TransactionRejectedError:
+    def _foreign(self, batch: SealedBatch) -> TransactionRejectedError:
         sequence, head = self._gateway.head_of(self._account)
         return TransactionRejectedError(
             f"the chain expects batch {sequence} of this member, after {head.hex()[:16]}",
@@ -191,7 +167,7 @@ class Sender:
             next_step="Another copy of this vault may be posting; use one vault per member.",
         )
 
-    def _where(self, batch: _Sealed) -> str:
+    def _where(self, batch: SealedBatch) -> str:
         return f"batch {batch.sequence} of {self._agent}"
 
 

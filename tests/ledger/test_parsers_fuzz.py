@@ -194,10 +194,7 @@ def rule_set(_: Path) -> bytes:
 
 PARSERS: dict[str, Parser] = {
     "CSV": Parser(saved(csv_rows, "sound.csv"), from_file(take_csv, "input.csv")),
-    "batch header": Parser(
-        lambda _: canonical.dumps(HEADER.to_json()),
-        lambda data, _: BatchHeader.from_json(canonical.loads(data)),
-    ),
+    "batch header": Parser(lambda _: HEADER.to_bytes(), lambda data, _: BatchHeader.from_bytes(data)),
     "envelope": Parser(
         lambda _: seal(b"rows" * 40, CONTEXT, [(key_id(PUBLIC), PUBLIC)]),
         lambda data, _: open_envelope(data, CONTEXT, PRIVATE),

@@ -411,8 +411,7 @@ GOLDEN: dict[str, Golden] = {
     "decision": Golden(lambda _: DECISION.to_bytes(), lambda data, _: Decision.from_bytes(data)),
     "note": Golden(_note, None),
     "batch header": Golden(
-        lambda _: canonical.dumps(HEADER.to_json()),
-        lambda data, _: BatchHeader.from_json(canonical.loads(data)),
+        lambda _: HEADER.to_bytes(), lambda data, _: BatchHeader.from_bytes(data)
     ),
     "packed batch header": Golden(lambda _: HEADER.pack(), None),
     "receipt": Golden(lambda _: RECEIPT.to_bytes(), lambda data, _: Receipt.from_bytes(data)),

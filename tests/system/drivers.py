@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from counterfoil.connection import connect
+from ledger import storage
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.errors import CounterfoilError
@@ -31,7 +32,7 @@ from ledger.member.intake import open_source
 from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
-from ledger.member.vault import Vault
+from ledger.member.vault import Vault, batches, tables
 from ledger.reader import cases, desk, mirror
 from ledger.reader.cases import ENTRIES_PER_TRANSACTION, CaseBook
 from ledger.reader.keys import DeskKeys
@@ -150,7 +151,7 @@ def _arm(die_at: int) -> None:
     around(Gateway, "send")
     inside(Vault, "writing")
     inside(mirror.Mirror, "_writing")
-    original = cases.transaction
+    original = storage.transaction
 
     @contextmanager
     def transaction(connection: Any, path: Path) -> Iterator[Any]:
@@ -160,4 +161,5 @@ def _arm(die_at: int) -> None:
             tick()
         tick()
 
-    cases.transaction = transaction  # type: ignore[assignment]
+    for module in (cases, batches, tables):
+        module.transaction = transaction  # type: ignore[attr-defined]

@@ -112,8 +112,8 @@ def check_posted_once(bank: Poster, expected: set[str]) -> None:
         (posted.header.sequence, index) for posted in on_chain for index in range(posted.header.row_count)
     }
     with bank.vault() as vault:
-        headers = [json.loads(h) for (h,) in vault.connection.execute("SELECT header FROM batch")]
-    assert [posted.header for posted in on_chain] == [BatchHeader.from_json(h) for h in headers]
+        headers = [h.encode() for (h,) in vault.connection.execute("SELECT header FROM batch")]
+    assert [posted.header for posted in on_chain] == [BatchHeader.from_bytes(h) for h in headers]
 
 
 # every gap of the mirror

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -40,7 +39,7 @@ def bank(banks: Iterator[Poster]) -> Poster:
 
 def sealed(vault: Vault) -> list[tuple[BatchHeader, np.ndarray, int | None]]:  # type: ignore[type-arg]
     cursor = vault.connection.execute("SELECT header, rows, block FROM batch ORDER BY sequence")
-    return [(BatchHeader.from_json(json.loads(h)), rows_from_bytes(r), block) for h, r, block in cursor]
+    return [(BatchHeader.from_bytes(h.encode()), rows_from_bytes(r), block) for h, r, block in cursor]
 
 
 def test_every_record_stands_in_exactly_one_batch_and_batches_form_a_chain(bank: Poster) -> None:

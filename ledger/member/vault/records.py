@@ -1,15 +1,10 @@
-"""The vault: a member's plaintext half, its pseudonym cache and its outbox, in one SQLite file.
-
-Everything the bank must not lose is here, and everything that must happen together happens in one of this
-file's transactions (WAL, synchronous=FULL).
-"""
+"""The vault itself: its records, from the runs that read them to the batches that they are sealed in."""
 
 from __future__ import annotations
 
 import hmac
-import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,46 +14,21 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from ledger.errors import ConfigurationError
 from ledger.member.intake import Chunk, Quarantined
 from ledger.member.transaction import Transaction
+from ledger.member.vault.batches import Batches
+from ledger.member.vault.pseudonyms import Pseudonyms
+from ledger.member.vault.tables import opened
 from ledger.schema import FIELDS, Side
-from ledger.storage import open_database, transaction
+from ledger.storage import transaction
 
-__all__ = ["HeldRecord", "IntakeCounts", "Pseudonyms", "Vault"]
-
-_FORMAT: Final = 1
+__all__ = ["HeldRecord", "IntakeCounts", "Vault"]
 
 #: Records looked at in one go when batches are cut: 16 bytes of memory each.
 WAITING_ROWS: Final = 100_000
 
 #: Pseudonyms kept in memory while rows are encoded: about 200 bytes each.
 CACHED_PSEUDONYMS: Final = 200_000
-
-_TABLES: Final = f"""
-CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), vault_key BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, source TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS record (
-  id INTEGER PRIMARY KEY,
-  {", ".join(f"{name} TEXT" for name in FIELDS)},
-  side INTEGER NOT NULL, time_us INTEGER NOT NULL, amount_minor INTEGER NOT NULL,
-  run INTEGER NOT NULL, line INTEGER NOT NULL,
-  batch INTEGER, row_index INTEGER
-);
-CREATE UNIQUE INDEX IF NOT EXISTS record_uetr ON record (uetr) WHERE uetr IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS record_transaction ON record (transaction_id);
-CREATE INDEX IF NOT EXISTS record_waiting ON record (time_us) WHERE batch IS NULL;
-CREATE INDEX IF NOT EXISTS record_batch ON record (batch, row_index) WHERE batch IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_incoming ON record (creditor_account, time_us) WHERE side IN (2, 3);
-CREATE TABLE IF NOT EXISTS pseudonym (
-  epoch INTEGER NOT NULL, identifier TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (epoch, identifier)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS batch (
-  sequence INTEGER PRIMARY KEY, header TEXT NOT NULL, hash BLOB NOT NULL, rows BLOB NOT NULL,
-  raw BLOB NOT NULL, transaction_hash BLOB NOT NULL, nonce INTEGER NOT NULL,
-  log_index INTEGER, block INTEGER
-);
-"""
 
 _INSERT: Final = (
     f"INSERT INTO record ({', '.join(FIELDS)}, side, time_us, amount_minor, run, line) "
@@ -105,26 +75,13 @@ class Vault:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.connection = open_database(
-            path,
-            what="the vault",
-            remedy="Restore it from a backup; what is posted stands on the chain.",
-        )
-        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _FORMAT):
-            raise ConfigurationError(
-                f"the vault has format {version}, this version reads {_FORMAT}",
-                where=str(path),
-                next_step="Use the version of Counterfoil that wrote it.",
-            )
-        with self.writing():
-            for statement in _TABLES.split(";"):
-                self.connection.execute(statement)
-            self.connection.execute(f"PRAGMA user_version={_FORMAT}")
-            self.connection.execute(
-                "INSERT INTO secret (id, vault_key) VALUES (1, ?) ON CONFLICT DO NOTHING", (os.urandom(32),)
-            )
+        self.connection = opened(path)
         (self._key,) = self.connection.execute("SELECT vault_key FROM secret").fetchone()
+
+    @property
+    def batches(self) -> Batches:
+        """The sealed batches."""
+        return Batches(self.connection, self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -303,40 +260,22 @@ class Vault:
         """Return the 32 secret bytes that salt a record's leaves."""
         return hmac.digest(self._key, b"record seed\x00" + transaction_id.encode(), "sha256")
 
-    def count(self, condition: str = "1") -> int:
-        """Return the number of records that meet one of our own conditions."""
-        return int(self.connection.execute(f"SELECT count(*) FROM record WHERE {condition}").fetchone()[0])
+    def count(self) -> int:
+        """Return the number of records."""
+        return int(self.connection.execute("SELECT count(*) FROM record").fetchone()[0])
 
+    def count_waiting(self, closed_before_us: int = 2**62) -> int:
+        """Return the number of records in no batch yet, of those before a moment."""
+        query = "SELECT count(*) FROM record WHERE batch IS NULL AND time_us < ?"
+        return int(self.connection.execute(query, (closed_before_us,)).fetchone()[0])
 
-class Pseudonyms(Mapping[str, bytes]):
-    """The pseudonyms of one epoch, read as they are asked for."""
-
-    def __init__(self, connection: sqlite3.Connection, epoch: int, cache: int) -> None:
-        self._connection = connection
-        self._epoch = epoch
-        self._cache = cache
-        self._known: dict[str, bytes] = {}
-
-    def __getitem__(self, identifier: str) -> bytes:
-        value = self._known.get(identifier)
-        if value is None:
-            row = self._connection.execute(
-                "SELECT value FROM pseudonym WHERE epoch = ? AND identifier = ?", (self._epoch, identifier)
-            ).fetchone()
-            if row is None:
-                raise KeyError(identifier)
-            if len(self._known) >= self._cache:
-                self._known.clear()
-            value = self._known[identifier] = row[0]
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        cursor = self._connection.execute("SELECT identifier FROM pseudonym WHERE epoch = ?", (self._epoch,))
-        return (row[0] for row in cursor)
-
-    def __len__(self) -> int:
-        query = "SELECT count(*) FROM pseudonym WHERE epoch = ?"
-        return int(self._connection.execute(query, (self._epoch,)).fetchone()[0])
+    def places(self) -> Iterator[tuple[str, int, int, Side]]:
+        """Yield (UETR, batch, row index, side) of every record that is in a batch and has a UETR."""
+        cursor = self.connection.execute(
+            "SELECT uetr, batch, row_index, side FROM record WHERE batch IS NOT NULL AND uetr IS NOT NULL"
+        )
+        for uetr, batch, index, side in cursor:
+            yield uetr, batch, index, Side(side)
 
 
 def _held(row: Sequence[Any]) -> HeldRecord:

@@ -1,0 +1,18 @@
+"""The vault: a member's plaintext half, its pseudonym cache and its outbox, in one SQLite file.
+
+Everything the bank must not lose is here, and everything that must happen together happens in one of this
+file's transactions (WAL, synchronous=FULL). All SQL on its tables stands in this package:
+
+- `tables.py`: the tables, and how the file is opened;
+- `records.py`: `Vault`, with the records;
+- `pseudonyms.py`: the cache of pseudonyms;
+- `batches.py`: the sealed batches of the outbox.
+"""
+
+from __future__ import annotations
+
+from ledger.member.vault.batches import Batches, SealedBatch
+from ledger.member.vault.pseudonyms import Pseudonyms
+from ledger.member.vault.records import WAITING_ROWS, HeldRecord, IntakeCounts, Vault
+
+__all__ = ["WAITING_ROWS", "Batches", "HeldRecord", "IntakeCounts", "Pseudonyms", "SealedBatch", "Vault"]

@@ -1,0 +1,157 @@
+"""The outbox's table in a vault: batches that are sealed and signed, and where the chain holds them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.batch import BatchHeader
+from ledger.errors import ConfigurationError
+from ledger.storage import transaction
+
+__all__ = ["Batches", "SealedBatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """A batch of the outbox.
+
+    Parameters
+    ----------
+    sequence : int
+    hash : bytes
+        Of its header.
+    raw : bytes
+        The signed transaction that posts it.
+    transaction : bytes
+        The hash of that transaction.
+    nonce : int
+    block : int or None
+        The block that holds it; None while it is not known to be on the chain.
+    """
+
+    sequence: int
+    hash: bytes
+    raw: bytes
+    transaction: bytes
+    nonce: int
+    block: int | None = None
+
+
+_COLUMNS = "sequence, hash, raw, transaction_hash, nonce, block"
+
+
+class Batches:
+    """The sealed batches of a vault.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    path : Path
+        The vault's file.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def add(self, batch: SealedBatch, header: BatchHeader, rows: bytes, records: Sequence[int]) -> None:
+        """Keep a batch and mark its records with their place in it, in one transaction.
+
+        Parameters
+        ----------
+        batch : SealedBatch
+        header : BatchHeader
+        rows : bytes
+            Its packed rows.
+        records : sequence of int
+            Identifiers of the records, in the order of the rows.
+
+        Raises
+        ------
+        ConfigurationError
+            When another process has sealed one of these records, or a batch of this number, meanwhile.
+        """
+        with transaction(self._connection, self._path) as connection:
+            written = connection.execute(
+                "INSERT INTO batch (sequence, header, hash, rows, raw, transaction_hash, nonce) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    batch.sequence,
+                    header.to_bytes().decode(),
+                    batch.hash,
+                    rows,
+                    batch.raw,
+                    batch.transaction,
+                    batch.nonce,
+                ),
+            )
+            marked = connection.executemany(
+                "UPDATE record SET batch = ?, row_index = ? WHERE id = ? AND batch IS NULL",
+                ((batch.sequence, index, record) for index, record in enumerate(records)),
+            )
+            if (written.rowcount, marked.rowcount) != (1, len(records)):
+                raise ConfigurationError(
+                    "another process seals from this vault at the same moment",
+                    where=str(self._path),
+                    next_step="Wait until it is done, then run the same command again.",
+                )
+
+    def last(self) -> SealedBatch | None:
+        """Return the batch with the highest sequence number."""
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM batch ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        return None if row is None else SealedBatch(*row)
+
+    def last_header(self) -> BatchHeader | None:
+        """Return the header of the batch with the highest sequence number."""
+        row = self._connection.execute("SELECT header FROM batch ORDER BY sequence DESC LIMIT 1").fetchone()
+        return None if row is None else BatchHeader.from_bytes(row[0].encode())
+
+    def posted(self, sequence: int) -> tuple[BatchHeader, bytes, int | None]:
+        """Return a batch's header, its packed rows, and its place in the log (None: not known yet)."""
+        header, rows, log_index = self._connection.execute(
+            "SELECT header, rows, log_index FROM batch WHERE sequence = ?", (sequence,)
+        ).fetchone()
+        return BatchHeader.from_bytes(header.encode()), rows, log_index
+
+    def count(self) -> tuple[int, int]:
+        """Return how many batches there are, and how many of them are known to be on the chain."""
+        sealed, on_chain = self._connection.execute("SELECT count(*), count(block) FROM batch").fetchone()
+        return int(sealed), int(on_chain)
+
+    def unconfirmed(self, *, start: int = 0, limit: int = -1) -> list[SealedBatch]:
+        """Return the batches that are not known to be on the chain, from a sequence number on, in order."""
+        cursor = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM batch WHERE block IS NULL AND sequence >= ? ORDER BY sequence LIMIT ?",
+            (start, limit),
+        )
+        return [SealedBatch(*row) for row in cursor]
+
+    def sign_again(self, start: int, sign: Callable[[int, SealedBatch], SealedBatch]) -> None:
+        """Replace the signed transactions of unconfirmed batches, all of them or none.
+
+        Parameters
+        ----------
+        start : int
+            The first sequence number.
+        sign : callable
+            From the batch's place in the order and the batch to the batch with its new transaction.
+        """
+        with transaction(self._connection, self._path) as connection:
+            for place, batch in enumerate(self.unconfirmed(start=start)):
+                signed = sign(place, batch)
+                connection.execute(
+                    "UPDATE batch SET raw = ?, transaction_hash = ?, nonce = ? WHERE sequence = ?",
+                    (signed.raw, signed.transaction, signed.nonce, batch.sequence),
+                )
+
+    def confirm(self, sequence: int, *, log_index: int, block: int) -> None:
+        """Note where the chain holds a batch."""
+        with transaction(self._connection, self._path) as connection:
+            connection.execute(
+                "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?", (log_index, block, sequence)
+            )
