@@ -16,7 +16,7 @@ from counterfoil import Member, Operator
 from counterfoil.member import MemberFlag, agent_identifier
 from ledger.errors import InputError
 from ledger.schema import FIELDS, OPTIONAL_FIELDS
-from ledger.storage import write_atomically
+from ledger.storage import PUBLISHED, write_atomically
 
 __all__ = ["app"]
 
@@ -211,6 +211,6 @@ def _hand_out(options: Settings, data: bytes, out: Path | None) -> None:
     if out is None:  # the same bytes as in a file: a line end more, and it would not verify
         sys.stdout.write(data.decode() + ("\n" if sys.stdout.isatty() else ""))
         return
-    write_atomically(out, data)
+    write_atomically(out, data, mode=PUBLISHED)  # to be handed on: the umask may narrow it
     emit(options, {"written": str(out)}, lambda: None)
     say(f"Written to {out}. Check it with: {options.program} verify {out}")

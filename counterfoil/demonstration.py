@@ -22,7 +22,7 @@ from ledger.flag import Flag, RowRef
 from ledger.home import Home
 from ledger.processes import Workers, deferring
 from ledger.schema import Side
-from ledger.storage import write_atomically
+from ledger.storage import private_folder, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +118,7 @@ class Demonstration:
             return
         if banks.file is not None and not banks.file.is_file():
             raise InputError("there is no such file", where=str(banks.file))
+        private_folder(self.home.root)  # the banks' files are plaintext
         partial = self._source.with_name("banks.partial")
         shutil.rmtree(partial, ignore_errors=True)
         if banks.file is None:

@@ -14,6 +14,7 @@ from counterfoil.extras import needs
 from counterfoil.processes import started
 from ledger.errors import ChainUnreachableError, ConfigurationError, KeyHolderError
 from ledger.home import Home
+from ledger.installation import check_extra
 from ledger.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class KeyHolder:
         url = running_keyholder(self.folder)
         if url is not None:
             return url, None
+        check_extra("operator")
         log = self.home.root / "keyholder.log"
         return started(serve, log, lambda: running_keyholder(self.folder), "the key holder")
 

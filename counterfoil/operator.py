@@ -13,6 +13,7 @@ from counterfoil.connection import DEFAULT_HOME, Connection, as_home, chain_erro
 from counterfoil.extras import needs
 from ledger.errors import ChainUnreachableError
 from ledger.home import Home
+from ledger.installation import check_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +145,7 @@ class Operator:
         self, *, port: int | None = 0, chain_id: int = processes.CHAIN_ID, detached: bool = False
     ) -> tuple[str, int | None]:
         """Start the embedded chain as a process, unless it runs; see `counterfoil.processes.ensure_chain`."""
+        check_extra("operator")
         with chain_errors():
             return processes.ensure_chain(self.home, port=port, chain_id=chain_id, detached=detached)
 

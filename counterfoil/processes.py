@@ -15,6 +15,7 @@ from typing import Final
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
 from ledger.processes import deferring
+from ledger.storage import private_file, private_folder
 
 __all__ = ["CHAIN_ID", "ensure_chain", "listen", "started", "stop"]
 
@@ -148,7 +149,8 @@ def stop(pid: int) -> None:
 
 
 def _start(module: Sequence[str], log: Path, *, detached: bool = False) -> int:
-    log.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(log.parent)
+    private_file(log)
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", *module],

@@ -19,7 +19,7 @@ from ledger import documents
 from ledger.documents import Document, Hash
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
-from ledger.storage import write_atomically
+from ledger.storage import private_folder, write_atomically
 
 __all__ = ["FORMAT", "PREFIX", "ROLES", "Role", "Token", "TokenFile", "issue", "revoke", "tokens"]
 
@@ -250,7 +250,7 @@ def _write(path: Path, entries: Sequence[Token]) -> None:
 @contextmanager
 def _changing(path: Path) -> Iterator[None]:
     """Let one process at a time change the file, so that no token issued beside another is lost."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -138,7 +138,9 @@ WHOLE = st.integers(-(2**53) + 1, 2**53 - 1)
         title=TEXT,
         position=st.just(Position(1, "0x", 2, 3)),
         entities=st.lists(st.builds(Entity, TEXT, st.integers(0, 3)), max_size=3).map(tuple),
-        rows=st.lists(st.builds(RowRef, st.integers(1, 3), st.just(0), WHOLE), max_size=205).map(tuple),
+        rows=st.lists(
+            st.builds(RowRef, st.integers(1, 3), st.just(0), st.integers(0, 2**31)), max_size=205
+        ).map(tuple),
         window=st.tuples(WHOLE, WHOLE),
         score=st.none() | st.floats(0, 1),
         certainty=st.sampled_from(CERTAINTIES),
