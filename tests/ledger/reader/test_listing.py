@@ -126,6 +126,7 @@ def book(path: Path) -> Iterator[CaseBook]:
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 WHOLE = st.integers(-(2**53) + 1, 2**53 - 1)
+ROWS = st.builds(RowRef, st.integers(1, 3), st.just(0), st.integers(0, 2**31))
 
 
 @settings(max_examples=40, deadline=None)
