@@ -207,10 +207,6 @@ class CaseBook(Book):
         query = listing(_WHOLE, wanted, order, join=f"CROSS JOIN {_DOCUMENT}")
         return map(_kept, self._state.execute(*query))
 
-    def flags(self) -> list[KeptFlag]:
-        """Return every flag whole, in the order it was raised; `each` gives them one at a time."""
-        return list(self.each())
-
     def counts(self, wanted: FlagFilter = EVERY_FLAG) -> list[FlagCount]:
         """Count flags by title, severity, and whether an officer decided on them; sorted by title."""
         return [FlagCount(*row) for row in self._state.execute(*counting(wanted))]

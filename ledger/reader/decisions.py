@@ -105,14 +105,6 @@ class DecisionBook(Book):
         """Return the verdict in force of each flag that was decided."""
         return dict(self._state.execute("SELECT flag_id, verdict FROM verdict_in_force"))
 
-    def by_flag(self) -> dict[bytes, list[KeptDecision]]:
-        """Return each flag's decisions, oldest first; `of` reads those of one flag."""
-        found: dict[bytes, list[KeptDecision]] = {}
-        for row in self._state.execute("SELECT document, author, entry, block FROM decision ORDER BY entry"):
-            kept = _kept(row)
-            found.setdefault(kept.decision.flag_id, []).append(kept)
-        return found
-
 
 def _kept(row: Sequence[Any]) -> KeptDecision:
     document, *others = row

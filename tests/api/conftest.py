@@ -65,7 +65,7 @@ class ServedDesk:
         """Return the flags as the desk keeps them."""
         kept = CaseBook(self.consortium.home.desk.cases)
         try:
-            return kept.flags()
+            return list(kept.each())
         finally:
             kept.close()
 

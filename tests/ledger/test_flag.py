@@ -284,7 +284,7 @@ def test_flags_reach_the_inboxes_of_whom_they_concern_once(anchored: SmallConsor
     assert kept.keep([later], hpke) == 0, "what it says is the same; only the scan is later"
     assert kept.anchor(anchored.gateway, desk.account) == 22
     assert kept.anchor(anchored.gateway, desk.account) == 0
-    assert all(item.block is not None for item in kept.flags())
+    assert all(item.block is not None for item in list(kept.each()))
     entries = list(anchored.gateway.case_entries())
     assert [e.kind for e in entries[:2]] == [CaseKind.FLAG, CaseKind.FINDING]
     assert len(entries) == 22
@@ -292,7 +292,7 @@ def test_flags_reach_the_inboxes_of_whom_they_concern_once(anchored: SmallConsor
     assert [len(inbox) for inbox in inboxes] == [1, 2, 20]
     assert inboxes[0][0].shown is not None
     assert {e["agent"] for e in inboxes[0][0].shown["entities"]} == {1}
-    assert inboxes[1][1].flag_id == kept.flags()[1].flag_id
+    assert inboxes[1][1].flag_id == list(kept.each())[1].flag_id
     kept.close()
 
 
@@ -305,7 +305,7 @@ def test_a_crash_after_the_chain_took_a_flag_is_healed(anchored: SmallConsortium
     kept._state.execute("UPDATE flag SET block = NULL")
     assert kept.anchor(anchored.gateway, anchored.desk_keys.account) == 0
     assert len(list(anchored.gateway.case_entries())) == before + 1
-    assert all(item.block is not None for item in kept.flags())
+    assert all(item.block is not None for item in list(kept.each()))
     kept.close()
 
 
@@ -329,7 +329,7 @@ def test_a_hostile_entry_is_named_and_does_not_hold_up_the_others(anchored: Smal
 
 def test_a_flag_is_found_by_the_beginning_of_its_identifier(anchored: SmallConsortium) -> None:
     kept = CaseBook(anchored.home.desk.cases)
-    known = kept.flags()[0]
+    known = list(kept.each())[0]
     assert kept.find(known.flag_id.hex()[:20]) == known
     with pytest.raises(InputError, match="no flag starts"):
         kept.find("zz")

@@ -199,7 +199,7 @@ def test_the_desk_killed_at_each_step_of_raising_flags_anchors_each_once(
 def check_flags(made: SmallConsortium, scans: Sequence[int]) -> None:
     """The book has every scan's flags, the chain has each once and nothing else, and each still opens."""
     book = CaseBook(made.home.desk.cases)
-    kept = book.flags()
+    kept = list(book.each())
     book.close()
     found = Counter(k.flag.source.parameters["scan"] for k in kept)
     assert found == Counter(dict.fromkeys(scans, FLAGS))

@@ -191,7 +191,7 @@ def test_the_verdict_in_force_is_that_of_the_last_entry(tmp_path: Path) -> None:
                 assert kept.verdict == summary.verdict == found.get(kept.flag_id)
                 made_ = decisions.of(kept.flag_id)
                 assert [d.decision.verdict for d in made_][-1:] == [v for v in [kept.verdict] if v]
-                assert made_ == decisions.by_flag().get(kept.flag_id, [])
+                assert made_ == decisions.of(kept.flag_id)
                 undecided = [s.flag_id for s in book.summaries(FlagFilter(undecided=True))]
                 assert (kept.flag_id in undecided) == (kept.verdict is None)
         return found

@@ -169,7 +169,8 @@ def test_summaries_have_the_verdict_in_force_the_latest_score_and_the_block(
     path: Path, book: CaseBook
 ) -> None:
     with DecisionBook(path) as decisions:
-        last = {flag_id: made[-1].decision.verdict for flag_id, made in decisions.by_flag().items()}
+        made = {kept.flag_id: decisions.of(kept.flag_id) for kept in book.each()}
+    last = {flag_id: of_flag[-1].decision.verdict for flag_id, of_flag in made.items() if of_flag}
     kept = list(book.each())
     assert list(book.summaries()) == [said(k, last.get(k.flag_id)) for k in kept]
     assert [k.verdict for k in kept] == [last.get(k.flag_id) for k in kept]

@@ -88,7 +88,7 @@ def test_decisions_are_what_the_chain_holds(fresh_consortium: SmallConsortium, t
     path = tmp_path / "book.sqlite"
     with DecisionBook(path) as book:
         assert book.sync(gateway, keys) == []
-        made = book.by_flag()[CASE]
+        made = book.of(CASE)
         assert [d.decision.verdict for d in made] == ["suspicious", "not_suspicious", "suspicious"]
         assert [d.author for d in made] == [Account.from_key(key).address for key in officers]
         assert book.sync(gateway, []) == []  # what was read once needs no key again
@@ -97,9 +97,9 @@ def test_decisions_are_what_the_chain_holds(fresh_consortium: SmallConsortium, t
     with DecisionBook(path) as book:
         (problem,) = book.sync(gateway, [])
         assert problem[0] == made[0].entry
-        assert book.by_flag()[CASE] == made[1:]
+        assert book.of(CASE) == made[1:]
         assert book.sync(gateway, keys) == []
-        assert book.by_flag()[CASE] == made
+        assert book.of(CASE) == made
 
 
 def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
