@@ -329,7 +329,7 @@ def test_a_hostile_entry_is_named_and_does_not_hold_up_the_others(anchored: Smal
 
 def test_a_flag_is_found_by_the_beginning_of_its_identifier(anchored: SmallConsortium) -> None:
     kept = CaseBook(anchored.home.desk.cases)
-    known = list(kept.each())[0]
+    known = next(iter(kept.each()))
     assert kept.find(known.flag_id.hex()[:20]) == known
     with pytest.raises(InputError, match="no flag starts"):
         kept.find("zz")

@@ -42,7 +42,7 @@ def test_a_finding_is_the_same_while_its_rule_and_rows_are(tmp_path: Path, chang
     with CaseBook(tmp_path / "cases.sqlite") as book:
         assert book.keep([FINDING], {1: b"\x09" + bytes(31)}) == 1
         assert book.keep([changed], {1: b"\x09" + bytes(31)}) == new
-        assert list(book.each())[0].flag == FINDING.bounded()
+        assert next(iter(book.each())).flag == FINDING.bounded()
 
 
 def test_a_detector_of_another_version_raises_its_own_flag(tmp_path: Path) -> None:
