@@ -42,7 +42,7 @@ def fed(columns: tuple[np.ndarray, ...], sizes: list[int], parameters: EnginePar
 @settings(max_examples=max(EXAMPLES // 40, 3), deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 700), max_size=8))
 def test_one_batch_or_many_give_the_same_bits(seed, sizes) -> None:
-    columns = rows(1_500, 60, seed)
+    columns = rows(1_000, 60, seed)
     whole = fed(columns, [], EVERYTHING)
     assert np.array_equal(whole, fed(columns, sizes, EVERYTHING))
     assert np.array_equal(whole, fed(columns, [1] * 50, EVERYTHING))
