@@ -16,7 +16,6 @@ __all__ = [
     "OPTIONAL_FIELDS",
     "PSEUDONYM_BYTES",
     "ROW_LAYOUT",
-    "ROW_SIZE",
     "ROW_VERSION",
     "Channel",
     "Conflict",
@@ -183,6 +182,3 @@ ROW_LAYOUT: Final = (
     ("match_token", 16),
     ("record_root", 32),
 )
-
-#: Bytes of an encoded row.
-ROW_SIZE: Final = sum(size for _, size in ROW_LAYOUT)

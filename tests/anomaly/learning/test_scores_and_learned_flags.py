@@ -111,7 +111,7 @@ def test_what_was_changed_does_not_come_out_again(
         with pytest.raises(ModelError):
             replay(flag, decided.transfers, Shelf(tmp_path))
         named = {**flag.source.parameters, "score": {**flag.source.parameters["score"], "more": 1}}
-        with pytest.raises(VerificationError, match="rule for the flag.s score is malformed"):
+        with pytest.raises(VerificationError, match=r"rule for the flag.s score is malformed"):
             replay(replace(flag, source=replace(flag.source, parameters=named)), decided.transfers, shelf)
     learned = flags[-1]
     assert learned.source.id == LEARNED
