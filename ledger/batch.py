@@ -16,10 +16,9 @@ from ledger import canonical, documents
 from ledger.documents import Address, Count, Document, Hash
 from ledger.errors import VerificationError
 
-__all__ = ["GENESIS_HASH", "HEADER_SIZE", "MAX_PAYLOAD", "ROWS_PER_BATCH", "BatchHeader", "HeaderDocument"]
+__all__ = ["GENESIS_HASH", "MAX_PAYLOAD", "ROWS_PER_BATCH", "BatchHeader", "HeaderDocument"]
 
 _LAYOUT: Final = struct.Struct(">BBQ20s20sQ32sI32sI32s")
-HEADER_SIZE: Final = _LAYOUT.size
 
 VERSION: Final = 1
 #: Suite 1: SHA-256 trees, AES-256-GCM, HPKE over X25519, VOPRF over ristretto255.

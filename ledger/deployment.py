@@ -58,11 +58,6 @@ class Deployment:
             contracts=dict(self.contracts),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the deployment as JSON values."""
-        value: dict[str, Any] = documents.plain(self.to_document())
-        return value
-
     @classmethod
     def from_json(cls, value: Any, *, where: str) -> Deployment:
         """Read a deployment from JSON values.

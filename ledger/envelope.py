@@ -41,7 +41,6 @@ __all__ = [
     "open_envelope",
     "public_key",
     "seal",
-    "sealed_size",
 ]
 
 #: The recipient count is one byte; zero recipients would be a message to nobody.
@@ -95,11 +94,6 @@ def public_key(private_key: bytes) -> bytes:
 def key_id(public: bytes) -> bytes:
     """Give the name under which a public key is found in an envelope: its SHA-256."""
     return sha256(public).digest()
-
-
-def sealed_size(content_size: int, recipients: int) -> int:
-    """Tell how many bytes an envelope of `content_size` bytes for so many `recipients` takes."""
-    return 2 + recipients * _RECIPIENT_SIZE + _COMMITMENT_SIZE + 4 + content_size + _TAG_SIZE
 
 
 def seal(rows: bytes, context: bytes, recipients: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -7,7 +7,7 @@ them against the identifier that stands on the chain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Annotated, Any, Literal
@@ -32,7 +32,6 @@ __all__ = [
     "Position",
     "RowRef",
     "Severity",
-    "entities_of",
     "verify_view",
 ]
 
@@ -373,8 +372,3 @@ def _leaves(fields: int) -> int:
 
 def _text(value: Any) -> str | None:
     return None if value is None else canonical.dumps(value).decode()
-
-
-def entities_of(pairs: Sequence[tuple[bytes, int]]) -> tuple[Entity, ...]:
-    """Return distinct entities, sorted, from (pseudonym bytes, agent code) pairs."""
-    return tuple(sorted({Entity(pseudonym.hex(), agent) for pseudonym, agent in pairs}))

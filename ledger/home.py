@@ -110,8 +110,3 @@ class Home:
     def member(self, agent: str) -> MemberHome:
         """Return a member's folder."""
         return MemberHome(self.root / "members" / agent)
-
-    def members(self) -> list[str]:
-        """Return the agents that have a folder here."""
-        folder = self.root / "members"
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []

@@ -18,7 +18,6 @@ __all__ = [
     "OPTIONAL_FIELDS",
     "PSEUDONYM_BYTES",
     "ROW_LAYOUT",
-    "ROW_SIZE",
     "ROW_VERSION",
     "Channel",
     "Conflict",

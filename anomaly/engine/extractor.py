@@ -84,11 +84,6 @@ class GraphFeatureEngine:
         """Number of edges held in memory."""
         return int(self._graph.counts[1] - self._graph.counts[0])
 
-    @property
-    def accounts(self) -> int:
-        """Number of accounts seen."""
-        return int(self._graph.counts[2])
-
     def update(
         self, src: npt.ArrayLike, dst: npt.ArrayLike, time: npt.ArrayLike, amount: npt.ArrayLike
     ) -> Floats:

@@ -30,10 +30,6 @@ class AlertThreshold:
     threshold: float
     reason: str
 
-    def alerts(self, probability: Floats) -> npt.NDArray[np.bool_]:
-        """Return which rows are alerted."""
-        return np.asarray(np.asarray(probability) >= self.threshold)
-
 
 def by_cost(
     false_alert: float, missed: float, *, learnt: float | None = None, expected: float | None = None

@@ -262,18 +262,6 @@ class Frontier:
     State is one hash per bit set in the size, the largest full subtree first, so appending and asking for
     the root take O(log n) hashes.
 
-    Parameters
-    ----------
-    size : int
-        Number of leaves so far.
-    nodes : sequence of bytes
-        Roots of the full subtrees that `size` splits into, the largest first.
-
-    Raises
-    ------
-    ValueError
-        When the number of nodes does not fit the size.
-
     Examples
     --------
     >>> frontier = Frontier()
@@ -285,15 +273,9 @@ class Frontier:
 
     __slots__ = ("_nodes", "_size")
 
-    def __init__(self, size: int = 0, nodes: Sequence[bytes] = ()) -> None:
-        if not 0 <= size <= _MAX_SIZE or size.bit_count() != len(nodes):
-            raise ValueError(
-                f"a tree of {size} leaves has {size.bit_count()} full subtrees, not {len(nodes)}"
-            )
-        if any(len(node) != _HASH_SIZE for node in nodes):
-            raise ValueError(f"every subtree hash takes {_HASH_SIZE} bytes")
-        self._size = size
-        self._nodes = list(nodes)
+    def __init__(self) -> None:
+        self._size = 0
+        self._nodes: list[bytes] = []
 
     @property
     def size(self) -> int:
@@ -325,32 +307,3 @@ class Frontier:
         for node in reversed(self._nodes[:-1]):
             result = node_hash(node, result)
         return result
-
-    def to_hex(self) -> str:
-        """Serialise: the size as 16 hex digits, then the subtree hashes, the largest first."""
-        return self._size.to_bytes(8, "big").hex() + b"".join(self._nodes).hex()
-
-    @classmethod
-    def from_hex(cls, text: str) -> Frontier:
-        """Read back what `to_hex` wrote.
-
-        Raises
-        ------
-        ValueError
-            When `text` is not a serialised frontier.
-        """
-        data = bytes.fromhex(text)
-        if len(data) < 8 or (len(data) - 8) % _HASH_SIZE or data.hex() != text:
-            raise ValueError("not a serialised frontier")
-        nodes = [data[start : start + _HASH_SIZE] for start in range(8, len(data), _HASH_SIZE)]
-        return cls(int.from_bytes(data[:8], "big"), nodes)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Frontier):
-            return NotImplemented
-        return self._size == other._size and self._nodes == other._nodes
-
-    __hash__ = None  # type: ignore[assignment]  # it changes
-
-    def __repr__(self) -> str:
-        return f"Frontier(size={self._size}, root={self.root().hex()})"

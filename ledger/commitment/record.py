@@ -33,7 +33,6 @@ __all__ = [
     "RecordCommitter",
     "field_leaf",
     "open_fields",
-    "record_leaves",
     "record_root",
     "verify_field",
 ]
@@ -100,10 +99,11 @@ class RecordCommitter:
     >>> committer = RecordCommitter(["amount", "currency"])
     >>> seed = bytes(range(32))
     >>> root = committer.root(["100.00", "EUR"], seed)
-    >>> verify_field(committer.open(["100.00", "EUR"], seed, "amount"), root, names=committer.names)
+    >>> (opened,) = committer.open_all(["100.00", "EUR"], seed, ["amount"])
+    >>> verify_field(opened, root, names=committer.names)
     """
 
-    __slots__ = ("_decoys", "_heads", "_prefix", "_xof_size", "leaves_count", "names")
+    __slots__ = ("_decoys", "_heads", "_prefix", "_xof_size", "names")
 
     def __init__(self, names: Sequence[str], *, leaves: int = LEAVES) -> None:
         if not 1 <= leaves <= _MAX_LEAVES:
@@ -113,7 +113,6 @@ class RecordCommitter:
         if len(set(names)) != len(names):
             raise ValueError("a field name is given twice")
         self.names = tuple(names)
-        self.leaves_count = leaves
         fields = len(self.names)
         self._prefix = _DOMAIN + struct.pack(">HH", leaves, fields)
         self._decoys = range(
@@ -171,18 +170,14 @@ class RecordCommitter:
         """Compute the record root; parameters and errors as for `leaves`."""
         return merkle.root(self.leaves(values, seed))
 
-    def open(self, values: Sequence[str | None], seed: bytes, name: str) -> OpenedField:
-        """Open one field.
+    def open_all(self, values: Sequence[str | None], seed: bytes, names: Sequence[str]) -> list[OpenedField]:
+        """Open fields of one record, hashing it once.
 
         Raises
         ------
         KeyError
             When the record has no field of that name.
         """
-        return self.open_all(values, seed, (name,))[0]
-
-    def open_all(self, values: Sequence[str | None], seed: bytes, names: Sequence[str]) -> list[OpenedField]:
-        """Open several fields of one record, hashing it once; see `open`."""
         place = {name: index for index, name in enumerate(self.names)}
         indices = [place[name] for name in names]
         stream = self._stream(values, seed)
@@ -202,14 +197,6 @@ def _name_bytes(name: str) -> bytes:
 
 def _split(fields: Sequence[tuple[str, str | None]], leaves: int) -> tuple[RecordCommitter, list[str | None]]:
     return RecordCommitter([name for name, _ in fields], leaves=leaves), [value for _, value in fields]
-
-
-def record_leaves(
-    fields: Sequence[tuple[str, str | None]], seed: bytes, *, leaves: int = LEAVES
-) -> list[bytes]:
-    """Compute the leaf hashes of one record; see `RecordCommitter.leaves`."""
-    committer, values = _split(fields, leaves)
-    return committer.leaves(values, seed)
 
 
 def record_root(fields: Sequence[tuple[str, str | None]], seed: bytes, *, leaves: int = LEAVES) -> bytes:

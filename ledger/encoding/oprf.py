@@ -27,7 +27,6 @@ from ledger.errors import VerificationError
 __all__ = [
     "MAX_BATCH",
     "MAX_INPUT",
-    "OUTPUT_SIZE",
     "PROOF_SIZE",
     "Blinded",
     "ProofError",
@@ -45,7 +44,6 @@ __all__ = [
 ]
 
 PROOF_SIZE = 64
-OUTPUT_SIZE = 64
 #: Inputs and batches are counted in two bytes.
 MAX_INPUT = 2**16 - 1
 MAX_BATCH = 2**16 - 1

@@ -15,7 +15,7 @@ from ledger import canonical
 from ledger.caselog import CaseKind, addressees, open_flag, seal_flag
 from ledger.envelope import generate_keypair
 from ledger.errors import InputError, VerificationError
-from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef, entities_of, verify_view
+from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef, verify_view
 from ledger.member.inbox import received_flags
 from ledger.reader.cases import CaseBook
 from tests.support.consortium import ChainProcess, SmallConsortium, founded
@@ -191,10 +191,6 @@ def test_evidence_is_cut_and_says_so() -> None:
     assert small.bounded() == small
     assert large.bounded().truncated
     assert len(large.bounded().entities) == MAX_EVIDENCE
-
-
-def test_entities_are_told_once_each() -> None:
-    assert entities_of([(b"\x02", 2), (b"\x01", 1), (b"\x02", 2)]) == (Entity("01", 1), Entity("02", 2))
 
 
 # sealed to its addressees

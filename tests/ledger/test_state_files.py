@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from ledger import canonical
+from ledger import canonical, documents
 from ledger.audit.trust import Trust
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.errors import ConfigurationError, CounterfoilError
-from ledger.home import Home
 from ledger.log import generate_signing_key
 from ledger.member.keys import MemberKeys
 from ledger.reader.keys import DeskKeys
@@ -160,7 +159,7 @@ def test_a_reader_key_that_was_destroyed_is_gone_from_the_file(tmp_path: Path) -
 )
 def test_a_deployment_that_names_no_place_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        Deployment.from_json(DEPLOYMENT.to_json() | change, where="here")
+        Deployment.from_json(documents.plain(DEPLOYMENT.to_document()) | change, where="here")
 
 
 def test_the_origin_tells_consortia_apart() -> None:
@@ -176,14 +175,6 @@ def test_a_file_is_replaced_whole_and_leaves_no_debris(tmp_path: Path) -> None:
     assert path.read_bytes() == b"two"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [p.name for p in path.parent.iterdir()] == ["file"]
-
-
-def test_a_home_lists_the_members_it_holds(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    assert home.members() == []
-    for agent in ("BRAV", "ALFA"):
-        MemberKeys.generate(agent).save(home.member(agent).keys)
-    assert home.members() == ["ALFA", "BRAV"]
 
 
 def test_an_error_says_what_where_and_what_next() -> None:

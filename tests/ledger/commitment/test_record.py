@@ -43,6 +43,10 @@ def naive_root(fields: list[tuple[str, str | None]], seed: bytes, leaves: int = 
     return merkle.root(hashes)
 
 
+def leaves_of(fields: list[tuple[str, str | None]], seed: bytes) -> list[bytes]:
+    return RecordCommitter([name for name, _ in fields]).leaves([value for _, value in fields], seed)
+
+
 @given(names, st.data(), st.binary(min_size=32, max_size=32))
 def test_every_way_to_a_root_agrees_with_the_specification(
     field_names: list[str], data: st.DataObject, seed: bytes
@@ -52,7 +56,7 @@ def test_every_way_to_a_root_agrees_with_the_specification(
     root = record.record_root(fields, seed)
     assert root == naive_root(fields, seed)
     assert root == RecordCommitter(field_names).root(values, seed)
-    assert root == merkle.root(record.record_leaves(fields, seed))
+    assert root == merkle.root(leaves_of(fields, seed))
     for name in field_names:
         record.verify_field(record.open_fields(fields, seed, [name])[0], root, names=field_names)
 
@@ -106,7 +110,7 @@ def test_absent_is_not_empty() -> None:
 def test_one_name_committed_at_two_leaves_opens_only_at_its_own() -> None:
     """A dishonest committer builds the tree by hand: the amount twice, the second where a decoy belongs."""
     salt = bytes(16)
-    leaves = record.record_leaves(FIELDS, SEED)
+    leaves = leaves_of(FIELDS, SEED)
     leaves[20] = merkle.leaf_hash(salt + b"\x06amount\x01" + b"9.99")
     root = merkle.root(leaves)
     second = record.OpenedField("amount", "9.99", salt, 20, tuple(merkle.inclusion_path(leaves, 20)))
@@ -117,7 +121,7 @@ def test_one_name_committed_at_two_leaves_opens_only_at_its_own() -> None:
 
 
 def test_an_inner_node_cannot_pass_for_a_field() -> None:
-    leaves = record.record_leaves(FIELDS, SEED)
+    leaves = leaves_of(FIELDS, SEED)
     opened = record.open_fields(FIELDS, SEED, ["uetr"])[0]
     with pytest.raises(FieldError):
         record.verify_field(replace(opened, path=opened.path[1:]), merkle.root(leaves))
@@ -128,7 +132,7 @@ def test_salts_and_decoys_never_repeat_within_or_between_records() -> None:
     for number in range(50):
         seed = sha256(b"%d" % number).digest()
         new = [record.open_fields(FIELDS, seed, [name])[0].salt for name in NAMES]
-        new += record.record_leaves(FIELDS, seed)
+        new += leaves_of(FIELDS, seed)
         assert len(new) == len(NAMES) + record.LEAVES
         assert seen.isdisjoint(new)
         assert len(set(new)) == len(new)
@@ -164,7 +168,7 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="seed"):
         committer.root(["x", "y"], b"short")
     with pytest.raises(KeyError):
-        committer.open(["x", "y"], SEED, "c")
+        committer.open_all(["x", "y"], SEED, ["c"])
     with pytest.raises(InputError, match="UTF-8"):
         committer.root(["x", "\ud800"], SEED)
 
