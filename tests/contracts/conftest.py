@@ -125,15 +125,25 @@ def world(deployed: World) -> Iterator[World]:
     deployed.tester.revert_to_snapshot(snapshot)
 
 
+@pytest.fixture(scope="session")
+def staff(deployed: World) -> int:
+    """A snapshot: two banks admitted, roles granted, epoch 1 open, one policy published."""
+    before = deployed.tester.take_snapshot()
+    deployed.admit(deployed.banks[0], "ALPHDEFF")
+    deployed.admit(deployed.banks[1], "BETAFRPP")
+    for officer in deployed.officers:
+        deployed.grant("OFFICER_ROLE", officer)
+    deployed.grant("DESK_ROLE", deployed.desk)
+    deployed.grant("AUDITOR_ROLE", deployed.auditor)
+    deployed.open_epoch(1)
+    deployed.publish(b'{"policy":1}')
+    made = deployed.tester.take_snapshot()
+    deployed.tester.revert_to_snapshot(before)
+    return int(made)
+
+
 @pytest.fixture
-def staffed(world: World) -> World:
-    """Two banks admitted, roles granted, epoch 1 open, one policy published."""
-    world.admit(world.banks[0], "ALPHDEFF")
-    world.admit(world.banks[1], "BETAFRPP")
-    for officer in world.officers:
-        world.grant("OFFICER_ROLE", officer)
-    world.grant("DESK_ROLE", world.desk)
-    world.grant("AUDITOR_ROLE", world.auditor)
-    world.open_epoch(1)
-    world.publish(b'{"policy":1}')
+def staffed(world: World, staff: int) -> World:
+    """The contracts with members, roles, an epoch and a policy, and nothing else done to them."""
+    world.tester.revert_to_snapshot(staff)
     return world
