@@ -30,9 +30,11 @@ class World:
     tester: EthereumTester
     web3: Web3
     contracts: dict[str, Contract] = field(default_factory=dict)
+    _read: dict[tuple[bytes, str, str], list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         accounts = self.web3.eth.accounts
+        self.web3.eth.default_account = accounts[0]  # or web3 asks for all accounts before each call
         self.operator = accounts[0]
         self.banks = accounts[1:4]
         self.officers = accounts[4:7]
@@ -64,8 +66,15 @@ class World:
         assert receipt["logs"] == []
 
     def events(self, contract: Contract, name: str) -> list[dict[str, Any]]:
-        """All events of one name, in chain order."""
-        return [dict(entry["args"]) for entry in contract.events[name]().get_logs(from_block=0)]
+        """All events of one name, in chain order; a block of a known hash is not read again."""
+        chain, found = self.tester.backend.chain, []
+        for block in range(self.web3.eth.block_number + 1):
+            key = (chain.get_canonical_block_header_by_number(block).hash, contract.address, name)
+            if key not in self._read:
+                logs = contract.events[name]().get_logs(from_block=block, to_block=block)
+                self._read[key] = [dict(entry["args"]) for entry in logs]
+            found += self._read[key]
+        return found
 
     def grant(self, role: str, account: str) -> None:
         """Let the operator, who is admin, grant a role."""
@@ -116,15 +125,25 @@ def world(deployed: World) -> Iterator[World]:
     deployed.tester.revert_to_snapshot(snapshot)
 
 
+@pytest.fixture(scope="session")
+def staff(deployed: World) -> int:
+    """A snapshot: two banks admitted, roles granted, epoch 1 open, one policy published."""
+    before = deployed.tester.take_snapshot()
+    deployed.admit(deployed.banks[0], "ALPHDEFF")
+    deployed.admit(deployed.banks[1], "BETAFRPP")
+    for officer in deployed.officers:
+        deployed.grant("OFFICER_ROLE", officer)
+    deployed.grant("DESK_ROLE", deployed.desk)
+    deployed.grant("AUDITOR_ROLE", deployed.auditor)
+    deployed.open_epoch(1)
+    deployed.publish(b'{"policy":1}')
+    made = deployed.tester.take_snapshot()
+    deployed.tester.revert_to_snapshot(before)
+    return int(made)
+
+
 @pytest.fixture
-def staffed(world: World) -> World:
-    """Two banks admitted, roles granted, epoch 1 open, one policy published."""
-    world.admit(world.banks[0], "ALPHDEFF")
-    world.admit(world.banks[1], "BETAFRPP")
-    for officer in world.officers:
-        world.grant("OFFICER_ROLE", officer)
-    world.grant("DESK_ROLE", world.desk)
-    world.grant("AUDITOR_ROLE", world.auditor)
-    world.open_epoch(1)
-    world.publish(b'{"policy":1}')
+def staffed(world: World, staff: int) -> World:
+    """The contracts with members, roles, an epoch and a policy, and nothing else done to them."""
+    world.tester.revert_to_snapshot(staff)
     return world

@@ -163,9 +163,21 @@ class Matrix:
         return ""
 
 
+@pytest.fixture(scope="module")
+def arranged(deployed: Any, staff: int) -> tuple[Matrix, int]:
+    """The consortium, and the snapshot in which it is one."""
+    before = deployed.tester.take_snapshot()
+    deployed.tester.revert_to_snapshot(staff)
+    made = Matrix(deployed), deployed.tester.take_snapshot()
+    deployed.tester.revert_to_snapshot(before)
+    return made
+
+
 @pytest.fixture
-def matrix(staffed: Any) -> Matrix:
-    return Matrix(staffed)
+def matrix(world: Any, arranged: tuple[Matrix, int]) -> Matrix:
+    made, snapshot = arranged
+    world.tester.revert_to_snapshot(snapshot)
+    return made
 
 
 def functions(contract: str, *, changing: bool) -> set[str]:

@@ -1,7 +1,11 @@
-"""kill -9 in the middle of a stream of transactions: nothing acknowledged is lost, nothing happens twice."""
+"""kill -9 in the middle of a stream of transactions: nothing acknowledged is lost, nothing happens twice.
+
+The long form runs by `make crash`.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -11,6 +15,8 @@ import pytest
 from web3 import Web3
 
 from localchain.faucet import fund
+
+ROUNDS = 40 if "COUNTERFOIL_CRASH_ROUNDS" in os.environ else 8
 
 
 class Stream:
@@ -81,8 +87,8 @@ def check(node, streams, expected_genesis):
         block = parent
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(40, marks=pytest.mark.crash)])
-def test_kill_nine_loses_nothing_acknowledged(tmp_path, serving, new_sender, echo, rounds):
+@pytest.mark.crash
+def test_kill_nine_loses_nothing_acknowledged(tmp_path, serving, new_sender, echo):
     seeded = random.Random(20_261)
     home = tmp_path / "home"
     with serving(home) as node:
@@ -99,7 +105,7 @@ def test_kill_nine_loses_nothing_acknowledged(tmp_path, serving, new_sender, ech
     for stream in streams:
         stream.first = stream.sender.nonce
 
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         with serving(home) as node:
             check(node, streams, genesis)
             stop = threading.Event()
@@ -115,7 +121,7 @@ def test_kill_nine_loses_nothing_acknowledged(tmp_path, serving, new_sender, ech
             for raw in list(stream.waiting):
                 stream._send(node, [raw])
         check(node, streams, genesis)
-    assert sum(len(stream.acknowledged) for stream in streams) > 4 * rounds
+    assert sum(len(stream.acknowledged) for stream in streams) > 4 * ROUNDS
 
 
 def test_two_client_processes_share_the_chain_and_the_faucet(tmp_path, serving, new_sender):
