@@ -1,4 +1,4 @@
-"""Sending what the outbox sealed: until the chain holds it, once, whatever happens in between."""
+"""Send the sealed batches of the outbox until each is on the chain exactly once, also after a crash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Sender", "require_active"]
 
-#: Raw transactions handed to the node in one request.
+#: Number of raw transactions sent to the node in one request.
 SEND_WINDOW: Final = 16
 
 Progress = Callable[[str, int, int], None]
@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Sealed:
-    """A batch of the outbox that is not known to be on the chain yet."""
+    """A batch of the outbox that is not yet confirmed on the chain."""
 
     sequence: int
     hash: bytes
@@ -51,7 +51,7 @@ class Sender:
         self._agent = keys.agent
 
     def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
-        """Send every sealed batch and wait until the chain holds it; return how many were posted.
+        """Send every sealed batch and wait until it is on the chain; return the number of batches.
 
         Raises
         ------
@@ -96,10 +96,10 @@ class Sender:
         return [_Sealed(*row) for row in cursor]
 
     def _renew(self, first: _Sealed) -> None:
-        """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
+        """Sign batches again whose nonce is used up, because the chain refused batches after they were sent.
 
-        A pause or a suspension in the middle of posting does that. What was sealed stays as it is, and the
-        contract takes a sequence number once, so nothing can be posted twice.
+        This happens when the contract is paused, or the member suspended, during posting. The sealed batch
+        stays unchanged, and the contract accepts a sequence number only once, so nothing is posted twice.
         """
         expected, _ = self._gateway.head_of(self._account)
         if expected != first.sequence:
@@ -116,7 +116,7 @@ class Sender:
                 )
 
     def _adopt(self, first: _Sealed) -> None:
-        """Note batches that the chain took by another transaction than the one we know."""
+        """Confirm batches that are on the chain through another transaction than the stored one."""
         gateway = self._gateway
         own = bytes.fromhex(self._account[2:])
         known = {
@@ -131,7 +131,7 @@ class Sender:
                 self._confirm(batch, known[batch.hash])
 
     def _rehearse(self, batch: _Sealed) -> None:
-        """Ask before sending: a batch that is refused on the chain uses up its nonce."""
+        """Test the batch with a call before sending it: a batch refused on the chain uses up its nonce."""
         try:
             self._gateway.rehearse_signed(self._account, batch.raw)
         except TransactionRejectedError:
@@ -164,7 +164,7 @@ class Sender:
             require_active(self._gateway.member(self._account))
             self._gateway.rehearse_signed(self._account, batch.raw)
             raise TransactionRejectedError(
-                "the chain refused the batch, and would take it now",
+                "the chain refused the batch, but would accept it now",
                 where=f"{self._where(batch)}, block {block}",
                 next_step="The batch stays sealed in the outbox; run the same command again.",
             )
@@ -173,9 +173,9 @@ class Sender:
     def _confirm(self, batch: _Sealed, posted: PostedBatch | None) -> None:
         if posted is None:
             raise ChainError(
-                "the node says the batch is mined, and does not show it",
+                "the node reports that the batch is mined, but does not return it",
                 where=self._where(batch),
-                next_step="The node may not be in sync; run the same command again.",
+                next_step="The node may still be synchronising; run the same command again.",
             )
         with self._vault.writing() as connection:
             connection.execute(
@@ -186,9 +186,9 @@ class Sender:
     def _foreign(self, batch: _Sealed) -> TransactionRejectedError:
         sequence, head = self._gateway.head_of(self._account)
         return TransactionRejectedError(
-            f"the chain expects batch {sequence} of this member, after {head.hex()[:16]}",
+            f"the chain expects batch {sequence} of this member, after the batch {head.hex()[:16]}",
             where=self._where(batch),
-            next_step="Another copy of this vault may be posting; use one vault per member.",
+            next_step="Another copy of this vault may be posting; use only one vault per member.",
         )
 
     def _where(self, batch: _Sealed) -> str:
@@ -201,13 +201,16 @@ def require_active(member: Member) -> Member:
     Raises
     ------
     TransactionRejectedError
-        Saying what its standing is, and what to do.
+        When it is not a member, suspended or revoked.
     """
     if member.status == "active":
         return member
     what = {
         "none": ("this account is not a member of the consortium", "Ask the operator to admit it."),
-        "suspended": ("this member is suspended", "Nothing is lost; ask the operator, then run it again."),
+        "suspended": (
+            "this member is suspended",
+            "Ask the operator to reinstate it, then run the same command again; no data is lost.",
+        ),
         "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
     }[member.status]
     raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])
