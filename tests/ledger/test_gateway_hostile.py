@@ -139,7 +139,7 @@ NONSENSE = {
     "null": (_answers(b"null"), "not JSON-RPC"),
     "an empty object": (_answers({}), "not JSON-RPC"),
     "another version": (_answers(lambda q: _answer(q, jsonrpc="1.0")), "not JSON-RPC"),
-    "no id": (_answers(lambda q: _answer(q, id=...)), "question None where"),
+    "no id": (_answers(lambda q: _answer(q, id=...)), "request None instead of"),
     "a wrong id": (_answers(lambda q: _answer(q, id=q["id"] + 1)), r"request \d+ instead of \d+"),
     "an id of another kind": (_answers(lambda q: _answer(q, id=str(q["id"]))), "instead of"),
     "an id that is true": (_answers(lambda q: _answer(q, id=True)), "instead of"),
