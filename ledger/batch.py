@@ -139,7 +139,7 @@ class BatchHeader:
 
     @classmethod
     def from_document(cls, document: HeaderDocument) -> BatchHeader:
-        """Return the header in a document; raises the same errors as `from_json`."""
+        """Return the header that a document holds; raises as `from_json` does."""
         header = cls(
             chain_id=document.chain_id,
             contract=bytes.fromhex(document.contract),

@@ -98,7 +98,7 @@ def key_id(public: bytes) -> bytes:
 
 
 def sealed_size(content_size: int, recipients: int) -> int:
-    """Return the size in bytes of an envelope with `content_size` bytes for `recipients` recipients."""
+    """Tell how many bytes an envelope of `content_size` bytes for so many `recipients` takes."""
     return 2 + recipients * _RECIPIENT_SIZE + _COMMITMENT_SIZE + 4 + content_size + _TAG_SIZE
 
 

@@ -271,12 +271,12 @@ class Frontier:
     size : int
         Number of leaves so far.
     nodes : sequence of bytes
-        Roots of the full subtrees of a tree of this size, the largest first.
+        Roots of the full subtrees that `size` splits into, the largest first.
 
     Raises
     ------
     ValueError
-        When the number of nodes does not match the size.
+        When the number of nodes does not fit the size.
 
     Examples
     --------
@@ -295,7 +295,7 @@ class Frontier:
                 f"a tree of {size} leaves has {size.bit_count()} full subtrees, not {len(nodes)}"
             )
         if any(len(node) != _HASH_SIZE for node in nodes):
-            raise ValueError(f"every subtree hash must have {_HASH_SIZE} bytes")
+            raise ValueError(f"every subtree hash takes {_HASH_SIZE} bytes")
         self._size = size
         self._nodes = list(nodes)
 
@@ -336,7 +336,7 @@ class Frontier:
 
     @classmethod
     def from_hex(cls, text: str) -> Frontier:
-        """Read a frontier that `to_hex` wrote.
+        """Read back what `to_hex` wrote.
 
         Raises
         ------

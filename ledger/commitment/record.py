@@ -182,7 +182,7 @@ class RecordCommitter:
         return self.open_all(values, seed, (name,))[0]
 
     def open_all(self, values: Sequence[str | None], seed: bytes, names: Sequence[str]) -> list[OpenedField]:
-        """Open several fields of one record; it is hashed only once. See `open`."""
+        """Open several fields of one record, hashing it once; see `open`."""
         place = {name: index for index, name in enumerate(self.names)}
         indices = [place[name] for name in names]
         stream = self._stream(values, seed)

@@ -46,7 +46,7 @@ __all__ = [
 
 PROOF_SIZE = 64
 OUTPUT_SIZE = 64
-#: The lengths of inputs and batches are encoded in two bytes.
+#: Inputs and batches are counted in two bytes.
 MAX_INPUT = 2**16 - 1
 MAX_BATCH = 2**16 - 1
 

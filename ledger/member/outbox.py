@@ -74,7 +74,7 @@ class Outbox:
         self._require_own()
 
     def _require_own(self) -> None:
-        """Refuse a vault from which another account posts: the chain would refuse a batch of this account."""
+        """Refuse a vault that another account posts from: a batch sealed by us there would never be taken."""
         last = self._vault.connection.execute(
             "SELECT header FROM batch ORDER BY sequence DESC LIMIT 1"
         ).fetchone()
@@ -295,7 +295,7 @@ class Outbox:
                 )
 
     def _next_place(self) -> tuple[int, bytes, int]:
-        """Return (sequence, previous hash, nonce) of the next batch, after all sealed batches."""
+        """Return (sequence, previous hash, nonce) of the next batch, counting what is sealed and not sent."""
         last = self._vault.connection.execute(
             "SELECT sequence, hash, nonce, block FROM batch ORDER BY sequence DESC LIMIT 1"
         ).fetchone()

@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Sealed:
-    """A batch of the outbox that is not yet confirmed on the chain."""
+    """A batch of the outbox that is not known to be on the chain yet."""
 
     sequence: int
     hash: bytes
@@ -96,7 +96,7 @@ class Sender:
         return [_Sealed(*row) for row in cursor]
 
     def _renew(self, first: _Sealed) -> None:
-        """Sign batches again whose nonce is used up, because the chain refused batches after they were sent.
+        """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
 
         This happens when the contract is paused, or the member suspended, during posting. The sealed batch
         stays unchanged, and the contract accepts a sequence number only once, so nothing is posted twice.
@@ -116,7 +116,7 @@ class Sender:
                 )
 
     def _adopt(self, first: _Sealed) -> None:
-        """Confirm batches that are on the chain through another transaction than the stored one."""
+        """Note batches that the chain took by another transaction than the one we know."""
         gateway = self._gateway
         own = bytes.fromhex(self._account[2:])
         known = {
@@ -131,7 +131,7 @@ class Sender:
                 self._confirm(batch, known[batch.hash])
 
     def _rehearse(self, batch: _Sealed) -> None:
-        """Test the batch with a call before sending it: a batch refused on the chain uses up its nonce."""
+        """Ask before sending: a batch that is refused on the chain uses up its nonce."""
         try:
             self._gateway.rehearse_signed(self._account, batch.raw)
         except TransactionRejectedError:

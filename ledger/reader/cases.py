@@ -209,7 +209,7 @@ class CaseBook(Book):
         return map(_kept, self._state.execute(*query))
 
     def flags(self) -> list[KeptFlag]:
-        """Return every complete flag, in the order in which they were raised; see also `each`."""
+        """Return every flag whole, in the order it was raised; `each` gives them one at a time."""
         return list(self.each())
 
     def counts(self, wanted: FlagFilter = EVERY_FLAG) -> list[FlagCount]:

@@ -106,7 +106,7 @@ class DecisionBook(Book):
         return dict(self._state.execute("SELECT flag_id, verdict FROM verdict_in_force"))
 
     def by_flag(self) -> dict[bytes, list[KeptDecision]]:
-        """Return each flag's decisions, oldest first; `of` returns those of one flag."""
+        """Return each flag's decisions, oldest first; `of` reads those of one flag."""
         found: dict[bytes, list[KeptDecision]] = {}
         for row in self._state.execute("SELECT document, author, entry, block FROM decision ORDER BY entry"):
             kept = _kept(row)
