@@ -1,10 +1,10 @@
-"""What makes and reads the ledger: encode, commit, seal, post, mirror, match, verify.
+"""The ledger: encode, commit, seal and post transactions; mirror, match and verify them.
 
-Common ground: `schema` (what a transaction, a row and a transfer are), `batch`, `envelope`, `log`, `flag`,
-`receipt`, `caselog`, `segment` (the mirror's files), `opening` (checking a posted batch), `matching` (halves
-become transfers), `storage` (files that are whole or not there), `signing` (Ethereum accounts and what they
-sign), `installation` (extras), `processes`, `errors`, and `gateway`, the one place that speaks web3.
-`encoding` turns exact fields into rows, `commitment` binds them.
-Three flats never import one another, so that each party installs and trusts only what it runs: `member`
-(start at `member.outbox`), `reader` (start at `reader.mirror`), `audit` (start at `audit.verify`).
+Every party uses: `schema` (transactions and encoded rows), `batch`, `envelope`, `log`, `flag`, `receipt`,
+`caselog`, `segment` (the mirror's files), `opening` (checks a posted batch), `matching` (joins two halves to
+a transfer), `storage` (atomic file writes), `signing` (Ethereum accounts and signatures), `installation`
+(extras), `processes`, `errors`, `encoding` (exact fields to encoded rows), `commitment` (Merkle trees), and
+`gateway`, the only package that uses web3.
+Three packages belong to one party each and never import one another, so that a party installs only what it
+runs: `member` (start at `member.outbox`), `reader` (at `reader.mirror`), `audit` (at `audit.verify`).
 """

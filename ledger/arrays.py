@@ -1,4 +1,4 @@
-"""Operations on arrays of whole numbers that NumPy offers in a slower form."""
+"""Operations on arrays of integers that are faster than those of NumPy."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def distinct(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     Parameters
     ----------
     values : numpy.ndarray
-        Whole numbers, in an array of any shape.
+        Integers, in an array of any shape.
 
     Returns
     -------
     numpy.ndarray
-        One axis, of the same type.
+        One-dimensional array of the same type.
 
     Notes
     -----
-    Since its version 2.3 NumPy puts the numbers into a hash table before it sorts them, which costs many
-    times the sort where most of them are distinct: see `python -m bench.distinct`.
+    Since version 2.3, NumPy puts the numbers into a hash table before it sorts them; if most of them are
+    distinct, this takes many times longer than the sort: see `python -m bench.distinct`.
     """
     ordered = np.sort(values, axis=None)
     first = np.ones(len(ordered), np.bool_)

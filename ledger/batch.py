@@ -1,8 +1,8 @@
-"""The batch header: 162 bytes that the contract itself assembles, so that no header can lie about its place.
+"""The batch header: 162 bytes that the contract assembles, so that no header can claim a wrong position.
 
 Layout, big-endian, no padding: version (1), suite (1), chain id (8), contract (20), member (20),
 sequence (8), previous batch hash (32), epoch (4), policy hash (32), row count (4), rows root (32).
-Its SHA-256 is the batch hash, which the next batch names as its previous one.
+Its SHA-256 is the batch hash, which the member's next batch contains as its previous batch hash.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ SUITE: Final = 1
 #: Previous hash of a member's first batch.
 GENESIS_HASH: Final = bytes(32)
 
-#: Rows per transaction; 800 rows of 136 bytes and their seal stay below `MAX_PAYLOAD`.
+#: Rows per transaction; 800 rows of 136 bytes and their envelope stay below `MAX_PAYLOAD`.
 ROWS_PER_BATCH: Final = 800
 
-#: Largest sealed payload; some networks cap a transaction at 128 KiB.
+#: Largest sealed payload; some networks limit a transaction to 128 KiB.
 MAX_PAYLOAD: Final = 120 * 1024
 
 
@@ -89,7 +89,7 @@ class BatchHeader:
                 raise ValueError(f"{name} takes {size} bytes, not {len(getattr(self, name))}")
 
     def pack(self) -> bytes:
-        """Return the 162 bytes that are hashed, and that the seal is bound to."""
+        """Return the 162 bytes that are hashed, and that are the context of the envelope."""
         return _LAYOUT.pack(
             VERSION,
             SUITE,
@@ -136,7 +136,7 @@ class BatchHeader:
         Raises
         ------
         VerificationError
-            When a field is missing, superfluous, of the wrong type or size.
+            When a field is missing or unknown, or has the wrong type or size.
         """
         return cls.from_document(documents.read(data, HeaderDocument, what="batch header"))
 

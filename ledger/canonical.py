@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785): one byte string for one value, and refusal of every other spelling."""
+"""Canonical JSON (RFC 8785): each value has exactly one byte string; any other form is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ledger.nesting import MOST_DEPTH, nesting
 
 __all__ = ["MOST_BYTES", "dumps", "loads"]
 
-#: Bytes of a document that is parsed; the largest, a mirror's manifest, takes 200 for each segment.
+#: Maximum size of a document in bytes; the largest, a mirror's manifest, has about 200 for each segment.
 MOST_BYTES: Final = 16 * 2**20
 
 
@@ -33,16 +33,15 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: bytes, *, what: str = "document") -> Any:
-    """Parse canonical JSON, and nothing else.
+    """Parse canonical JSON; refuse any other form.
 
-    A flipped byte that still parses (white space, an escape, a duplicate key, another order) is refused,
-    so that a document and its bytes stand for each other.
+    JSON that differs from the canonical form (white space, an escape, a duplicate key, another order) is
+    refused, so that a value has only one byte string.
 
     Raises
     ------
     VerificationError
-        When the bytes are not JSON, not the canonical form of what they say, or larger or deeper nested than
-        any document is.
+        When the bytes are not JSON, not in canonical form, or exceed the limits of size or depth.
     """
     if len(data) > MOST_BYTES:
         raise VerificationError(f"the {what} is larger than {MOST_BYTES} bytes", got=f"{len(data)} bytes")
@@ -56,6 +55,6 @@ def loads(data: bytes, *, what: str = "document") -> Any:
     if again != data:
         raise VerificationError(
             f"the {what} is not in canonical form (RFC 8785)",
-            next_step="Use the file exactly as it was issued; do not reformat it.",
+            next_step="Use the original file; do not edit or reformat it.",
         )
     return value

@@ -1,8 +1,8 @@
-"""What an entry of the case log says: kinds, and how a flag is sealed to the members it concerns.
+"""Entries of the case log: their kinds, and how a flag is sealed to the members it concerns.
 
-A flag's entry is named by its `flag_id`. Its payload holds the flag's salted leaf hashes, once, and one
-envelope per addressee: the common fields and the addressee's own entities and rows, sealed to its HPKE key.
-Who is not addressed learns that a flag exists, and to whom it went, nothing else.
+The identifier of a flag's entry is the `flag_id`. Its payload holds the flag's salted leaf hashes once, and
+one envelope per addressee: the common fields and the addressee's own entities and rows, sealed to its HPKE
+key. Other members learn only that the flag exists and which members it is addressed to.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _PAYLOAD_FORMAT: Final = "counterfoil/case-payload/1"
 
 
 class PayloadDocument(Document, tag_field="format", tag=_PAYLOAD_FORMAT):
-    """A flag's entry in JSON: leaf hashes, and an envelope for each member code; both in base64."""
+    """Payload of a flag's entry in JSON: leaf hashes, and an envelope per member code; both in base64."""
 
     leaves: bytes
     sealed: dict[Count, bytes]
 
 
 class CaseKind(IntEnum):
-    """Kind of a case log entry, as the contract knows it."""
+    """Kind of a case log entry, with its number in the contract."""
 
     FLAG = 1
     FINDING = 2
@@ -42,7 +42,7 @@ class CaseKind(IntEnum):
 
 
 def addressees(flag: Flag) -> list[int]:
-    """Return the member codes a flag concerns: who keeps an entity of it, or posted a row of it."""
+    """Return the codes of the members that keep an entity of the flag or posted a row of it."""
     concerned = {entity.agent for entity in flag.entities} | {row.member for row in flag.rows}
     return sorted(concerned - {0})
 
@@ -69,12 +69,12 @@ def seal_flag(flag: Flag, seed: bytes, hpke_keys: Mapping[int, bytes]) -> bytes:
 
 
 def open_flag(payload: bytes, flag_id: bytes, code: int, private_key: bytes) -> dict[str, Any] | None:
-    """Open and verify what a flag's entry says to one member; None where it is not addressed.
+    """Open and verify one member's view in a flag's entry; return None if there is no view for it.
 
     Raises
     ------
     VerificationError
-        When the payload is malformed, does not open, or does not belong to the flag.
+        When the payload is malformed, cannot be opened, or does not belong to the flag.
     """
     document = documents.read(payload, PayloadDocument, what="case payload")
     envelope = document.sealed.get(code)

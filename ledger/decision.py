@@ -1,8 +1,8 @@
-"""An officer's decision on a flag: what it says, and how it is sealed for the chain's case log.
+"""An officer's decision on a flag: its content, and how it is sealed for the chain's case log.
 
-The entry's case is the flag. Its payload is one envelope, to the readers and to the officer who writes it;
-its content hash covers a random salt, the flag and the author, so nobody can test a guess of the decision,
-put it under another flag, or pass it off as their own. Its length does not tell the verdict.
+The flag is the case of the entry. The payload is one envelope, sealed to the readers and to the officer who
+wrote it. The content hash covers a random salt, the flag and the author, so nobody can test a guess of the
+decision, copy it to another flag, or claim to be its author. The payload's length does not show the verdict.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["MAX_REASON", "Decision", "Verdict", "officer_reader_key", "open_deci
 
 FORMAT: Final = "counterfoil/decision/1"
 
-#: Most characters of a reason: it is a note for the file, not the file.
+#: Maximum length of a reason, in characters.
 MAX_REASON: Final = 2_000
 
 Verdict = Literal["suspicious", "not_suspicious"]
 
 _VERDICTS: Final = ("suspicious", "not_suspicious")
 _SALT_SIZE: Final = 32
-#: Documents are padded to a multiple of this, so that the length does not tell the verdict.
+#: Documents are padded to a multiple of this size, so that the length does not reveal the verdict.
 _STEP: Final = 1_024
 _DOMAIN: Final = b"counterfoil/decision/1\x00"
 _READER_DOMAIN: Final = b"counterfoil/officer-reader/1"
@@ -52,7 +52,7 @@ class DecisionDocument(Document, tag_field="format", tag=FORMAT):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an officer decided about a flag.
+    """An officer's decision on a flag.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Decision:
     reason : str
         May be empty.
     decided_at : int
-        Unix seconds, by the officer's clock; the order of decisions is the chain's.
+        Unix seconds, by the officer's clock; the chain, not this time, orders the decisions.
     salt : bytes
         32 random bytes.
     """
@@ -75,23 +75,28 @@ class Decision:
 
     @classmethod
     def make(cls, flag_id: bytes, verdict: str, reason: str, decided_at: int) -> Self:
-        """Make a decision with a fresh salt.
+        """Make a decision with a new random salt.
 
         Raises
         ------
         InputError
-            When there is no such verdict, or the reason is too long.
+            When the verdict is unknown, or the reason is too long or not text.
         """
         if verdict not in _VERDICTS:
-            raise InputError(f"there is no verdict {verdict!r}", next_step=f"{' or '.join(_VERDICTS)}")
+            raise InputError(f"unknown verdict {verdict!r}", next_step=f"Use {' or '.join(_VERDICTS)}.")
         if len(reason) > MAX_REASON:
             raise InputError(
-                f"a reason of {len(reason):,} characters is too long", next_step=f"At most {MAX_REASON:,}."
+                f"a reason of {len(reason):,} characters is too long",
+                next_step=f"Shorten it to at most {MAX_REASON:,} characters.",
             )
         try:
             reason.encode()
         except UnicodeEncodeError as error:
-            raise InputError("the reason is not text", where=f"character {error.start + 1}") from error
+            raise InputError(
+                "the reason contains a character that is not valid Unicode text",
+                where=f"character {error.start + 1}",
+                next_step="Remove this character.",
+            ) from error
         salt = os.urandom(_SALT_SIZE)
         return cls(
             flag_id, "suspicious" if verdict == _VERDICTS[0] else "not_suspicious", reason, decided_at, salt
@@ -117,7 +122,7 @@ class Decision:
         Raises
         ------
         VerificationError
-            When it is malformed, or spelled otherwise than `to_bytes` does.
+            When it is malformed, or differs from what `to_bytes` writes.
         """
         document = documents.read(data, DecisionDocument, what="decision")
         decision = cls(
@@ -128,16 +133,16 @@ class Decision:
             bytes.fromhex(document.salt),
         )
         if decision.to_bytes() != data:
-            raise VerificationError(f"the decision is malformed: it is not padded as {FORMAT} is")
+            raise VerificationError(f"the decision is malformed: its padding does not follow {FORMAT}")
         return decision
 
     def content_hash(self, author: str) -> bytes:
-        """Return what stands on the chain for it."""
+        """Return the content hash that the chain stores for the decision."""
         return sha256(_context(self.flag_id, author) + self.to_bytes()).digest()
 
 
 def officer_reader_key(account_key: bytes) -> bytes:
-    """Derive the X25519 key under which an officer reads again what they wrote, from their account's key."""
+    """Derive, from an officer's account key, the X25519 key that opens the officer's own decisions."""
     return HKDF(SHA256(), 32, None, _READER_DOMAIN).derive(account_key)
 
 
@@ -150,7 +155,7 @@ def seal_decision(decision: Decision, author: str, account_key: bytes, readers: 
     author : str
         The officer's address.
     account_key : bytes
-        The officer's own key, to whom it is sealed too.
+        The key of the officer's account; the decision is sealed to the officer too.
     readers : iterable of bytes
         HPKE public keys of the current readers.
     """
@@ -165,12 +170,12 @@ def seal_decision(decision: Decision, author: str, account_key: bytes, readers: 
 def open_decision(
     payload: bytes, flag_id: bytes, author: str, content_hash: bytes, private_keys: Iterable[bytes]
 ) -> Decision:
-    """Open an entry with whichever key it is sealed to, and check that it belongs where it stands.
+    """Open a decision's entry with the first key that fits, and check its flag, author and hash.
 
     Raises
     ------
     VerificationError
-        When no key opens it, or it is malformed, of another flag or author, or not what was hashed.
+        When no key opens it, it is malformed, or its flag, author or hash does not match the entry.
     """
     document: bytes | None = None
     for private in private_keys:
@@ -180,13 +185,16 @@ def open_decision(
         except NotAddresseeError:
             continue
     if document is None:
-        raise VerificationError("the decision is sealed to none of these keys")
+        raise VerificationError(
+            "the decision is not sealed to any of these keys",
+            next_step="Use the keys of a reader or of the officer who wrote it.",
+        )
     decision = Decision.from_bytes(document)
     if decision.flag_id != flag_id:
         raise VerificationError("the decision is about another flag", expected=flag_id, got=decision.flag_id)
     if decision.content_hash(author) != content_hash:
         raise VerificationError(
-            "the decision is not the one that was hashed",
+            "the decision does not match the hash on the chain",
             expected=content_hash,
             got=decision.content_hash(author),
         )

@@ -1,4 +1,4 @@
-"""Which chain, and which contracts on it, make up one consortium."""
+"""The deployment of a consortium: its chain and the addresses of its contracts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CONTRACTS", "FORMAT", "Deployment", "DeploymentDocument"]
 
 FORMAT: Final = "counterfoil/deployment/1"
 
-_ANEW: Final = "Get it anew from who founded the consortium, and use it exactly as it was issued."
+_ANEW: Final = "Get it again from the consortium's operator, and do not edit it."
 
 CONTRACTS: Final = ("Consortium", "BatchLedger", "RuleBook", "CaseLog")
 
@@ -33,7 +33,7 @@ class DeploymentDocument(Document, tag_field="format", tag=FORMAT):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The place of a consortium: chain id, genesis block hash, contract addresses, first block."""
+    """Where a consortium is deployed: chain id, genesis block hash, contract addresses, first block."""
 
     chain_id: int
     genesis_hash: str
@@ -46,7 +46,7 @@ class Deployment:
 
     @property
     def origin(self) -> str:
-        """The log's name in its checkpoints: it differs for every chain and contract."""
+        """The log's name in its checkpoints; it is unique to the chain and the contract."""
         return f"counterfoil/{self.chain_id}/{self.address('BatchLedger').hex()}"
 
     def to_document(self) -> DeploymentDocument:
@@ -79,10 +79,12 @@ class Deployment:
 
     @classmethod
     def from_document(cls, document: DeploymentDocument, *, where: str) -> Deployment:
-        """Return the deployment that a document holds; raises as `from_json` does."""
+        """Return the deployment in a document; raises the same errors as `from_json`."""
         if document.contracts.keys() != set(CONTRACTS):
             raise ConfigurationError(
-                "the deployment names other contracts than a consortium has", where=where, next_step=_ANEW
+                f"the deployment does not list exactly the contracts {', '.join(CONTRACTS)}",
+                where=where,
+                next_step=_ANEW,
             )
         return cls(document.chain_id, document.genesis_hash, document.block, document.contracts)
 
@@ -105,7 +107,7 @@ class Deployment:
             raise ConfigurationError(
                 "no consortium is set up here",
                 where=str(path),
-                next_step="Run `counterfoil demo`, or point --home at an existing state folder.",
+                next_step="Run `counterfoil demo`, or give an existing state folder with --home.",
             ) from error
         document = documents.read(
             data,

@@ -1,10 +1,9 @@
-"""Documents: JSON of a known format, read strictly and written in one form.
+"""Documents: JSON files of a known format, read strictly and written in one canonical form.
 
-A format is a `Document`: a class that names each field and its type. A document is read when it is canonical
-JSON, says which format it is, has every field of the format and no other, and each value has the type of its
-field: `true` and `1.0` are not `1`, and a number is not a text. Whatever else arrives is refused with the
-name of the field and with what was expected there. The value itself never stands in an error: it may be a
-person's data.
+A format is a `Document`: a class that names each field and its type. A document is accepted when it is
+canonical JSON, names its format, has every field of the format and no other field, and each value has the
+type of its field: `true` and `1.0` are not `1`, and a number is not a string. Any other input is refused; the
+error names the field and the expected type. It never contains the value, which may be personal data.
 """
 
 from __future__ import annotations
@@ -26,23 +25,23 @@ T = TypeVar("T")
 Hex = Annotated[str, Meta(pattern=r"\A([0-9a-f]{2})*\Z")]
 #: 32 bytes, a hash or a key, in lower-case hex.
 Hash = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-#: The 20 bytes of an account or a contract, in lower-case hex.
+#: The 20-byte address of an account or a contract, in lower-case hex.
 Address = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\Z")]
-#: A whole number from 0 on.
+#: An integer, 0 or greater.
 Count = Annotated[int, Meta(ge=0)]
 
-#: What msgspec says, and at which place.
+#: A message of msgspec, and the place it names.
 _SAID: Final = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$([^`]*)`)?", re.DOTALL)
 _FORMAT: Final = re.compile(r"counterfoil/[a-z-]{1,40}/[0-9]{1,4}", re.ASCII)
-#: Names that an error repeats: ours look like this, identifiers of accounts and persons do not.
+#: Names that an error may repeat: field names look like this, identifiers of accounts and persons do not.
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,40}", re.ASCII)
 
 
 class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A format, or a part of one.
+    """Base class of a format, or of a part of a format.
 
-    A class of a whole format is declared with ``tag_field="format"`` and, as its `tag`, the name of the
-    format; it is then read only from, and written only with, that field. Fields may be dataclasses.
+    The class of a whole format is declared with ``tag_field="format"`` and the format's name as `tag`; the
+    field `format` is then required in every document. Fields may be dataclasses.
     """
 
 
@@ -60,20 +59,20 @@ def read(
     Parameters
     ----------
     data : bytes
-        Canonical JSON (RFC 8785); every other spelling is refused.
+        Canonical JSON (RFC 8785); JSON in any other form is refused.
     kind : type
         A `Document`, a dataclass, or a list or dict of these.
     what : str
-        What the document is, for the error: "receipt".
+        Name of the document in the error, such as "receipt".
     error : type
-        The error to raise.
+        The type of error to raise.
     where, next_step : str, optional
         As for `ledger.errors.CounterfoilError`.
 
     Raises
     ------
     CounterfoilError
-        Of the type `error`: the document is not in canonical form, or not of the format.
+        An error of the type `error`, when the document is not canonical or does not follow the format.
     """
     try:
         value = canonical.loads(data, what=what)
@@ -96,8 +95,8 @@ def convert(
     found = value.get("format") if isinstance(value, dict) else None
     if expected is not None and found != expected:
         known = isinstance(found, str) and _FORMAT.fullmatch(found)
-        told = f"its format is {found if known else 'none that is known'}, not {expected}"
-        raise error(f"this is no {what}: {told}", where=where, next_step=next_step)
+        told = f"its format is {found if known else 'missing or unknown'}, not {expected}"
+        raise error(f"this is not a {what}: {told}", where=where, next_step=next_step)
     try:
         made = msgspec.convert(value, kind, strict=True, str_keys=True)
     except msgspec.ValidationError as caught:
@@ -105,8 +104,8 @@ def convert(
         raise error(f"the {what} is malformed: {told}", where=where, next_step=next_step) from None
     again = plain(made)
     place = None if again == value else _difference(again, value)
-    if place is not None:  # a dataclass takes what it does not know, and has defaults
-        told = f"{_field(place)}it says more, less or other than the format allows"
+    if place is not None:  # msgspec ignores unknown fields of a dataclass and fills in its defaults
+        told = f"{_field(place)}its content differs from what the format allows"
         raise error(f"the {what} is malformed: {told}", where=where, next_step=next_step)
     return made
 
@@ -117,12 +116,12 @@ def plain(document: Any) -> Any:
 
 
 def _base(value: Any) -> float | str:
-    """Return a value of a subclass of float or str, such as NumPy's float64, as one of the class itself."""
+    """Convert a value of a subclass of float or str, such as NumPy's float64, to a plain float or str."""
     if isinstance(value, float):
         return float(value)
     if isinstance(value, str):
         return str(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def write(document: Document) -> bytes:
@@ -131,7 +130,7 @@ def write(document: Document) -> bytes:
 
 
 def _told(said: str) -> str:
-    """Return what msgspec says without the values that it repeats."""
+    """Return msgspec's message without the values that it repeats."""
     match = _SAID.fullmatch(said)
     problem, place = (match[1], match[2]) if match else (said, None)
     if problem.startswith("Invalid"):
@@ -152,7 +151,7 @@ def _shown(name: object) -> str:
 
 
 def _difference(made: Any, given: Any, place: str = "") -> str | None:
-    """Return the place where a value says other than what was read from it; None where it says the same."""
+    """Return the first place where a value differs from what was read from it; None if they are equal."""
     if isinstance(made, dict) and isinstance(given, dict) and made.keys() == given.keys():
         pairs = [(f"{place}.{_shown(name)}", made[name], given[name]) for name in made]
     elif isinstance(made, list | tuple) and isinstance(given, list | tuple) and len(made) == len(given):

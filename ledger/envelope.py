@@ -1,4 +1,4 @@
-"""The envelope: bytes sealed to a few readers, bound to the context they belong to.
+"""The envelope: content sealed to a list of recipients and bound to its context.
 
 Layout, all integers big-endian::
 
@@ -7,12 +7,12 @@ Layout, all integers big-endian::
 
 A fresh 32-byte secret is wrapped to each recipient with HPKE (RFC 9180, base mode, DHKEM(X25519,
 HKDF-SHA256), HKDF-SHA256, AES-256-GCM); its ``info`` is a domain separator and the SHA-256 of the context.
-HKDF-SHA256 stretches the secret into content key, nonce and key commitment. The content's AAD is the context
-and everything that stands before the content, so a byte flipped anywhere, also in the wrap of somebody else,
-is caught by every reader. The key commitment makes AES-GCM committing: whoever sealed it cannot have two
-readers open one envelope to different contents.
+HKDF-SHA256 expands the secret into content key, nonce and key commitment. The content's AAD is the context
+and all bytes before the content, so every reader detects a changed byte, even in another recipient's wrapped
+key. The key commitment makes AES-GCM key-committing: a sender cannot make one envelope that two readers open
+to different contents.
 
-For a batch the context is its header; for a document whatever names it.
+The context of a batch is its header; the context of a document is its identifier.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
     "seal",
 ]
 
-#: The recipient count is one byte; zero recipients would be a message to nobody.
+#: The recipient count is one byte; an envelope has at least one recipient.
 MAX_RECIPIENTS = 255
 
 _VERSION = 1
@@ -60,11 +60,11 @@ _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 class SealError(VerificationError):
-    """Raised when an envelope is damaged, belongs to another context, or cannot be made."""
+    """Raised when an envelope is damaged, belongs to another context, or cannot be created."""
 
 
 class NotAddresseeError(SealError):
-    """Raised when an envelope is sealed to others, not to this key."""
+    """Raised when an envelope is sealed to other keys than this one."""
 
 
 class _Parsed(NamedTuple):
@@ -75,7 +75,7 @@ class _Parsed(NamedTuple):
 
 
 def generate_keypair() -> tuple[bytes, bytes]:
-    """Make an X25519 key pair for a reader.
+    """Generate an X25519 key pair for a reader.
 
     Returns
     -------
@@ -87,38 +87,38 @@ def generate_keypair() -> tuple[bytes, bytes]:
 
 
 def public_key(private_key: bytes) -> bytes:
-    """Give the public half of a 32-byte X25519 private key."""
+    """Return the public key of a 32-byte X25519 private key."""
     return X25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
 
 
 def key_id(public: bytes) -> bytes:
-    """Give the name under which a public key is found in an envelope: its SHA-256."""
+    """Return the identifier of a public key in an envelope: its SHA-256."""
     return sha256(public).digest()
 
 
 def seal(rows: bytes, context: bytes, recipients: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Seal `rows` to all `recipients`, bound to `context`.
 
-    Sealing the same rows again gives other bytes: keep what was sealed, never seal it twice.
+    Sealing the same rows again gives different bytes: store the envelope and never seal the rows twice.
 
     Parameters
     ----------
     rows : bytes
         The content: packed rows, or any document.
     context : bytes
-        What the content belongs to, such as the batch header; readers must present the same bytes.
+        What the content belongs to, such as the batch header; readers need the same bytes to open it.
     recipients : sequence of (key id, HPKE public key)
         32 bytes each; the key id is checked against the key.
 
     Returns
     -------
     bytes
-        The envelope, see the module's layout.
+        The envelope; the module describes its layout.
 
     Raises
     ------
     SealError
-        When there are no recipients, too many, one twice, or a key cannot be used.
+        When there are no or too many recipients, one is listed twice, or a key cannot be used.
     """
     if not 1 <= len(recipients) <= MAX_RECIPIENTS:
         raise SealError(
@@ -155,7 +155,7 @@ def open_envelope(payload: bytes, context: bytes, private_key: bytes) -> bytes:
     payload : bytes
         What `seal` returned.
     context : bytes
-        What the content must belong to: the same bytes that were sealed with it.
+        The same bytes that were given to `seal`.
     private_key : bytes
         The reader's X25519 private key, 32 bytes.
 
@@ -167,9 +167,9 @@ def open_envelope(payload: bytes, context: bytes, private_key: bytes) -> bytes:
     Raises
     ------
     NotAddresseeError
-        When the envelope names other keys only.
+        When the envelope is not sealed to this key.
     SealError
-        When any byte of it, or the context, is not what was sealed.
+        When any byte of the envelope or of the context was changed.
     """
     parsed = _parse(payload)
     private = X25519PrivateKey.from_private_bytes(private_key)
@@ -180,7 +180,7 @@ def open_envelope(payload: bytes, context: bytes, private_key: bytes) -> bytes:
             "the envelope is not sealed to this key",
             expected=" or ".join(identifier.hex() for identifier in parsed.wraps),
             got=own,
-            next_step="Open it with an addressee's key; a reader sees only what was sealed after it joined.",
+            next_step="Use a recipient's key; a reader can open only what was sealed after it joined.",
         )
     try:
         secret = _SUITE.decrypt(wrap, private, _WRAP_DOMAIN + sha256(context).digest())
@@ -198,14 +198,14 @@ def open_envelope(payload: bytes, context: bytes, private_key: bytes) -> bytes:
 
 
 def _stretch(secret: bytes, context: bytes) -> tuple[bytes, bytes, bytes]:
-    """Derive content key, nonce and key commitment; the nonce may be derived as no secret is used twice."""
+    """Derive content key, nonce and key commitment; deriving the nonce is safe: each secret is used once."""
     size = _KEY_SIZE + _NONCE_SIZE + _COMMITMENT_SIZE
     stream = HKDFExpand(SHA256(), size, _CONTENT_DOMAIN + sha256(context).digest()).derive(secret)
     return stream[:_KEY_SIZE], stream[_KEY_SIZE:-_COMMITMENT_SIZE], stream[-_COMMITMENT_SIZE:]
 
 
 def _aad(context: bytes, head: bytes) -> bytes:
-    # The length keeps context and head apart: no byte can move from one to the other.
+    # The length separates context and head: no byte can move from one to the other.
     return len(context).to_bytes(8, "big") + context + head
 
 

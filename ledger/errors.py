@@ -1,8 +1,8 @@
-"""Every error the house raises: what happened, where, and what to do next.
+"""The errors of Counterfoil; each says what happened, where, and what to do next.
 
-`CounterfoilError` is the root. `InputError` is for what a person or a file gave us, `ConfigurationError`
-for the state folder and its settings, `ChainError` for the other side of the JSON-RPC endpoint, and
-`VerificationError` for a proof that does not hold. Verification raises; it never returns a bool.
+`CounterfoilError` is the base class. `InputError` is for wrong input from a person or a file,
+`ConfigurationError` for the state folder and its settings, `ChainError` for the JSON-RPC node, and
+`VerificationError` for a proof that is not valid. Verification raises an error; it never returns a bool.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ __all__ = [
 
 
 class CounterfoilError(Exception):
-    """Root of the errors that a user is meant to read.
+    """Base class of the errors that are shown to a user.
 
     Parameters
     ----------
     what : str
-        What happened, as a sentence without its full stop.
+        What happened: a sentence without a full stop.
     where : str, optional
-        File, line, field, batch or block: as precise as is known.
+        File, line, field, batch or block, as precisely as it is known.
     next_step : str, optional
         What the reader can do about it.
     """
 
-    #: Exit code of the command line: 2 wrong usage or input, 1 a check failed.
+    #: Exit code of the command line: 2 for wrong usage or input, 1 for a failed check.
     exit_code = 2
 
     def __init__(self, what: str, *, where: str | None = None, next_step: str | None = None) -> None:
@@ -53,23 +53,23 @@ class InputError(CounterfoilError):
 
 
 class ConfigurationError(CounterfoilError):
-    """Raised when the state folder or a setting is missing, unreadable or contradicts the chain."""
+    """Raised when the state folder or a setting is missing or unreadable, or contradicts the chain."""
 
 
 class ChainError(CounterfoilError):
-    """Raised when the chain answers with an error, with nonsense, or not at all."""
+    """Raised when the chain's node does not answer, or answers with an error or an invalid response."""
 
 
 class ChainUnreachableError(ChainError):
-    """Raised when nothing answers JSON-RPC at the endpoint."""
+    """Raised when no JSON-RPC node answers at the endpoint."""
 
 
 class WrongChainError(ChainError):
-    """Raised when the endpoint serves another chain, or another consortium, than the one configured."""
+    """Raised when the endpoint serves a chain or a consortium other than the configured one."""
 
 
 class TransactionRejectedError(ChainError):
-    """Raised when a contract or the node refuses a transaction; carries the contract's own reason."""
+    """Raised when a contract or the node refuses a transaction; its text includes the contract's reason."""
 
 
 class KeyHolderError(CounterfoilError):
@@ -77,18 +77,18 @@ class KeyHolderError(CounterfoilError):
 
 
 class QuotaExceededError(KeyHolderError):
-    """Raised when a member has used up its evaluations for the period: each guess counts."""
+    """Raised when a member has used all its pseudonym evaluations for the current period."""
 
 
 class VerificationError(CounterfoilError):
-    """Raised when a proof, a signature, a seal or a hash does not hold.
+    """Raised when a proof, a signature, an envelope or a hash is not valid.
 
     Parameters
     ----------
     what : str
-        What failed to verify.
+        What failed verification.
     expected, got : str, optional
-        The two values that should have been equal.
+        The two values that must be equal and are not.
     where, next_step : str, optional
         As for `CounterfoilError`.
     """

@@ -1,8 +1,8 @@
-"""The flag: what a detector or a rule says about rows of the ledger, in one shape for both.
+"""The flag: the report of a detector or of a rule about rows of the ledger; both use the same format.
 
-A flag's fields are committed like a record's: its `flag_id` is the root over salted leaves, so a guess at
-its content cannot be tested, and an addressee who is shown only its own entities and rows can still verify
-them against the identifier that stands on the chain.
+A flag's fields are committed like the fields of a record: its `flag_id` is the Merkle root over salted
+leaves, so nobody can test a guess of its content. An addressee sees only its own entities and rows, and can
+still verify them against the identifier on the chain.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 FORMAT = "counterfoil/flag/1"
 VIEW_FORMAT = "counterfoil/flag-view/1"
 
-#: Most rows and entities one flag carries as evidence; a flag that is cut says `truncated`.
+#: The most rows, and the most entities, in one flag; a flag that had more is marked `truncated`.
 MAX_EVIDENCE = 200
 
 Certainty = Literal["certain", "possible", "none", "needs_member"]
@@ -47,7 +47,7 @@ Severity = Literal["low", "medium", "high"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class RowRef:
-    """A row's place on the ledger: member code, batch sequence, index in the batch."""
+    """Position of a row on the ledger: member code, batch sequence, index in the batch."""
 
     member: Count
     sequence: Count
@@ -56,7 +56,7 @@ class RowRef:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entity:
-    """An account or party, as its pseudonym (hex), and the agent that keeps it (0: not a member)."""
+    """An account or party: its pseudonym (hex) and the code of its bank (0: not a member)."""
 
     pseudonym: str
     agent: Count
@@ -64,7 +64,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The ledger position a flag was computed at; the same rows give the same flag."""
+    """The ledger position at which a flag was computed; the same rows give the same flag."""
 
     chain_id: Count
     contract: str
@@ -78,7 +78,7 @@ OFF_LEDGER = Position(chain_id=0, contract="0x" + "0" * 40, block=0, log_size=0)
 
 @dataclass(frozen=True, slots=True)
 class FlagSource:
-    """What raised the flag."""
+    """The detector or the rule that raised the flag."""
 
     kind: Literal["detector", "rule"]
     id: str
@@ -87,7 +87,7 @@ class FlagSource:
 
     @property
     def parameters_hash(self) -> str:
-        """SHA-256, hex, of the parameters as canonical JSON."""
+        """SHA-256 (hex) of the parameters in canonical JSON."""
         return sha256(canonical.dumps(dict(self.parameters))).hexdigest()
 
 
@@ -102,7 +102,7 @@ class SourceDocument(Document):
 
 
 class FlagDocument(Document, tag_field="format", tag=FORMAT):
-    """A flag in JSON; or what a view of one opens, which counts more entities and rows than it shows."""
+    """A flag, or an opened view of one, in JSON; a view may count more entities and rows than it lists."""
 
     source: SourceDocument
     title: str
@@ -122,12 +122,12 @@ class FlagDocument(Document, tag_field="format", tag=FORMAT):
     details: dict[str, Any]
 
 
-#: The 16 bytes that hide a field, in lower-case hex.
+#: The 16-byte salt of a field, in lower-case hex.
 Salt = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 
 
 class ViewDocument(Document, tag_field="format", tag=VIEW_FORMAT):
-    """A flag's view in JSON: each leaf is closed, and its hash, or open: name, value, salt."""
+    """A flag's view in JSON: a closed leaf is a hash; an open leaf is a name, a value and a salt."""
 
     leaves: list[Hash | tuple[str, str | None, Salt]]
 
@@ -144,20 +144,20 @@ class Flag:
     position : Position
     entities : sequence of Entity
     rows : sequence of RowRef
-        Evidence, at most `MAX_EVIDENCE` of each; what is cut sets `truncated`.
+        Evidence, at most `MAX_EVIDENCE` of each; `truncated` is set when there were more.
     window : (int, int)
-        Unix seconds, the upper end excluded.
+        Unix seconds; the upper end is excluded.
     score : float or None
-        A calibrated probability, or None where there is none.
+        A calibrated probability, if there is one.
     certainty, severity : str
     explanation : str
-        One sentence a compliance officer can read; names no entity.
+        One sentence for a compliance officer; it names no entity.
     citation, clause : str, optional
-        For a finding: the provision and its words.
+        For a finding: the provision and its text.
     truncated : bool
-        Whether a step budget, a hub policy or `MAX_EVIDENCE` cut something.
+        Whether a step budget, a hub policy or `MAX_EVIDENCE` removed something.
     details : mapping
-        Figures behind the sentence (counts, sums, bands): JSON values.
+        The figures that the explanation uses (counts, sums, bands): JSON values.
     """
 
     source: FlagSource
@@ -176,7 +176,7 @@ class Flag:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def bounded(self) -> Flag:
-        """Return the flag with at most `MAX_EVIDENCE` rows and entities, marked if that cut any."""
+        """Return the flag with at most `MAX_EVIDENCE` rows and entities; mark it if some were removed."""
         if len(self.rows) <= MAX_EVIDENCE and len(self.entities) <= MAX_EVIDENCE:
             return self
         return replace(
@@ -184,7 +184,7 @@ class Flag:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the flag's content as JSON values; two computations of one flag give equal content."""
+        """Return the flag's content as JSON values; computing the same flag again gives equal content."""
         source = SourceDocument(
             kind=self.source.kind,
             id=self.source.id,
@@ -220,7 +220,7 @@ class Flag:
         Raises
         ------
         VerificationError
-            When a field is missing, of the wrong type, or the parameters do not hash to what is said.
+            When a field is missing or has the wrong type, or the parameters do not match their hash.
         """
         document = documents.convert(value, FlagDocument, what="flag")
         source = document.source
@@ -247,7 +247,7 @@ class Flag:
                 got=flag.source.parameters_hash,
             )
         if (document.entity_count, document.row_count) != (len(flag.entities), len(flag.rows)):
-            raise VerificationError("the flag has another number of entities or rows than it says")
+            raise VerificationError("the flag's entity or row count does not match its lists")
         return flag
 
     def flag_id(self, seed: bytes) -> bytes:
@@ -256,20 +256,20 @@ class Flag:
         return record_root(fields, seed, leaves=_leaves(len(fields)))
 
     def leaf_hashes(self, seed: bytes) -> list[bytes]:
-        """Return the hashes whose root is the identifier; they are salted and tell nothing."""
+        """Return the leaf hashes whose root is the identifier; they are salted and reveal no content."""
         fields = self._fields()
         committer = RecordCommitter([name for name, _ in fields], leaves=_leaves(len(fields)))
         return committer.leaves([value for _, value in fields], seed)
 
     def view(self, seed: bytes, agent: int | None = None) -> dict[str, Any]:
-        """Return what one addressee is shown: the common fields, and its own entities and rows.
+        """Return the view for one addressee: the common fields, and the addressee's entities and rows.
 
         Parameters
         ----------
         seed : bytes
             The flag's seed, as for `flag_id`.
         agent : int, optional
-            The addressee's member code; None opens everything (the desk, an officer).
+            The addressee's member code; None opens every field (for the desk and the officers).
         """
         fields = self._fields()
         committer = RecordCommitter([name for name, _ in fields], leaves=_leaves(len(fields)))
@@ -281,7 +281,7 @@ class Flag:
         return {"format": VIEW_FORMAT, "leaves": leaves}
 
     def _owners(self) -> dict[str, int | None]:
-        """Map each field's name to the member it may be shown to (None: every addressee)."""
+        """Map each field's name to the member that may see it (None: every addressee)."""
         owners: dict[str, int | None] = dict.fromkeys(_COMMON)
         owners |= {f"entities/{i}": e.agent for i, e in enumerate(self.entities)}
         owners |= {f"rows/{i}": r.member for i, r in enumerate(self.rows)}
@@ -313,12 +313,12 @@ _COMMON = (
 
 
 def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
-    """Check a flag's view against the identifier on the chain and return the fields it opens.
+    """Check a flag's view against the identifier on the chain and return the opened fields.
 
     Returns
     -------
     dict
-        The common fields by name, and `entities` and `rows` with what the addressee may see.
+        The common fields by name, and the `entities` and `rows` that the addressee may see.
 
     Raises
     ------
@@ -350,23 +350,23 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
     told = documents.convert(shown, FlagDocument, what="flag view")
     counts = (told.entity_count, told.row_count)
     if max(counts) > MAX_EVIDENCE:
-        raise VerificationError(f"the flag view tells of more than {MAX_EVIDENCE} entities or rows")
+        raise VerificationError(f"the flag view has more than {MAX_EVIDENCE} entities or rows")
     names = _names(*counts)
     if len(hashes) != _leaves(len(names)) or any(
         index >= len(names) or names[index] != name for index, name in opened.items()
     ):
-        raise VerificationError("the flag view opens a field that is not at its own leaf")
+        raise VerificationError("the flag view opens a field at the wrong leaf")
     return shown
 
 
 def _names(entities: int, rows: int) -> list[str]:
-    """Return the names of a flag's leaves, in their order."""
+    """Return the names of a flag's leaves, in order."""
     counts = {"entities": entities, "rows": rows}
     return [*_COMMON, *(f"{group}/{i}" for group, count in counts.items() for i in range(count))]
 
 
 def _leaves(fields: int) -> int:
-    """Pad to a power of two from 32 up, so that the number of leaves tells little."""
+    """Pad to a power of two, at least 32, so that the number of leaves reveals little."""
     return max(32, 1 << (fields - 1).bit_length())
 
 

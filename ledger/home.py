@@ -1,4 +1,4 @@
-"""Where state lives: one folder, with a room for each party."""
+"""Paths of the state folder (``--home``), with one subfolder for each party."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["DeskHome", "Home", "MemberHome"]
 
 @dataclass(frozen=True, slots=True)
 class MemberHome:
-    """A member's folder: keys, vault, quarantined rows, flags received."""
+    """A member's folder: keys, vault and quarantined rows."""
 
     root: Path
 
@@ -21,18 +21,18 @@ class MemberHome:
 
     @property
     def vault(self) -> Path:
-        """The SQLite file of records, pseudonyms and outbox."""
+        """The SQLite file with records, pseudonyms and the outbox."""
         return self.root / "vault.sqlite"
 
     @property
     def quarantine(self) -> Path:
-        """The folder of rows kept apart, one CSV file for each reading."""
+        """The folder of quarantined rows, with one CSV file for each intake run."""
         return self.root / "quarantine"
 
 
 @dataclass(frozen=True, slots=True)
 class DeskHome:
-    """The desk's folder: keys, mirror, flags, and what it publishes."""
+    """The desk's folder: keys, mirror, flags, and published files."""
 
     root: Path
 
@@ -53,17 +53,17 @@ class DeskHome:
 
     @property
     def models(self) -> Path:
-        """The folder of models learnt from decisions."""
+        """The folder of models trained on decisions."""
         return self.root / "models"
 
     @property
     def log(self) -> Path:
-        """Published: every batch hash, 32 bytes each, in log order."""
+        """Published file with every batch hash, 32 bytes each, in log order."""
         return self.root / "public" / "log"
 
     @property
     def checkpoint(self) -> Path:
-        """Published: the signed checkpoint of the log."""
+        """Published file with the signed checkpoint of the log."""
         return self.root / "public" / "checkpoint"
 
 
@@ -75,17 +75,17 @@ class Home:
 
     @property
     def deployment(self) -> Path:
-        """Which chain and contracts this consortium is."""
+        """The file that names the consortium's chain and contracts."""
         return self.root / "deployment.json"
 
     @property
     def trust(self) -> Path:
-        """What an auditor pins."""
+        """The trust file, which an auditor pins."""
         return self.root / "trust.json"
 
     @property
     def governance(self) -> Path:
-        """Keys of the operator and the officers, where they are kept on this machine."""
+        """Keys of the operator and the officers, if they are on this machine."""
         return self.root / "governance.json"
 
     @property

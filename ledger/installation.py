@@ -1,8 +1,8 @@
-"""What of Counterfoil is installed here, and whether it is Counterfoil's.
+"""Checks of the installation: missing extras, and packages that another distribution has replaced.
 
-The base install verifies. What a member, the desk and the operator run needs more packages: the distribution
-has an *extra* for each of them, and `requiring` names it when one of its packages is missing.
-`check_own_packages` finds out whether another distribution took the place of one of our top-level packages.
+The base install only verifies. A member, the desk and the operator need more packages: the distribution has
+an *extra* for each of them, and `requiring` names the extra when one of its packages is missing.
+`check_own_packages` checks that no other distribution has replaced one of our top-level packages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["EXTRAS", "OWN_PACKAGES", "check_extra", "check_own_packages", "requi
 _CHAIN: Final = {"eth_abi", "eth_account", "eth_typing", "hexbytes", "web3"}
 _SERVICE: Final = {"fastapi", "pydantic", "starlette", "uvicorn"}
 
-#: The modules that each extra of pyproject.toml brings, as far as our code imports them.
+#: The modules of each extra of pyproject.toml that our code imports.
 EXTRAS: Final[Mapping[str, frozenset[str]]] = {
     "member": frozenset({*_CHAIN, "httpx", "numpy", "pandas", "pyarrow", "rbcl"}),
     "desk": frozenset(
@@ -42,18 +42,18 @@ OWN_PACKAGES: Final = ("anomaly", "api", "cli", "compliance", "contracts", "coun
 
 @contextmanager
 def requiring(extra: str | None = None) -> Iterator[None]:
-    """Turn the import of a package that is not installed into an error that names the extra to install.
+    """Turn the import error of a missing package into an error that names the extra to install.
 
     Parameters
     ----------
     extra : {"member", "desk", "operator", "pdf", "scale"}, optional
-        The extra that the code in the block is for. Several extras bring NumPy: the error names this one, and
-        without it all of them.
+        The extra that the code in the block needs. Several extras contain NumPy: the error names this one, or
+        all of them if none is given.
 
     Raises
     ------
     ConfigurationError
-        When a package of an extra is missing. Any other missing module passes as `ModuleNotFoundError`.
+        When a package of an extra is missing. For any other module, `ModuleNotFoundError` is raised.
     """
     try:
         yield
@@ -88,13 +88,13 @@ def _missing(package: str, extras: Iterable[str | None]) -> ConfigurationError:
 def check_own_packages() -> None:
     """Check that our top-level packages are the ones that were installed with `ledger`.
 
-    Other distributions use names such as `api`, `cli` and `contracts` too. A package that stands before ours
-    on the import path hides it; one that is installed into the same folder overwrites its files.
+    Other distributions also use names such as `api`, `cli` and `contracts`. A package that is earlier on the
+    import path hides ours; a package in the same folder overwrites our files.
 
     Raises
     ------
     ConfigurationError
-        Naming the package that is not ours.
+        When one of our packages is missing or replaced.
     """
     folder = Path(__file__).resolve().parent.parent
     recorded = _recorded(folder)
@@ -113,7 +113,7 @@ def check_own_packages() -> None:
 
 
 def _recorded(folder: Path) -> dict[str, str]:
-    """Return the hash of each file that pip installed; nothing in a source tree or an editable install."""
+    """Return the hash of each file that pip installed; empty in a source tree or an editable install."""
     for record in folder.glob("counterfoil-*.dist-info/RECORD"):
         lines = record.read_text("utf-8").splitlines()
         return {path: digest for path, digest, _ in (line.rsplit(",", 2) for line in lines)}
@@ -121,5 +121,5 @@ def _recorded(folder: Path) -> dict[str, str]:
 
 
 def _hash(path: Path) -> str:
-    """Return the hash of a file as a wheel's RECORD spells it."""
+    """Return the hash of a file in the form of a wheel's RECORD."""
     return "sha256=" + urlsafe_b64encode(sha256(path.read_bytes()).digest()).rstrip(b"=").decode()

@@ -1,8 +1,7 @@
-"""The log of batches, as its checkpoints state it: size, root and block in a C2SP signed note.
+"""Checkpoints of the log of batches: size, root hash and block in a C2SP signed note.
 
-Batch hashes in chain order are the entries of one RFC 6962 tree (`ledger.commitment.merkle`). A checkpoint
-is a short text that says how large the tree is and what its root is, signed by the desk and cosigned by
-members::
+The entries of one RFC 6962 tree (`ledger.commitment.merkle`) are the batch hashes in chain order. A
+checkpoint is a short text with the tree's size and root hash; the desk signs it and members cosign it::
 
     counterfoil.example/log
     1294
@@ -11,8 +10,8 @@ members::
     <blank line>
     — desk.example AbCd...=
 
-Reading is strict: one spelling for one checkpoint, so a byte changed anywhere in a note is refused, be it in
-the text, in a name or in a signature.
+Reading is strict: a checkpoint has exactly one byte representation, so a change of any byte in the text, in a
+name or in a signature is refused.
 
 References
 ----------
@@ -59,21 +58,21 @@ _BLOCK_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class CheckpointError(VerificationError):
-    """Raised when a checkpoint is not well formed, or not signed by who it should be signed by."""
+    """Raised when a checkpoint is malformed, or lacks the required valid signatures of trusted keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a signed note says of the log.
+    """The state of the log in a signed note.
 
     Parameters
     ----------
     origin : str
-        Name of the log, unique to the consortium: one line.
+        Name of the log, unique to the consortium; one line.
     size : int
         Number of batches.
     root : bytes
-        RFC 6962 root over them, 32 bytes.
+        RFC 6962 root hash over the batches, 32 bytes.
     block : int
         Number of the last block that was read.
     block_hash : bytes
@@ -82,7 +81,7 @@ class Checkpoint:
     Raises
     ------
     CheckpointError
-        When a value has no place in a checkpoint.
+        When a value is not allowed in a checkpoint.
     """
 
     origin: str
@@ -100,7 +99,7 @@ class Checkpoint:
             raise CheckpointError("a hash of the checkpoint does not have 32 bytes", where="root or block")
 
     def body(self) -> str:
-        """Write the text that is signed."""
+        """Return the text that is signed."""
         root = base64.b64encode(self.root).decode()
         return f"{self.origin}\n{self.size}\n{root}\nblock {self.block} {self.block_hash.hex()}\n"
 
@@ -112,33 +111,33 @@ class _Signature(NamedTuple):
 
 
 def generate_signing_key() -> tuple[bytes, bytes]:
-    """Make an Ed25519 key pair for checkpoints: private key and public key, 32 bytes each."""
+    """Generate an Ed25519 key pair for checkpoints: private key and public key, 32 bytes each."""
     private = Ed25519PrivateKey.generate()
     return private.private_bytes_raw(), private.public_key().public_bytes_raw()
 
 
 def key_hash(name: str, public_key: bytes) -> bytes:
-    """Give the 4 bytes that tell keys of one name apart: ``SHA-256(name || LF || 0x01 || key)[:4]``."""
+    """Return the 4-byte key ID of a signed note: ``SHA-256(name || LF || 0x01 || key)[:4]``."""
     return sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()[:4]
 
 
 def encode_verifier_key(name: str, public_key: bytes) -> str:
-    """Write a public key as it stands in a trust file: ``name+hash+base64(0x01 || key)``.
+    """Encode a public key as a verifier key for a trust file: ``name+hash+base64(0x01 || key)``.
 
     Raises
     ------
     ConfigurationError
-        When the name has white space or a plus sign, or the key not 32 bytes.
+        When the name has white space or a plus sign, or the key does not have 32 bytes.
     """
     _check_name(name)
     if len(public_key) != 32:
-        raise ConfigurationError(f"an Ed25519 key takes 32 bytes, not {len(public_key)}", where=name)
+        raise ConfigurationError(f"an Ed25519 key has 32 bytes, not {len(public_key)}", where=name)
     encoded = base64.b64encode(_ED25519 + public_key).decode()
     return f"{name}+{key_hash(name, public_key).hex()}+{encoded}"
 
 
 def decode_verifier_key(text: str) -> tuple[str, bytes]:
-    """Read what `encode_verifier_key` wrote.
+    """Decode a verifier key that `encode_verifier_key` wrote.
 
     Returns
     -------
@@ -148,7 +147,7 @@ def decode_verifier_key(text: str) -> tuple[str, bytes]:
     Raises
     ------
     ConfigurationError
-        When `text` is not a verifier key for Ed25519, or its hash is not its own.
+        When `text` is not a verifier key for Ed25519, or its hash does not match its key.
     """
     name, _, rest = text.partition("+")
     _, _, encoded = rest.partition("+")
@@ -160,7 +159,7 @@ def decode_verifier_key(text: str) -> tuple[str, bytes]:
         raise ConfigurationError(
             "not a verifier key",
             where=text[:80],
-            next_step="A verifier key reads name+hash+base64, as its owner published it.",
+            next_step="Copy the verifier key as its owner published it: name+hash+base64.",
         )
     return name, key[1:]
 
@@ -172,7 +171,7 @@ def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private_key: bytes) -
     ----------
     checkpoint : Checkpoint
     key_name : str
-        Name of the signer, as verifiers know it.
+        Name of the signer, under which verifiers store its key.
     private_key : bytes
         Ed25519 private key, 32 bytes.
 
@@ -184,7 +183,7 @@ def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private_key: bytes) -
     Raises
     ------
     ConfigurationError
-        When the name cannot stand in a note.
+        When the name is not allowed in a note.
     """
     body = checkpoint.body()
     return f"{body}\n{_signature_line(body, key_name, private_key)}"
@@ -193,19 +192,19 @@ def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private_key: bytes) -
 def cosign(note: str | bytes, key_name: str, private_key: bytes) -> str:
     """Add one more signature to a checkpoint.
 
-    A cosigner vouches for what it signs: open the note with `open_checkpoint`, and check its consistency
-    with the last one that was cosigned, before.
+    Before it signs, a cosigner must open the note with `open_checkpoint`, and check that it is consistent
+    with the last checkpoint that it cosigned.
 
     Raises
     ------
     CheckpointError
-        When the note is not well formed, or has a signature of that name already.
+        When the note is malformed, or already has a signature of that name.
     ConfigurationError
-        When the name cannot stand in a note.
+        When the name is not allowed in a note.
     """
     text, body, _, signatures = _parse(note)
     if any(signature.name == key_name for signature in signatures):
-        raise CheckpointError("the checkpoint is signed under that name already", where=key_name)
+        raise CheckpointError("the checkpoint already has a signature of that name", where=key_name)
     return text + _signature_line(body, key_name, private_key)
 
 
@@ -222,16 +221,16 @@ def open_checkpoint(
     Parameters
     ----------
     note : str or bytes
-        The note, exactly as it was issued.
+        The note; not one byte may differ from the published note.
     trusted : mapping of str to bytes
         Ed25519 public keys (32 bytes) by key name, from a pinned trust file.
     origin : str, optional
-        The log that it must be a checkpoint of.
+        Name of the log that the checkpoint must belong to.
     quorum : int
-        How many of the trusted keys must have signed.
+        How many trusted keys must have signed.
     allow_unknown : bool
-        Accept well-formed signatures of names that are not trusted, as C2SP does. Off by default: such a
-        line is protected by nothing, and a change to it would go unseen.
+        Accept well-formed signatures of names that are not trusted, as C2SP does. Off by default, because
+        nobody would detect a change in such a line.
 
     Returns
     -------
@@ -240,8 +239,8 @@ def open_checkpoint(
     Raises
     ------
     CheckpointError
-        When the note is not well formed, a signature under a trusted name does not verify, too few trusted
-        keys have signed, or it is of another log.
+        When the note is malformed, a signature of a trusted name is not valid, too few trusted keys have
+        signed, or the checkpoint belongs to another log.
     """
     _, body, checkpoint, signatures = _parse(note)
     valid = 0
@@ -253,11 +252,11 @@ def open_checkpoint(
             raise CheckpointError(
                 "the checkpoint is signed by a key that is not trusted",
                 where=signature.name,
-                next_step="Add its verifier key to the trust file, if its owner vouches for it.",
+                next_step="If the consortium trusts this key, add its verifier key to the trust file.",
             )
         if signature.key_hash != key_hash(signature.name, public):
             raise CheckpointError(
-                "the signature is of another key of that name",
+                "the signature was made with another key than the trusted key of that name",
                 expected=key_hash(signature.name, public),
                 got=signature.key_hash,
                 where=signature.name,
@@ -274,7 +273,7 @@ def open_checkpoint(
             "too few trusted keys have signed the checkpoint", expected=max(quorum, 1), got=valid
         )
     if origin is not None and checkpoint.origin != origin:
-        raise CheckpointError("the checkpoint is of another log", expected=origin, got=checkpoint.origin)
+        raise CheckpointError("the checkpoint belongs to another log", expected=origin, got=checkpoint.origin)
     return checkpoint
 
 
@@ -288,7 +287,7 @@ def _signature_line(body: str, key_name: str, private_key: bytes) -> str:
 def _check_name(name: str) -> None:
     if not _KEY_NAME.fullmatch(name):
         raise ConfigurationError(
-            "a key name has 1 to 255 characters, none of them white space or a plus sign", where=repr(name)
+            "a key name must have 1 to 255 characters, without white space or plus signs", where=repr(name)
         )
 
 
@@ -305,11 +304,13 @@ def _parse(note: str | bytes) -> tuple[str, str, Checkpoint, list[_Signature]]:
     head, blank, tail = text.partition("\n\n")
     lines = head.split("\n")
     if not blank or len(lines) != 4 or not tail.endswith("\n"):
-        raise CheckpointError("the checkpoint does not have four lines, a blank one, and signatures")
+        raise CheckpointError("the checkpoint does not have four lines, a blank line, and signatures")
     block_line = lines[3].split(" ")
     if len(block_line) != 3 or block_line[0] != "block" or not _BLOCK_HASH.fullmatch(block_line[2]):
         raise CheckpointError(
-            "not a block line", expected="block <number> <64 hex digits>", got=lines[3][:100]
+            "the fourth line of the checkpoint is not a block line",
+            expected="block <number> <64 hex digits>",
+            got=lines[3][:100],
         )
     checkpoint = Checkpoint(
         lines[0],
@@ -320,17 +321,23 @@ def _parse(note: str | bytes) -> tuple[str, str, Checkpoint, list[_Signature]]:
     )
     signature_lines = tail[:-1].split("\n")
     if len(signature_lines) > _MAX_SIGNATURES:
-        raise CheckpointError("too many signatures", expected=_MAX_SIGNATURES, got=len(signature_lines))
+        raise CheckpointError(
+            "the checkpoint has too many signatures",
+            expected=f"at most {_MAX_SIGNATURES}",
+            got=len(signature_lines),
+        )
     signatures = [_signature(line) for line in signature_lines]
     if len({signature.name for signature in signatures}) != len(signatures):
-        raise CheckpointError("two signatures under one name")
+        raise CheckpointError("the checkpoint has two signatures of the same name")
     return text, checkpoint.body(), checkpoint, signatures
 
 
 def _signature(line: str) -> _Signature:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] + " " != _DASH or not _KEY_NAME.fullmatch(parts[1]):
-        raise CheckpointError("not a signature line", expected="— <name> <base64>", got=line[:100])
+        raise CheckpointError(
+            "a line of the checkpoint is not a signature", expected="— <name> <base64>", got=line[:100]
+        )
     value = _base64(parts[2])
     if len(value) != 4 + 64:
         raise CheckpointError("the signature has the wrong size", expected=68, got=len(value), where=parts[1])
@@ -339,7 +346,9 @@ def _signature(line: str) -> _Signature:
 
 def _number(text: str) -> int:
     if not _NUMBER.fullmatch(text):
-        raise CheckpointError("not a decimal number", expected="digits, no leading zero", got=text[:40])
+        raise CheckpointError(
+            "a number of the checkpoint is not decimal", expected="digits, no leading zero", got=text[:40]
+        )
     return int(text)
 
 
@@ -348,6 +357,6 @@ def _base64(text: str) -> bytes:
         value = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         value = b""
-    if base64.b64encode(value).decode() != text:  # other padding bits would be another spelling
-        raise CheckpointError("not canonical base64", got=text[:100])
+    if base64.b64encode(value).decode() != text:  # other padding bits would decode to the same value
+        raise CheckpointError("a value of the checkpoint is not canonical base64", got=text[:100])
     return value

@@ -1,8 +1,8 @@
-"""Matching: the two halves of an interbank transfer meet on their match token and become one transfer.
+"""Matching: two halves of an interbank transfer with the same match token are joined to one transfer.
 
-Compared are agents, account pseudonyms, settlement currency, amount (as intervals, where policies differ)
-and time within the policy's tolerance. Lag class and party fields belong to the owner alone. Where both
-accounts are one bank's, its one party is the debtor's, of a cash deposit the creditor's.
+It compares agents, account pseudonyms, settlement currency, amount (as intervals, if policies differ) and
+time within the policy's tolerance. Lag class and party fields come only from the half of the account's bank.
+If both accounts are at one bank, its row has one party: the debtor, or for a cash deposit the creditor.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ __all__ = ["MatchRules", "match", "match_segments", "rules_at", "states", "trans
 
 @dataclass(frozen=True, slots=True)
 class MatchRules:
-    """How far halves may differ, and how long one may wait.
+    """How far two halves may differ in time, and how long a half waits for the other one.
 
     Parameters
     ----------
     tolerance : int
-        Seconds between the halves' time intervals that still match.
+        Maximum number of seconds between the time intervals of two halves that match.
     deadline : int
-        Seconds after which a half without its counterpart is unmatched; it blames nobody.
+        Seconds after which a half without the other half is unmatched.
     as_of : int
-        Unix time of the block the mirror stands at: the ledger's own clock.
+        Unix time of the last block that the mirror has read.
     """
 
     tolerance: int
@@ -51,12 +51,12 @@ class MatchRules:
 
 
 def rules_at(gateway: Gateway, block: int) -> MatchRules:
-    """Return the rules that hold at a block: by the policy in force then, and the block's own time."""
+    """Return the rules at a block: from the policy in force at it, and from its timestamp."""
     policy = Policy.from_document(gateway.active_policy(at=block))
     return MatchRules(policy.tolerance, policy.deadline, gateway.block_time(block))
 
 
-#: Most tokens stand once on a side: only the others are numbered, and whole rows are held for the join alone.
+#: Most tokens occur once on a side: only the others are numbered, and only the join holds whole rows.
 _PAIRS: Final = f"""
 WITH repeated AS MATERIALIZED (
   SELECT match_token, side FROM source WHERE side <> {int(Side.ON_US)} GROUP BY ALL HAVING count(*) > 1
@@ -134,8 +134,8 @@ FROM judged
 ORDER BY time_low, debit_member, debit_sequence, debit_index, credit_member, credit_sequence, credit_index
 """
 
-#: Memory of DuckDB's buffers for join and sort, which work on disk beyond it. The process takes some 130 MiB
-#: more for what is read and written meanwhile (docs/performance.md).
+#: Memory of DuckDB's buffers for join and sort; beyond it they use the disk. The process needs about 130 MiB
+#: more for the data that is read and written (docs/performance.md).
 MATCH_MEMORY_MB: Final = 256
 
 _BATCH_ROWS: Final = 65_536
@@ -160,8 +160,8 @@ def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Schema `ledger.tables.TRANSFER`, ordered by time, then by place on the ledger. Every row stands in
-        exactly one transfer. Two payments under one token (banks without UETR) pair in order of time.
+        Schema `ledger.tables.TRANSFER`, ordered by time, then by position on the ledger. Every row is in
+        exactly one transfer. Payments with the same token (banks without UETR) are paired in order of time.
     """
     with memory_database() as connection:
         connection.register("source", rows)
@@ -172,9 +172,9 @@ def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
 def match_segments(
     mirror: Path, segments: tuple[FileEntry, ...], rules: MatchRules, *, memory_mb: int = MATCH_MEMORY_MB
 ) -> FileEntry:
-    """Match every mirrored row and write the table of transfers beside the segments.
+    """Match every mirrored row and write the table of transfers to the mirror folder.
 
-    The table before it stays until `Mirror.publish` has named this one: a scan may be reading it.
+    The previous table stays until `Mirror.publish` has listed the new one, because a scan may be reading it.
     """
     log_to = segments[-1].log_to if segments else 0
     path = mirror / f"transfers-{log_to:09d}-{rules.as_of}.parquet"
@@ -191,19 +191,19 @@ def transfers(
     spill: Path | None = None,
     memory_mb: int = MATCH_MEMORY_MB,
 ) -> Iterator[Iterator[pa.Table]]:
-    """Match every mirrored row; gives the transfers in order, a table of some at a time.
+    """Match every mirrored row; give the transfers in order, as a sequence of small tables.
 
-    What does not fit in `memory_mb` is sorted and joined on disk, in a folder made in `spill` (by default
-    the system's place for temporary files).
+    Data that does not fit in `memory_mb` is sorted and joined on disk, in a folder in `spill` (by default
+    the system's folder for temporary files).
 
     Raises
     ------
     SegmentError
-        When a segment is not what its entry says.
+        When a segment does not match its entry.
     StorageError
         When the disk is full.
     ConfigurationError
-        When `memory_mb` does not suffice even so.
+        When `memory_mb` is not enough, even with the disk.
     """
     for entry in segments:
         check(mirror, entry)
@@ -227,15 +227,15 @@ def transfers(
 
 @contextmanager
 def _within(memory_mb: int) -> Iterator[None]:
-    """Say it in our words where the memory does not suffice even for joining on disk."""
+    """Turn DuckDB's error about too little memory into a `ConfigurationError`."""
     try:
         yield
     except (duckdb.OutOfMemoryException, pa.ArrowException) as error:
         if "Out of Memory" not in str(error) or "max_temp_directory_size" in str(error):
             raise
         raise ConfigurationError(
-            f"matching does not get by with {memory_mb} MB",
-            next_step="Raise `ledger.matching.MATCH_MEMORY_MB`; nothing of this matching was kept.",
+            f"matching needs more than {memory_mb} MB of memory",
+            next_step="Raise `ledger.matching.MATCH_MEMORY_MB`; no result of this matching was stored.",
         ) from error
 
 

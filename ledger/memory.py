@@ -1,4 +1,4 @@
-"""DuckDB in memory: what does not fit there goes to a folder that only its owner may enter."""
+"""DuckDB databases in memory; data that does not fit goes to a private folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["memory_database"]
 
 @contextmanager
 def memory_database(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a DuckDB database in memory; what does not fit there goes to a folder that only we may enter.
+    """Open a DuckDB database in memory; data that does not fit goes to a folder that only the owner can read.
 
-    DuckDB's own choice is `.tmp` in the current folder, readable by everybody.
+    DuckDB's default is the folder `.tmp` in the current folder, which every user can read.
 
     Parameters
     ----------
     spill : Path, optional
-        Where that folder is made; by default in the system's place for temporary files.
+        Parent of that folder; by default the system's folder for temporary files.
     """
     place = spill or Path(tempfile.gettempdir())
     with (
@@ -36,7 +36,7 @@ def memory_database(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnec
 
 @contextmanager
 def _spilling(place: Path) -> Iterator[None]:
-    """Turn DuckDB's errors about a disk that is full or fails into a `StorageError`."""
+    """Turn DuckDB's errors about a full or failing disk into a `StorageError`."""
     try:
         yield
     except duckdb.Error as error:

@@ -1,4 +1,4 @@
-"""ISO 4217 currencies, and amounts as a person reads them; nothing else reads the table of ISO 4217."""
+"""ISO 4217 currencies, and amounts as text; the only module that reads the ISO 4217 table."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = [
 
 
 class Currency(NamedTuple):
-    """An entry of ISO 4217: numeric code, decimals of the minor unit (None: it has none), English name."""
+    """An entry of ISO 4217: numeric code, decimals of the minor unit (None: no minor unit), English name."""
 
     numeric: int
     exponent: int | None
     name: str
 
 
-#: Every entry of ISO 4217 that has a numeric code, by alphabetic code; metals and test codes too.
+#: Every entry of ISO 4217 with a numeric code, by alphabetic code, including metals and test codes.
 CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
     {
         c.code: Currency(int(c.number), c.exponent, c.currency_name)
@@ -39,7 +39,7 @@ CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
     }
 )
 
-# What an amount on the ledger can be in: metals and test codes have no minor unit and are left out.
+# The currencies of amounts on the ledger: metals and test codes have no minor unit and are excluded.
 _AMOUNTS = {code: c for code, c in CURRENCIES.items() if c.exponent is not None}
 
 #: ISO 4217 alphabetic to numeric code.
@@ -53,12 +53,12 @@ EXPONENT: Final[Mapping[str, int]] = MappingProxyType({code: c.exponent or 0 for
 
 
 def decimals(currency: int) -> int:
-    """Return how many decimals a currency (numeric code) has; two where the code is unknown."""
+    """Return the number of decimals of a currency (numeric code); two if the code is unknown."""
     return EXPONENT.get(ALPHA.get(currency, ""), 2)
 
 
 def major_units(minor: float, currency: int) -> float:
-    """Return an amount of minor units in units of its currency (numeric code)."""
+    """Convert an amount from minor units to major units of its currency (numeric code)."""
     return float(minor) / float(10 ** decimals(currency))
 
 
@@ -70,6 +70,6 @@ def amount_range(low: float, high: float, currency: int) -> str:
 
 
 def money_text(minor: int, currency: str) -> str:
-    """Return an exact amount of minor units of a currency (alphabetic code) for reading: "10,000.01"."""
+    """Return an exact amount in minor units of a currency (alphabetic code) as text: "10,000.01"."""
     places = CURRENCIES[currency].exponent or 0
     return f"{Decimal(minor).scaleb(-places):,.{places}f}"

@@ -1,4 +1,4 @@
-"""How deep a JSON document is nested, found before it is parsed.
+"""Measure the nesting depth of a JSON document before it is parsed.
 
 Python's JSON parser recurses in C. Libraries for elliptic curves raise Python's recursion limit when they are
 imported (py_ecc to 100,000; the embedded chain imports it), and then a document of opening brackets overflows
@@ -12,23 +12,23 @@ from typing import Final
 
 __all__ = ["MOST_DEPTH", "nesting"]
 
-#: Nothing that the ledger reads is nested half as deep.
+#: Maximum depth; no document of the ledger has half of it.
 MOST_DEPTH: Final = 100
 
 _QUOTE_AND_BRACKETS: Final = b'"[]{}'
 _OTHERS: Final = bytes(set(range(256)) - set(_QUOTE_AND_BRACKETS))
-#: A run of strings, of opening or of closing brackets, in what is left of a document. Possessive (++), so
-#: that a document of nothing but quotes leaves nothing to backtrack to.
+#: A run of strings, of opening or of closing brackets, after all other characters are removed. Possessive
+#: (++), so that a document with only quotes causes no backtracking.
 _RUN: Final = re.compile(rb'(?:"[^"]*")++|[\[{]+|[\]}]+')
 
 
 def nesting(document: bytes) -> int:
-    """Return how deep arrays and objects of a JSON document are nested.
+    """Return the nesting depth of the arrays and objects in a JSON document.
 
     Parameters
     ----------
     document : bytes
-        JSON in UTF-8, or anything else: then the number means nothing, and the parser says so.
+        JSON in UTF-8. For other bytes the result has no meaning; the parser will refuse them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Checking and opening one posted batch: place, hash chain, seal, root, and who may say what in its rows."""
+"""Check and open one posted batch: position, hash chain, envelope, rows root, and the bank's own side."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["BatchError", "BatchOpener", "Head", "NoKeyError", "OpenedBatch", "to_table"]
 
 
-_TELL: Final = "Tell the member that posted it; what was posted before and after it goes on."
+_TELL: Final = "Inform the member that posted it; all other batches are read."
 
 
 class BatchError(VerificationError):
-    """Raised when a posted batch does not check; it is named and kept apart, the rest goes on."""
+    """Raised when a posted batch fails a check; it is reported and not used, and the others are read."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class BatchError(VerificationError):
 
 
 class NoKeyError(BatchError):
-    """Raised when a batch is sealed to other keys than this reader's; nothing else is said against it."""
+    """Raised when a batch is sealed to other keys than this reader's; it may otherwise be valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a member's chain of batches stands: next sequence, and hash of the last batch."""
+    """The head of a member's chain of batches: the next sequence, and the hash of the last batch."""
 
     sequence: int = 0
     hash: bytes = GENESIS_HASH
@@ -57,7 +57,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class OpenedBatch:
-    """A batch that checked: its place, and its packed rows instead of its payload."""
+    """A batch that passed all checks, with its packed rows instead of its payload."""
 
     posted: PostedBatch
     member: Member
@@ -81,7 +81,7 @@ class BatchOpener:
     members : iterable of Member
     policies : mapping of policy hash to document
     private_keys : iterable of bytes
-        The reader's HPKE keys, newest first is quickest.
+        The reader's HPKE keys; the newest first is the fastest order.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class BatchOpener:
         Raises
         ------
         ConfigurationError
-            When none of the keys ever stood on the chain: they would open nothing.
+            When none of the keys was ever registered on the chain, so that they open no batch.
         """
         keys = tuple(private_keys)
         names = {key_id(public_key(key)) for key in keys}
@@ -108,7 +108,7 @@ class BatchOpener:
             raise ConfigurationError(
                 "none of this reader's keys was ever registered on the chain, so they open no batch",
                 where=f"keys {', '.join(sorted(name.hex()[:12] for name in names)) or '(none)'}",
-                next_step="Restore the key file that holds a registered one; nothing was read or changed.",
+                next_step="Restore the key file with a registered key; nothing was read or changed.",
             )
         return cls(gateway.members(), gateway.policies(), keys)
 
@@ -118,7 +118,7 @@ class BatchOpener:
         Raises
         ------
         BatchError
-            Naming what was expected and what was found.
+            With the expected value and the found value.
         """
         where = _where(posted)
         member = self._members.get(posted.header.member)
@@ -130,12 +130,12 @@ class BatchOpener:
         return member
 
     def open(self, posted: PostedBatch, member: Member) -> OpenedBatch:
-        """Open the seal and check the rows against the header and the member.
+        """Open the envelope and check the rows against the header and the member.
 
         Raises
         ------
         BatchError
-            When the seal, the root or a row does not check.
+            When the envelope, the rows root or a row is not valid.
         """
         where = _where(posted)
         try:
@@ -192,7 +192,7 @@ class BatchOpener:
 
 
 def to_table(batches: Iterable[OpenedBatch]) -> pa.Table:
-    """Return the rows of opened batches as one table of schema `SEGMENT`."""
+    """Return the rows of opened batches as one table with the schema `SEGMENT`."""
     tables = []
     for batch in batches:
         rows, n = batch.rows, len(batch.rows)

@@ -1,4 +1,4 @@
-"""Worker processes and signals: a Ctrl-C reaches no worker, and who started them at a safe place only."""
+"""Worker processes that ignore Ctrl-C, and a parent process that handles it only at safe points."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _Result = TypeVar("_Result")
 
 
 class Workers(ProcessPoolExecutor):
-    """A pool of spawned processes that never hear SIGINT, from their first instruction on.
+    """A pool of spawned processes in which SIGINT is blocked from the start.
 
-    A terminal sends it to its whole group. A handler that a worker sets itself comes too late for one that
-    arrives while the worker starts, and is told as a traceback; a mask is inherited.
+    A terminal sends SIGINT to all processes of its group. If a worker set a handler itself, a signal during
+    its start would still print a traceback; a signal mask is inherited, so it works from the start.
 
     Parameters
     ----------
     count : int
-        Processes at most; they start as work comes in.
+        Maximum number of processes; they start when there is work.
     """
 
     def __init__(self, count: int) -> None:
@@ -45,11 +45,11 @@ class Workers(ProcessPoolExecutor):
 
 @contextmanager
 def deferring() -> Iterator[Callable[[], None]]:
-    """Let SIGINT and SIGTERM wait until the function that this gives is called, or the end.
+    """Defer SIGINT and SIGTERM until the yielded function is called, or until the end of the block.
 
-    What their handlers raise in the middle of `concurrent.futures` would leave a future's lock held for ever,
-    and with it a process that never ends; between the start of a process and the note of its number it would
-    leave that process behind. In other threads than the main one, which hear no signal, this does nothing.
+    If a handler raised an error inside `concurrent.futures`, a future's lock could stay held, and the process
+    would never end; between the start of a process and the storing of its number, that process would be
+    left running. In a thread other than the main one, which receives no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -77,7 +77,7 @@ def deferring() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _held_back(number: signal.Signals) -> Iterator[None]:
-    """Let a signal wait; processes started meanwhile keep it waiting for good."""
+    """Block a signal in this block; processes started in the block keep it blocked."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield

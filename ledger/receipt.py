@@ -1,8 +1,8 @@
-"""Receipts and disclosures: what a member hands out so that anyone can check a record offline.
+"""Receipts and disclosures: files that a member issues so that anyone can verify a record offline.
 
-A *receipt* proves that a packed row stands in the log: row, path to the rows root, batch header, path to the
-checkpoint, the checkpoint. A *disclosure* adds opened fields and the purpose they were given for, signed by
-the account that posted the row. Both are canonical JSON; each has one spelling.
+A *receipt* proves that the log contains a packed row: row, path to the rows root, batch header, path to the
+checkpoint, and the checkpoint. A *disclosure* adds opened fields and the purpose of the disclosure, signed by
+the account that posted the row. Both are canonical JSON, so each has exactly one byte representation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DISCLOSURE_FORMAT: Final = "counterfoil/disclosure/1"
 
 _MAX_SIZE: Final = 1 << 20
 
-#: Half the order of secp256k1: a signature's s lies below it (EIP-2).
+#: Half the order of secp256k1; the s value of a valid signature is not above it (EIP-2).
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -65,19 +65,19 @@ class DisclosureDocument(Document, tag_field="format", tag=DISCLOSURE_FORMAT):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Proof that one packed row stands in the log.
+    """Proof that the log contains one packed row.
 
     Parameters
     ----------
     row : bytes
         The packed row, 136 bytes; it ends with the record root.
     index : int
-        Its place in the batch.
+        Index of the row in the batch.
     rows_path : tuple of bytes
         Inclusion path to the header's rows root.
     header : BatchHeader
     log_index : int
-        The batch's place in the log.
+        Index of the batch in the log.
     log_path : tuple of bytes
         Inclusion path to the checkpoint's root.
     checkpoint : str
@@ -106,7 +106,7 @@ class Receipt:
         }
 
     def to_bytes(self) -> bytes:
-        """Return the receipt as it is handed out."""
+        """Return the receipt as the bytes of its file."""
         return canonical.dumps(self.to_json())
 
     @classmethod
@@ -116,13 +116,13 @@ class Receipt:
         Raises
         ------
         VerificationError
-            When it is malformed or says more than its format allows.
+            When it is malformed or has content that its format does not allow.
         """
         return cls.from_document(_read(data, ReceiptDocument, "receipt"))
 
     @classmethod
     def from_document(cls, document: ReceiptDocument) -> Receipt:
-        """Return the receipt that a document holds; raises as `from_bytes` does."""
+        """Return the receipt in a document; raises the same errors as `from_bytes`."""
         return cls(
             row=bytes.fromhex(document.row),
             index=document.index,
@@ -136,18 +136,18 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """A receipt, opened fields, the policy that encoded them, and the purpose they were given for.
+    """A receipt, opened fields, the policy that encoded them, and the purpose of the disclosure.
 
     Parameters
     ----------
     receipt : Receipt
     policy : str
-        The policy document the row was encoded under; it shows that the row tells the same as the fields.
+        The policy document that the row was encoded with; it allows to compare the row with the fields.
     fields : tuple of OpenedField
     purpose : str
         Why, and for whom, the fields are opened.
     signature : bytes
-        EIP-191 signature of the posting account over everything above.
+        EIP-191 signature by the posting account over all the other fields.
     """
 
     receipt: Receipt
@@ -189,19 +189,19 @@ class Disclosure:
         Raises
         ------
         VerificationError
-            When the signature is none.
+            When the signature is malformed or not valid.
         """
-        upper = int.from_bytes(self.signature[32:64], "big") > _HALF_ORDER  # (r, n - s) is a second spelling
+        upper = int.from_bytes(self.signature[32:64], "big") > _HALF_ORDER  # (r, n - s) would verify as well
         if len(self.signature) != SIGNATURE_SIZE or self.signature[64] not in (27, 28) or upper:
-            raise VerificationError("the disclosure's signature is not in its one form")
+            raise VerificationError("the disclosure's signature is not in its canonical form")
         try:
             address = recover_address(self._message(), self.signature)
         except VerificationError as error:
-            raise VerificationError(f"the disclosure's signature is none: {error}") from error
+            raise VerificationError(f"the disclosure's signature is not valid: {error}") from error
         return bytes.fromhex(address[2:])
 
     def to_bytes(self) -> bytes:
-        """Return the disclosure as it is handed out."""
+        """Return the disclosure as the bytes of its file."""
         return canonical.dumps({**self._unsigned(), "signature": self.signature.hex()})
 
     @classmethod
@@ -211,7 +211,7 @@ class Disclosure:
         Raises
         ------
         VerificationError
-            When it is malformed or says more than its format allows.
+            When it is malformed or has content that its format does not allow.
         """
         document = _read(data, DisclosureDocument, "disclosure")
         return cls(

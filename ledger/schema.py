@@ -1,8 +1,8 @@
-"""The one definition of what a transaction and an encoded row look like; it needs no package.
+"""The fields of a transaction and the layout of an encoded row; imports no third-party package.
 
-A member holds *transactions* (`FIELDS`, names from ISO 20022). What it posts are *encoded rows*
-(`ROW_LAYOUT`, fixed width). `unpack_row` reads one of them; `ledger.encoding.rows` has them as a NumPy type,
-for many at once, and `ledger.tables` has the tables of the desk.
+A member holds *transactions* (`FIELDS`, names from ISO 20022). It posts *encoded rows* (`ROW_LAYOUT`, fixed
+width). `unpack_row` reads one row; `ledger.encoding.rows` defines the same layout as a NumPy type, to read
+many rows at once; `ledger.tables` defines the desk's tables.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FIELDS: Final = (
     "exempt",
 )
 
-#: Columns a file may lack; checks that need them say so.
+#: Optional columns of an input file; a check that needs a missing one reports it.
 OPTIONAL_FIELDS: Final = (
     "uetr",
     "business_date",
@@ -81,7 +81,7 @@ ROW_VERSION: Final = 1
 
 
 class Side(IntEnum):
-    """Which half of the transfer a row is."""
+    """The half of a transfer that a row describes: debit, credit, or both accounts at one bank."""
 
     DEBIT = 1
     CREDIT = 2
@@ -89,7 +89,7 @@ class Side(IntEnum):
 
 
 class Channel(IntEnum):
-    """How the money moved."""
+    """Payment channel."""
 
     UNKNOWN = 0
     CASH = 1
@@ -102,7 +102,7 @@ class Channel(IntEnum):
 
 
 class PartyType(IntEnum):
-    """What the posting bank's own customer is."""
+    """Kind of customer that the posting bank acts for."""
 
     UNKNOWN = 0
     PERSON = 1
@@ -122,7 +122,7 @@ class Flags(IntFlag):
 
 
 class LagClass(IntEnum):
-    """Time since the last incoming payment of the debtor account, told by the bank that owns it."""
+    """Time since the debtor account last received a payment, as its own bank reports it."""
 
     NONE = 0
     UNDER_1H = 1
@@ -132,14 +132,14 @@ class LagClass(IntEnum):
     MORE = 5
 
 
-#: Upper edges, in seconds, of the lag classes `UNDER_1H` to `UNDER_7D`; `MORE` has none.
+#: Upper limits, in seconds, of the lag classes `UNDER_1H` to `UNDER_7D`; `MORE` has no upper limit.
 LAG_EDGES_SECONDS: Final = (3_600, 6 * 3_600, 24 * 3_600, 7 * 86_400)
 
 
 class MatchState(IntEnum):
-    """What the ledger knows of a transfer's two halves.
+    """Result of matching the two halves of a transfer.
 
-    `UNMATCHED` says that a half is past its deadline; it blames nobody.
+    `UNMATCHED`: the second half did not arrive by the deadline; this does not say which bank is at fault.
     """
 
     ON_US = 1
@@ -151,7 +151,7 @@ class MatchState(IntEnum):
 
 
 class Conflict(IntFlag):
-    """In which fields two halves under one match token disagree."""
+    """The fields in which two halves with the same match token differ."""
 
     AGENTS = 1
     DEBTOR_ACCOUNT = 2
@@ -161,8 +161,8 @@ class Conflict(IntFlag):
     TIME = 32
 
 
-#: The encoded row as it is sealed, hashed and posted: little-endian, no padding. Each column's name and how
-#: many bytes it has; columns of 16 bytes and more are byte strings, the others unsigned numbers.
+#: The encoded row as it is sealed, hashed and posted: little-endian, no padding. Each column has a name and a
+#: size in bytes; columns of 16 bytes and more are byte strings, the others are unsigned integers.
 ROW_LAYOUT: Final = (
     ("version", 1),
     ("side", 1),

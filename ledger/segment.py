@@ -1,6 +1,6 @@
-"""The mirror's files: immutable Parquet, each named with its SHA-256 in a manifest that every reader checks.
+"""The mirror's files: immutable Parquet files, listed with their SHA-256 in a manifest.
 
-A scan never opens a file that the manifest does not name, and never believes one whose bytes changed.
+A scan opens only files that the manifest lists, and refuses a file whose bytes have changed.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ MANIFEST = "manifest.json"
 MANIFEST_FORMAT = "counterfoil/mirror/1"
 
 _ANEW: Final = (
-    "Run `counterfoil fsck` to compare with the chain, "
-    "or remove the mirror folder and sync again: the chain holds everything."
+    "Run `counterfoil fsck` to compare the mirror with the chain, "
+    "or remove the mirror folder and sync again: the chain holds all its data."
 )
 
 
 class SegmentError(VerificationError):
-    """Raised when a file of the mirror is missing or is not what the manifest says."""
+    """Raised when a file of the mirror is missing or does not match the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One Parquet file of the mirror: name, SHA-256 (hex), rows, and the log range it covers."""
+    """One Parquet file of the mirror: name, SHA-256 (hex), number of rows, and log range."""
 
     name: Annotated[str, Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00]+\Z")]
     sha256: Hash
@@ -60,7 +60,7 @@ class FileEntry:
 
 
 class ManifestDocument(Document, tag_field="format", tag=MANIFEST_FORMAT):
-    """A manifest in JSON; its digest is the SHA-256 (hex) of the canonical form without it."""
+    """A manifest in JSON; `digest` is the SHA-256 (hex) of the canonical JSON without this field."""
 
     position: Position
     segments: list[FileEntry]
@@ -68,7 +68,7 @@ class ManifestDocument(Document, tag_field="format", tag=MANIFEST_FORMAT):
     digest: str
 
     def own_digest(self) -> str:
-        """Return the digest that belongs to what the manifest says."""
+        """Return the digest of the manifest's content."""
         body = documents.plain(self)
         del body["digest"]
         return sha256(canonical.dumps(body)).hexdigest()
@@ -76,7 +76,7 @@ class ManifestDocument(Document, tag_field="format", tag=MANIFEST_FORMAT):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the mirror holds at one ledger position: its segments of rows and its table of transfers."""
+    """The files of the mirror at one ledger position: segments of rows, and a table of transfers."""
 
     position: Position
     segments: tuple[FileEntry, ...]
@@ -89,9 +89,9 @@ class Manifest:
         Raises
         ------
         ConfigurationError
-            When there is no mirror there yet.
+            When the folder has no manifest yet.
         SegmentError
-            When the manifest itself is damaged.
+            When the manifest is damaged.
         """
         path = mirror / MANIFEST
         if not path.exists():
@@ -113,7 +113,7 @@ class Manifest:
         return cls(document.position, tuple(document.segments), document.transfers)
 
     def write(self, mirror: Path) -> None:
-        """Replace the manifest durably and at once: a reader sees the old one or the new one."""
+        """Replace the manifest atomically and durably: a reader sees the old one or the new one."""
         document = ManifestDocument(
             position=self.position, segments=list(self.segments), transfers=self.transfers, digest=""
         )
@@ -129,7 +129,7 @@ def write_table(path: Path, table: pa.Table, *, log_from: int, log_to: int) -> F
 def write_batches(
     path: Path, tables: Iterator[pa.Table], schema: pa.Schema, *, log_from: int, log_to: int
 ) -> FileEntry:
-    """Write tables as one Parquet file, holding one of them at a time; see `write_table`."""
+    """Write tables as one Parquet file, with one table in memory at a time; see `write_table`."""
     rows = 0
     with replacing(path) as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -147,7 +147,7 @@ def load(mirror: Path, entry: FileEntry, *, columns: list[str] | None = None) ->
     Raises
     ------
     SegmentError
-        When the file is missing or one byte of it differs from what was written.
+        When the file is missing or its bytes have changed.
     """
     with _checked(mirror, entry) as file:
         return pq.read_table(file, columns=columns)
@@ -155,13 +155,13 @@ def load(mirror: Path, entry: FileEntry, *, columns: list[str] | None = None) ->
 
 @contextmanager
 def opened(mirror: Path, entry: FileEntry) -> Iterator[pq.ParquetFile]:
-    """Open one file of the mirror after checking its bytes, to read it in parts; raises as `load` does."""
+    """Check the bytes of a file of the mirror and open it, to read it in parts; raises errors as `load`."""
     with _checked(mirror, entry) as file:
         yield pq.ParquetFile(file)
 
 
 def check(mirror: Path, entry: FileEntry) -> None:
-    """Check the bytes of one file of the mirror; raises as `load` does."""
+    """Check the bytes of one file of the mirror; raises errors as `load`."""
     with _checked(mirror, entry):
         pass
 
@@ -172,7 +172,9 @@ def _checked(mirror: Path, entry: FileEntry) -> Iterator[io.BufferedReader]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise SegmentError(f"a segment cannot be read: {error.strerror}", where=str(path)) from error
+        raise SegmentError(
+            f"a segment cannot be read: {error.strerror}", where=str(path), next_step=_ANEW
+        ) from error
     with file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != entry.sha256:

@@ -1,6 +1,6 @@
-"""Ethereum accounts: their keys and addresses, and texts that they sign (EIP-191, "personal_sign").
+"""Ethereum accounts: keys, addresses, and signatures of texts (EIP-191, "personal_sign").
 
-A member signs disclosures and requests to the key holder with the account that it posts from. Transactions
+A member signs disclosures and requests to the key holder with the account with which it posts. Transactions
 are signed in `ledger.gateway`.
 """
 
@@ -23,7 +23,7 @@ _PREFIX: Final = b"\x19Ethereum Signed Message:\n"
 
 #: A signature's v is the parity of the point R plus 27.
 _PARITY: Final = 27
-#: From here on v carries the number of a chain too (EIP-155).
+#: From this value on, v also contains the chain id (EIP-155).
 _CHAIN: Final = 35
 
 
@@ -33,7 +33,7 @@ def new_key() -> bytes:
 
 
 def address_of(key: bytes) -> str:
-    """Return the address of the account that a private key belongs to, with checksum (EIP-55)."""
+    """Return the address of a private key's account, with checksum (EIP-55)."""
     return _address(PrivateKey(key).public_key)
 
 
@@ -52,13 +52,13 @@ def sign_text(text: str, key: bytes) -> bytes:
 def recover_address(text: str, signature: bytes) -> str:
     """Return the address of the account that signed a text, with checksum (EIP-55).
 
-    Every signature recovers to some address; the caller compares it with the one it expects. A signature has
-    more than one spelling (v of 0, 27 or 35; s or n - s): a caller that needs a single one checks for it.
+    Every signature recovers to some address; the caller must compare it with the expected address. A
+    signature has several forms (v of 0, 27 or 35; s or n - s); a caller that accepts only one must check it.
 
     Raises
     ------
     VerificationError
-        When the bytes are no signature.
+        When the bytes are not a signature.
     """
     if len(signature) != SIGNATURE_SIZE:
         raise VerificationError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
@@ -80,7 +80,7 @@ def _parity(v: int) -> int:
 
 
 def _address(public: PublicKey) -> str:
-    """Return the last 20 bytes of the key's hash in hex; the hash of that says which letters are capitals."""
+    """Return the last 20 bytes of the key's hash in hex; the hash of this text sets the capitals."""
     plain = _keccak(public.format(compressed=False)[1:])[-20:].hex()
     cases = _keccak(plain.encode()).hex()
     return "0x" + "".join(c.upper() if int(h, 16) >= 8 else c for c, h in zip(plain, cases, strict=False))

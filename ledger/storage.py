@@ -1,10 +1,10 @@
-"""Files that are whole or not there, that only their owner may read, and errors for a disk that fails.
+"""Atomic file writes, private file modes, and errors for a full or failing disk.
 
-Everything durable is written either in an SQLite transaction or to a file of another name that is renamed
-when it is complete; so a full disk costs the step that met it, and nothing written before.
+Durable data is written either in an SQLite transaction or to a temporary file that is renamed when it is
+complete. When the disk is full, only the current step fails; data written before it stays intact.
 
-State is private: files have mode 0600 in folders of mode 0700, whatever the umask. A file that others are
-meant to get (`PUBLISHED`: what the desk publishes, the trust file, an export that the user names) says so.
+State is private: files have mode 0600 in folders of mode 0700, whatever the umask. Files for other readers
+(the desk's published files, the trust file, an export that the user names) are written with `PUBLISHED`.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StorageError(CounterfoilError):
-    """Raised when the disk is full, or cannot be written; what was stored before stands."""
+    """Raised when the disk is full or cannot be written; data stored before stays intact."""
 
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn a disk that is full or fails into an error that says what to do.
+    """Turn disk errors of the operating system and of SQLite into an error that says what to do.
 
     Raises
     ------
     StorageError
-        Instead of what the operating system or SQLite raises.
+        When the disk is full, fails, or cannot be written.
     """
     try:
         yield
@@ -81,23 +81,23 @@ def disk_error(reason: str, path: Path, *, full: bool) -> StorageError:
     """Return the error for a disk that is full, or that cannot be written for another reason."""
     if full:
         return StorageError(
-            f"the disk is full, or the quota used up ({reason})",
+            f"the disk is full, or the quota is used up ({reason})",
             where=str(path),
-            next_step="Make room, then run the same command again: what was stored before stands, "
-            "and what was half written is not believed.",
+            next_step="Free disk space, then run the same command again: data stored before is intact, "
+            "and the incomplete write is ignored.",
         )
     return StorageError(
         f"the disk cannot be written ({reason})",
         where=str(path),
-        next_step="See to the disk and to who may write there, then run the same command again.",
+        next_step="Check the disk and the write permission, then run the same command again.",
     )
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter, and every folder missing above it.
+    """Create a folder that only its owner may enter, and its missing parent folders.
 
-    One that is there already and belongs to us is closed to others; a folder that many share (the sticky
-    bit, as `/tmp` has it) is left as it is.
+    If the folder exists and belongs to the current user, other users lose access. A shared folder (with the
+    sticky bit, such as `/tmp`) is left unchanged.
     """
     _make_folders(folder, _PRIVATE_FOLDER)
     if not folder.stat().st_mode & stat.S_ISVTX:
@@ -105,10 +105,10 @@ def private_folder(folder: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make an empty file that only its owner may read; one that is there keeps its content and is closed.
+    """Create an empty file that only its owner may read; an existing file keeps its content.
 
-    A file that is there is not opened: closing it would release the locks that this process holds on it,
-    as on an SQLite file.
+    Other users lose access to an existing file. It is not opened: closing it would release the locks that
+    this process holds on it, for example on an SQLite file.
     """
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE))
@@ -117,7 +117,7 @@ def private_file(path: Path) -> None:
 
 
 def _make_folders(folder: Path, mode: int) -> None:
-    """Make a folder and those above it, each with this mode; `Path.mkdir` gives it to the last one alone."""
+    """Create a folder and its parents, each with this mode; `Path.mkdir` sets it on the last one only."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=mode, exist_ok=True)
@@ -137,18 +137,18 @@ def open_database(
     tables: str = "",
     upgrade: Callable[[sqlite3.Connection, Path], None] | None = None,
 ) -> sqlite3.Connection:
-    """Open an SQLite file durably (WAL, synchronous=FULL) and for its owner alone; make it if it is missing.
+    """Open a private SQLite file with durable writes (WAL, synchronous=FULL); create it if it is missing.
 
     Parameters
     ----------
     path : Path
         The file; its folder is made private too.
     what : str
-        What the file is, for the error.
+        Name of the file in error messages.
     remedy : str
-        What to do when it is damaged, for the error.
+        The next step in the error about a damaged file.
     tables : str
-        Statements that create what is not there yet.
+        SQL statements that create missing tables.
     upgrade : callable, optional
         Brings the tables of an earlier version up to date.
 
@@ -181,7 +181,9 @@ def open_database(
         raise ConfigurationError(
             f"another process keeps {what} locked: {error}" if locked else f"{what} is not readable: {error}",
             where=str(path),
-            next_step="Run the command again when the other process has finished." if locked else remedy,
+            next_step="Wait until the other process has finished, then run the command again."
+            if locked
+            else remedy,
         ) from error
     except BaseException:
         connection.close()
@@ -191,7 +193,7 @@ def open_database(
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """One durable SQLite transaction: all of it or nothing, also where the disk is full at its end."""
+    """Run one durable SQLite transaction: it is stored completely or not at all, even on a full disk."""
     with storing(path):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -204,20 +206,20 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
-    """Write, flush to disk and rename, so that a crash leaves the old file or the new one.
+    """Write a temporary file, flush it to disk and rename it; a crash leaves the old file or the new one.
 
     Parameters
     ----------
     path : Path
-        The file. Folders missing above it are made, for those who may read the file.
+        The file. Missing parent folders are created; whoever may read the file may enter them.
     data : bytes
     mode : int
-        Who may read it: its owner alone, or others too (`PUBLISHED`).
+        Who may read it: only its owner, or others too (`PUBLISHED`).
 
     Raises
     ------
     StorageError
-        When the disk is full or cannot be written; the old file stands.
+        When the disk is full or cannot be written; the old file stays.
     """
     with replacing(path, mode) as file:
         file.write(data)
@@ -225,7 +227,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
 
 @contextmanager
 def replacing(path: Path, mode: int = _PRIVATE) -> Iterator[io.BufferedRandom]:
-    """Open a file that takes its name when it is complete; see `write_atomically`."""
+    """Open a temporary file that is renamed to `path` when it is complete; see `write_atomically`."""
     with storing(path):
         _make_folders(path.parent, mode | (mode & 0o444) >> 2)  # who may read the file may enter its folder
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -1,7 +1,7 @@
-"""Rows and transfers as tables: the Arrow schemas of the desk.
+"""Arrow schemas of the desk's tables of rows and transfers.
 
-The desk keeps opened rows in *segments* (`SEGMENT`). Two rows that meet on their match token are one
-*transfer* (`TRANSFER`), which is what detectors and checks read.
+The desk stores opened rows in *segments* (`SEGMENT`). Two rows with the same match token become one
+*transfer* (`TRANSFER`); detectors and checks read transfers.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _INTERVALS = [
     ("time_high", pa.int64()),
 ]
 
-#: A mirrored row: where it stands on the ledger, the packed row's columns, and the intervals its policy
-#: decodes to (amounts in minor units, both ends included; Unix seconds, the upper end excluded).
+#: A mirrored row: its position on the ledger, the columns of the encoded row, and the intervals that its
+#: policy gives (amounts in minor units, both ends included; Unix seconds, the upper end excluded).
 SEGMENT: Final = pa.schema(_PLACE + _ROW + _INTERVALS)
 
-#: One payment after matching. Pseudonyms are null where no half tells them; the place of an absent half is
-#: -1. Detectors read the same columns from plain files, where pseudonyms are the file's own identifiers and
-#: the intervals have no width.
+#: One payment after matching. A pseudonym is null if no half contains it; the position of a missing half is
+#: -1. Detectors read the same columns from plain files; there, pseudonyms are the file's own identifiers, and
+#: the two ends of an interval are equal.
 TRANSFER: Final = pa.schema(
     [
         ("state", pa.uint8()),

@@ -1,8 +1,8 @@
-"""JSON-RPC over HTTP to a node that may be slow, broken or hostile: every answer is bounded in time and size.
+"""JSON-RPC over HTTP to a node that may be slow, broken or hostile; time and size of a response are limited.
 
-An answer is a JSON document with the identifier that was asked for, within a time that covers all of it and
-a size beyond which it is not read. Redirects and compression are refused: a signed transaction goes where it
-was meant to go, and a small answer cannot become a large one.
+A response must be a JSON document with the identifier of the request. The time limit covers the whole
+response, and the size limit stops reading. Redirects and compression are refused, so that a signed
+transaction goes only to the configured node, and a small response cannot expand to a large one.
 """
 
 from __future__ import annotations
@@ -23,41 +23,42 @@ from ledger.nesting import MOST_DEPTH, nesting
 
 __all__ = ["MOST_BYTES", "AnswerTooLargeError", "Transport", "quoted"]
 
-#: Bytes of an answer that are read; hexadecimal, so half of it is payload.
+#: Maximum size of an answer in bytes; it is hexadecimal, so half of it is payload.
 MOST_BYTES: Final = 64 * 2**20
 
-#: Values in an answer, by its commas and brackets: small ones take many times their text in memory.
+#: Maximum number of values in an answer, counted by commas and brackets: in memory, a small value takes many
+#: times the size of its text.
 _MOST_VALUES: Final = 1_000_000
 
-#: Bytes asked for at a time.
+#: Number of bytes read at a time.
 _CHUNK: Final = 2**18
 
-#: Characters of what a node says that an error quotes.
+#: Maximum number of characters of a node's answer that an error quotes.
 _QUOTED: Final = 200
 
-_OTHER_NODE: Final = "The node may be broken or answer for something else; try another endpoint with --chain."
+_OTHER_NODE: Final = "Check that --chain is the address of a JSON-RPC node, or try another endpoint."
 
 
 class AnswerTooLargeError(ChainError):
-    """Raised when an answer is larger than anyone should read; ask for less."""
+    """Raised when an answer is larger than the limit; ask for fewer blocks."""
 
 
 class Transport:
-    """A JSON-RPC endpoint, spoken to over a connection of each thread's own.
+    """A client of a JSON-RPC endpoint, with one connection per thread.
 
     Parameters
     ----------
     url : str
-        `http://` or `https://`, with user and password if the node wants them.
+        `http://` or `https://`, with user and password if the node requires them.
     seconds : float
-        Time for one question and its whole answer.
+        Maximum time for one request and its whole response.
     most_bytes : int
-        Largest answer.
+        Maximum size of a response.
 
     Raises
     ------
     ChainError
-        When the URL is none of the two kinds.
+        When the URL is neither http nor https.
 
     References
     ----------
@@ -81,59 +82,57 @@ class Transport:
             self._headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
 
     def ask(self, method: str, params: Any) -> dict[str, Any]:
-        """Ask one question; returns the answer object, which holds a result or an error.
+        """Send one request; return the response object, which holds a result or an error.
 
         Raises
         ------
         ChainUnreachableError
-            When nothing answers, or not in time.
+            When no node answers in time.
         AnswerTooLargeError
-            When the answer is too large to read.
+            When the response is too large.
         ChainError
-            When what is answered is no JSON-RPC, or answers another question.
+            When the response is not JSON-RPC, or belongs to another request.
         """
         number = next(self._numbers)
         answer = self._exchange(_question(number, method, params))
         return self._checked(answer, number)
 
     def ask_all(self, questions: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
-        """Ask several questions in one array; returns their answers in the order of the questions.
+        """Send several requests as one batch; return the responses in the order of the requests.
 
         Raises
         ------
         ChainError
-            As for `ask`, and when an answer is missing or given twice.
+            As for `ask`, and when a response is missing or occurs twice.
         """
         numbers = [next(self._numbers) for _ in questions]
         answers = self._exchange(
             [_question(number, *question) for number, question in zip(numbers, questions, strict=True)]
         )
         if not isinstance(answers, list):
-            raise self._nonsense(f"the node answered an array of questions with {quoted(answers)}")
+            raise self._nonsense(f"the node answered a batch of requests with {quoted(answers)}")
         found = {a.get("id"): a for a in answers if isinstance(a, dict) and _is_number(a.get("id"))}
         if len(answers) != len(numbers) or set(found) != set(numbers):
-            raise self._nonsense(f"the node answered {len(found)} of {len(numbers)} questions")
+            raise self._nonsense(f"the node answered {len(found)} of {len(numbers)} requests")
         return [self._checked(found[number], number) for number in numbers]
 
     # -- documents --------------------------------------------------------------------------------------
 
     def _checked(self, answer: Any, number: int) -> dict[str, Any]:
         if not isinstance(answer, dict):
-            raise self._nonsense(f"the node answered with no JSON-RPC: {quoted(answer)}")
+            raise self._nonsense(f"the node's answer is not JSON-RPC: {quoted(answer)}")
         if answer.get("jsonrpc") != "2.0" or ("result" in answer) == ("error" in answer):
-            raise self._nonsense(f"the node answered with no JSON-RPC: {quoted(answer)}")
+            raise self._nonsense(f"the node's answer is not JSON-RPC: {quoted(answer)}")
         error = answer.get("error")
         if "error" in answer and not (
             isinstance(error, dict)
             and _is_number(error.get("code"))
             and isinstance(error.get("message"), str)
         ):
-            raise self._nonsense(f"the node answered with an error that is none: {quoted(error)}")
-        unread = "error" in answer and answer.get("id") is None  # it could not read the question's number
+            raise self._nonsense(f"the node answered with a malformed error: {quoted(error)}")
+        unread = "error" in answer and answer.get("id") is None  # the node could not read the request's id
         if not unread and (not _is_number(answer.get("id")) or answer["id"] != number):
-            raise self._nonsense(
-                f"the node answered question {quoted(answer.get('id'))} where {number} was asked"
-            )
+            raise self._nonsense(f"the node answered request {quoted(answer.get('id'))} instead of {number}")
         return answer
 
     def _exchange(self, question: Any) -> Any:
@@ -147,8 +146,8 @@ class Transport:
         except (ValueError, RecursionError) as error:
             if status != http.client.OK:
                 raise self._nonsense(f"the node answered HTTP {status}: {quoted(body)}") from error
-            raise self._nonsense(f"the answer is no JSON ({quoted(str(error))}): {quoted(body)}") from error
-        # Some nodes give their errors a status of their own.
+            raise self._nonsense(f"the answer is not JSON ({quoted(str(error))}): {quoted(body)}") from error
+        # Some nodes send JSON-RPC errors with an HTTP status other than 200.
         if status != http.client.OK and not (isinstance(answer, dict) and "error" in answer):
             raise self._nonsense(f"the node answered HTTP {status}: {quoted(body)}")
         return answer
@@ -164,7 +163,7 @@ class Transport:
             try:
                 return self._post_on(kept, body)
             except (http.client.RemoteDisconnected, ConnectionError):
-                pass  # it was closed while nothing was said; asking twice does nothing twice
+                pass  # the idle connection was closed; repeating a request has no second effect
             except OSError as error:
                 raise self._silent(error) from error
         try:
@@ -193,7 +192,7 @@ class Transport:
                 connection.request("POST", path, body, self._headers)
                 response = connection.getresponse()
                 answer = self._read(response)
-            if watch.expired:  # an answer without a length ends where the connection does
+            if watch.expired:  # an answer without a length ends when the connection closes
                 raise TimeoutError
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
@@ -201,11 +200,11 @@ class Transport:
                 raise ChainUnreachableError(
                     f"the node did not finish its answer within {self._seconds:g} s",
                     where=self.url,
-                    next_step="It may be busy or broken: run the same command again, or check --chain.",
+                    next_step="The node may be busy or broken: run the same command again, or check --chain.",
                 ) from error
             if isinstance(error, OSError):
                 raise
-            raise self._nonsense(f"the answer breaks off or is no HTTP: {quoted(repr(error))}") from error
+            raise self._nonsense(f"the answer is incomplete or not HTTP: {quoted(repr(error))}") from error
         except BaseException:
             connection.close()
             raise
@@ -218,7 +217,7 @@ class Transport:
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         encoding = response.getheader("Content-Encoding", "identity")
         if encoding.lower() != "identity":
-            raise self._nonsense(f"the answer is compressed ({quoted(encoding)}), which was not asked for")
+            raise self._nonsense(f"the answer is compressed ({quoted(encoding)}), which was not requested")
         if (response.length or 0) > self._most_bytes:
             raise self._too_large()
         body = bytearray()
@@ -240,9 +239,9 @@ class Transport:
     def _silent(self, error: OSError) -> ChainUnreachableError:
         if isinstance(error, ssl.SSLError):
             return ChainUnreachableError(
-                f"the endpoint's certificate or encryption does not hold: {error.reason or error}",
+                f"no secure connection to the endpoint is possible: {error.reason or error}",
                 where=self.url,
-                next_step="Check --chain; the certificate must be valid for that name.",
+                next_step="Check --chain; the endpoint's certificate must be valid for its host name.",
             )
         return ChainUnreachableError(
             "nothing answers JSON-RPC",
@@ -252,7 +251,7 @@ class Transport:
 
 
 class _Watch:
-    """Ends a connection when the time is up, however slowly bytes keep dripping in."""
+    """Closes a connection at the time limit, even if bytes still arrive."""
 
     def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
         self.expired = False
@@ -276,7 +275,7 @@ class _Watch:
 
 
 def quoted(value: object) -> str:
-    """Return what a node said, short enough and safe to print."""
+    """Return a node's text, shortened and without control characters, for an error message."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     text = "".join(c if c.isprintable() else " " for c in text[: 4 * _QUOTED])
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
@@ -302,9 +301,9 @@ def _parsed(url: str) -> SplitResult:
         usable = False
     if not usable:
         raise ChainError(
-            "that is no address of a JSON-RPC endpoint",
+            "this is not the address of a JSON-RPC endpoint",
             where=quoted(url),
-            next_step="Name one with --chain such as http://127.0.0.1:8545.",
+            next_step="Give an address with --chain, such as http://127.0.0.1:8545.",
         )
     return place
 

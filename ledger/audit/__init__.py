@@ -1,5 +1,5 @@
-"""What an auditor runs: it trusts the files it pinned, and nothing the operator says.
+"""The auditor's tools; they trust only the pinned trust file, not the operator.
 
 Start at `verify.verify`, which checks a receipt or a disclosure offline against a `trust.Trust` file.
-`fsck` re-derives the mirror from the chain; `completeness` says what is proven, claimed and unknown.
+`fsck` rebuilds the mirror from the chain; `completeness` counts proven, claimed and missing rows.
 """

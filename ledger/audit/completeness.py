@@ -1,8 +1,8 @@
-"""Completeness: what is proven, claimed and unknown of each member's postings, by month.
+"""Completeness: proven, claimed and missing rows of each member, by month.
 
-A transfer that both banks posted proves each half complete. A half posted alone is claimed by its bank, and
-missing on the other's side. A payment within one bank, or with a bank outside, has no second witness. An
-omission that both banks agree on leaves no trace here: it is outside any cryptography.
+If both banks posted a transfer, each half proves the other. If only one bank posted its half, that half is
+claimed, and the other bank's half is missing. A payment inside one bank, or with a bank outside the
+consortium, has no second half. If both banks omit a transfer, nobody can detect it here.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class MemberMonth:
     rows : int
         Posted by the member.
     proven, conflict : int
-        Posted by both banks, equal or not.
+        Posted by both banks, with equal (proven) or different (conflict) fields.
     claimed : int
-        Posted by this member alone, though the counterparty is a member.
+        Posted only by this member, although the counterparty is a member.
     on_us, outside : int
-        Without a second witness: both accounts here, or a counterparty outside the consortium.
+        Without a second half: both accounts are here, or the counterparty is outside the consortium.
     missing : int
-        Posted by the counterparty alone; this member's half is not on the ledger.
+        Posted only by the counterparty; this member's half is not on the ledger.
     """
 
     agent: str
@@ -68,7 +68,7 @@ FROM halves WHERE code <> 0 GROUP BY ALL ORDER BY code, month
 
 
 def completeness(transfers: pa.Table, agents: Mapping[int, str]) -> list[MemberMonth]:
-    """Count each member's postings by what witnesses them.
+    """Count each member's rows by month and by how far the counterparty's rows confirm them.
 
     Parameters
     ----------

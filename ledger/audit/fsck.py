@@ -1,4 +1,4 @@
-"""fsck: re-derive everything from the chain, compare it with the mirror, and say what differs."""
+"""fsck: rebuild the mirror from the chain, compare it with the stored mirror, and report differences."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BLOCKS_PER_REQUEST: Final = 16
 
 
 class FsckError(VerificationError):
-    """Raised when the mirror differs from what the chain says."""
+    """Raised when the mirror differs from the chain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference: where, and what."""
+    """One difference: its place and its description."""
 
     where: str
     what: str
@@ -39,9 +39,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class FsckReport:
-    """What was compared, and every difference found.
+    """The counts of what was compared, and every difference.
 
-    Of the `rejected` batches, `without_key` are sealed to other keys than this reader's.
+    Among the `rejected` batches, `without_key` batches are sealed to keys that this reader does not have.
     """
 
     batches: int
@@ -51,20 +51,22 @@ class FsckReport:
     differences: tuple[Difference, ...]
 
     def raise_if_different(self) -> None:
-        """Raise unless the mirror is what the chain says.
+        """Raise an error if the mirror differs from the chain.
 
         Raises
         ------
         FsckError
-            Naming the first difference and counting the others.
+            With the first difference and the number of the others.
         """
         if self.differences:
             first, more = self.differences[0], len(self.differences) - 1
-            next_step = "Remove the mirror folder and run `counterfoil desk sync`: the chain has it all."
+            next_step = (
+                "Remove the mirror folder and run `counterfoil desk sync`: the chain holds all its data."
+            )
             if self.without_key:
                 next_step = (
-                    f"{self.without_key} batches are sealed to none of the keys that are here: keep the "
-                    "mirror folder, and run it again with the key file that holds them."
+                    f"{self.without_key} batches are not sealed to any key in the key file: keep the "
+                    "mirror folder, and run the command again with the key file that has their keys."
                 )
             raise FsckError(
                 f"the mirror differs from the chain: {first.what}" + (f" (and {more} more)" if more else ""),
@@ -104,16 +106,16 @@ def fsck(
     Raises
     ------
     FsckError
-        When the mirror is of another consortium.
+        When the mirror belongs to another consortium.
     ConfigurationError
-        When there is no mirror, or none of the keys ever stood on the chain.
+        When there is no mirror, or none of the keys was ever registered on the chain.
     """
     manifest = Manifest.read(mirror)
     deployment = gateway.deployment
     place = (deployment.chain_id, "0x" + deployment.address("BatchLedger").hex())
     if (manifest.position.chain_id, manifest.position.contract) != place:
         raise FsckError(
-            "the mirror is of another consortium",
+            "the mirror belongs to another consortium",
             expected=place,
             got=(manifest.position.chain_id, manifest.position.contract),
             where=str(mirror),
@@ -153,7 +155,7 @@ def fsck(
             progress("fsck", until - start + 1, last - start + 1)
     differences += [Difference(entry.name, "the chain has no rows for this segment") for entry in segments]
     differences += [
-        Difference(f"log index {b.posted.log_index}", "the chain has a batch the mirror lacks")
+        Difference(f"log index {b.posted.log_index}", "the chain has a batch that the mirror does not have")
         for b in waiting
     ]
     if manifest.transfers is not None:
@@ -184,18 +186,18 @@ def _compare(
     covered = [batch for batch in batches if entry.log_from <= batch.posted.log_index < entry.log_to]
     held = _load(mirror, entry, differences)
     if held is not None and not to_table(covered).equals(held):
-        differences.append(Difference(entry.name, "the rows are not those that the chain seals"))
+        differences.append(Difference(entry.name, "the rows differ from the rows on the chain"))
     return [batch for batch in batches if batch.posted.log_index >= entry.log_to]
 
 
 def _compare_transfers(
     gateway: Gateway, mirror: Path, manifest: Manifest, entry: FileEntry, differences: list[Difference]
 ) -> None:
-    """Match the segments anew by the rules of the manifest's block; a difference is named by its row."""
+    """Match the segments again with the rules of the manifest's block; report the first row that differs."""
     try:
         with opened(mirror, entry) as held:
             if differences:
-                return  # what other rows than these would match to is no concern of the transfers
+                return  # the transfers of wrong rows cannot be compared
             rules = rules_at(gateway, manifest.position.block)
             with transfers(mirror, manifest.segments, rules) as expected:
                 row = _first_difference(held.iter_batches(columns=TRANSFER.names), expected)
@@ -204,12 +206,12 @@ def _compare_transfers(
         return
     if row is not None:
         differences.append(
-            Difference(entry.name, f"from row {row} on, the transfers are not those that the rows match to")
+            Difference(entry.name, f"from row {row} on, the transfers differ from the matched rows")
         )
 
 
 def _first_difference(held: Iterable[pa.RecordBatch], expected: Iterable[pa.Table]) -> int | None:
-    """Compare two streams of rows, however each is cut; returns the first row that differs."""
+    """Compare two streams of rows in chunks of any size; return the index of the first row that differs."""
     done, rest = 0, TRANSFER.empty_table()
     stream = iter(expected)
     for batch in held:
@@ -233,7 +235,7 @@ def _first_difference(held: Iterable[pa.RecordBatch], expected: Iterable[pa.Tabl
 def _compare_log(path: Path, hashes: bytes, differences: list[Difference]) -> None:
     held = path.read_bytes() if path.exists() else b""
     if held != hashes:
-        what = f"the published log ({len(held) // 32} hashes) is not the chain's ({len(hashes) // 32})"
+        what = f"the published log ({len(held) // 32} hashes) differs from the chain ({len(hashes) // 32})"
         differences.append(Difference(str(path), what))
 
 
@@ -247,4 +249,4 @@ def _compare_checkpoint(
         if got != expected:
             differences.append(Difference(str(path), f"the checkpoint says {got}, the chain {expected}"))
     except (OSError, VerificationError) as error:
-        differences.append(Difference(str(path), f"the checkpoint does not open: {error}"))
+        differences.append(Difference(str(path), f"the checkpoint cannot be verified: {error}"))

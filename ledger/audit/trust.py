@@ -1,4 +1,4 @@
-"""The trust file: what an auditor pins once, out of band, and checks everything against."""
+"""The trust file: an auditor gets it once, out of band, and verifies everything against it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FORMAT", "Trust"]
 
 FORMAT: Final = "counterfoil/trust/1"
 
-_ANEW: Final = "Get it anew from the consortium, out of band, and use it exactly as it was issued."
+_ANEW: Final = "Get it again from the consortium, out of band, and do not edit it."
 
 
 class TrustDocument(Document, tag_field="format", tag=FORMAT):
@@ -31,14 +31,14 @@ class TrustDocument(Document, tag_field="format", tag=FORMAT):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Pinned: the consortium's place, the keys that sign its checkpoints, and its members.
+    """The pinned facts: the consortium's contracts, the keys that sign its checkpoints, and its members.
 
     Parameters
     ----------
     deployment : Deployment
     checkpoint_keys : mapping of key name to Ed25519 public key
     members : mapping of address (hex, lower case) to agent identifier
-        Tells who posted; a batch of any other account is refused.
+        Identifies the bank that posted a batch; a batch of any other account is refused.
     """
 
     deployment: Deployment
@@ -69,7 +69,7 @@ class Trust:
             raise ConfigurationError(
                 "there is no trust file",
                 where=str(path),
-                next_step="Get it from the consortium out of band, and name it with --trust.",
+                next_step="Get it from the consortium, out of band, and give its path with --trust.",
             ) from error
         document = documents.read(
             data,
@@ -89,7 +89,7 @@ class Trust:
             ) from error
         if not keys or len(dict(keys)) != len(keys):
             raise ConfigurationError(
-                "the trust file is malformed: it pins no checkpoint key, or two of one name",
+                "the trust file is malformed: it has no checkpoint key, or two of the same name",
                 where=str(path),
                 next_step=_ANEW,
             )

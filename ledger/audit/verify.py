@@ -1,4 +1,4 @@
-"""Verification, offline, of a receipt or a disclosure against a trust file: it raises, or all of it holds."""
+"""Offline verification of a receipt or a disclosure against a trust file; any failure raises an error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Verified", "verify", "verify_disclosure", "verify_receipt"]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What is proven: who posted the row, where it stands, and the fields that were opened.
+    """The proven facts: which bank posted the row, its place in the log, and the opened fields.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ class Verified:
         The bank that posted it.
     receipt : Receipt
     checkpoint : Checkpoint
-        The signed state of the log that holds it.
+        The signed checkpoint of the log that contains the row.
     row : mapping of column name to value
         The posted row, as `ledger.schema.unpack_row` returns it.
     fields : mapping of field name to value
-        Opened fields; empty for a bare receipt.
+        Opened fields; empty for a receipt.
     purpose : str or None
-        What a disclosure was given for.
+        The purpose of a disclosure.
     """
 
     agent: str
@@ -47,12 +47,12 @@ class Verified:
 
 
 def verify(data: bytes, trust: Trust) -> Verified:
-    """Verify a receipt or a disclosure, whichever the bytes are.
+    """Verify the bytes of a receipt or of a disclosure.
 
     Raises
     ------
     VerificationError
-        When anything does not hold: which part, what was expected and what was found.
+        When any part is not valid; it names the part, the expected value and the found value.
     """
     if f'"format":"{DISCLOSURE_FORMAT}"'.encode() in data[: 1 << 20] and b'"signature":' in data:
         return verify_disclosure(data, trust)
@@ -71,7 +71,7 @@ def verify_receipt(data: bytes, trust: Trust) -> Verified:
 
 
 def verify_disclosure(data: bytes, trust: Trust) -> Verified:
-    """Verify a disclosure: receipt, signature, each opened field, and that the row says the same.
+    """Verify a disclosure: receipt, signature, each opened field, and that the row agrees with them.
 
     Raises
     ------
@@ -90,13 +90,15 @@ def verify_disclosure(data: bytes, trust: Trust) -> Verified:
     policy = Policy.from_document(disclosure.policy.encode())
     if policy.hash != header.policy_hash:
         raise VerificationError(
-            "the disclosure names another policy than the batch", expected=header.policy_hash, got=policy.hash
+            "the disclosure's policy is not the policy of the batch",
+            expected=header.policy_hash,
+            got=policy.hash,
         )
     record_root = proven.row["record_root"]
     fields: dict[str, str | None] = {}
     for opened in disclosure.fields:
         if opened.name in fields:
-            raise VerificationError(f"the field {opened.name!r} is opened twice")
+            raise VerificationError(f"the disclosure opens the field {opened.name!r} twice")
         verify_field(opened, record_root, names=FIELDS)
         fields[opened.name] = opened.value
     check_consistent(fields, proven.row, policy)
@@ -105,7 +107,7 @@ def verify_disclosure(data: bytes, trust: Trust) -> Verified:
         ("creditor_agent", (Side.CREDIT, Side.ON_US)),
     ):
         if name in fields and proven.row["side"] in sides:
-            _equal(f"{name}: the bank posted its own side", proven.agent, fields[name])
+            _equal(f"{name}: it is not the bank that posted the row", proven.agent, fields[name])
     return Verified(
         proven.agent, disclosure.receipt, proven.checkpoint, proven.row, fields, disclosure.purpose
     )
@@ -120,7 +122,7 @@ def _verify(receipt: Receipt, trust: Trust) -> Verified:
     agent = trust.members.get(header.member.hex())
     if agent is None:
         raise VerificationError(
-            f"the batch was posted by 0x{header.member.hex()}, which is no member in the trust file",
+            f"0x{header.member.hex()} posted the batch, but is not a member in the trust file",
             next_step="If the member is new, get a newer trust file from the consortium.",
         )
     _equal("row size", ROW_SIZE, len(receipt.row))

@@ -28,11 +28,11 @@ __all__ = [
     "verify_inclusion",
 ]
 
-#: Root of the tree without leaves: the hash of nothing.
+#: Root of the tree without leaves: the hash of the empty string.
 EMPTY_ROOT = sha256(b"").digest()
 
 _HASH_SIZE = 32
-# A size beyond this cannot be a tree that exists, and would only make a verifier count.
+# No real tree is larger than this; the limit bounds the work of a verifier.
 _MAX_SIZE = 2**63
 
 
@@ -41,7 +41,7 @@ class InclusionError(VerificationError):
 
 
 class ConsistencyError(VerificationError):
-    """Raised when a consistency path does not show the new tree to be the old one, continued."""
+    """Raised when a consistency path does not prove that the new tree extends the old one."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -55,7 +55,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def _next_level(level: Sequence[bytes]) -> list[bytes]:
-    """Hash neighbours together; an odd last node is promoted, which is the tree of RFC 6962."""
+    """Hash neighbours together; an odd last node moves up unchanged, as in RFC 6962."""
     pairs = iter(level)
     hashed = [
         sha256(b"\x01" + left + right).digest()
@@ -87,18 +87,18 @@ def root(leaf_hashes: Sequence[bytes]) -> bytes:
 
 
 def inclusion_path(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """Give the audit path of one leaf, lowest node first (RFC 6962, 2.1.1).
+    """Return the audit path of one leaf, lowest node first (RFC 6962, 2.1.1).
 
     Raises
     ------
     IndexError
-        When `index` is not that of a leaf.
+        When there is no leaf `index`.
     """
     return inclusion_paths(leaf_hashes, (index,))[0]
 
 
 def inclusion_paths(leaf_hashes: Sequence[bytes], indices: Sequence[int]) -> list[list[bytes]]:
-    """Give the audit paths of several leaves of one tree, hashing the tree once; see `inclusion_path`."""
+    """Return the audit paths of several leaves; the tree is hashed only once. See `inclusion_path`."""
     for index in indices:
         if not 0 <= index < len(leaf_hashes):
             raise IndexError(f"leaf {index} of a tree of {len(leaf_hashes)}")
@@ -116,9 +116,9 @@ def inclusion_paths(leaf_hashes: Sequence[bytes], indices: Sequence[int]) -> lis
 
 
 def consistency_path(leaf_hashes: Sequence[bytes], old_size: int) -> list[bytes]:
-    """Give the proof that the tree of the first `old_size` leaves is a prefix of this one (2.1.2).
+    """Return the proof that the tree of the first `old_size` leaves is a prefix of this tree (2.1.2).
 
-    An old size of zero, or of the whole tree, needs no proof: the path is empty.
+    If the old size is zero or the size of the whole tree, no proof is needed and the path is empty.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def consistency_path(leaf_hashes: Sequence[bytes], old_size: int) -> list[bytes]
         return []
     path: list[bytes] = []
     level = leaf_hashes
-    # Climb from the last leaf of the old tree; full subtrees that end there are nodes of both trees.
+    # Go up from the last leaf of the old tree; full subtrees that end there are nodes of both trees.
     node = old_size - 1
     while node & 1:
         level = _next_level(level)
@@ -167,7 +167,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     path : sequence of bytes
         Audit path, lowest node first.
     root : bytes
-        The root that is trusted.
+        The trusted root.
 
     Raises
     ------
@@ -216,17 +216,21 @@ def verify_consistency(
     """
     if not 0 <= old_size <= new_size <= _MAX_SIZE:
         raise ConsistencyError("the tree has shrunk", expected=f"at least {old_size} entries", got=new_size)
-    if old_size != new_size:  # one size: nothing is hashed, the roots are equal or they are not
+    if old_size != new_size:  # for equal sizes, the roots are compared without hashing
         _check_hashes((old_root, new_root, *path), "a hash of the consistency proof", ConsistencyError)
     if old_size == 0 and old_root != EMPTY_ROOT:
-        raise ConsistencyError("the old root is not that of an empty tree", expected=EMPTY_ROOT, got=old_root)
+        raise ConsistencyError(
+            "the old root is not the root of an empty tree", expected=EMPTY_ROOT, got=old_root
+        )
     if old_size in (0, new_size):
         if path:
             raise ConsistencyError("the consistency path should be empty", expected="0 hashes", got=len(path))
         if old_size == new_size and old_root != new_root:
-            raise ConsistencyError("two roots for one size", expected=old_root, got=new_root)
+            raise ConsistencyError(
+                "the two trees have the same size but different roots", expected=old_root, got=new_root
+            )
         return
-    # A full old tree is itself the first node of the proof, which then omits it.
+    # If the old tree is full, its root is the first node, and the proof omits it.
     nodes = list(path) if old_size & (old_size - 1) else [old_root, *path]
     if not nodes:
         raise ConsistencyError("the consistency path is shorter than the tree is high")
@@ -257,10 +261,10 @@ def verify_consistency(
 
 
 class Frontier:
-    """The right edge of a growing tree: enough to append leaves and to know the root, and no more.
+    """The right edge of a growing tree; it allows to append leaves and to compute the root.
 
-    State is one hash per bit set in the size, the largest full subtree first, so appending and asking for
-    the root take O(log n) hashes.
+    Its state is one hash for each bit that is set in the size, the largest full subtree first, so appending a
+    leaf and computing the root take O(log n) hashes.
 
     Examples
     --------
@@ -291,7 +295,7 @@ class Frontier:
             When `leaf` is not 32 bytes.
         """
         if len(leaf) != _HASH_SIZE:
-            raise ValueError(f"a leaf hash takes {_HASH_SIZE} bytes, not {len(leaf)}")
+            raise ValueError(f"a leaf hash must have {_HASH_SIZE} bytes, not {len(leaf)}")
         node, size = leaf, self._size
         while size & 1:
             node = node_hash(self._nodes.pop(), node)

@@ -4,15 +4,15 @@ A record is a Merkle tree with a fixed number of leaves. Leaf *i* is::
 
     SHA-256(0x00 || salt_i (16) || len(name) (1) || name || tag (1) || value)
 
-with tag 0x01 and the value in UTF-8, or tag 0x00 and nothing for an absent field. The encoding is injective,
-and 0x00 keeps leaves and inner nodes (0x01) apart. Leaves past the last field are decoys, so the tree does
-not tell how many fields there are.
+with tag 0x01 and the value in UTF-8, or tag 0x00 and no value for an absent field. The encoding is injective,
+and 0x00 separates leaves from inner nodes (0x01). Leaves after the last field are decoys, so the tree does
+not reveal the number of fields.
 
 Salts and decoys of a record are one output of ``SHAKE-256(domain || leaves || fields || seed)``. This is
-sound because the seed is 32 secret bytes (random, or an HMAC under the vault's secret) and is never
-disclosed: SHAKE-256 keyed by a secret prefix is a pseudorandom function, so to who sees some of its output
-(the salts of opened fields) the rest stays random. A closed field therefore stays hidden behind 128 random
-bits even where its value is easy to guess, and a decoy looks like any other leaf hash.
+secure because the seed is 32 secret bytes (random, or an HMAC with the vault's secret) and is never
+disclosed: SHAKE-256 with a secret prefix is a pseudorandom function, so a person who sees part of its output
+(the salts of opened fields) cannot distinguish the rest from random bytes. So 128 random bits hide a closed
+field even if its value is easy to guess, and a decoy looks like any other leaf hash.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "verify_field",
 ]
 
-#: Number of leaves of a transaction record, fields and decoys together.
+#: Number of leaves of a transaction record, including decoys.
 LEAVES = 24
 #: Bytes of salt in each leaf.
 SALT_SIZE = 16
@@ -51,21 +51,21 @@ _PRESENT = b"\x01"
 
 
 class FieldError(VerificationError):
-    """Raised when an opened field is not the one that the record root committed to."""
+    """Raised when an opened field does not match the record root."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedField:
-    """One field of a record, opened: all that is needed to check it against the record root.
+    """One opened field of a record, with all data that is needed to verify it against the record root.
 
     Parameters
     ----------
     name : str
         Name of the field.
     value : str or None
-        Its exact value; None where the record has none.
+        Its exact value; None if the record has no value.
     salt : bytes
-        The 16 bytes that hid it.
+        The 16-byte salt of its leaf.
     index : int
         Position of its leaf.
     path : tuple of bytes
@@ -80,19 +80,19 @@ class OpenedField:
 
 
 class RecordCommitter:
-    """Commits to many records that have the same fields; the quick way to `record_root`.
+    """Commits to many records with the same fields, faster than `record_root`.
 
     Parameters
     ----------
     names : sequence of str
         Names of the fields, in their order; each 1 to 255 bytes of UTF-8.
     leaves : int
-        Number of leaves of the tree, at least that of the fields.
+        Number of leaves of the tree, at least the number of fields.
 
     Raises
     ------
     ValueError
-        When a name repeats or is too long, or the fields do not fit the leaves.
+        When a name occurs twice or is too long, or there are more fields than leaves.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class RecordCommitter:
         if not 1 <= leaves <= _MAX_LEAVES:
             raise ValueError(f"a record has 1 to {_MAX_LEAVES} leaves, not {leaves}")
         if len(names) > leaves:
-            raise ValueError(f"{len(names)} fields do not fit {leaves} leaves")
+            raise ValueError(f"{len(names)} fields do not fit in {leaves} leaves")
         if len(set(names)) != len(names):
             raise ValueError("a field name is given twice")
         self.names = tuple(names)
@@ -128,7 +128,7 @@ class RecordCommitter:
         if len(values) != len(self.names):
             raise ValueError(f"{len(values)} values for {len(self.names)} fields")
         if len(seed) != _SEED_SIZE:
-            raise ValueError(f"the seed takes {_SEED_SIZE} bytes, not {len(seed)}")
+            raise ValueError(f"the seed must have {_SEED_SIZE} bytes, not {len(seed)}")
         return shake_256(self._prefix + seed).digest(self._xof_size)
 
     def leaves(self, values: Sequence[str | None], seed: bytes) -> list[bytes]:
@@ -139,17 +139,17 @@ class RecordCommitter:
         values : sequence of str or None
             Exact values in the order of the names.
         seed : bytes
-            The 32 secret bytes of this record; never use one for two records.
+            The 32 secret bytes of this record; never use the same seed for two records.
 
         Returns
         -------
         list of bytes
-            As many 32-byte hashes as the tree has leaves.
+            One 32-byte hash for each leaf.
 
         Raises
         ------
         InputError
-            When a value is not text that UTF-8 can write.
+            When a value cannot be encoded in UTF-8.
         """
         stream = self._stream(values, seed)
         try:
@@ -191,7 +191,7 @@ class RecordCommitter:
 def _name_bytes(name: str) -> bytes:
     data = name.encode()
     if not 1 <= len(data) <= 255:
-        raise ValueError(f"a field name takes 1 to 255 bytes, not {len(data)}")
+        raise ValueError(f"a field name must have 1 to 255 bytes, not {len(data)}")
     return bytes([len(data)]) + data
 
 
@@ -219,7 +219,7 @@ def field_leaf(name: str, value: str | None, salt: bytes) -> bytes:
     Raises
     ------
     FieldError
-        When name, value or salt are none that could have been committed.
+        When the name, the value or the salt is not allowed in a commitment.
     """
     where = f"field {name!r}"
     if len(salt) != SALT_SIZE:
@@ -228,7 +228,7 @@ def field_leaf(name: str, value: str | None, salt: bytes) -> bytes:
         data = _name_bytes(name) + (_ABSENT if value is None else _PRESENT + value.encode())
     except ValueError as error:
         raise FieldError(
-            f"the field is not text that could have been committed: {error}", where=where
+            f"the field's name or value is not allowed in a commitment: {error}", where=where
         ) from error
     return merkle.leaf_hash(salt + data)
 
@@ -236,32 +236,32 @@ def field_leaf(name: str, value: str | None, salt: bytes) -> bytes:
 def verify_field(
     opened: OpenedField, record_root: bytes, *, names: Sequence[str] | None = None, leaves: int = LEAVES
 ) -> None:
-    """Check that the record under `record_root` has exactly this value in this field.
+    """Verify that the record with the root `record_root` has exactly this value in this field.
 
     Parameters
     ----------
     opened : OpenedField
-        The field as it was disclosed.
+        The disclosed field.
     record_root : bytes
-        The root that the row committed to.
+        The record root in the posted row.
     names : sequence of str, optional
-        The fields of such a record in their order. Give it wherever it is known: without it, who made the
-        record could have committed to one name at two leaves, and open now this one and now that.
+        The names of the record's fields, in order. Give them if they are known: without them, a dishonest
+        author could commit to the same name at two leaves, and open either of them.
     leaves : int
-        Number of leaves of such a record.
+        Number of leaves of the record.
 
     Raises
     ------
     FieldError
-        When anything of it does not fit.
+        When the field does not match the root, or is not at its own leaf.
     """
     where = f"field {opened.name!r}"
     if names is not None:
         if opened.name not in names:
-            raise FieldError("a record has no such field", where=where)
+            raise FieldError("a record has no field of this name", where=where)
         if names.index(opened.name) != opened.index:
             raise FieldError(
-                "the field is not at its own leaf",
+                "the field is at the wrong leaf",
                 expected=names.index(opened.name),
                 got=opened.index,
                 where=where,
@@ -270,4 +270,4 @@ def verify_field(
     try:
         merkle.verify_inclusion(leaf, opened.index, leaves, opened.path, record_root)
     except merkle.InclusionError as error:
-        raise FieldError(f"the field is not what was committed: {error.what}", where=where) from error
+        raise FieldError(f"the field does not match the record root: {error.what}", where=where) from error

@@ -1,8 +1,8 @@
-"""From exact fields to what a row tells.
+"""Encode exact fields as the columns of a posted row.
 
-`policy` says how much is told; `bands` and `codes` turn amounts, currencies and countries into small
-numbers; `band_arrays` does it for many amounts at once; `identifiers` gives identifiers one spelling; `oprf`
-in the group of `ristretto`, `pseudonym` and `keyholder` turn them into pseudonyms that nobody can guess back
-alone; `token` lets two banks, and nobody else, recognise the halves of one transfer; `rows` puts it all
-together; `consistency` checks exact fields against a posted row.
+`policy` defines the precision of amounts and times. `bands` and `codes` encode amounts and countries as small
+integers; `band_arrays` encodes many amounts at once. `identifiers` normalises identifiers. `oprf` (in the
+group of `ristretto`), `pseudonym` and `keyholder` turn them into pseudonyms, which nobody can test guesses
+against without the key holder. `token` computes the match token, which only the two banks of a transfer can
+compute. `rows` builds the encoded rows; `consistency` compares exact fields with a posted row.
 """

@@ -1,4 +1,4 @@
-"""The bands of many amounts at once, as NumPy arrays: members encode rows with it, readers decode them."""
+"""Encode and decode the bands of many amounts at once, as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def decode(bands: Bands, codes: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], n
     Raises
     ------
     InputError
-        When a code names no band.
+        When a code does not belong to a band.
     """
     chosen = np.asarray(codes, dtype=np.int64)
     if chosen.size and chosen.max() >= len(bands):

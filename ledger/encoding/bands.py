@@ -1,8 +1,8 @@
-"""Amount bands: intervals cut by a logarithmic grid and by the thresholds of the active rules.
+"""Amount bands: intervals between the edges of a logarithmic grid and the thresholds of active rules.
 
-A band is told instead of an amount. Because every threshold is itself an edge, on the side that its
-comparison needs, a band decides the comparison exactly as the amount does. `band_arrays` does it for many
-amounts at once.
+A row contains a band instead of the amount. Every threshold is an edge, on the side that its comparison
+needs, so a comparison with the band gives exactly the same result as with the amount. `band_arrays` encodes
+many amounts at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ledger.errors import InputError
 
 __all__ = ["MAX_AMOUNT", "Bands", "logarithmic_grid"]
 
-#: Largest amount a row can carry, in minor units: ten trillion of a currency with two decimals.
+#: Largest amount in a row, in minor units: ten trillion of a currency with two decimals.
 MAX_AMOUNT: Final = 10**15 - 1
 
 
@@ -50,7 +50,7 @@ class Bands:
     Raises
     ------
     InputError
-        When an edge lies outside 1 to `MAX_AMOUNT`, or there are more bands than two bytes can name.
+        When an edge is not between 1 and `MAX_AMOUNT`, or there are too many bands for a two-byte code.
     """
 
     def __init__(self, edges: Iterable[int]) -> None:
@@ -58,7 +58,7 @@ class Bands:
         if unique and not (unique[0] >= 1 and unique[-1] <= MAX_AMOUNT):
             raise InputError(f"band edges must lie between 1 and {MAX_AMOUNT} minor units")
         if len(unique) > 65_535:
-            raise InputError(f"{len(unique)} edges are more than a band code can name (65,535)")
+            raise InputError(f"{len(unique)} edges are too many for a band code; use at most 65,535")
         self.edges = tuple(unique)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Small codes for countries: ISO 3166-1 numeric."""
+"""Country codes: ISO 3166-1 alpha-2 to numeric."""
 
 from __future__ import annotations
 

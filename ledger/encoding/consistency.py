@@ -1,7 +1,7 @@
-"""Whether exact fields and an encoded row tell the same story.
+"""Check that exact fields agree with an encoded row.
 
-A bank commits to its exact record and posts the row; nothing but this check rules out that the two differ.
-It runs whenever fields are opened. Pseudonyms and the match token need keys and are left out.
+A bank commits to its exact record and posts the encoded row; only this check detects that the two differ. It
+runs whenever fields are opened. Pseudonyms and the match token need keys, so they are not compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["InconsistentRecordError", "check_consistent"]
 
 
 class InconsistentRecordError(VerificationError):
-    """Raised when an opened field says something else than the row that was posted for it."""
+    """Raised when an opened field does not agree with the posted row."""
 
 
 def check_consistent(fields: Mapping[str, str | None], row: Mapping[str, Any], policy: Policy) -> None:
@@ -29,28 +29,28 @@ def check_consistent(fields: Mapping[str, str | None], row: Mapping[str, Any], p
     Parameters
     ----------
     fields : mapping of field name to exact value
-        Any of `ledger.schema.FIELDS`; None where the record has none.
+        Any of `ledger.schema.FIELDS`; None if the record has no value.
     row : mapping of column name to value
         The posted row, as `ledger.schema.unpack_row` returns it.
     policy : Policy
-        The policy the row was encoded under.
+        The policy that the row was encoded with.
 
     Raises
     ------
     InconsistentRecordError
-        Naming the field, what the row says and what the field says.
+        With the field, the value in the row and the expected value.
     """
     for name, column in (("party_id", "party"), ("on_behalf_of", "on_behalf_of")):
         if name in fields and (fields[name] is None) == any(bytes(row[column])):
             raise InconsistentRecordError(
-                f"the opened field {name} and the posted row disagree on whether there is one"
+                f"the field {name} has a value only in the opened record, or only in the posted row"
             )
     for name, value in fields.items():
         try:
             expected = _encoded(name, value, row, policy)
         except (KeyError, ValueError, ArithmeticError, InputError) as error:
             raise InconsistentRecordError(
-                f"the field {name} has a value no bank could have encoded: {value!r}"
+                f"the field {name} has a value that cannot be encoded: {value!r}"
             ) from error
         if expected is None:
             continue
@@ -66,7 +66,7 @@ def check_consistent(fields: Mapping[str, str | None], row: Mapping[str, Any], p
 def _encoded(
     name: str, value: str | None, row: Mapping[str, Any], policy: Policy
 ) -> tuple[str, int | tuple[int, int]] | None:
-    """Return (column, code) that a field encodes to, with (bits, mask) for a flag; None where it has none."""
+    """Return a field's column and code, (bits, mask) for a flag; None if the field is not in the row."""
     if name.upper() in Flags.__members__:
         bit = int(Flags[name.upper()])
         return "flags", (bit if value == "true" else 0, bit)

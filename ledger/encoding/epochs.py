@@ -1,7 +1,7 @@
-"""Which epoch of the pseudonym key a transaction belongs to: the one that its own time falls in.
+"""The epoch of the pseudonym key to which a transaction belongs: the epoch at the transaction's own time.
 
-Not the one that is open when it is posted: a half that a bank posts late, in the next epoch already, must
-still meet the half that the other bank posted in time.
+It is not the epoch at the time of posting: if a bank posts its half late, in the next epoch, that half must
+still match the half that the other bank posted in time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["epoch_range_us", "epochs_of"]
 
 
 class Opened(Protocol):
-    """An epoch as the chain tells it."""
+    """An epoch on the chain."""
 
     @property
     def starts_at(self) -> int:
@@ -30,16 +30,16 @@ def epochs_of(opened: Sequence[Opened], times_us: npt.NDArray[np.int64]) -> npt.
     Parameters
     ----------
     opened : sequence of Opened
-        In the order in which they were opened, so that none starts before the one it follows.
+        In the order in which they were opened, so that their starts are in ascending order.
     times_us : ndarray of int64, shape (n,)
-        Microseconds since 1970. What is older than the first epoch belongs to the first.
+        Microseconds since 1970. A time before the first epoch belongs to the first epoch.
     """
     starts = np.array([epoch.starts_at for epoch in opened[1:]], np.int64) * 1_000_000
     return np.searchsorted(starts, times_us, side="right").astype(np.int64)
 
 
 def epoch_range_us(opened: Sequence[Opened], position: int) -> tuple[int, int]:
-    """Return the microseconds that an epoch covers, the upper end excluded."""
+    """Return the first and the last microsecond of an epoch, the upper end excluded."""
     first = -(2**62) if position == 0 else opened[position].starts_at * 1_000_000
     last = 2**62 if position + 1 == len(opened) else opened[position + 1].starts_at * 1_000_000
     return first, last

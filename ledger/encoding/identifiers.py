@@ -1,9 +1,9 @@
-"""Identifiers of accounts and parties: four forms, and one spelling for each.
+"""Identifiers of accounts and parties: four forms, each with one normal form.
 
 ::
 
     iban:DE89370400440532013000      an IBAN, which is unique by itself
-    acct:EXAMPLEXXX:12345            a proprietary account number, which means nothing without its bank
+    acct:EXAMPLEXXX:12345            a proprietary account number, which is unique only within its bank
     lei:529900T8BM49AURSDO55         a legal person
     person:<scheme>:<id>             a natural person, in a scheme that the banks share
 """
@@ -26,11 +26,11 @@ _FORMS = "iban:…, acct:<agent>:<number>, lei:… or person:<scheme>:<id>"
 
 
 def normalise_identifier(text: str) -> str:
-    """Give an identifier its one spelling.
+    """Return the normal form of an identifier.
 
-    IBAN and LEI: upper case, without white space, check digits right. Agents in upper case, schemes in lower
-    case. Numbers of accounts and persons are kept as they are, but for outer white space and Unicode
-    normal form (NFC).
+    IBAN and LEI: upper case, without white space, with valid check digits. Agents are in upper case, schemes
+    in lower case. Account numbers and person identifiers stay unchanged, except for outer white space and
+    Unicode normalisation (NFC).
 
     Raises
     ------
@@ -52,17 +52,17 @@ def normalise_identifier(text: str) -> str:
     except UnicodeEncodeError as error:
         raise InputError("an identifier cannot be written in UTF-8") from error
     if size > _MAX_IDENTIFIER:
-        raise InputError(f"an identifier takes {size} bytes, more than {_MAX_IDENTIFIER}")
+        raise InputError(f"an identifier has {size} bytes, more than {_MAX_IDENTIFIER}")
     return normal
 
 
 def account_identifier(text: str, agent: str) -> str:
-    """Give an account number, as a bank writes it, its form: an IBAN, or the bank's own number.
+    """Return the identifier of an account number, as an IBAN or as the bank's own number.
 
     Raises
     ------
     InputError
-        When it names a form that it does not have.
+        When it has the prefix of a form but is not valid in that form.
 
     Examples
     --------
@@ -80,12 +80,12 @@ def account_identifier(text: str, agent: str) -> str:
 
 
 def party_identifier(text: str) -> str:
-    """Give a party its form: a bare LEI is one.
+    """Return the identifier of a party; an LEI may be given without prefix.
 
     Raises
     ------
     InputError
-        When it is neither a legal entity identifier nor a person in a scheme.
+        When it is neither an LEI nor a person in a scheme.
     """
     if text.lower().startswith("person:"):
         return normalise_identifier(text)
@@ -123,7 +123,7 @@ def _person(text: str) -> str:
 
 
 def _mod_97(text: str) -> int:
-    """Check digits of ISO 7064 MOD 97-10: letters count from 10, a valid text leaves 1."""
+    """Return the remainder of ISO 7064 MOD 97-10 (A is 10, B is 11, ...); it is 1 for a valid text."""
     return int("".join(str(int(character, 36)) for character in text)) % 97
 
 

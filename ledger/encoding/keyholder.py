@@ -1,10 +1,10 @@
-"""A holder of the pseudonym key: one secret per epoch on disk, and a count of every evaluation.
+"""A holder of the pseudonym key: one secret key per epoch on disk, and a count of every evaluation.
 
-State is a folder: ``epoch-<number>.json`` holds the key of an epoch (mode 0600, written once, never
-overwritten), ``usage.sqlite`` the evaluations used per member, epoch and day (UTC). A guess at an identifier
-costs one evaluation, so the quota bounds how many guesses anybody gets. Evaluations are counted, durably,
-before they are answered: after a crash a member may have paid for an answer it did not get, never the
-reverse.
+The state is a folder: ``epoch-<number>.json`` holds the key of an epoch (mode 0600, written once, never
+overwritten), ``usage.sqlite`` the evaluations used per member, epoch and day (UTC). A guess of an identifier
+costs one evaluation, so the quota limits the number of guesses. Evaluations are durably counted before they
+are answered: after a crash, an evaluation may be counted without an answer, but never answered without being
+counted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
     "epochs",
 ]
 
-#: Elements that one request may carry.
+#: Maximum number of elements in one request.
 MAX_ELEMENTS = 1024
 
 _FORMAT = "counterfoil/keyholder-epoch/1"
@@ -67,28 +67,28 @@ class UnknownEpochError(KeyHolderError):
 
 
 def create_epoch(home: Path, epoch: int) -> bytes:
-    """Make and keep the key of a new epoch.
+    """Generate and store the key of a new epoch.
 
     Parameters
     ----------
     home : Path
-        Folder of the holder; made, readable by its owner only, when it does not exist.
+        Folder of the holder; created, readable by its owner only, if it does not exist.
     epoch : int
         Number of the epoch.
 
     Returns
     -------
     bytes
-        The public key, for the chain to commit to.
+        The public key, which is to be registered on the chain.
 
     Raises
     ------
     ConfigurationError
-        When the epoch has a key already: a new one would orphan every pseudonym of that epoch.
+        When the epoch already has a key: a new key would make every pseudonym of that epoch useless.
     """
     if not 0 <= epoch < 10**9:
-        raise ConfigurationError(f"{epoch} is not the number of an epoch")
-    from ledger.storage import private_folder  # it knows the database engine, which is slow to load
+        raise ConfigurationError(f"{epoch} is not the number of an epoch", next_step="Use 0 to 999999999.")
+    from ledger.storage import private_folder  # imported here because it loads SQLite, which is slow
 
     private_folder(home)
     private = oprf.generate_key()
@@ -99,28 +99,30 @@ def create_epoch(home: Path, epoch: int) -> bytes:
         _write_once(target, documents.write(document))
     except FileExistsError as error:
         raise ConfigurationError(
-            f"epoch {epoch} has a key already, and keys are never overwritten", where=str(target)
+            f"epoch {epoch} has a key already, and keys are never overwritten",
+            where=str(target),
+            next_step="Use the existing key, or choose another epoch.",
         ) from error
     return public
 
 
 def epochs(home: Path) -> list[int]:
-    """List the epochs that `home` has a key for, in order."""
+    """List the epochs for which `home` has a key, in order."""
     names = (_FILE.fullmatch(path.name) for path in home.glob("epoch-*.json"))
     return sorted(int(name[1]) for name in names if name)
 
 
 class LocalKeyHolder:
-    """A holder whose keys are in a folder of this machine.
+    """A holder with its keys in a local folder.
 
     Parameters
     ----------
     home : Path
-        Folder that `create_epoch` filled.
+        Folder of the keys that `create_epoch` made.
     quota : int
-        Evaluations that one member may have per epoch and day (UTC).
+        Maximum number of evaluations per member, epoch and day (UTC).
     clock : callable
-        Gives the Unix time in seconds.
+        Returns the Unix time in seconds.
 
     Notes
     -----
@@ -129,36 +131,40 @@ class LocalKeyHolder:
 
     def __init__(self, home: Path, *, quota: int, clock: Callable[[], float] = time.time) -> None:
         if quota < 1:
-            raise ConfigurationError(f"a quota of {quota} evaluations a day answers nobody")
+            raise ConfigurationError(
+                f"a quota of {quota} evaluations a day is too low", next_step="Use 1 or more."
+            )
         if not home.is_dir():
             raise ConfigurationError(
-                "there is no key holder", where=str(home), next_step="Create its first epoch."
+                "there is no key holder in this folder",
+                where=str(home),
+                next_step="Create its first epoch.",
             )
         self._home = home
         self._quota = quota
         self._clock = clock
         self._keys: dict[int, tuple[bytes, bytes]] = {}
         with self._usage():
-            pass  # what is wrong with the folder shows now, not at the first request
+            pass  # report a problem with the folder now, not at the first request
 
     def epochs(self) -> list[int]:
-        """List the epochs that the holder has a key for, in order."""
+        """List the epochs for which the holder has a key, in order."""
         return epochs(self._home)
 
     def public_key(self, epoch: int) -> bytes:
-        """Give the public key of an epoch.
+        """Return the public key of an epoch.
 
         Raises
         ------
         UnknownEpochError
-            When the holder has no key for it.
+            When the holder has no key for the epoch.
         VerificationError
             When the key on disk is damaged.
         """
         return self._key(epoch)[1]
 
     def evaluate(self, epoch: int, blinded: Sequence[bytes], member: str = "local") -> Evaluation:
-        """Evaluate blinded elements, after counting them.
+        """Count blinded elements and evaluate them.
 
         Parameters
         ----------
@@ -166,16 +172,16 @@ class LocalKeyHolder:
         blinded : sequence of bytes
             1 to `MAX_ELEMENTS` elements of 32 bytes.
         member : str
-            Whose quota pays.
+            The member whose quota is used.
 
         Raises
         ------
         InputError
             When there are no elements, or too many.
         ElementError
-            When something is not a blinded element; nothing has been counted then.
+            When something is not a blinded element; in this case nothing is counted.
         QuotaExceededError
-            When the member's quota does not cover the whole batch; nothing has been counted then.
+            When the batch exceeds the member's quota; in this case nothing is counted.
         UnknownEpochError
             When the holder has no key for the epoch.
         """
@@ -189,12 +195,12 @@ class LocalKeyHolder:
         return Evaluation(elements, proof)
 
     def used(self, member: str, epoch: int) -> int:
-        """Tell how many evaluations a member has had today under the key of an epoch."""
+        """Return the number of a member's evaluations today with the key of an epoch."""
         with self._usage() as database:
             return _used(database, member, epoch, self._now().date().isoformat())
 
     def resets_at(self) -> datetime:
-        """Tell when the quotas start anew: the next midnight, UTC."""
+        """Return the time when the quotas are reset: the next midnight, UTC."""
         midnight = self._now().replace(hour=0, minute=0, second=0, microsecond=0)
         return midnight + timedelta(days=1)
 
@@ -209,7 +215,7 @@ class LocalKeyHolder:
             if used + wanted > self._quota:
                 database.execute("ROLLBACK")
                 raise QuotaExceededError(
-                    f"{wanted} evaluations asked, {used} of {self._quota} used today under epoch {epoch}",
+                    f"{wanted} evaluations requested; {used} of {self._quota} used today in epoch {epoch}",
                     where=f"member {member}",
                     next_step=f"The quota resets at {self.resets_at():%Y-%m-%d %H:%M} UTC; run again then.",
                 )
@@ -228,7 +234,7 @@ class LocalKeyHolder:
         opened = open_database(
             self._home / "usage.sqlite",
             what="the count of evaluations",
-            remedy="Restore it from a backup; without it today's quotas start anew.",
+            remedy="Restore it from a backup; without it, today's quotas are counted from zero.",
             tables=_SCHEMA,
         )
         with closing(opened) as database:
@@ -259,20 +265,30 @@ def _load(home: Path, epoch: int) -> tuple[bytes, bytes]:
     except FileNotFoundError as error:
         known = ", ".join(map(str, epochs(home))) or "none"
         raise UnknownEpochError(
-            f"the key holder has no key for epoch {epoch}", next_step=f"Epochs it has: {known}."
+            f"the key holder has no key for epoch {epoch}", next_step=f"It has keys for epochs: {known}."
         ) from error
     document = documents.read(data, EpochDocument, what="key file", where=str(path))
     if document.epoch != epoch:
-        raise VerificationError(f"not the key file of epoch {epoch}", where=str(path))
+        raise VerificationError(
+            f"this is not the key file of epoch {epoch}",
+            where=str(path),
+            next_step="Restore the file from a backup.",
+        )
     private, public = bytes.fromhex(document.private_key), bytes.fromhex(document.public_key)
     derived = oprf.public_key(private)
     if derived != public:
-        raise VerificationError("the key file is damaged", expected=public, got=derived, where=str(path))
+        raise VerificationError(
+            "the key file is damaged",
+            expected=public,
+            got=derived,
+            where=str(path),
+            next_step="Restore it from a backup.",
+        )
     return private, public
 
 
 def _write_once(target: Path, data: bytes) -> None:
-    """Write a private file whole or not at all; raise FileExistsError rather than replace one."""
+    """Write a private file completely or not at all; raise FileExistsError if it exists."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -280,7 +296,7 @@ def _write_once(target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, target)  # unlike a rename, this fails where the target exists
+        os.link(temporary, target)  # unlike a rename, this fails if the target exists
     finally:
         temporary.unlink()
     folder = os.open(target.parent, os.O_RDONLY)

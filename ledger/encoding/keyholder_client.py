@@ -1,8 +1,8 @@
-"""The client of a key holder that runs elsewhere: signed requests over HTTP.
+"""The client of a remote key holder: signed requests over HTTP.
 
-A request is signed by the member's Ethereum key (EIP-191 ``personal_sign``) over its method, path, time and
-body, so the holder knows whose quota pays without keeping passwords. What is sent are blinded points; the
-answer is proven, so a wrong holder can waste time but not deceive (`Pseudonymiser` checks).
+The member's Ethereum key signs a request (EIP-191 ``personal_sign``) over its method, path, time and body, so
+the holder knows which member's quota to use and stores no passwords. Requests contain only blinded points.
+`Pseudonymiser` verifies the proof of each answer, so a wrong holder cannot give wrong pseudonyms.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ACCOUNT_HEADER = "Counterfoil-Account"
 TIME_HEADER = "Counterfoil-Time"
 SIGNATURE_HEADER = "Counterfoil-Signature"
 
-#: Bytes of an answer that are read; a full batch takes about 70,000.
+#: Maximum size of an answer in bytes; a full batch has about 70,000.
 MOST_BYTES: Final = 2**20
 
 _CHUNK: Final = 2**16
 
-#: Characters of what a holder says that an error quotes.
+#: Maximum number of characters of a holder's answer that an error quotes.
 _QUOTED: Final = 300
 
 
@@ -40,7 +40,7 @@ _Answer = TypeVar("_Answer")
 
 
 class EvaluationAnswer(msgspec.Struct):
-    """The answer to a request for an evaluation; a later version may say more."""
+    """The answer to a request for an evaluation; a later version may have more fields."""
 
     elements: list[Hex]
     proof: Hex
@@ -53,7 +53,7 @@ class EpochAnswer(msgspec.Struct):
 
 
 class ProblemAnswer(msgspec.Struct):
-    """The answer of a holder that refuses (RFC 9457)."""
+    """The answer of a holder that refuses a request (RFC 9457)."""
 
     detail: Any = None
 
@@ -78,7 +78,7 @@ class HttpKeyHolder:
     Parameters
     ----------
     url : str
-        Where it serves, such as ``http://127.0.0.1:8601``.
+        Address of the holder, such as ``http://127.0.0.1:8601``.
     account_key : bytes
         The member's Ethereum key, 32 bytes; it signs each request.
     timeout : float
@@ -94,14 +94,14 @@ class HttpKeyHolder:
         )
 
     def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
-        """Have a batch evaluated.
+        """Ask the holder to evaluate a batch.
 
         Raises
         ------
         QuotaExceededError
-            When the quota of this member does not cover the batch.
+            When the batch exceeds this member's quota.
         KeyHolderError
-            When the holder cannot be reached, refuses, or answers with nonsense.
+            When the holder cannot be reached, refuses, or gives an invalid answer.
         """
         path = "/v1/evaluate"
         request = httpx.Request(
@@ -124,7 +124,7 @@ class HttpKeyHolder:
         Raises
         ------
         KeyHolderError
-            When the holder cannot be reached, has no such epoch, or answers with nonsense.
+            When the holder cannot be reached, has no such epoch, or gives an invalid answer.
         """
         return bytes.fromhex(self._send("GET", f"/v1/epochs/{epoch}", b"", {}, EpochAnswer).public_key)
 
@@ -144,12 +144,12 @@ class HttpKeyHolder:
                     if len(said) > MOST_BYTES:
                         raise self._nonsense()
                     if time.monotonic() - started > self._timeout:
-                        raise httpx.ReadTimeout("its answer does not end")
+                        raise httpx.ReadTimeout("the answer took too long")
         except httpx.HTTPError as error:
             raise KeyHolderError(
                 f"the key holder does not answer: {error or type(error).__name__}",
                 where=self._url,
-                next_step="Start one with `counterfoil keyholder serve`, or correct its address.",
+                next_step="Start it with `counterfoil keyholder serve`, or correct its address.",
             ) from error
         if nesting(bytes(said)) > MOST_DEPTH:
             raise self._nonsense()
@@ -162,15 +162,19 @@ class HttpKeyHolder:
         what = f"the key holder refuses: {str(problem.detail or response.reason_phrase)[:_QUOTED]}"
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise QuotaExceededError(
-                what, where=self._url, next_step="What was pseudonymised is kept; run again then."
+                what,
+                where=self._url,
+                next_step="After the reset, run the same command again; finished pseudonyms are stored.",
             )
         raise KeyHolderError(
-            what, where=self._url, next_step="`counterfoil consortium status` says how this member stands."
+            what,
+            where=self._url,
+            next_step="Run `counterfoil consortium status` to see the status of this member.",
         )
 
     def _nonsense(self) -> KeyHolderError:
         return KeyHolderError(
-            "what answers there is not a key holder",
+            "the server at this address is not a key holder",
             where=self._url,
             next_step="Correct its address; `counterfoil keyholder serve` prints it.",
         )

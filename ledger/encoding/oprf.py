@@ -1,8 +1,8 @@
 """The verifiable oblivious pseudorandom function of RFC 9497: VOPRF mode, ristretto255-SHA512.
 
-A client blinds its input, the holder of the key evaluates the blinded point and proves with one DLEQ proof
-per batch that it used the key behind its public key, and the client removes the blind. The holder never
-learns the input, and the client cannot evaluate alone.
+A client blinds its input. The key holder evaluates the blinded point, and proves with one DLEQ proof per
+batch that it used the private key of its public key. The client removes the blind. The holder never learns
+the input, and the client cannot evaluate without the holder.
 
 The group is `ledger.encoding.ristretto`.
 
@@ -57,21 +57,21 @@ _HASH_BLOCK = 128
 
 
 class ProofError(VerificationError):
-    """Raised when a holder's answer is not shown to come from the key behind its public key."""
+    """Raised when the proof that a holder used the private key of its public key is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blinded:
-    """What a client keeps and sends for one input.
+    """A blinded input.
 
     Parameters
     ----------
     input : bytes
-        The input; never leaves the client.
+        The input; it is never sent.
     scalar : bytes
-        The blind; never leaves the client and is never used twice.
+        The blind; it is never sent and never used twice.
     element : bytes
-        The blinded point, 32 bytes: the only part that a holder sees.
+        The blinded point, 32 bytes; only this is sent to a holder.
     """
 
     input: bytes = field(repr=False)
@@ -80,7 +80,7 @@ class Blinded:
 
 
 def expand_message_xmd(message: bytes, dst: bytes, size: int) -> bytes:
-    """Stretch a message to `size` uniform bytes with SHA-512 (RFC 9380, section 5.3.1).
+    """Expand a message to `size` uniform bytes with SHA-512 (RFC 9380, section 5.3.1).
 
     Raises
     ------
@@ -114,12 +114,12 @@ def hash_to_scalar(data: bytes, dst: bytes = _SCALAR_DST) -> bytes:
 
 
 def generate_key() -> bytes:
-    """Make a random private key: a scalar, 32 bytes."""
+    """Generate a random private key: a scalar, 32 bytes."""
     return ristretto.random_scalar()
 
 
 def public_key(private_key: bytes) -> bytes:
-    """Give the public key, 32 bytes, of a private key."""
+    """Return the public key, 32 bytes, of a private key."""
     check_scalar(private_key, "the private key")
     return ristretto.multiply_base(private_key)
 
@@ -133,7 +133,7 @@ def derive_key_pair(seed: bytes, info: bytes) -> tuple[bytes, bytes]:
         When the seed does not have 32 bytes, or `info` is too long.
     """
     if len(seed) != 32 or len(info) > MAX_INPUT:
-        raise ValueError("the seed takes 32 bytes, the info at most 65535")
+        raise ValueError("the seed must have 32 bytes, the info at most 65535")
     for counter in range(256):
         scalar = hash_to_scalar(seed + _sized(info) + bytes([counter]), _DERIVE_DST)
         if any(scalar):
@@ -149,7 +149,7 @@ def blind(input: bytes, blind_scalar: bytes | None = None) -> Blinded:
     input : bytes
         At most 65535 bytes.
     blind_scalar : bytes, optional
-        The blind; random unless given. Only the test vectors have a reason to give it.
+        The blind; random by default. Give it only for test vectors.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def blind(input: bytes, blind_scalar: bytes | None = None) -> Blinded:
         When the input hashes to the identity, or `blind_scalar` is not a scalar.
     """
     if len(input) > MAX_INPUT:
-        raise ValueError(f"an input takes at most {MAX_INPUT} bytes, not {len(input)}")
+        raise ValueError(f"an input has at most {MAX_INPUT} bytes, not {len(input)}")
     if blind_scalar is None:
         blind_scalar = generate_key()
     else:
@@ -172,7 +172,7 @@ def blind(input: bytes, blind_scalar: bytes | None = None) -> Blinded:
 def evaluate(
     private_key: bytes, elements: Sequence[bytes], *, proof_scalar: bytes | None = None
 ) -> tuple[list[bytes], bytes]:
-    """Evaluate blinded elements and prove it, one proof for all (RFC 9497, 3.3.2, BlindEvaluate).
+    """Evaluate blinded elements, with one proof for all of them (RFC 9497, 3.3.2, BlindEvaluate).
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ def evaluate(
     elements : sequence of bytes
         1 to 65535 blinded elements.
     proof_scalar : bytes, optional
-        Randomness of the proof; random unless given. Two proofs with one randomness give the private key
-        away: only the test vectors have a reason to give it.
+        Randomness of the proof; random by default. Give it only for test vectors: two proofs with the same
+        randomness reveal the private key.
 
     Returns
     -------
@@ -191,9 +191,9 @@ def evaluate(
     Raises
     ------
     ElementError
-        When an element is not one, or is the identity.
+        When an element is not valid, or is the identity.
     ValueError
-        When there are none, or too many.
+        When there are no elements, or too many.
     """
     if not 1 <= len(elements) <= MAX_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_BATCH} elements, not {len(elements)}")
@@ -218,14 +218,14 @@ def evaluate(
 
 
 def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
-    """Check that all `evaluated` come from `elements` by the one key behind `public` (RFC 9497, 2.2.2).
+    """Verify that the private key of `public` gave `evaluated` from `elements` (RFC 9497, 2.2.2).
 
     Raises
     ------
     ProofError
-        When it is not so.
+        When the proof is not valid.
     ElementError
-        When something is not an element or scalar at all.
+        When something is not an element or a scalar.
     """
     if len(elements) != len(evaluated):
         raise ProofError("the answer has the wrong length", expected=len(elements), got=len(evaluated))
@@ -246,21 +246,21 @@ def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[b
         before, after = _weigh(weights, elements), _weigh(weights, evaluated)
         commitment = ristretto.add(ristretto.multiply_base(response), ristretto.multiply(challenge, public))
         shifted = ristretto.add(ristretto.multiply(response, before), ristretto.multiply(challenge, after))
-    except RuntimeError as error:  # libsodium refuses to return the identity, which no honest proof meets
+    except RuntimeError as error:  # libsodium does not return the identity; valid proofs never produce it
         raise ProofError("the proof is degenerate") from error
     expected = _challenge(public, before, after, commitment, shifted)
     if not compare_digest(challenge, expected):
         raise ProofError(
-            "the answer does not come from the key behind this public key",
+            "the answer was not computed with the private key of this public key",
             where=f"public key {public.hex()}",
-            next_step="Do not use the answer; ask the holder which consortium and epoch its key is for.",
+            next_step="Do not use the answer; ask the holder for which consortium and epoch its key is.",
         )
 
 
 def finalize(
     blinded: Sequence[Blinded], evaluated: Sequence[bytes], proof: bytes, public: bytes
 ) -> list[bytes]:
-    """Check the proof and remove the blinds (RFC 9497, section 3.3.2, Finalize).
+    """Verify the proof and remove the blinds (RFC 9497, section 3.3.2, Finalize).
 
     Returns
     -------
@@ -281,7 +281,7 @@ def finalize(
 
 
 def prf(private_key: bytes, input: bytes) -> bytes:
-    """Evaluate the function on a known input, with the key in hand (RFC 9497, section 3.3.1, Evaluate)."""
+    """Evaluate the function on a known input with the private key (RFC 9497, section 3.3.1, Evaluate)."""
     check_scalar(private_key, "the private key")
     return _output(input, ristretto.multiply(private_key, hash_to_group(input)))
 
@@ -295,7 +295,7 @@ def _sized(data: bytes) -> bytes:
 
 
 def _weights(public: bytes, elements: Sequence[bytes], evaluated: Sequence[bytes]) -> list[bytes]:
-    """Derive the random weights that fold a batch into one statement (RFC 9497, 2.2.1)."""
+    """Derive the random weights that combine a batch into one statement (RFC 9497, 2.2.1)."""
     seed = _sized(sha512(_sized(public) + _sized(_SEED_DST)).digest())
     return [
         hash_to_scalar(seed + number.to_bytes(2, "big") + _sized(before) + _sized(after) + b"Composite")
@@ -315,7 +315,7 @@ def _challenge(public: bytes, *elements: bytes) -> bytes:
 
 
 def _invert(scalars: Sequence[bytes]) -> list[bytes]:
-    """Invert many scalars with one inversion (Montgomery), which is 20 times dearer than a product."""
+    """Invert many scalars with one inversion (Montgomery); an inversion costs as much as 20 products."""
     products = [scalars[0]]
     for scalar in scalars[1:]:
         products.append(ristretto.multiply_scalars(products[-1], scalar))

@@ -1,6 +1,6 @@
-"""The encoding policy: what a row tells of an amount and a time, as one document on the chain.
+"""The encoding policy: the precision of amounts and times in a row, as one document on the chain.
 
-A policy is emitted whole, not as a hash only: who reads a batch in ten years can decode it.
+The chain stores the whole policy, not only its hash, so that a batch can still be decoded in ten years.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _PRODUCTION_UNITS = ("hour", "day")
 
 
 class TimeDocument(Document):
-    """The time bucket in JSON: its unit, and what that is in seconds."""
+    """The time bucket in JSON: its unit, and its length in seconds."""
 
     unit: TimeUnit
     seconds: Count
 
 
 class MatchDocument(Document):
-    """How halves of a transfer are matched, in JSON."""
+    """The parameters of matching, in JSON."""
 
     tolerance: Count
     deadline: Count
@@ -56,29 +56,29 @@ class PolicyDocument(Document, tag_field="format", tag=FORMAT):
 
 @dataclass(frozen=True)
 class Policy:
-    """How exact transactions become encoded rows.
+    """The rules by which exact transactions are encoded as rows.
 
     Parameters
     ----------
     time_unit : {"hour", "day", "minute", "exact"}
-        Length of the time bucket. ``minute`` and ``exact`` exist to measure what the encoding costs.
+        Length of the time bucket. ``minute`` and ``exact`` exist only to measure the effect of the encoding.
     cuts : mapping of currency code to minor units
-        Thresholds of the active rules, on the side their comparison needs.
+        Thresholds of the active rules, on the side that their comparison needs.
     grid : sequence of int
-        Edges shared by every currency, in minor units.
+        Edges for every currency, in minor units.
     rule_set : str, optional
-        SHA-256 (hex) of the rule set the cuts come from.
+        SHA-256 (hex) of the rule set from which the cuts come.
     tolerance : int
-        Seconds by which the two halves of a transfer may differ in time and still match.
+        Maximum time difference in seconds between two halves that match.
     deadline : int
-        Seconds after which a half without its counterpart counts as unmatched.
+        Seconds after which a half without the other half is unmatched.
     development : bool
-        Whether this consortium holds test data only.
+        Whether this consortium has only test data.
 
     Raises
     ------
     ConfigurationError
-        When a unit is refused outside a development consortium, or a currency is unknown.
+        When a unit is allowed only in a development consortium, or a unit or a currency is unknown.
     """
 
     time_unit: TimeUnit = "hour"
@@ -96,12 +96,15 @@ class Policy:
             )
         if self.time_unit not in _PRODUCTION_UNITS and not self.development:
             raise ConfigurationError(
-                f"the time unit {self.time_unit!r} is refused outside a development consortium",
-                next_step="Use hour or day; finer units exist only to measure what the encoding costs.",
+                f"the time unit {self.time_unit!r} is allowed only in a development consortium",
+                next_step="Use hour or day; finer units exist only to measure the effect of the encoding.",
             )
         unknown = sorted(set(self.cuts) - set(NUMERIC))
         if unknown:
-            raise ConfigurationError(f"the policy cuts unknown currencies: {', '.join(unknown)}")
+            raise ConfigurationError(
+                f"the policy has cuts for unknown currencies: {', '.join(unknown)}",
+                next_step="Use ISO 4217 alphabetic codes.",
+            )
 
     @property
     def bucket_seconds(self) -> int:
@@ -120,7 +123,7 @@ class Policy:
 
     @cached_property
     def document(self) -> bytes:
-        """The policy as canonical JSON, as it stands on the chain."""
+        """The policy in canonical JSON, as the chain stores it."""
         return documents.write(
             PolicyDocument(
                 time=TimeDocument(unit=self.time_unit, seconds=self.bucket_seconds),
@@ -134,7 +137,7 @@ class Policy:
 
     @cached_property
     def hash(self) -> bytes:
-        """SHA-256 of the document: what a batch header names."""
+        """SHA-256 of the document; a batch header contains it."""
         return sha256(self.document).digest()
 
     @classmethod
@@ -160,5 +163,5 @@ class Policy:
         except ConfigurationError as error:
             raise VerificationError(f"the policy is malformed: {error.what}") from error
         if policy.document != document:
-            raise VerificationError("the policy says more or other than its format allows")
+            raise VerificationError("the policy's content differs from what its format allows")
         return policy

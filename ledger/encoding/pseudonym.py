@@ -1,6 +1,6 @@
-"""From identifiers to pseudonyms: 16 bytes that a holder of the epoch's key helped to make, unseeing.
+"""Turn identifiers into pseudonyms of 16 bytes; the key holder helps, but does not see the identifiers.
 
-The pseudonym is the VOPRF output (`ledger.encoding.oprf`) under the key of the epoch, truncated to 16 bytes.
+The pseudonym is the VOPRF output (`ledger.encoding.oprf`) with the key of the epoch, truncated to 16 bytes.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Evaluation(NamedTuple):
 
 
 class Evaluator(Protocol):
-    """Who evaluates blinded elements under the key of an epoch: one process, or a threshold of them.
+    """A holder that evaluates blinded elements with the key of an epoch: one process, or a threshold group.
 
-    A holder sees blinded points only. It counts each of them against the quota of who asks.
+    A holder sees only blinded points. It counts each of them against the quota of the requesting member.
     """
 
     def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
@@ -41,7 +41,7 @@ class Evaluator(Protocol):
         ...
 
     def public_key(self, epoch: int) -> bytes:
-        """Give the public key that the holder has for `epoch`."""
+        """Return the holder's public key for `epoch`."""
         ...
 
 
@@ -53,13 +53,13 @@ class Pseudonymiser:
     holder : Evaluator
     epoch : int
     public_key : bytes
-        The key that the chain committed to for this epoch. A holder that uses another one is refused: first
-        by what it says, then by every proof.
+        The key on the chain for this epoch. A holder with another key is refused: its public key is compared
+        first, and then every proof is verified.
 
     See Also
     --------
     ledger.encoding.keyholder.LocalKeyHolder : a holder in this process.
-    ledger.encoding.keyholder_client.HttpKeyHolder : a holder somewhere else.
+    ledger.encoding.keyholder_client.HttpKeyHolder : a remote holder.
     """
 
     def __init__(self, holder: Evaluator, epoch: int, public_key: bytes) -> None:
@@ -91,11 +91,11 @@ class Pseudonymiser:
         Raises
         ------
         InputError
-            When an identifier is malformed; nothing has been asked of the holder then.
+            When an identifier is malformed; in this case no request was sent.
         KeyHolderError
             When the holder cannot be reached, or refuses.
         VerificationError
-            When the holder's answer is not proven to come from the epoch's key.
+            When the proof that the holder used the epoch's key is not valid.
         """
         normal = [normalise_identifier(identifier) for identifier in identifiers]
         distinct = list(dict.fromkeys(normal))
@@ -112,16 +112,16 @@ class Pseudonymiser:
         return [table[identifier] for identifier in normal]
 
     def _check_holder(self) -> None:
-        """Compare keys before the first batch: a wrong holder should not cost a quota to find out."""
+        """Compare public keys before the first batch, so that a wrong holder does not use up any quota."""
         if self._holder_checked:
             return
         claimed = self._holder.public_key(self._epoch)
         if claimed != self._public_key:
             raise oprf.ProofError(
-                f"the key holder has another key for epoch {self._epoch} than the chain committed to",
+                f"the key holder's public key for epoch {self._epoch} differs from the one on the chain",
                 expected=self._public_key,
                 got=claimed,
-                next_step="Point to the holder of this consortium.",
+                next_step="Give the address of this consortium's key holder.",
             )
         self._holder_checked = True
 
@@ -133,7 +133,7 @@ class Pseudonymiser:
         return self._holder.evaluate(self._epoch, [item.element for item in blinded])
 
     def _spread(self, batches: list[list[bytes]], workers: int) -> Iterator[list[bytes]]:
-        """Blind ahead and unblind behind while the holder works on the batch between, in bounded memory."""
+        """Blind later batches and finalise earlier ones while the holder evaluates; memory is bounded."""
         pool = self._processes(workers)
         waiting = iter(batches)
         ahead: deque[Future[list[oprf.Blinded]]] = deque()
@@ -157,7 +157,7 @@ class Pseudonymiser:
         return self._pool
 
     def close(self) -> None:
-        """End the processes that `pseudonyms` started; it starts them again when it needs them."""
+        """Stop the worker processes of `pseudonyms`; it starts new ones when it needs them."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None

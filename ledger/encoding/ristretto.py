@@ -1,11 +1,11 @@
-"""The group ristretto255 (RFC 9496), by libsodium, which is loaded when it is first used and leaves no file.
+"""The group ristretto255 (RFC 9496) of libsodium, which is loaded on first use and leaves no file behind.
 
-Scalars and elements are 32 bytes; all arithmetic on secret scalars is libsodium's, in constant time. Two
-things that it leaves to its caller are done here: the identity, which its check of a point accepts, is
-refused, and so are scalars that are zero or not below the group's order.
+Scalars and elements have 32 bytes; libsodium does all arithmetic on secret scalars in constant time. Two
+checks that it does not make are made here: the identity element is refused, and so are scalars that are zero
+or not below the group's order.
 
-`rbcl` carries libsodium as text and, at each import, writes it to a new file among the system's temporary
-ones, where it would stay: 2.8 MB for every command and every worker process.
+`rbcl` contains libsodium as text. At each import it writes it to a new temporary file and does not delete it:
+2.8 MB for every command and every worker process.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class ElementError(VerificationError):
 
 @cache
 def _sodium() -> ModuleType:
-    """Load libsodium by way of a folder that goes as soon as the library is mapped."""
+    """Load libsodium from a temporary folder that is deleted as soon as the library is mapped."""
     before = tempfile.tempdir
     with (
-        storing(Path(os.environ.get("TMPDIR", "/tmp"))),  # noqa: S108 - told, not written to
+        storing(Path(os.environ.get("TMPDIR", "/tmp"))),  # noqa: S108 - only for the error message
         tempfile.TemporaryDirectory(prefix="counterfoil-") as folder,
     ):
         tempfile.tempdir = folder
@@ -69,13 +69,13 @@ def _sodium() -> ModuleType:
 
 
 def multiply(scalar: bytes, element: bytes) -> bytes:
-    """Multiply an element by a scalar; `RuntimeError` where that gives the identity."""
+    """Multiply an element by a scalar; raise `RuntimeError` if the product is the identity."""
     product: bytes = _sodium().crypto_scalarmult_ristretto255(scalar, element)
     return product
 
 
 def multiply_base(scalar: bytes) -> bytes:
-    """Multiply the generator by a scalar; `RuntimeError` where that gives the identity."""
+    """Multiply the generator by a scalar; raise `RuntimeError` if the product is the identity."""
     product: bytes = _sodium().crypto_scalarmult_ristretto255_base(scalar)
     return product
 
@@ -109,7 +109,7 @@ def from_hash(digest: bytes) -> bytes:
 
 
 def random_scalar() -> bytes:
-    """Draw a scalar above zero."""
+    """Return a random scalar above zero."""
     scalar: bytes = _sodium().crypto_core_ristretto255_scalar_random()
     return scalar
 

@@ -1,4 +1,4 @@
-"""From exact transactions to packed rows: pseudonyms, bands, buckets, codes, match tokens, record roots."""
+"""Encode transactions as rows: pseudonyms, bands, time buckets, codes, match tokens, record roots."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _FLAGS: Final = tuple((_AT[flag.name.lower()], int(flag)) for flag in Flags if f
 
 @dataclass(frozen=True, slots=True)
 class EncodingInput:
-    """One record on its way into a batch.
+    """One record to encode.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class EncodingInput:
         The exact fields in the order of `FIELDS`.
     side, time_us, amount_minor : int
     last_incoming_us : int or None
-        Last incoming payment of the debtor account before this record, where the posting bank keeps it.
+        Last incoming payment of the debtor account before this record, if it is at the posting bank.
     seed : bytes
         The 32 secret bytes that salt the record's leaves.
     """
@@ -68,7 +68,7 @@ class EncodingInput:
 
 
 def lag_class(seconds: float | None) -> LagClass:
-    """Return the class of the time since the last incoming payment (None: there was none)."""
+    """Return the class of the time since the last incoming payment (None: no incoming payment)."""
     if seconds is None:
         return LagClass.NONE
     for edge, name in zip(LAG_EDGES_SECONDS, (1, 2, 3, 4), strict=True):
@@ -79,7 +79,7 @@ def lag_class(seconds: float | None) -> LagClass:
 
 @dataclass
 class RowEncoder:
-    """Packs records of one member under one policy and one epoch.
+    """Encodes records of one member with one policy and one epoch.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ class RowEncoder:
 
 
 def rows_from_bytes(data: bytes) -> npt.NDArray[np.void]:
-    """Read packed rows back (dtype `ROW`).
+    """Read packed rows (dtype `ROW`).
 
     Raises
     ------
@@ -211,7 +211,7 @@ def rows_from_bytes(data: bytes) -> npt.NDArray[np.void]:
 
 
 def decode_intervals(rows: npt.NDArray[np.void], policy: Policy) -> dict[str, npt.NDArray[np.int64]]:
-    """Return what the rows tell of amount and time under their policy.
+    """Return the intervals of amount and time of the rows, decoded with their policy.
 
     Returns
     -------
@@ -222,7 +222,7 @@ def decode_intervals(rows: npt.NDArray[np.void], policy: Policy) -> dict[str, np
     Raises
     ------
     InputError
-        When a currency or a band is unknown to the policy.
+        When the policy does not have a currency or a band.
     """
     low, high = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     for numeric in np.unique(rows["currency"]).tolist():

@@ -1,8 +1,8 @@
-"""Match tokens: what the two halves of one transfer have in common, and only their two banks can compute.
+"""Match tokens: both halves of a transfer have the same token, which only their two banks can compute.
 
-The token is an HMAC-SHA256, truncated to 16 bytes, over the UETR, or over what both banks know of the
-transfer where it has none. Its key is agreed between the two banks (X25519 and HKDF-SHA256) and bound to the
-epoch: without it a reader of the rows could test guesses at the amount and the second of a payment.
+The token is an HMAC-SHA256, truncated to 16 bytes, over the UETR, or over fields that both banks know if
+there is no UETR. The two banks agree on its key (X25519 and HKDF-SHA256), which is bound to the epoch.
+Without a key, a reader of the rows could test guesses of the amount and the time of a payment.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _UETR = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 class PairKeyError(VerificationError):
-    """Raised when no key can be agreed with a public key: it is not a key, or has small order."""
+    """Raised when key agreement with a public key fails: it is not a valid key, or has small order."""
 
 
 def pair_key(own_private: bytes, other_public: bytes, epoch: int) -> bytes:
-    """Agree the token key of two banks for one epoch; both compute the same.
+    """Compute the token key of two banks for one epoch; both banks get the same key.
 
     Parameters
     ----------
     own_private : bytes
         X25519 private key of this bank, 32 bytes.
     other_public : bytes
-        X25519 public key of the other bank, as it stands on chain, 32 bytes.
+        X25519 public key of the other bank, as registered on the chain, 32 bytes.
     epoch : int
         Epoch of the pseudonym key.
 
@@ -53,26 +53,26 @@ def pair_key(own_private: bytes, other_public: bytes, epoch: int) -> bytes:
     Raises
     ------
     PairKeyError
-        When the other key has small order, so that the secret would be known to everybody (RFC 7748, 6.1).
+        When the other key has small order, so that anyone could compute the secret (RFC 7748, 6.1).
     """
     private = X25519PrivateKey.from_private_bytes(own_private)
     try:
         secret = private.exchange(X25519PublicKey.from_public_bytes(other_public))
     except ValueError as error:
         raise PairKeyError(
-            "no secret can be agreed with this public key",
+            "the X25519 key agreement with this public key failed",
             where=other_public.hex(),
-            next_step="Ask the member that registered it to register a fresh X25519 key.",
+            next_step="Ask the member that registered it to register a new X25519 key.",
         ) from error
-    # Both keys in sorted order: one info for both ends, and the secret serves this pair only.
+    # Both keys in sorted order: both banks use the same info, and the key is valid only for this pair.
     first, second = sorted((private.public_key().public_bytes_raw(), other_public))
     return _derive(secret, _PAIR_DOMAIN + epoch.to_bytes(8, "big") + first + second)
 
 
 def own_key(own_private: bytes, epoch: int) -> bytes:
-    """Derive the token key for rows that have no other member: on-us, or a counterparty outside.
+    """Derive the token key for rows without another member: on-us, or a counterparty outside the consortium.
 
-    Such a token meets nobody else's; it only keeps the bank's own rows apart.
+    Such a token never equals the token of another bank; it only distinguishes the bank's own rows.
     """
     public = X25519PrivateKey.from_private_bytes(own_private).public_key().public_bytes_raw()
     return _derive(own_private, _OWN_DOMAIN + epoch.to_bytes(8, "big") + public)
@@ -88,8 +88,8 @@ def match_token(key: bytes, uetr: str | None, fallback: tuple[str, str, str, int
     uetr : str or None
         Unique end-to-end transaction reference, a UUID in any case.
     fallback : tuple
-        What both banks know where there is no UETR: debtor account and creditor account (identifiers),
-        currency (ISO 4217), amount in minor units, date (ISO 8601). Not looked at when there is a UETR.
+        Fields that both banks know, used if there is no UETR: debtor account and creditor account
+        (identifiers), currency (ISO 4217), amount in minor units, date (ISO 8601).
 
     Returns
     -------
@@ -103,8 +103,8 @@ def match_token(key: bytes, uetr: str | None, fallback: tuple[str, str, str, int
 
     Notes
     -----
-    Without UETR, two equal payments between the same accounts on one day have the same token, and two banks
-    that date a transfer differently have different ones: matching has to pair by count and to allow for it.
+    Without UETR, two equal payments between the same accounts on one day have the same token, so matching has
+    to pair them in order. If the two banks date a transfer differently, their tokens differ.
     """
     if uetr is not None:
         normal = uetr.strip().lower()

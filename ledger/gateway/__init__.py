@@ -1,8 +1,9 @@
-"""The one place that speaks web3: everything the ledger reads from a chain and writes to it.
+"""The gateway to the chain: all reads and writes of the ledger; the only package that uses web3.
 
-The seam to any chain is a JSON-RPC URL, so the same code runs on the embedded chain, anvil, geth or Besu.
-`connection` holds the endpoint to what it should be, `registry` reads who and what is on record, `log` the
-batches and cases, `writing` sends; `records` is what they return, `refusals` a contract's reasons in words.
+It connects to a chain by a JSON-RPC URL, so the same code runs on the embedded chain, anvil, geth or Besu.
+`connection` checks the endpoint, `registry` reads members, readers, policies and rule sets, `log` reads
+batches and cases, and `writing` sends transactions. `records` defines the returned objects, and `refusals`
+translates a contract's errors into messages for a person.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ class Gateway(Registry, Log, Writing):
     url : str
         JSON-RPC endpoint.
     deployment : Deployment
-        What must be found there.
+        The chain and the contracts that the endpoint must serve.
     timeout : float
-        Seconds to wait for the whole of an answer.
+        Seconds to wait for a whole answer.
 
     Raises
     ------
     ChainUnreachableError
-        When nothing answers.
+        When no node answers.
     WrongChainError
-        When another chain answers, or the contracts are not the ones of this consortium.
+        When the node serves another chain, or does not have the contracts of this consortium.
     """

@@ -1,4 +1,4 @@
-"""The connection: one consortium on one chain, and every way a node can fail to answer, in words."""
+"""The connection to one consortium on one chain; it turns every failure of a node into a clear error."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from ledger.transport import AnswerTooLargeError, Transport, quoted
 
 __all__ = ["OTHER_NODE", "Connection", "quantity", "word"]
 
-#: EIP-1474: the answer would be too large.
+#: Error code of EIP-1474: the answer would be too large.
 _LIMIT_EXCEEDED: Final = -32_005
 
-#: What reading an answer of the wrong shape raises, in web3 or here.
+#: Errors that are raised, in web3 or here, when an answer has the wrong structure.
 _WRONG_SHAPE: Final = (
     Web3Exception,
     ValueError,
@@ -43,13 +43,13 @@ _WRONG_SHAPE: Final = (
     RecursionError,
 )
 
-OTHER_NODE: Final = "The node may be answering wrongly, or lag behind; try again, or another endpoint."
+OTHER_NODE: Final = "The node may be faulty or not in sync; try again, or use another endpoint."
 
 
 class _Provider(JSONBaseProvider):
-    """Lets web3 speak through our transport."""
+    """A web3 provider that uses `ledger.transport`."""
 
-    #: Off: a contract's answer must not make us fetch an address that it names (EIP-3668).
+    #: Off: a contract's answer must not cause a request to a URL that it contains (EIP-3668).
     global_ccip_read_enabled = False
 
     def __init__(self, transport: Transport) -> None:
@@ -61,7 +61,7 @@ class _Provider(JSONBaseProvider):
 
 
 class Connection:
-    """What every part of the gateway asks through; see `ledger.gateway.Gateway`."""
+    """Base class of all parts of the gateway; see `ledger.gateway.Gateway`."""
 
     def __init__(self, url: str, deployment: Deployment, *, timeout: float = 60.0) -> None:
         self._transport = Transport(url, seconds=timeout)
@@ -83,7 +83,7 @@ class Connection:
             chain_id = self._web3.eth.chain_id
             if chain_id != expected.chain_id:
                 raise WrongChainError(
-                    f"the endpoint serves chain {chain_id}, this consortium lives on {expected.chain_id}",
+                    f"the endpoint serves chain {chain_id}, this consortium is on {expected.chain_id}",
                     where=self.url,
                     next_step="Check --chain, or --home if you meant another consortium.",
                 )
@@ -97,7 +97,7 @@ class Connection:
             for name, contract in self._contracts.items():
                 if not self._web3.eth.get_code(contract.address):
                     raise WrongChainError(
-                        f"no {name} contract stands at {contract.address}: another consortium's chain",
+                        f"there is no {name} contract at {contract.address}: this is another chain",
                         where=self.url,
                         next_step="Check --chain, or --home if you meant another consortium.",
                     )
@@ -126,11 +126,11 @@ class Connection:
             raise ChainError(
                 f"the node does not have block {number}",
                 where=self.url,
-                next_step="It lags behind, or the chain was cut deeper than was final: wait, or try another.",
+                next_step="Wait until the node is in sync, or try another endpoint.",
             ) from error
 
     def _ask(self, contract: str, function: str, *args: Any, block: int | None = None) -> Any:
-        """Call a contract's view, at a block or now."""
+        """Call a view function of a contract, at a given block or at the newest one."""
         identifier: Any = "latest" if block is None else block
         with self._speaking():
             return self._contracts[contract].functions[function](*args).call(block_identifier=identifier)
@@ -156,7 +156,7 @@ class Connection:
             yield name, dict(args), entry
 
     def _logs(self, address: Any, topics: Sequence[bytes], first: int, last: int) -> Iterator[Any]:
-        """Yield log entries of a block range, in halves where a node finds the answer too large."""
+        """Yield log entries of a block range; split the range if the answer is too large for the node."""
         try:
             with self._speaking():
                 answer = self._web3.eth.get_logs(
@@ -179,7 +179,7 @@ class Connection:
 
     @staticmethod
     def _checked_logs(answer: Any, address: str, topics: Sequence[bytes], first: int, last: int) -> list[Any]:
-        """Return log entries in chain order; each must be what was asked for, and there once."""
+        """Return log entries in chain order; each must match the request and occur only once."""
         found: dict[tuple[int, int], Any] = {}
         for entry in answer:
             place = quantity(entry["blockNumber"]), quantity(entry["logIndex"])
@@ -195,7 +195,7 @@ class Connection:
 
     @contextmanager
     def _speaking(self, *, rehearsing: bool = False) -> Iterator[None]:
-        """Turn every way a node can fail to answer into our own errors; a rehearsal's refusal is none."""
+        """Turn every failure of a node into a `ChainError`, except a contract's refusal in a rehearsal."""
         try:
             yield
         except TransactionNotFound:
@@ -214,7 +214,7 @@ class Connection:
             what = f"the node answered with an error: {quoted(refusal.get('message', error))}"
             raise kind(what, where=self.url, next_step=OTHER_NODE) from error
         except _WRONG_SHAPE as error:
-            what = f"the node's answer makes no sense: {quoted(error) or type(error).__name__}"
+            what = f"the node's answer is not valid: {quoted(error) or type(error).__name__}"
             raise ChainError(what, where=self.url, next_step=OTHER_NODE) from error
 
     def _incomplete(self, what: str, *, block: int | None = None) -> ChainError:
@@ -223,14 +223,14 @@ class Connection:
 
 
 def quantity(value: Any) -> int:
-    """Check a number; nodes count blocks, seconds and nonces in it."""
+    """Check and return a number from a node: a block number, a time or a nonce."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise ValueError(f"expected a number, got {quoted(value)}")
     return value
 
 
 def word(value: Any) -> bytes:
-    """Check a hash."""
+    """Check and return a 32-byte hash."""
     if not isinstance(value, bytes) or len(value) != 32:
         raise ValueError(f"expected 32 bytes, got {quoted(value)}")
     return bytes(value)

@@ -1,10 +1,10 @@
-"""Imports web3 without the pairing curves that come with it and that the ledger never uses.
+"""Import web3 without its library for pairing curves (py_ecc), which the ledger never uses.
 
-web3 imports eth_account, which imports eth_keyfile; that takes two numbers and one class from py_ecc, for
-key files of Ethereum's consensus layer. Importing py_ecc computes the tables of BLS12-381, 0.4 s of processor
-time in each process, and raises Python's recursion limit to 100,000. So modules of the same names stand in
-for py_ecc while web3 is imported, and go afterwards: whoever imports py_ecc later gets the real one, and so
-does eth_keyfile when such a key file is used.
+web3 imports eth_account, which imports eth_keyfile, which uses two numbers and one class of py_ecc, for key
+files of Ethereum's consensus layer. Importing py_ecc computes the tables of BLS12-381, which takes 0.4 s of
+processor time in each process, and raises Python's recursion limit to 100,000. So modules of the same names
+replace py_ecc while web3 is imported, and are removed afterwards: a later import of py_ecc gets the real
+package, and eth_keyfile imports it when it reads such a key file.
 
 `ledger.gateway` imports this module before any other that imports web3.
 """
@@ -43,7 +43,7 @@ def _import_web3() -> None:
     try:
         import_module("web3")
     except ImportError:
-        pass  # web3 is not installed, or takes more from py_ecc: the import that follows says or does it
+        pass  # web3 is missing, or needs more of py_ecc: the next import of web3 raises the error or succeeds
     finally:
         for name in names:
             sys.modules.pop(name, None)

@@ -1,4 +1,4 @@
-"""Reading the log of batches and the case log, each entry in its place."""
+"""Read the log of batches and the case log, in order and without gaps."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Log"]
 
 
 class Log(Connection):
-    """What members posted, and what was appended to cases."""
+    """Reads the posted batches and the entries of the case log."""
 
     def log_size(self, block: int | None = None) -> int:
-        """Return the number of batches in the log, at a block or now."""
+        """Return the number of batches in the log, at a given block or at the newest one."""
         return int(self._ask("BatchLedger", "logSize", block=block))
 
     def head_of(self, account: str) -> tuple[int, bytes]:

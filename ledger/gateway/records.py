@@ -1,4 +1,4 @@
-"""What the chain knows, as plain records: members, readers, epochs, batches, rule sets, case entries."""
+"""Data classes for what is on the chain: members, readers, epochs, batches, rule sets, case entries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member as the chain knows it."""
+    """A member as it is registered on the chain."""
 
     code: int
     account: str
@@ -32,7 +32,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader that rows are sealed to; `epoch` is a month (years * 12 + month)."""
+    """A reader to whom rows are sealed; `epoch` is a month (years * 12 + month)."""
 
     key_id: bytes
     hpke_key: bytes
@@ -42,7 +42,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch of the pseudonym key: the public key that every evaluation is proven against."""
+    """An epoch of the pseudonym key, with the public key that verifies every evaluation."""
 
     number: int
     starts_at: int
@@ -51,7 +51,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class PostedBatch:
-    """A batch as the chain holds it: its header, its place, and the sealed rows."""
+    """A batch on the chain: its header, its position, and the sealed rows."""
 
     header: BatchHeader
     batch_hash: bytes
@@ -64,7 +64,7 @@ class PostedBatch:
 
 @dataclass(frozen=True, slots=True)
 class RuleSetStep:
-    """One step in the life of a rule set, as the chain recorded it."""
+    """One step in the life cycle of a rule set, as the chain recorded it."""
 
     hash: bytes
     what: str
@@ -75,20 +75,20 @@ class RuleSetStep:
 
 @dataclass(frozen=True, slots=True)
 class RuleSetDocument:
-    """A rule set on the chain, and where it stands.
+    """A rule set on the chain, with its status and history.
 
     Parameters
     ----------
     hash, document : bytes
     author : str
     version : int or None
-        The number that activation gave it.
+        The version number that it got on activation.
     status : str
         drafted, proposed, active, superseded or withdrawn.
     previous : bytes or None
-        The rule set it edits.
+        Hash of the rule set that it was edited from.
     steps : tuple of RuleSetStep
-        Its life, oldest first.
+        Its history, oldest first.
     """
 
     hash: bytes
@@ -116,7 +116,7 @@ class CaseEntry:
 
 @dataclass(frozen=True, slots=True)
 class SignedTransaction:
-    """A transaction ready to send; kept before it is sent, and never signed again."""
+    """A signed transaction; it is stored before it is sent."""
 
     raw: bytes
     hash: bytes

@@ -1,4 +1,4 @@
-"""A contract's refusal in words: what it means for a person, and what to do about it."""
+"""Messages for a contract's errors: what was refused, and what to do next."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from ledger.transport import quoted
 
 __all__ = ["refusal"]
 
-#: What a contract's refusal means for a person, and what to do about it.
+#: Message and next step for each error of the contracts.
 _REFUSALS: Final = {
     "ConsortiumNotMember": ("this account is not a member", "Ask the operator to admit it."),
-    "ConsortiumMemberSuspended": ("this member is suspended", "Ask the operator why; nothing is lost."),
+    "ConsortiumMemberSuspended": (
+        "this member is suspended",
+        "Ask the operator to reinstate it; no data is lost.",
+    ),
     "ConsortiumMemberRevoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
     "BatchLedgerPaused": ("the consortium is paused", "Run the same command again once it is resumed."),
     "EnforcedPause": ("the consortium is paused", "Run the same command again once it is resumed."),
     "BatchLedgerUnexpectedSequence": (
         "the chain expects another batch of this member",
-        "Another copy of this vault may be posting; use one vault per member.",
+        "Another copy of this vault may be posting; use only one vault per member.",
     ),
     "BatchLedgerUnexpectedPreviousHash": (
-        "this batch does not follow the member's last one on the chain",
-        "Another copy of this vault may be posting; use one vault per member.",
+        "this batch does not follow the member's last batch on the chain",
+        "Another copy of this vault may be posting; use only one vault per member.",
     ),
     "BatchLedgerUnknownEpoch": ("the pseudonym key's epoch is not open", "Ask the operator to open it."),
     "BatchLedgerUnknownPolicy": (
@@ -38,33 +41,42 @@ _REFUSALS: Final = {
     ),
     "RuleBookNotOfficer": ("this account is not an officer", "Ask the operator to grant the role."),
     "RuleBookAuthorCannotApprove": (
-        "who wrote a rule set, or a draft it comes from, cannot approve it",
-        "Let two other officers approve it.",
+        "the author of a rule set, or of a draft it comes from, cannot approve it",
+        "Ask two other officers to approve it.",
     ),
-    "RuleBookAlreadyApproved": ("this officer has approved already", "Another officer must approve."),
-    "RuleBookNotProposed": ("the rule set is not open for that", "See `counterfoil rules history`."),
-    "RuleBookNotActive": ("the rule set is not in force", "See `counterfoil rules history`."),
-    "RuleBookNotAuthor": ("only its author can do that", "Ask the author, or draft an edit of it."),
+    "RuleBookAlreadyApproved": ("this officer has already approved", "Ask another officer to approve."),
+    "RuleBookNotProposed": (
+        "the status of the rule set does not allow this step",
+        "Run `counterfoil rules history` to see its status.",
+    ),
+    "RuleBookNotActive": (
+        "the rule set is not in force",
+        "Run `counterfoil rules history` to see which one is.",
+    ),
+    "RuleBookNotAuthor": (
+        "only the author of the rule set can do this",
+        "Ask the author, or draft an edit of the rule set.",
+    ),
     "RuleBookAlreadyProposed": (
-        "the same rule set, to the byte, was drafted before",
-        "See `counterfoil rules history`; what was withdrawn needs a document that says so.",
+        "an identical rule set, byte for byte, was drafted before",
+        "Run `counterfoil rules history`; to draft a withdrawn rule set again, change its document.",
     ),
     "AccessControlUnauthorizedAccount": (
-        "this account lacks the role for that",
-        "Ask the operator to grant it.",
+        "this account does not have the necessary role",
+        "Ask the operator to grant the role.",
     ),
 }
 
 
 def refusal(web3: Web3, error: ContractLogicError, where: str) -> TransactionRejectedError:
-    """Return the error that says what a contract refused, and why."""
+    """Return the error that explains a contract's refusal."""
     name, args = "", ()
     data = error.data if isinstance(error.data, str) else None
     if data is not None or isinstance(error, ContractCustomError):
         try:
             name, args = _decode(web3, data or str(error.message))
         except (ValueError, DecodingError):
-            name, args = "", ()  # a reason that is none; the refusal stands
+            name, args = "", ()  # the reason cannot be decoded; the refusal is reported without it
     if name in _REFUSALS:
         what, next_step = _REFUSALS[name]
         shown = f" ({', '.join(_shown(a) for a in args)})" if args else ""

@@ -1,4 +1,4 @@
-"""Reading the registries: members, readers, epochs, policies, and the rule book."""
+"""Read the registries on the chain: members, readers, epochs, policies, and the rule book."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STANDING: Final = {
 }
 
 
-#: Events of the rule book: the step they record, and where it leaves the rule set (None: where it was).
+#: Events of the rule book: the step, and the rule set's status after it (None: unchanged).
 _STEPS: Final[dict[str, tuple[str, str | None]]] = {
     "RuleSetDrafted": ("drafted", "drafted"),
     "RuleSetBacktested": ("backtested", None),
@@ -38,10 +38,10 @@ _STEPS: Final[dict[str, tuple[str, str | None]]] = {
 
 
 class Registry(Connection):
-    """What the consortium and its rule book have put on record."""
+    """Reads the registries of the consortium and of its rule book."""
 
     def members(self) -> list[Member]:
-        """Return every member ever admitted, in the order of its code."""
+        """Return every member that was ever admitted, sorted by code."""
         found: dict[int, Member] = {}
         count = self._ask("Consortium", "memberCount")
         for name, args, entry in self._events("Consortium", ("MemberAdmitted", *_STANDING)):
@@ -72,7 +72,7 @@ class Registry(Connection):
         return bytes(self._ask("Consortium", name))
 
     def reader_keys(self) -> frozenset[bytes]:
-        """Return the identifier of every reader's key that ever stood on the chain, also of a removed one."""
+        """Return the identifiers of all reader keys ever registered on the chain, also of removed ones."""
         return frozenset(bytes(args["keyId"]) for _, args, _ in self._events("Consortium", ("ReaderAdded",)))
 
     def readers(self) -> list[Reader]:
@@ -95,7 +95,7 @@ class Registry(Connection):
         Raises
         ------
         ChainError
-            When none is open yet.
+            When no epoch is open yet.
         """
         current = self._ask("Consortium", "currentEpoch")
         found = [
@@ -116,12 +116,12 @@ class Registry(Connection):
         Raises
         ------
         ChainError
-            When none is open yet.
+            When no epoch is open yet.
         """
         return self.epochs()[-1]
 
     def policies(self, *, at: int | None = None) -> dict[bytes, bytes]:
-        """Return every policy document, by hash, oldest first; those published up to block `at`, or all."""
+        """Return the policy documents by hash, oldest first: all, or those published up to block `at`."""
         found = {}
         active = bytes(self._ask("Consortium", "activePolicy", block=at))
         for _, args, _ in self._events("Consortium", ("PolicyPublished",), last=at):
@@ -139,7 +139,7 @@ class Registry(Connection):
         Raises
         ------
         ChainError
-            When none was published yet.
+            When no policy was published yet.
         """
         documents = list(self.policies(at=at).values())
         if not documents:
@@ -149,12 +149,12 @@ class Registry(Connection):
         return documents[-1]
 
     def rule_sets(self) -> list[RuleSetDocument]:
-        """Return every rule set on the chain with its life so far, in the order of their first step.
+        """Return every rule set on the chain with its history, in the order of their first step.
 
         Raises
         ------
         ChainError
-            When the node leaves out a step, or shows another document than the chain names.
+            When the node leaves out a step, or returns a document that does not match its hash.
         """
         current, version = self._ask("RuleBook", "activeRuleSet")
         found: dict[bytes, RuleSetDocument] = {}
@@ -184,5 +184,5 @@ class Registry(Connection):
         return list(found.values())
 
     def active_rule_set(self) -> RuleSetDocument | None:
-        """Return the rule set in force, or None before the first activation and after a withdrawal."""
+        """Return the rule set in force; None before the first activation and after a withdrawal."""
         return next((entry for entry in self.rule_sets() if entry.status == "active"), None)

@@ -1,4 +1,4 @@
-"""Writing: calls are signed, rehearsed, sent, and waited for."""
+"""Write to the chain: sign a call, rehearse it, send it, and wait until it is mined."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["Writing"]
 
 T = TypeVar("T")
 
-#: Wei of gas price above which a node is not believed: ten thousand times what busy networks ask.
+#: Maximum base fee in wei that is accepted from a node: ten thousand times that of busy networks.
 _MOST_BASE_FEE: Final = 10**15
 
 
 class Writing(Connection):
-    """Transactions of the accounts whose keys a caller holds."""
+    """Sends transactions of accounts whose keys the caller has."""
 
     def next_nonce(self, account: str, *, pending: bool = True) -> int:
-        """Return the nonce of the account's next transaction, by default after those that wait."""
+        """Return the account's next nonce, by default after its pending transactions."""
         block: Any = "pending" if pending else "latest"
         with self._speaking():
             return quantity(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
@@ -38,8 +38,8 @@ class Writing(Connection):
     def sign(self, key: bytes, contract: str, function: str, *args: Any, nonce: int) -> SignedTransaction:
         """Build and sign a call without sending it.
 
-        The gas limit follows from the size: since Prague, calldata costs at least 40 gas for a byte that is
-        not zero and 10 for one that is (EIP-7623); less is accepted by some nodes but never mined.
+        The gas limit is computed from the size: since Prague, calldata costs at least 40 gas for a non-zero
+        byte and 10 for a zero byte (EIP-7623). Some nodes accept a lower limit but never mine it.
         """
         source = self._contracts[contract]
         data = bytes.fromhex(source.encode_abi(function, args=list(args)).removeprefix("0x"))
@@ -62,9 +62,9 @@ class Writing(Connection):
         return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
 
     def sign_again(self, key: bytes, raw: bytes, *, nonce: int) -> SignedTransaction:
-        """Sign the call of a transaction once more, under another nonce and today's fee.
+        """Sign the call of a transaction again, with another nonce and the current fee.
 
-        For a transaction whose nonce was used up in vain: it can never be mined any more.
+        Use it for a transaction whose nonce is already used, so that it can never be mined.
         """
         call = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         with self._speaking():
@@ -86,7 +86,7 @@ class Writing(Connection):
         Raises
         ------
         TransactionRejectedError
-            When the contract would refuse, with its reason in words.
+            When the contract would refuse; the error explains its reason.
         """
         call = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         try:
@@ -102,7 +102,7 @@ class Writing(Connection):
             raise refusal(self._web3, error, "the next batch") from error
 
     def send(self, transactions: Sequence[bytes]) -> list[str | None]:
-        """Send raw transactions as one JSON array; return each one's refusal, or None where it was taken.
+        """Send raw transactions as one JSON array; return the refusal of each, or None if it was accepted.
 
         web3 refuses to batch eth_sendRawTransaction, so the array goes through the transport directly.
         """
@@ -111,12 +111,12 @@ class Writing(Connection):
         return [None if "result" in a else quoted(a["error"]["message"]) for a in answers]
 
     def mined(self, transaction: bytes) -> tuple[int, bool] | None:
-        """Return (block, succeeded) of a transaction, or None while no block holds it."""
+        """Return (block, succeeded) of a transaction, or None if it is not in a block yet."""
         try:
             with self._speaking():
                 receipt = self._web3.eth.get_transaction_receipt(HexBytes(transaction))
                 if word(receipt["transactionHash"]) != bytes(transaction):
-                    raise ValueError("the receipt is another transaction's")
+                    raise ValueError("the receipt belongs to another transaction")
                 return quantity(receipt["blockNumber"]), quantity(receipt["status"]) == 1
         except TransactionNotFound:
             return None
@@ -140,7 +140,7 @@ class Writing(Connection):
             raise ChainError(
                 f"the transaction was not mined within {wait:.0f} s",
                 where=self.url,
-                next_step="It may be mined yet: look whether it was done before you run the command again.",
+                next_step="It may still be mined: check this before you run the same command again.",
             )
         block, succeeded = found
         if not succeeded:
@@ -153,7 +153,7 @@ class Writing(Connection):
         Raises
         ------
         TransactionRejectedError
-            When the contract would refuse, with its reason in words.
+            When the contract would refuse; the error explains its reason.
         """
         call = self._contracts[contract].functions[function](*args)
         try:
@@ -164,7 +164,7 @@ class Writing(Connection):
 
     @staticmethod
     def wait_for(probe: Callable[[], T | None], seconds: float) -> T | None:
-        """Call `probe` until it answers something else than None or the time is up."""
+        """Call `probe` until it returns a value other than None, or until the time is over."""
         deadline = time.monotonic() + seconds
         pause = 0.01
         while (answer := probe()) is None and time.monotonic() < deadline:

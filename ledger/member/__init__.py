@@ -1,6 +1,6 @@
-"""What a bank runs: it reads its own transactions, keeps them, and posts their encoded half.
+"""The member's tools: read a bank's own transactions, store them, and post their encoded rows.
 
-A transaction travels `intake` (read and check) -> `vault` (keep) -> `outbox` (pseudonymise, encode, seal,
-post). `receipts` makes the proofs a member hands out, `inbox` opens what is addressed to it, `keys` holds
-its secrets.
+A transaction passes through `intake` (read and check) -> `vault` (store) -> `outbox` (pseudonymise, encode,
+seal, post). `receipts` makes receipts and disclosures, `inbox` opens the flags addressed to the member, and
+`keys` holds its private keys.
 """

@@ -1,4 +1,4 @@
-"""Reading the rows of a DataFrame as text, as a CSV file would hold them."""
+"""Read the rows of a DataFrame as text, in the form of a CSV file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def open_frame(
     ----------
     frame : pandas.DataFrame
     chunk : int
-        Rows turned into text at a time.
+        Number of rows that are converted to text at a time.
     """
     columns = tuple(str(name).lower() for name in frame.columns)
     return columns, _rows(frame, columns, chunk)
@@ -42,5 +42,5 @@ def _rows(
 def _text(value: Any, column: str) -> str | FieldProblem:
     try:
         return as_text(value)
-    except Exception as error:  # a frame can hold any object, and its own idea of text
+    except Exception as error:  # a frame can hold any object, and its __str__ can raise anything
         return FieldProblem(column, f"cannot be read as text: {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""The inbox: flags on the chain's case log that are addressed to this member, opened and verified."""
+"""The inbox: opens and verifies the flags on the chain's case log that are addressed to this member."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Received", "received_flags"]
 class Received:
     """A flag addressed to this member: its identifier, its block, and the fields the member may see.
 
-    `problem` says why it could not be opened, where it could not; the others are not held up by it.
+    If the flag could not be opened, `shown` is None and `problem` gives the reason.
     """
 
     flag_id: bytes

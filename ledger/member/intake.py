@@ -1,7 +1,7 @@
-"""Reading a member's transactions: CSV, Parquet or a DataFrame, in chunks of constant memory.
+"""Read a member's transactions from CSV, Parquet or a DataFrame, in chunks of constant memory.
 
-A bad row goes to the quarantine with its line, field and reason; good rows go on; the counts add up. pandas
-and Arrow are imported for tables only: reading a CSV file needs neither.
+An invalid row is quarantined with its line, field and reason; the other rows are accepted. pandas and Arrow
+are imported only for Parquet and DataFrames; a CSV file needs neither.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNK", "Chunk", "Quarantined", "Rows", "open_source", "read_chunks"]
 
-#: Rows per chunk; the poster's memory does not depend on the size of the file.
+#: Rows per chunk, so that the memory used does not depend on the size of the file.
 CHUNK: Final = 10_000
 
-#: A line longer than this is not a transaction.
+#: Maximum length of a line in bytes.
 MAX_LINE: Final = 64 * 1024
 
-#: How files start that are neither CSV nor what their name says.
+#: First bytes of files that are not CSV, whatever their name.
 _KINDS: Final = {
     b"\x1f\x8b": "compressed (gzip)",
     b"\x28\xb5\x2f\xfd": "compressed (Zstandard)",
@@ -43,7 +43,7 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A row that was kept apart: its line (from 1; rows of a table count from 1 too), field and reason."""
+    """A quarantined row: its line (or its row in a table), counted from 1; the field and the reason."""
 
     line: int
     field: str
@@ -53,7 +53,7 @@ class Quarantined:
 
 @dataclass(slots=True)
 class Chunk:
-    """Checked rows with their lines, and the rows kept apart."""
+    """Valid rows with their line numbers, and the quarantined rows."""
 
     lines: list[int] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Chunk:
         return len(self.transactions) + len(self.quarantined)
 
 
-#: Raw rows: a line number with either the cells or, for a line that is none, what is wrong with it.
+#: Raw rows: a line number with either the cells or, if the line cannot be read, the problem.
 Rows = Iterator[tuple[int, Sequence[str] | FieldProblem]]
 
 
@@ -82,7 +82,7 @@ def open_source(source: Path | pd.DataFrame) -> OpenedSource:
     Raises
     ------
     InputError
-        When the file is missing, empty, of another kind, or lacks a required column.
+        When the file is missing, empty or of another kind, or has no column for a required field.
     """
     if not isinstance(source, Path):
         opened = _open_frame(source)
@@ -92,11 +92,11 @@ def open_source(source: Path | pd.DataFrame) -> OpenedSource:
         kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)
         if kind is not None and not (table and kind == "Parquet"):
             raise InputError(
-                f"the file is {kind}, whatever its name says",
+                f"the content of the file is {kind}, although its name says otherwise",
                 where=str(source),
-                next_step="Name it .parquet."
+                next_step="Rename it to .parquet."
                 if kind == "Parquet"
-                else "Unpack it, or export it, to a CSV or Parquet file; packed files are not unfolded here.",
+                else "Decompress it or export it to a CSV or Parquet file.",
             )
         opened = _open_parquet(source) if table else _open_csv(source)
     _check_columns(opened)
@@ -105,8 +105,8 @@ def open_source(source: Path | pd.DataFrame) -> OpenedSource:
 
 def _head(path: Path) -> bytes:
     if not path.is_file():
-        what = "this is no file" if path.exists() else "there is no such file"
-        raise InputError(what, where=str(path), next_step="Name a CSV or a Parquet file.")
+        what = "this is not a file" if path.exists() else "there is no such file"
+        raise InputError(what, where=str(path), next_step="Give the path of a CSV or Parquet file.")
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -114,11 +114,11 @@ def _head(path: Path) -> bytes:
         raise InputError(
             f"the file cannot be opened: {error.strerror}",
             where=str(path),
-            next_step="See to the disk and to who may read it.",
+            next_step="Check the disk and the read permission of the file.",
         ) from error
     if not head:
         raise InputError(
-            "the file is empty", where=str(path), next_step="Export it again; it needs a header at least."
+            "the file is empty", where=str(path), next_step="Export it again, with a header line."
         )
     return head
 
@@ -134,7 +134,7 @@ def read_chunks(
     agent : str
         The posting bank's agent identifier.
     now : datetime, optional
-        The clock; the system's by default.
+        The current time; by default that of the system clock.
     chunk_rows : int
         Rows per chunk.
     """
@@ -163,7 +163,7 @@ def read_chunks(
 
 
 def _printable(record: str) -> str:
-    """Cut a record short and spell out what no UTF-8 file could hold."""
+    """Shorten a record and escape the characters that UTF-8 cannot encode."""
     return record[:500].encode("utf-8", "backslashreplace").decode()
 
 
@@ -171,15 +171,19 @@ def _check_columns(source: OpenedSource) -> None:
     columns = source.columns
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     if doubled:
-        raise InputError(f"the columns {', '.join(doubled)} stand twice", where=source.name)
+        raise InputError(
+            f"the file has the columns {', '.join(doubled)} twice",
+            where=source.name,
+            next_step="Rename or remove one of each.",
+        )
     missing = TransactionReader.missing({name: i for i, name in enumerate(columns)})
     if missing:
         unknown = [name for name in columns if name not in FIELDS]
-        hint = f" Columns it has and we do not know: {', '.join(unknown)}." if unknown else ""
+        hint = f" These columns of the file are unknown: {', '.join(unknown)}." if unknown else ""
         raise InputError(
             f"the file lacks the columns {', '.join(missing)}",
             where=source.name,
-            next_step=f"Rename or add them; the names are those of `counterfoil member post --help`.{hint}",
+            next_step=f"Rename or add them; `counterfoil member post --help` lists the names.{hint}",
         )
 
 
@@ -193,7 +197,7 @@ def _open_csv(path: Path) -> OpenedSource:
         raise InputError(
             f"the header is longer than {MAX_LINE} bytes",
             where=f"{path}:1",
-            next_step="Export the file as CSV in UTF-8: a header, then one transaction a line.",
+            next_step="Export the file as CSV in UTF-8: a header, then one transaction per line.",
         )
     try:
         text = header.decode("utf-8-sig").rstrip("\r\n")
@@ -210,14 +214,14 @@ def _open_csv(path: Path) -> OpenedSource:
         raise InputError(
             f"the header is not a line of CSV: {error}",
             where=f"{path}:1",
-            next_step="Export the file as CSV in UTF-8, one transaction a line.",
+            next_step="Export the file as CSV in UTF-8, one transaction per line.",
         ) from error
     columns = tuple(name.strip().lower() for name in names)
     return OpenedSource(str(path), columns, _csv_rows(path, len(header), delimiter))
 
 
 def _csv_rows(path: Path, start: int, delimiter: str) -> Rows:
-    """Yield one record for a line: an open quote or a broken line costs that line and no other."""
+    """Yield one record per line; an unclosed quote or an invalid line affects only that line."""
     number = 1
     try:
         for number, cells in _csv_lines(path, start, delimiter):

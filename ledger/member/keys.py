@@ -1,4 +1,4 @@
-"""A member's private keys: the account that posts, X25519 for match tokens, HPKE for what is sealed to it."""
+"""A member's private keys: account key (posting), X25519 key (match tokens), HPKE key (opens flags)."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class KeysDocument(Document, tag_field="format", tag=FORMAT):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MemberKeys:
-    """A member's secrets; 32 bytes each.
+    """A member's private keys, 32 bytes each.
 
     Parameters
     ----------
     agent : str
         The bank's agent identifier.
     account : bytes
-        secp256k1 key of the account that posts; it signs disclosures too. Use it for nothing else.
+        secp256k1 key of the account that posts; it also signs disclosures. Do not use it for anything else.
     x25519 : bytes
-        Key agreement for match tokens.
+        Private key for the key agreement of match tokens.
     hpke : bytes
-        Opens flags and requests that are sealed to this member.
+        Private key that opens flags and requests sealed to this member.
     """
 
     agent: str
@@ -52,23 +52,23 @@ class MemberKeys:
 
     @classmethod
     def generate(cls, agent: str) -> Self:
-        """Make fresh keys."""
+        """Generate new keys."""
         hpke, _ = generate_keypair()
         return cls(agent, new_key(), X25519PrivateKey.generate().private_bytes_raw(), hpke)
 
     @property
     def address(self) -> str:
-        """The account's address, with checksum."""
+        """The account's address, with checksum (EIP-55)."""
         return address_of(self.account)
 
     @property
     def x25519_public(self) -> bytes:
-        """The public key other members compute match tokens with."""
+        """The public key with which other members compute match tokens."""
         return X25519PrivateKey.from_private_bytes(self.x25519).public_key().public_bytes_raw()
 
     @property
     def hpke_public(self) -> bytes:
-        """The public key that flags are sealed to."""
+        """The public key to which flags are sealed."""
         return X25519PrivateKey.from_private_bytes(self.hpke).public_key().public_bytes_raw()
 
     def save(self, path: Path) -> None:
@@ -77,13 +77,13 @@ class MemberKeys:
         Raises
         ------
         ConfigurationError
-            When keys stand there already: overwriting them would orphan everything posted under them.
+            When the key file exists already: without its keys, everything posted with them becomes unusable.
         """
         if path.exists():
             raise ConfigurationError(
-                "keys exist already and are never overwritten",
+                "the key file exists already and is never overwritten",
                 where=str(path),
-                next_step="Go on with them; for another member, choose another name or --home.",
+                next_step="Use the existing keys; for another member, choose another name or --home.",
             )
         document = KeysDocument(
             agent=self.agent, account=self.account.hex(), x25519=self.x25519.hex(), hpke=self.hpke.hex()
@@ -113,7 +113,7 @@ class MemberKeys:
             what="key file",
             error=ConfigurationError,
             where=str(path),
-            next_step="Restore it from a backup: what was posted under these keys needs them.",
+            next_step="Restore it from a backup: the rows posted with these keys need them.",
         )
         secrets = (document.account, document.x25519, document.hpke)
         return cls(document.agent, *map(bytes.fromhex, secrets))

@@ -1,7 +1,7 @@
-"""What a Parquet file says of itself: its footer and its page headers, read without unfolding anything.
+"""The footer and the page headers of a Parquet file, read without decompressing any data.
 
-pyarrow reads them too, but believes them, and ends the process over some that are damaged. So they are read
-here first, in the few fields that matter, and a file that is not sound never reaches it.
+pyarrow reads them too, but it trusts them, and some damaged ones crash the process. So the necessary fields
+are read and checked here first, and a damaged file is never given to pyarrow.
 
 References
 ----------
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 
 __all__ = ["ColumnChunk", "LayoutError", "Page", "RowGroup", "pages", "row_groups"]
 
-#: Bytes of a footer; one of a thousand row groups takes about three million.
+#: Maximum size of a footer in bytes; a footer with a thousand row groups has about three million.
 _MOST_FOOTER: Final = 32 * 2**20
 
 _PAGE_HEADER: Final = 64 * 1024
@@ -26,12 +26,12 @@ _DICTIONARY_ENCODINGS: Final = (2, 8)
 
 
 class LayoutError(ValueError):
-    """Raised when a file does not say of itself what a Parquet file says."""
+    """Raised when a file's footer or a page header is not valid Parquet."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChunk:
-    """One column of one row group: where its pages stand, and how many values they hold."""
+    """One column of one row group: the position of its pages, and their number of values."""
 
     path: str
     start: int
@@ -41,7 +41,7 @@ class ColumnChunk:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """One row group, as the footer claims it."""
+    """One row group, as the footer describes it."""
 
     rows: int
     columns: tuple[ColumnChunk, ...]
@@ -49,7 +49,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page header: bytes unfolded and stored, and for a data page its values and their encoding."""
+    """One page header: decompressed and stored size; for a data page, its value count and encoding."""
 
     size: int
     stored: int
@@ -64,7 +64,7 @@ def row_groups(file: BinaryIO) -> list[RowGroup]:
     Raises
     ------
     LayoutError
-        When the file does not end as Parquet does, or its footer is damaged.
+        When the file does not end with the Parquet magic bytes, or its footer is damaged.
     """
     end = file.seek(0, 2)
     if end < 12:
@@ -73,9 +73,9 @@ def row_groups(file: BinaryIO) -> list[RowGroup]:
     tail = file.read(8)
     length = int.from_bytes(tail[:4], "little")
     if tail[4:] != _MAGIC:
-        raise LayoutError("it does not end as Parquet does")
+        raise LayoutError("it does not end with the Parquet magic bytes")
     if length > min(end - 12, _MOST_FOOTER):
-        raise LayoutError("its footer is longer than it can be")
+        raise LayoutError("its footer is too long")
     file.seek(end - 8 - length)
     data = file.read(length)
     try:
@@ -95,7 +95,7 @@ def _row_group(fields: dict[int, Any], end: int) -> RowGroup:
 
 
 def _column(fields: dict[int, Any], end: int) -> ColumnChunk:
-    starts = [fields[9], fields.get(11)]  # some writers give 0 where there is no dictionary
+    starts = [fields[9], fields.get(11)]  # some writers give 0 if there is no dictionary
     chunk = ColumnChunk(
         path=".".join(part.decode() for part in fields[3]),
         start=min(start for start in starts if start),
@@ -103,17 +103,17 @@ def _column(fields: dict[int, Any], end: int) -> ColumnChunk:
         values=fields[5],
     )
     if not 0 < chunk.start <= chunk.start + chunk.size <= end or chunk.values < 0:
-        raise LayoutError(f"the place of {chunk.path} lies outside of it")
+        raise LayoutError(f"the position of column {chunk.path} is outside the file")
     return chunk
 
 
 def pages(file: BinaryIO, chunk: ColumnChunk) -> Iterator[Page]:
-    """Walk the page headers of a column chunk.
+    """Read the page headers of a column chunk, one by one.
 
     Raises
     ------
     LayoutError
-        When one is damaged.
+        When a page header is damaged.
     """
     at, end, values = chunk.start, chunk.start + chunk.size, 0
     while at < end and values < chunk.values:
@@ -142,9 +142,9 @@ def _page(data: bytes) -> tuple[Page, int]:
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Read a struct: its values by field, and where it ends."""
+    """Read a struct; return its values by field, and the position after it."""
     if depth > _DEEPEST:
-        raise LayoutError("it is nested too deep")
+        raise LayoutError("its structures are nested too deeply")
     fields: dict[int, Any] = {}
     last = 0
     while head := data[at]:
@@ -154,7 +154,7 @@ def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
             last += head >> 4
         else:
             last, at = _zigzag(data, at)
-        if kind in (1, 2):  # a Boolean field is its own kind
+        if kind in (1, 2):  # the type of a Boolean field is its value
             fields[last] = kind == 1
         else:
             fields[last], at = _value(data, at, kind, depth)
@@ -171,7 +171,7 @@ def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
     if kind == 8:
         length, at = _varint(data, at)
         if length > len(data) - at:
-            raise LayoutError("a text is longer than the rest of it")
+            raise LayoutError("a string is longer than the rest of the structure")
         return data[at : at + length], at + length
     if kind in (9, 10):
         count, kind = data[at] >> 4, data[at] & 15
@@ -179,7 +179,7 @@ def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
         if count == 15:
             count, at = _varint(data, at)
         if count > len(data) - at:
-            raise LayoutError("a list is longer than the rest of it")
+            raise LayoutError("a list is longer than the rest of the structure")
         items = []
         for _ in range(count):
             item, at = _value(data, at, kind, depth)
@@ -187,7 +187,7 @@ def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
         return items, at
     if kind == 12:
         return _struct(data, at, depth + 1)
-    raise LayoutError("it holds a kind of value that Parquet does not have")
+    raise LayoutError("it has a value of a type that Parquet does not use")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -198,7 +198,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         if byte < 128:
             return value, at
-    raise LayoutError("a number is longer than numbers are")
+    raise LayoutError("a number has too many bytes")
 
 
 def _zigzag(data: bytes, at: int) -> tuple[int, int]:

@@ -1,8 +1,7 @@
-"""The outbox: waiting records become sealed, signed batches, durable before anything is sent.
+"""The outbox: it seals waiting records in signed batches, which are stored before they are sent.
 
-A batch and its signed transaction are written together with the mark on its records, in one transaction of
-the vault; it is never sealed again. So a crash anywhere is healed by running the same command: nothing is
-lost, nothing is posted twice.
+One transaction of the vault stores a batch and its signed transaction and marks its records; they are never
+sealed again. So after a crash, run the same command again: nothing is lost or posted twice.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox", "Progress", "SealCounts"]
 
-#: Pseudonyms asked for and stored at a time: what a crash can cost in quota.
+#: Number of pseudonyms requested and stored at a time; a crash wastes at most this much quota.
 PSEUDONYM_CHUNK: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
 class SealCounts:
-    """What sealing did."""
+    """The counts of sealed rows and batches."""
 
     rows: int
     batches: int
 
 
 class Outbox:
-    """Seals and posts what waits in one member's vault.
+    """Seals and posts the waiting records of one member's vault.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ class Outbox:
     TransactionRejectedError
         When the account is not an active member.
     ConfigurationError
-        When the vault is another account's.
+        When another account posts from the vault.
     """
 
     def __init__(self, vault: Vault, keys: MemberKeys, gateway: Gateway) -> None:
@@ -85,7 +84,7 @@ class Outbox:
     # -- pseudonyms -------------------------------------------------------------------------------------
 
     def epochs(self) -> list[Epoch]:
-        """Return the epochs that waiting records belong to by their time, oldest first."""
+        """Return the epochs of waiting records, by the time of the records, oldest first."""
         opened = self.gateway.epochs()
         return [
             epoch
@@ -113,9 +112,9 @@ class Outbox:
         processes: int = 1,
         progress: Progress | None = None,
     ) -> int:
-        """Fetch and keep the pseudonyms that an epoch's waiting records still lack; return how many.
+        """Fetch and store the missing pseudonyms of an epoch's waiting records; return their number.
 
-        Call it for each of `epochs`, each with the key of that epoch.
+        Call it for each of `epochs`, with a pseudonymiser of that epoch.
         """
         missing = self.without_pseudonym(epoch)
         for start in range(0, len(missing), PSEUDONYM_CHUNK):
@@ -135,22 +134,22 @@ class Outbox:
         rows_per_batch: int = ROWS_PER_BATCH,
         progress: Progress | None = None,
     ) -> SealCounts:
-        """Seal every record whose time bucket has closed, in shuffled order within each bucket.
+        """Seal every record whose time bucket is closed, in shuffled order within each bucket.
 
         Parameters
         ----------
         closed_before : datetime
             Buckets that end at or before this moment are closed.
         rows_per_batch : int
-            At most; a batch may span buckets, its rows stand in bucket order. It never spans epochs of the
-            pseudonym key.
+            Maximum number of rows; a batch may contain several buckets, in order of time, but only one epoch
+            of the pseudonym key.
         progress : callable, optional
             Called with (stage, done, total).
 
         Raises
         ------
         ConfigurationError
-            When rows can be sealed to nobody, or to a key that is not what its identifier says.
+            When no reader is registered, or a reader's key does not match its identifier.
         """
         gateway, vault = self.gateway, self._vault
         policy = Policy.from_document(gateway.active_policy())
@@ -278,7 +277,7 @@ class Outbox:
         return (0, GENESIS_HASH, nonce) if last is None else (last.sequence + 1, last.hash, nonce)
 
     def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
-        """Send every sealed batch and wait until the chain holds it; return how many were posted.
+        """Send every sealed batch and wait until it is on the chain; return the number of batches.
 
         Raises
         ------
@@ -294,6 +293,6 @@ _TRANSACTION_ID: Final = FIELDS.index("transaction_id")
 
 
 def _shuffled_within(ids: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Order by bucket, within a bucket by fresh random keys: order tells nothing finer than the policy."""
+    """Sort by bucket, and randomly within a bucket: the order reveals no time finer than the bucket."""
     keys = np.frombuffer(os.urandom(8 * len(ids)), np.uint64)
     return ids[np.lexsort((keys, buckets))]

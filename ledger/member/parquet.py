@@ -1,9 +1,9 @@
-"""Reading a member's Parquet file in parts of bounded memory, whatever the file claims of itself.
+"""Read a member's Parquet file in parts of bounded memory, also when the file is hostile.
 
-A few hundred bytes of Parquet can unfold to gigabytes: a page that says it takes two of them, one long value
-repeated by reference, a row group of billions of nulls. So before a row group is read, its page headers are
-walked (`ledger.member.layout`): pages are of bounded size, hold as many rows as the group claims, and tell
-how many may be read at a time. A row group that cannot be read is one problem, and the next one is read.
+A few hundred bytes of Parquet can decompress to gigabytes: a page that claims two gigabytes, one long value
+that a dictionary repeats, or a row group with billions of nulls. So the page headers of a row group are
+checked before it is read (`ledger.member.layout`): the size of a page is limited, the number of values must
+match, and both determine how many rows are read at a time. After an unreadable row group the next is read.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from ledger.schema import FIELDS
 
 __all__ = ["MOST_NAMED", "MOST_PAGE", "as_text", "open_parquet"]
 
-#: Bytes of a page when it is decompressed; writers make pages of about one MiB.
+#: Maximum size of a decompressed page in bytes; writers make pages of about one MiB.
 MOST_PAGE: Final = 64 * 2**20
 
-#: Bytes of a column's values in a row group, where a dictionary names them.
+#: Maximum size in bytes of a column's values in a row group, if a dictionary is used.
 MOST_NAMED: Final = 256 * 2**20
 
-#: Bytes of one column that are decoded at a time.
+#: Number of bytes of one column that are decoded at a time.
 _BATCH_BYTES: Final = 8 * 2**20
 
-#: What pyarrow raises over bytes that are not what they should be.
+#: Errors that pyarrow raises for invalid bytes.
 _UNREADABLE: Final = (
     pa.ArrowException,
     OSError,
@@ -45,7 +45,7 @@ _UNREADABLE: Final = (
     MemoryError,
 )
 
-_EXPORT: Final = "It may be cut short or damaged; export it again."
+_EXPORT: Final = "The file may be incomplete or damaged; export it again."
 
 Cells = tuple[str, ...]
 
@@ -53,18 +53,18 @@ Cells = tuple[str, ...]
 def open_parquet(
     path: Path, chunk: int
 ) -> tuple[tuple[str, ...], Iterator[tuple[int, Cells | FieldProblem]]]:
-    """Return a file's column names, and the rows of those that a transaction has.
+    """Return a file's column names, and its rows with only the columns of a transaction.
 
     Parameters
     ----------
     path : Path
     chunk : int
-        Rows read at a time, at most.
+        Maximum number of rows read at a time.
 
     Raises
     ------
     InputError
-        When the file is no Parquet, claims more rows than its size can hold, or has a field of nested type.
+        When the file is not Parquet, claims more rows than its size can hold, or has a field of nested type.
     """
     try:
         with path.open("rb") as file:
@@ -78,9 +78,9 @@ def open_parquet(
     size, rows = path.stat().st_size, sum(group.rows for group in groups)
     if rows > 8 * size:
         raise InputError(
-            f"the file claims {rows:,} rows in {size:,} bytes: less than one bit for a transaction",
+            f"the file claims {rows:,} rows in {size:,} bytes: less than one bit per transaction",
             where=str(path),
-            next_step="It is not an export of transactions; see where it comes from.",
+            next_step="This is not an export of transactions; check where the file comes from.",
         )
     lower = tuple(name.lower() for name in names)
     fields = {i: name for i, name in enumerate(lower) if name in FIELDS}
@@ -89,7 +89,7 @@ def open_parquet(
             raise InputError(
                 f"the column {names[position]} is nested ({str(schema.types[position])[:80]})",
                 where=str(path),
-                next_step="A field of a transaction is one value: export it as a plain column.",
+                next_step="Export it as a plain column: a field of a transaction is a single value.",
             )
     columns = {names[i]: name for i, name in fields.items()}
     text = {names[i] for i in fields if _is_text(schema.types[i])}
@@ -103,7 +103,7 @@ def _is_text(kind: pa.DataType) -> bool:
 def _rows(
     path: Path, groups: list[RowGroup], columns: dict[str, str], text: set[str], chunk: int
 ) -> Iterator[tuple[int, Cells | FieldProblem]]:
-    """Yield the rows of some columns (the file's name to ours), row group by row group."""
+    """Yield the rows of the given columns (name in the file: name of the field), row group by row group."""
     start = 0
     for number, group in enumerate(groups):
         line = start
@@ -133,10 +133,10 @@ def _rows(
 
 
 def _measure(path: Path, group: RowGroup, columns: Container[str]) -> tuple[int, set[str]]:
-    """Return how many rows may be read at a time, and the columns whose values are kept once and named.
+    """Return how many rows may be read at a time, and the columns to read as dictionaries.
 
-    The values that a dictionary names are kept as one while they are read: spelled out, they could take any
-    room. Values of pages without one then join it, so that both kinds together are held to a size.
+    A column with a dictionary is kept in dictionary form while it is read: expanded, it could take any
+    amount of memory. Pages without a dictionary add their values to it, so the limit covers both together.
     """
     rows, named = group.rows or 1, set()
     with path.open("rb") as file:
@@ -147,7 +147,7 @@ def _measure(path: Path, group: RowGroup, columns: Container[str]) -> tuple[int,
             for page in pages(file, chunk):
                 if page.size > MOST_PAGE:
                     raise ValueError(
-                        f"a page of {chunk.path} says it takes {page.size:,} bytes, {MOST_PAGE:,} are allowed"
+                        f"a page of {chunk.path} claims {page.size:,} bytes, {MOST_PAGE:,} are allowed"
                     )
                 size += page.size
                 if page.data:
@@ -159,18 +159,18 @@ def _measure(path: Path, group: RowGroup, columns: Container[str]) -> tuple[int,
                 raise ValueError(f"{chunk.path} has {held:,} values where {group.rows:,} rows are claimed")
             if chunk.path in named and size > MOST_NAMED:
                 raise ValueError(
-                    f"the values of {chunk.path} take {size:,} bytes, a row group may have {MOST_NAMED:,}"
+                    f"the values of {chunk.path} take {size:,} bytes, {MOST_NAMED:,} are allowed"
                 )
     return rows, named
 
 
 def _texts(column: pa.Array, name: str) -> list[str | FieldProblem]:
-    """Spell a column's cells; a value that cannot be spelled costs its row and no other."""
+    """Convert a column's cells to text; a value that cannot be converted affects only its own row."""
     if isinstance(column, pa.DictionaryArray):
         values = _texts(column.dictionary, name)
         named = pc.min_max(column.indices).as_py()
         if named["min"] is not None and not 0 <= named["min"] <= named["max"] < len(values):
-            raise ValueError(f"a value of {name} names no entry of its dictionary")
+            raise ValueError(f"a value of {name} refers to a missing entry of its dictionary")
         return ["" if index is None else values[index] for index in column.indices.to_pylist()]
     try:
         return [as_text(value) for value in column.to_pylist()]
@@ -186,7 +186,7 @@ def _text(cell: Any, name: str) -> str | FieldProblem:
 
 
 def as_text(value: Any) -> str:
-    """Spell a typed cell as a CSV would: nothing for null, ISO 8601 for times, shortest for floats.
+    """Convert a cell to text as in a CSV file: empty for null, ISO 8601 for times, shortest for floats.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Taking a source in: good rows to the vault, the others to a quarantine file with line, field and reason."""
+"""Intake of a source: valid rows go to the vault, others to a quarantine file with line, field and reason."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def take_in(
     agent : str
         The bank's agent identifier.
     quarantine : Path
-        Folder for the rows that are kept apart.
+        Folder for the quarantined rows.
     now : datetime, optional
-        The clock that tells a timestamp in the future.
+        The current time; a later timestamp is refused.
     progress : callable, optional
-        Called with ("intake", rows read, 0): the total is not known beforehand.
+        Called with ("intake", rows read, 0); the total is not known in advance.
 
     Returns
     -------
     (IntakeCounts, Path or None)
-        The counts, which add up; and the quarantine file, if any row is in it.
+        The counts, and the quarantine file if a row was quarantined.
     """
     run = vault.start_run(source.name)
     path = quarantine / f"{Path(source.name).stem}-{run}.csv"

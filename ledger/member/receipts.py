@@ -1,4 +1,4 @@
-"""Making receipts and disclosures from the vault, the published log and its checkpoint."""
+"""Make receipts and disclosures from the vault, the published log and its checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["disclose", "make_receipt"]
 def make_receipt(
     vault: Vault, record: HeldRecord, *, log: bytes, checkpoint: str, checkpoint_keys: Mapping[str, bytes]
 ) -> Receipt:
-    """Prove that a record's row stands in the log.
+    """Make the receipt which proves that the log contains a record's row.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def make_receipt(
     InputError
         When the record is not posted yet, or the checkpoint does not cover its batch yet.
     VerificationError
-        When the log is not the one that the checkpoint signs.
+        When the log does not match the checkpoint.
     """
     if record.batch is None or record.row_index is None:
         raise InputError(
             "the record is not posted yet",
             where=str(record.values[FIELDS.index("transaction_id")]),
-            next_step="Run `counterfoil member post`; a time bucket is posted after it has closed.",
+            next_step="Run `counterfoil member post`; a row is posted after its time bucket has ended.",
         )
     header, rows, log_index = vault.batches.posted(record.batch)
     note = open_checkpoint(checkpoint, checkpoint_keys)
@@ -57,7 +57,7 @@ def make_receipt(
     entries = [merkle.leaf_hash(log[i : i + 32]) for i in range(0, size * 32, 32)]
     if merkle.root(entries) != note.root:
         raise VerificationError(
-            "the published log is not the one its checkpoint signs",
+            "the published log does not match its checkpoint",
             expected=note.root,
             got=merkle.root(entries),
             next_step="Ask the desk to run `counterfoil fsck`.",
@@ -84,7 +84,7 @@ def disclose(
     names: Sequence[str],
     purpose: str,
 ) -> Disclosure:
-    """Open chosen fields of a record for a stated purpose.
+    """Make a disclosure: open the chosen fields of a record for a stated purpose.
 
     Raises
     ------
@@ -94,10 +94,10 @@ def disclose(
     unknown = [name for name in names if name not in FIELDS]
     if unknown:
         raise InputError(
-            f"there is no field {', '.join(unknown)}", next_step=f"The fields are: {', '.join(FIELDS)}."
+            f"there is no field {', '.join(unknown)}", next_step=f"Choose from: {', '.join(FIELDS)}."
         )
     if not purpose.strip():
-        raise InputError("a disclosure states its purpose", next_step="Give one with --purpose.")
+        raise InputError("the disclosure has no purpose", next_step="Give a purpose with --purpose.")
     fields = list(zip(FIELDS, record.values, strict=True))
     seed = vault.seed(record.values[FIELDS.index("transaction_id")] or "")
     opened = tuple(open_fields(fields, seed, list(dict.fromkeys(names))))

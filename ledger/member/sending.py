@@ -1,4 +1,4 @@
-"""Sending what the outbox sealed: until the chain holds it, once, whatever happens in between."""
+"""Send the sealed batches of the outbox until each is on the chain exactly once, also after a crash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Sender", "require_active"]
 
-#: Raw transactions handed to the node in one request.
+#: Number of raw transactions sent to the node in one request.
 SEND_WINDOW: Final = 16
 
 Progress = Callable[[str, int, int], None]
@@ -40,7 +40,7 @@ class Sender:
         self._agent = keys.agent
 
     def post(self, *, wait: float = 120.0, progress: Progress | None = None) -> int:
-        """Send every sealed batch and wait until the chain holds it; return how many were posted.
+        """Send every sealed batch and wait until it is on the chain; return the number of batches.
 
         Raises
         ------
@@ -79,8 +79,8 @@ class Sender:
     def _renew(self, first: SealedBatch) -> None:
         """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
 
-        A pause or a suspension in the middle of posting does that. What was sealed stays as it is, and the
-        contract takes a sequence number once, so nothing can be posted twice.
+        This happens when the contract is paused, or the member suspended, during posting. The sealed batch
+        stays unchanged, and the contract accepts a sequence number only once, so nothing is posted twice.
         """
         expected, _ = self._gateway.head_of(self._account)
         if expected != first.sequence:
@@ -144,7 +144,7 @@ class Sender:
             require_active(self._gateway.member(self._account))
             self._gateway.rehearse_signed(self._account, batch.raw)
             raise TransactionRejectedError(
-                "the chain refused the batch, and would take it now",
+                "the chain refused the batch, but would accept it now",
                 where=f"{self._where(batch)}, block {block}",
                 next_step="The batch stays sealed in the outbox; run the same command again.",
             )
@@ -153,18 +153,18 @@ class Sender:
     def _confirm(self, batch: SealedBatch, posted: PostedBatch | None) -> None:
         if posted is None:
             raise ChainError(
-                "the node says the batch is mined, and does not show it",
+                "the node reports that the batch is mined, but does not return it",
                 where=self._where(batch),
-                next_step="The node may not be in sync; run the same command again.",
+                next_step="The node may still be synchronising; run the same command again.",
             )
         self._vault.batches.confirm(batch.sequence, log_index=posted.log_index, block=posted.block)
 
     def _foreign(self, batch: SealedBatch) -> TransactionRejectedError:
         sequence, head = self._gateway.head_of(self._account)
         return TransactionRejectedError(
-            f"the chain expects batch {sequence} of this member, after {head.hex()[:16]}",
+            f"the chain expects batch {sequence} of this member, after the batch {head.hex()[:16]}",
             where=self._where(batch),
-            next_step="Another copy of this vault may be posting; use one vault per member.",
+            next_step="Another copy of this vault may be posting; use only one vault per member.",
         )
 
     def _where(self, batch: SealedBatch) -> str:
@@ -177,13 +177,16 @@ def require_active(member: Member) -> Member:
     Raises
     ------
     TransactionRejectedError
-        Saying what its standing is, and what to do.
+        When it is not a member, suspended or revoked.
     """
     if member.status == "active":
         return member
     what = {
         "none": ("this account is not a member of the consortium", "Ask the operator to admit it."),
-        "suspended": ("this member is suspended", "Nothing is lost; ask the operator, then run it again."),
+        "suspended": (
+            "this member is suspended",
+            "Ask the operator to reinstate it, then run the same command again; no data is lost.",
+        ),
         "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
     }[member.status]
     raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])

@@ -1,4 +1,4 @@
-"""One transaction as a member holds it: checked field by field, in one canonical spelling."""
+"""A member's transaction: each field is checked and stored in one canonical form."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FieldProblem(Exception):  # noqa: N818 - it is a finding about one row, collected and not shown as an error
-    """Raised when a field of one row cannot be used; names the field and the reason."""
+    """Raised when a field of one row is not valid; names the field and the reason."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -47,7 +47,7 @@ class Transaction(NamedTuple):
     Parameters
     ----------
     values : tuple of str or None
-        The exact fields in the order of `ledger.schema.FIELDS`, each in its canonical spelling.
+        The exact fields in the order of `ledger.schema.FIELDS`, each in its canonical form.
     side : int
         `ledger.schema.Side` of the posting bank.
     time_us : int
@@ -63,16 +63,16 @@ class Transaction(NamedTuple):
 
 
 class TransactionReader:
-    """Turns rows of text into transactions of one bank.
+    """Converts rows of text to transactions of one bank.
 
     Parameters
     ----------
     agent : str
         The posting bank's own agent identifier.
     columns : mapping of field name to position
-        Where each field of the file stands in a row; `TransactionReader.missing` says which ones it lacks.
+        The position of each field in a row; `TransactionReader.missing` lists missing required fields.
     now : datetime
-        The clock that tells a timestamp in the future.
+        The current time; a later timestamp is refused.
     """
 
     def __init__(self, agent: str, columns: Mapping[str, int], *, now: datetime) -> None:
@@ -94,7 +94,7 @@ class TransactionReader:
         Raises
         ------
         FieldProblem
-            At the first field that cannot be used.
+            At the first field that is not valid.
         """
         values: list[str | None] = []
         cache = self._cache
@@ -147,7 +147,7 @@ class TransactionReader:
 
 
 _AT: Final = {name: slot for slot, name in enumerate(FIELDS)}
-#: Fields with few distinct values: each spelling is checked once.
+#: Fields with few distinct values: each distinct text is checked once.
 _REPEATING: Final = frozenset(
     _AT[name]
     for name in FIELDS
@@ -194,7 +194,7 @@ def _microseconds(timestamp: str) -> int:
 
 def _business_date(text: str) -> str:
     try:
-        parsed = date.fromisoformat(text.removesuffix("T00:00:00"))  # how a table types a date
+        parsed = date.fromisoformat(text.removesuffix("T00:00:00"))  # a table gives a date with this time
     except ValueError:
         raise FieldProblem("business_date", f"{text!r} is not a date (YYYY-MM-DD)") from None
     if not 1970 <= parsed.year <= 2148:

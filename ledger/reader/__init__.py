@@ -1,6 +1,6 @@
-"""What the desk runs: it mirrors the ledger's rows and has their halves matched.
+"""The desk's tools: mirror the ledger's rows, match their halves, and store flags and decisions.
 
-Start at `desk.sync`, the desk's round. `mirror` follows the chain. `cases` keeps flags, anchors and lists
-them; `decisions` keeps the officers' decisions and `notes` the desk's own notes. `listing` says how flags
-are listed, `casefile` in which tables all of them are kept. `keys` holds what the desk must keep secret.
+Start at `desk.sync`, which brings the desk up to date. `mirror` follows the chain. `cases` stores, anchors
+and lists flags; `decisions` stores the officers' decisions, and `notes` the desk's notes. `listing` builds
+the queries that list flags, `casefile` defines the tables, and `keys` holds the desk's private keys.
 """

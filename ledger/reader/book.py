@@ -1,4 +1,4 @@
-"""The desk's file of cases: one SQLite file with its flags, the officers' decisions and the desk's notes."""
+"""The desk's case file: one SQLite file with flags, officers' decisions and the desk's notes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["Book"]
 
 
 class Book:
-    """The desk's file of cases, opened durably; use it in a with statement, or close it.
+    """An open case file of the desk; use it in a with statement, or close it.
 
-    Processes that read and one that writes may have the file open at the same time: a reader sees what was
-    committed before its query began, and waits for nobody. A book belongs to the thread that opened it. To
-    open one takes well under a millisecond, so a server opens one for each request.
+    One writing process and any number of reading processes may have the file open at the same time: a reader
+    sees what was committed before its query began, and does not wait. Only the thread that opened a book may
+    use it. Opening one takes well under a millisecond, so a server opens one for each request.
 
     Parameters
     ----------
     path : Path
-        The SQLite file; it is created where there is none.
+        The SQLite file; it is created if it is missing.
 
     Raises
     ------
     ConfigurationError
-        When the file is damaged, or locked for long, or a later version of the program wrote it.
+        When the file is damaged or stays locked, or when a later version of the program wrote it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,9 +1,9 @@
-"""The tables of the desk's file of cases, and how a file of an earlier version is brought up to date.
+"""The tables of the desk's case file, and the upgrade of a file of an earlier version.
 
-The table `flag` holds what a list shows of each flag, in narrow rows; `flag_document` holds the flag itself
-and its sealed payload, which are large and read for one flag at a time. The document is the truth, and it
-never changes: the columns that describe a flag are taken from it when the flag is kept. Only the columns
-`block`, `latest_score` and `verdict` change afterwards.
+The table `flag` holds the columns that lists show, in small rows; `flag_document` holds the flag itself and
+its sealed payload, which are large and read for one flag at a time. The document never changes; the columns
+that describe a flag are copied from it when the flag is stored. Only the columns `block`, `latest_score` and
+`verdict` change afterwards.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ledger.storage import transaction
 
 __all__ = ["REMEDY", "VERSION", "insert_decision", "insert_flag", "renew_verdicts", "upgrade"]
 
-#: The version of these tables, kept as the file's ``user_version``; a file made before it was kept has 0.
+#: The version of these tables, stored as the file's ``user_version``; the oldest files have version 0.
 VERSION: Final = 1
 
-#: What to do when the file is damaged.
-REMEDY: Final = "Restore it from a backup: the chain holds the flags' identifiers, but not their salts."
+#: The next step when the file is damaged.
+REMEDY: Final = "Restore it from a backup: the chain holds the flags' identifiers, but not their seeds."
 
-# Sorted by the columns that end in `_order`, each ascending, the gravest flag is first. There is one index
-# for each way to list flags (`ledger.reader.listing`).
+# Sorted in ascending order by the columns that end in `_order`, the most severe flag is first. There is one
+# index for each way to list flags (`ledger.reader.listing`).
 _TABLES: Final = (
     """
     CREATE TABLE flag (
@@ -84,9 +84,9 @@ _TABLES: Final = (
 
 
 def upgrade(state: sqlite3.Connection, path: Path) -> None:
-    """Create the tables, or bring those of an earlier version up to date, in one transaction.
+    """Create the tables, or upgrade those of an earlier version, in one transaction.
 
-    Where nothing is to be done, the file is read only: nobody who writes is waited for.
+    If the tables are up to date, the file is only read, so this does not wait for a writing process.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _version(state: sqlite3.Connection, path: Path) -> int:
             "a later version of this program wrote the desk's file of flags: its tables have version "
             f"{version}, and this program reads version {VERSION}",
             where=str(path),
-            next_step="Install the later version.",
+            next_step="Install the later version of this program.",
         )
     return int(version)
 
@@ -138,7 +138,7 @@ def _move_flags(state: sqlite3.Connection) -> None:
     for flag_id, content, document, seed, payload, block, score in rows:
         flag = Flag.from_json(
             json.loads(document)
-        )  # that its spelling is canonical is checked at each reading
+        )  # whether it is canonical JSON is checked each time it is read
         insert_flag(
             state, flag, document, flag_id=flag_id, content=content, seed=seed, payload=payload,
             block=block, latest_score=score,
@@ -208,6 +208,6 @@ def insert_decision(
 
 
 def renew_verdicts(state: sqlite3.Connection) -> None:
-    """Give each flag the verdict in force, after decisions came or went."""
+    """Set each flag's verdict to the one in force, after decisions were added or removed."""
     in_force = "(SELECT v.verdict FROM verdict_in_force AS v WHERE v.flag_id = flag.flag_id)"
     state.execute(f"UPDATE flag SET verdict = {in_force} WHERE verdict IS NOT {in_force}")

@@ -1,4 +1,4 @@
-"""The desk's flags: kept with their salts in a file of its own, and anchored on the chain's case log."""
+"""The desk's flags: stored with their seeds in the case file, and anchored on the chain's case log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CaseBook", "KeptFlag"]
 
-#: Entries in one transaction: well below the size and gas that networks cap.
+#: Entries in one transaction: well below the size and gas limits of networks.
 ENTRIES_PER_TRANSACTION: Final = 16
 _BYTES_PER_TRANSACTION: Final = 96 * 1024
 
@@ -44,18 +44,18 @@ _Entry = tuple[CaseKind, bytes, bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class KeptFlag:
-    """A flag the desk raised.
+    """A flag that the desk raised.
 
     Parameters
     ----------
     flag_id : bytes
     flag : Flag
-        As it was raised and stands on the chain; it never changes.
+        The flag as it was raised and anchored; it never changes.
     seed : bytes
     block : int or None
-        The block that anchors it; None: not yet.
+        The block that anchors it; None: not anchored yet.
     latest_score : float or None
-        The score by the last scan with a champion; None: no such scan found the flag.
+        The score of the last scan with a champion model; None: no such scan found the flag.
     verdict : str or None
         The verdict in force, which is the last decision's; None: undecided.
     """
@@ -78,10 +78,10 @@ class CaseBook(Book):
     """
 
     def keep(self, flags: Iterable[Flag], hpke_keys: dict[int, bytes]) -> int:
-        """Keep flags, each once; return how many are new.
+        """Store flags, each once; return the number of new ones.
 
-        What a flag says, apart from its position, its period and its score, is what makes it the same one: a
-        later scan that finds the same again adds nothing, and its score becomes the flag's latest.
+        Two flags are the same if their content is equal, apart from position, period and score. If a later
+        scan finds the same flag again, only its latest score is updated.
         """
         new = 0
         with transaction(self._state, self._path) as state:
@@ -110,10 +110,10 @@ class CaseBook(Book):
         return new
 
     def anchor(self, gateway: Gateway, key: bytes) -> int:
-        """Write every flag that is not on the case log yet; return how many were written.
+        """Write every flag that is not on the case log yet; return the number of written flags.
 
-        Entries are idempotent: the contract takes an identifier once, so a crash between the transaction and
-        our note of it is healed by looking at the chain first.
+        The contract accepts an identifier only once. So the chain is read first, to find flags that were
+        written before a crash and are not yet marked as anchored in the case file.
         """
         on_chain = {entry.content_hash: entry.block for entry in gateway.case_entries()}
         waiting = self._state.execute(
@@ -128,7 +128,7 @@ class CaseBook(Book):
         return written
 
     def _entries(self, rows: Iterable[tuple[int, bytes, str]]) -> Iterator[list[_Entry]]:
-        """Give the entries of flags on the case log, as many at a time as one transaction takes."""
+        """Yield the case log entries of flags, in groups that fit in one transaction."""
         entries: list[_Entry] = []
         size = 0
         for number, flag_id, kind in rows:
@@ -159,10 +159,10 @@ class CaseBook(Book):
         after: bytes | None = None,
         limit: int = 50,
     ) -> tuple[list[FlagSummary], bytes | None]:
-        """Return one page of a list of flags, and what to give as `after` for the next page (None: no more).
+        """Return one page of a list of flags, and the value of `after` for the next page (None: no more).
 
-        Other flags may be raised between two pages: none is lost and none is shown twice. In the order
-        ``gravest``, a flag whose latest score changes in between moves to another place.
+        If flags are raised between two pages, no flag is lost and none is shown twice. In the order
+        ``gravest``, a flag whose latest score changes between two pages moves to another position.
 
         Parameters
         ----------
@@ -170,9 +170,9 @@ class CaseBook(Book):
             By default every flag.
         order : {"raised", "gravest"}
         after : bytes, optional
-            The identifier of the last flag on the page before. By default the first page is returned.
+            The identifier of the last flag on the previous page. By default the first page is returned.
         limit : int
-            The most flags on the page.
+            The maximum number of flags on the page.
 
         Raises
         ------
@@ -180,7 +180,7 @@ class CaseBook(Book):
             When there is no flag `after`, or it does not concern the addressee of `wanted`.
         """
         if limit < 1:
-            raise InputError(f"a page of {limit} flags cannot be shown", next_step="Ask for 1 or more.")
+            raise InputError(f"a page cannot have {limit} flags", next_step="Ask for 1 flag or more.")
         place = None if after is None else self._place(after, wanted.addressee)
         query = listing(SUMMARY, wanted, order, after=place, limit=limit + 1)
         found = [FlagSummary.of_row(row) for row in self._state.execute(*query)]
@@ -194,25 +194,26 @@ class CaseBook(Book):
         ).fetchone()
         if row is None:
             raise InputError(
-                "there is no such flag to go on after", next_step="Begin again with the first page."
+                "the flag after which the page should begin does not exist",
+                next_step="Start again with the first page.",
             )
         return row
 
     def summaries(self, wanted: FlagFilter = EVERY_FLAG, *, order: Order = "raised") -> Iterator[FlagSummary]:
-        """Give what a list shows of each flag, one at a time."""
+        """Yield the summary of each flag, one at a time."""
         return map(FlagSummary.of_row, self._state.execute(*listing(SUMMARY, wanted, order)))
 
     def each(self, wanted: FlagFilter = EVERY_FLAG, *, order: Order = "raised") -> Iterator[KeptFlag]:
-        """Give each flag whole, one at a time."""
+        """Yield each complete flag, one at a time."""
         query = listing(_WHOLE, wanted, order, join=f"CROSS JOIN {_DOCUMENT}")
         return map(_kept, self._state.execute(*query))
 
     def counts(self, wanted: FlagFilter = EVERY_FLAG) -> list[FlagCount]:
-        """Count flags by title, severity, and whether an officer decided on them; sorted by title."""
+        """Count the flags of each title, by severity and without decision; sorted by title."""
         return [FlagCount(*row) for row in self._state.execute(*counting(wanted))]
 
     def starting(self, prefix: str, *, limit: int = 50) -> list[FlagSummary]:
-        """Return the flags whose identifiers (hex) start with `prefix`, in the order of their identifiers."""
+        """Return the flags whose identifiers (hex) start with `prefix`, sorted by identifier."""
         bounds = _bounds(prefix.lower())
         if bounds is None:
             return []
@@ -225,7 +226,7 @@ class CaseBook(Book):
         Raises
         ------
         InputError
-            When none or several do.
+            When no flag, or more than one flag, matches.
         """
         bounds, count = _bounds(prefix.lower()), 0
         if bounds is not None:
@@ -235,7 +236,7 @@ class CaseBook(Book):
         if bounds is None or count != 1:
             raise InputError(
                 f"{f'{count} flags start' if count else 'no flag starts'} with {prefix!r}",
-                next_step="See `counterfoil flag list`.",
+                next_step="Run `counterfoil flag list` to see the identifiers.",
             )
         query = f"SELECT {_WHOLE} FROM flag JOIN {_DOCUMENT} WHERE flag_id BETWEEN ? AND ?"
         return _kept(self._state.execute(query, bounds).fetchone())
@@ -243,7 +244,7 @@ class CaseBook(Book):
 
 _DOCUMENT: Final = "flag_document ON flag_document.number = flag.number"
 
-#: What `_kept` reads.
+#: The columns that `_kept` reads.
 _WHOLE: Final = "flag.flag_id, flag_document.document, flag_document.seed, block, latest_score, verdict"
 
 
@@ -253,18 +254,18 @@ def _kept(row: Sequence[Any]) -> KeptFlag:
 
 
 def _bounds(prefix: str) -> tuple[bytes, bytes] | None:
-    """Return the least and the greatest identifier that starts with hex digits; None: these are no digits."""
+    """Return the lowest and the highest identifier that starts with `prefix`; None: it is not hex."""
     if not re.fullmatch("[0-9a-f]{0,64}", prefix):
         return None
     return bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
 
 
 def _content(flag: Flag) -> bytes:
-    """Return what makes a flag the same one: all but where the ledger stood, what was read, and its score.
+    """Return the hash of a flag's content, which identifies it: all but position, period and score.
 
-    A model's flag is about its payments: another model that finds the same ones finds nothing new. A finding
-    is about its rule, whose clause and parameters it carries: a new rule set that leaves the rule as it is
-    finds nothing new either, and what an officer decided stands.
+    For a model's flag, only the payments count: if another model finds the same payments, that is the same
+    flag. For a finding, the version of the rule set does not count: if a new rule set leaves the rule
+    unchanged, the findings and the officers' decisions on them stay.
     """
     if "model" in flag.source.parameters.get("detector", {}):
         about = {"source": flag.source.id, "rows": flag.to_json()["rows"]}

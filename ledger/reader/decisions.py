@@ -1,7 +1,7 @@
-"""The officers' decisions as the desk reads them from the chain's case log, and keeps them beside its flags.
+"""The officers' decisions: the desk reads them from the chain's case log and stores them with its flags.
 
-The chain is what counts: a decision is on it or was not made, whoever wrote it and wherever. The file only
-keeps what was opened, so that flags can be read without a chain, and after a reader's key is destroyed.
+Only decisions on the chain are valid. The case file stores the opened decisions, so that they can be read
+without a chain, and after a reader's key is destroyed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["DecisionBook", "KeptDecision"]
 
 @dataclass(frozen=True, slots=True)
 class KeptDecision:
-    """A decision, who made it (an address), and its entry and block on the chain."""
+    """A decision, its author's address, and its entry and block on the chain."""
 
     decision: Decision
     author: str
@@ -33,7 +33,7 @@ class KeptDecision:
     block: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is shown of it."""
+        """Return the decision as JSON values for display."""
         return {
             "verdict": self.decision.verdict,
             "reason": self.decision.reason,
@@ -49,7 +49,7 @@ class DecisionBook(Book):
     Parameters
     ----------
     path : Path
-        The SQLite file; the flags' file has room for them.
+        The case file of the desk.
     """
 
     def sync(self, gateway: Gateway, private_keys: Iterable[bytes]) -> list[tuple[int, str]]:
@@ -64,7 +64,7 @@ class DecisionBook(Book):
         Returns
         -------
         list of (int, str)
-            Entries that could not be read, and why; the others are not held up by them.
+            Index and error of each entry that could not be read; all other entries are read.
         """
         keys = list(private_keys)
         known = {row[0] for row in self._state.execute("SELECT content_hash FROM decision")}
@@ -81,7 +81,7 @@ class DecisionBook(Book):
                 continue
             opened.append((entry, decision))
         with transaction(self._state, self._path) as state:
-            # a chain that was reorganised may hold an entry elsewhere, or no longer
+            # after a reorganisation, an entry may be in another block, or no longer on the chain
             places = {entry.content_hash: (entry.index, entry.block) for entry in entries}
             gone = [(content,) for content in known - places.keys()]
             state.executemany("DELETE FROM decision WHERE content_hash = ?", gone)
@@ -95,14 +95,14 @@ class DecisionBook(Book):
         return problems
 
     def of(self, flag_id: bytes) -> list[KeptDecision]:
-        """Return one flag's decisions, oldest first: the last one is in force."""
+        """Return one flag's decisions, oldest first; the last one is in force."""
         rows = self._state.execute(
             "SELECT document, author, entry, block FROM decision WHERE flag_id = ? ORDER BY entry", (flag_id,)
         )
         return [_kept(row) for row in rows]
 
     def verdicts(self) -> dict[bytes, Verdict]:
-        """Return the verdict in force of each flag that was decided."""
+        """Return the verdict in force for each flag with a decision."""
         return dict(self._state.execute("SELECT flag_id, verdict FROM verdict_in_force"))
 
 

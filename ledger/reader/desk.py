@@ -1,4 +1,4 @@
-"""The desk's round: mirror what is new, match it, sign the log's checkpoint, publish the manifest."""
+"""Sync the desk: mirror new batches, match rows, sign the log's checkpoint, publish the manifest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["SyncReport", "sync"]
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What one round did, and where the ledger stands."""
+    """The counts of one sync, and the ledger position after it."""
 
     counts: SyncCounts
     position: Position
@@ -42,8 +42,8 @@ def sync(
 ) -> SyncReport:
     """Bring the desk up to the newest final block.
 
-    If the process dies, run it again: segments and cursor agree after every commit, and the manifest, the
-    published log and the checkpoint are derived from them anew.
+    If the process dies, call it again: segments and cursor are consistent after every commit, and the
+    manifest, the published log and the checkpoint are computed from them again.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def sync(
     gateway : Gateway
     keys : DeskKeys
     depth : int
-        Blocks on top of a block before it counts as final.
+        Number of later blocks after which a block is final.
     progress : callable, optional
         Called with (stage, done, total).
     """

@@ -1,4 +1,4 @@
-"""The desk's private keys: the account that anchors flags, the checkpoint key, and reader keys by epoch."""
+"""The desk's private keys: account key (anchors flags), checkpoint key, and reader keys by epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ledger.storage import write_atomically
 
 __all__ = ["CHECKPOINT_KEY_NAME", "DeskKeys"]
 
-#: The desk's name on the checkpoints it signs.
+#: The desk's key name in the checkpoints that it signs.
 CHECKPOINT_KEY_NAME: Final = "desk"
 
 FORMAT: Final = "counterfoil/desk-keys/1"
@@ -33,7 +33,7 @@ class KeysDocument(Document, tag_field="format", tag=FORMAT):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DeskKeys:
-    """The desk's secrets.
+    """The desk's private keys.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class DeskKeys:
     checkpoint : bytes
         Ed25519 key that signs checkpoints of the log.
     readers : dict of epoch to bytes
-        HPKE private keys. Destroying the key of a past epoch makes its sealed rows unreadable for good;
-        roots and proofs stand.
+        HPKE private keys. If the key of a past epoch is destroyed, nobody can open its sealed rows again;
+        roots and proofs stay valid.
     """
 
     account: bytes
@@ -52,7 +52,7 @@ class DeskKeys:
 
     @classmethod
     def generate(cls, reader_epoch: int) -> Self:
-        """Make fresh keys with one reader key."""
+        """Generate new keys with one reader key."""
         private, _ = generate_keypair()
         return cls(
             new_key(),
@@ -62,21 +62,21 @@ class DeskKeys:
 
     @property
     def address(self) -> str:
-        """The account's address, with checksum."""
+        """The account's address, with checksum (EIP-55)."""
         return address_of(self.account)
 
     @property
     def checkpoint_public(self) -> bytes:
-        """The Ed25519 public key a trust file pins."""
+        """The Ed25519 public key for the trust file."""
         return Ed25519PrivateKey.from_private_bytes(self.checkpoint).public_key().public_bytes_raw()
 
     def readers_public(self) -> dict[int, tuple[bytes, bytes]]:
-        """Return (key identifier, HPKE public key) by epoch: what stands on the chain."""
+        """Return (key identifier, HPKE public key) by epoch, as they are registered on the chain."""
         publics = {epoch: public_key(private) for epoch, private in self.readers.items()}
         return {epoch: (key_id(public), public) for epoch, public in publics.items()}
 
     def save(self, path: Path) -> None:
-        """Write the keys, readable by their owner only; replaces what stood there at once."""
+        """Write the keys, readable by their owner only; replaces an existing file atomically."""
         document = KeysDocument(
             account=self.account.hex(),
             checkpoint=self.checkpoint.hex(),
@@ -107,7 +107,7 @@ class DeskKeys:
             what="key file",
             error=ConfigurationError,
             where=str(path),
-            next_step="Restore it from a backup: what was sealed to these keys opens with no others.",
+            next_step="Restore it from a backup: only these keys open what was sealed to them.",
         )
         return cls(
             bytes.fromhex(document.account),

@@ -1,9 +1,9 @@
-"""How flags are listed: what a list shows of a flag, which flags it is about, and in which order.
+"""Queries that list flags: the columns of a list, its filter, and its order.
 
-A list is read by walking an index in the list's order, so a page costs the same however many flags there are.
-The query names the index: a query that cannot use it fails. Each order has an index for all flags, for those
-of one title, and for those that are undecided; the gravest first also for those of one severity, the order
-raised also for those of one member. Other filters are applied during the walk.
+A query reads an index in the list's order, so the cost of a page does not depend on the number of flags. The
+query names the index and fails if it cannot use it. Both orders have an index for all flags, for the flags
+of one title, and for undecided flags; the order ``gravest`` also for one severity, the order ``raised`` also
+for one member. Other filters are applied to the rows that the index gives.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ __all__ = [
     "listing",
 ]
 
-#: Gravest first.
+#: The most severe first.
 SEVERITIES: Final = ("high", "medium", "low")
 
-#: ``raised``: in the order in which the desk raised the flags. ``gravest``: the most severe first; of one
-#: severity, the highest latest score first; of one score, the newest window first.
+#: ``raised``: in the order in which the desk raised the flags. ``gravest``: the most severe first; then by
+#: latest score, the highest first; then by window, the newest first.
 Order = Literal["raised", "gravest"]
 
-#: What `FlagSummary.of_row` reads.
+#: The columns that `FlagSummary.of_row` reads.
 SUMMARY: Final = (
     "flag.flag_id, kind, source, title, citation, certainty, severity, score, latest_score, verdict, "
     "window_begin, window_end, explanation, entity_count, row_count, truncated, block"
 )
 
-#: A flag's place among the others, gravest first; its number alone is its place in the order raised.
+#: The sort key of the order ``gravest``; its last column alone is the sort key of the order ``raised``.
 PLACE: Final[tuple[str, ...]] = ("severity_order", "score_order", "window_order", "flag.number")
 
 
@@ -54,23 +54,23 @@ class FlagSummary:
     kind : {"detector", "rule"}
         A detector's flag or a rule's finding.
     source : str
-        Which detector or rule.
+        Identifier of the detector or rule.
     title : str
         The typology, or the rule's identifier.
     citation : str or None
     certainty, severity : str
     score : float or None
-        A calibrated probability; None: there is none.
+        A calibrated probability, if there is one.
     latest_score : float or None
-        The score by the last scan with a champion; None: no such scan found the flag.
+        The score of the last scan with a champion model; None: no such scan found the flag.
     verdict : str or None
         The verdict in force, which is the last decision's; None: undecided.
     window : (int, int)
-        Unix seconds, the upper end excluded.
+        Unix seconds; the upper end is excluded.
     explanation : str
     entity_count, row_count : int
     truncated : bool
-        Whether a budget or a limit cut the evidence.
+        Whether a budget or a limit shortened the evidence.
     block : int or None
         The block that anchors it; None: not anchored yet.
     """
@@ -102,7 +102,7 @@ class FlagSummary:
 
 @dataclass(frozen=True, slots=True)
 class FlagFilter:
-    """Which flags a list is about; what is not given does not matter.
+    """The filter of a list of flags; a value that is not given does not filter.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ class FlagFilter:
     severity, certainty : str, optional
     kind : {"detector", "rule"}, optional
     undecided : bool
-        Only flags that no officer decided yet.
+        Only flags without a decision.
     addressee : int, optional
-        Only flags that concern the member of this code.
+        Only flags that concern the member with this code.
     """
 
     title: str | None = None
@@ -129,7 +129,7 @@ EVERY_FLAG: Final = FlagFilter()
 
 @dataclass(frozen=True, slots=True)
 class FlagCount:
-    """How many flags of one title there are, by severity; and how many of them are undecided."""
+    """The number of flags of one title by severity, and the number of undecided ones."""
 
     title: str
     high: int
@@ -152,13 +152,13 @@ def listing(
     Parameters
     ----------
     columns : str
-        What to select.
+        The columns to select.
     wanted : FlagFilter
     order : {"raised", "gravest"}
     after : sequence, optional
-        The values of `PLACE` of the flag to go on after.
+        The values of `PLACE` of the last flag on the previous page.
     limit : int, optional
-        The most rows to return.
+        The maximum number of rows.
     join : str
         Tables to join to each flag.
     """
@@ -201,14 +201,14 @@ def _conditions(wanted: FlagFilter) -> tuple[list[str], list[Any]]:
 
 
 def _keys(wanted: FlagFilter, order: Order) -> tuple[str, ...]:
-    """Return the end of `PLACE` by which the flags are sorted."""
+    """Return the columns of `PLACE` by which the flags are sorted."""
     if order == "raised":
         return PLACE[-1:] if wanted.addressee is None else ("mine.number",)
     return PLACE if wanted.severity is None else PLACE[1:]
 
 
 def _flags(wanted: FlagFilter, order: Order) -> str:
-    """Return the tables to read, in the order of their loops, and the index to walk."""
+    """Return the FROM clause: the tables in the order of their loops, and the index to use."""
     if wanted.title is not None:
         index = f"INDEXED BY flag_title_{order}"
     elif wanted.undecided:

@@ -1,7 +1,7 @@
-"""The mirror: follows final blocks, checks and opens every batch, and keeps the rows as Parquet segments.
+"""The mirror: reads final blocks, checks and opens every batch, and stores the rows as Parquet segments.
 
-Cursor, heads, log leaves and segment entries change together in one SQLite transaction after the segment's
-file is durable; a file that no transaction names is debris of a crash and is removed.
+Cursor, heads, log leaves and segment entries change together in one SQLite transaction, after the segment's
+file is durable. A file that is in no transaction is left over from a crash and is removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
 #: Blocks fetched in one request; a full block carries a few batches of at most 120 KiB.
 BLOCKS_PER_REQUEST: Final = 16
 
-#: Rows gathered before a segment is written, unless the sync ends sooner.
+#: Rows collected before a segment is written, unless the sync ends earlier.
 ROWS_PER_SEGMENT: Final = 100_000
 
 _TABLES: Final = """
@@ -51,12 +51,12 @@ CREATE TABLE IF NOT EXISTS rejected (
 
 
 class ReorganisedError(VerificationError):
-    """Raised when the chain replaced a block that counted as final."""
+    """Raised when the chain replaced a block that was treated as final."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A batch that did not check, and why; it is counted and kept apart."""
+    """A batch that failed a check, and the reason; it is counted, and its rows are not used."""
 
     log_index: int
     member: str
@@ -68,7 +68,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class SyncCounts:
-    """What one sync did."""
+    """The counts of one sync."""
 
     blocks: int = 0
     batches: int = 0
@@ -82,9 +82,9 @@ class Mirror:
     Parameters
     ----------
     folder : Path
-        Holds the manifest, the segments and the mirror's state.
+        The folder of the manifest, the segments and the mirror's state.
     depth : int
-        Blocks on top of a block before it counts as final; 0 on the embedded chain, which never reorganises.
+        Number of later blocks after which a block is final; 0 on the embedded chain, which never reorganises.
     """
 
     def __init__(self, folder: Path, *, depth: int = 0) -> None:
@@ -99,7 +99,7 @@ class Mirror:
         )
 
     def close(self) -> None:
-        """Close the state, and let another process sync."""
+        """Close the state and release the lock."""
         self._state.close()
         if self._held is not None:
             self._held.close()
@@ -115,7 +115,7 @@ class Mirror:
         return tuple(FileEntry(*row) for row in cursor)
 
     def rejected(self) -> list[Rejected]:
-        """Return every batch that did not check."""
+        """Return every batch that failed a check."""
         cursor = self._state.execute(
             "SELECT log_index, member, sequence, block, row_count, reason FROM rejected ORDER BY log_index"
         )
@@ -130,12 +130,12 @@ class Mirror:
         return [row[0] for row in self._state.execute("SELECT hash FROM leaf ORDER BY log_index")]
 
     def next_block(self, first: int) -> int:
-        """Return the next block to read, `first` at the beginning."""
+        """Return the next block to read; `first` if no block was read yet."""
         row = self._state.execute("SELECT block FROM cursor").fetchone()
         return first if row is None else int(row[0]) + 1
 
     def position(self, gateway: Gateway) -> Position:
-        """Return the ledger position the mirror stands at."""
+        """Return the ledger position of the mirror."""
         (size,) = self._state.execute("SELECT count(*) FROM leaf").fetchone()
         return Position(
             chain_id=gateway.deployment.chain_id,
@@ -149,16 +149,16 @@ class Mirror:
     def sync(
         self, gateway: Gateway, keys: DeskKeys, *, progress: Callable[[str, int, int], None] | None = None
     ) -> SyncCounts:
-        """Read every final block that is new. One process at a time: it holds the mirror until `close`.
+        """Read every new final block. Only one process can do so: it locks the mirror until `close`.
 
         Raises
         ------
         ConfigurationError
-            When another process syncs this mirror, or none of the keys ever stood on the chain.
+            When another process syncs this mirror, or none of the keys was ever registered on the chain.
         ReorganisedError
-            When a block that was read has been replaced.
+            When the chain replaced a block that was already read.
         ChainError
-            When the node fails; what was read stays, run it again.
+            When the node fails; what was read is stored, so call it again.
         """
         self._lock()
         self._remove_debris()
@@ -200,9 +200,9 @@ class Mirror:
         return counts
 
     def publish(self, position: Position, transfers: FileEntry | None) -> Manifest:
-        """Write the manifest that scans start from.
+        """Write the manifest, from which scans start.
 
-        The transfers of the manifest before it are kept for the scans that read them; older ones go.
+        The transfers of the previous manifest stay for scans that still read them; older ones are deleted.
         """
         manifest = Manifest(position, self.segments(), transfers)
         keep = {entry.name for entry in (transfers, self._published_transfers()) if entry is not None}
@@ -267,11 +267,11 @@ class Mirror:
         row = self._state.execute("SELECT block, block_hash FROM cursor").fetchone()
         if row is not None and gateway.block_hash(row[0]) != row[1]:
             raise ReorganisedError(
-                "the chain replaced a block that counted as final",
+                "the chain replaced a block that was treated as final",
                 expected=row[1],
                 got=gateway.block_hash(row[0]),
                 where=f"block {row[0]}",
-                next_step="Remove the mirror folder, sync again with a greater --depth.",
+                next_step="Remove the mirror folder, then sync again with a greater --depth.",
             )
 
     def _lock(self) -> None:
@@ -287,7 +287,7 @@ class Mirror:
             raise ConfigurationError(
                 "another process is syncing this mirror",
                 where=str(self.folder),
-                next_step="Wait until it is done, then run the same command again.",
+                next_step="Wait until it has finished, then run the same command again.",
             ) from error
         self._held = held
 
@@ -311,7 +311,7 @@ def _left_out(expected: int, got: int, block: int) -> VerificationError:
         expected=expected,
         got=got,
         where=f"block {block}",
-        next_step="Try another endpoint; nothing after that batch was taken.",
+        next_step="Try another endpoint with --chain; the mirror has no rows after that batch.",
     )
 
 

@@ -1,7 +1,7 @@
-"""The desk's notes on the case log: what it did that concerns all flags, such as training a model.
+"""The desk's notes on the case log: records of actions that concern all flags, such as training a model.
 
-A note names nobody and is public: its payload is canonical JSON, its content hash the payload's SHA-256. It
-is kept before it is sent, so that a desk that dies in between neither loses nor repeats it.
+A note is public and contains no personal data: its payload is canonical JSON, its content hash the payload's
+SHA-256. It is stored before it is sent, so that it is neither lost nor repeated if the process dies.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT: Final = "counterfoil/note/1"
 
 @dataclass(frozen=True, slots=True)
 class KeptNote:
-    """A note: what it is about (32 bytes), what it says, and the block that anchors it (None: not yet)."""
+    """A note: its case (32 bytes), its content, its hash, and the block that anchors it (None: not yet)."""
 
     case_id: bytes
     says: Mapping[str, Any]
@@ -40,11 +40,11 @@ class NoteBook(Book):
     Parameters
     ----------
     path : Path
-        The SQLite file; the flags' file has room for them.
+        The case file of the desk.
     """
 
     def keep(self, case_id: bytes, topic: str, says: Mapping[str, Any]) -> None:
-        """Keep a note, once however often it is given; `anchor` writes it to the chain."""
+        """Store a note; the same note is stored only once. `anchor` writes it to the chain."""
         payload = canonical.dumps({"format": FORMAT, "topic": topic, **says})
         with transaction(self._state, self._path) as state:
             state.execute(
@@ -53,7 +53,7 @@ class NoteBook(Book):
             )
 
     def anchor(self, gateway: Gateway, key: bytes) -> int:
-        """Write every note that is not on the case log yet; return how many were written."""
+        """Write every note that is not on the case log yet; return the number of written notes."""
         waiting = self._state.execute(
             "SELECT content_hash, case_id, payload FROM note WHERE block IS NULL ORDER BY rowid"
         ).fetchall()
@@ -70,7 +70,7 @@ class NoteBook(Book):
         return len(new)
 
     def notes(self, topic: str, case_id: bytes | None = None) -> list[KeptNote]:
-        """Return the notes of a topic, oldest first; of one case, or of all."""
+        """Return the notes of a topic, oldest first, of one case or of all cases."""
         rows = self._state.execute(
             "SELECT content_hash, case_id, payload, block FROM note WHERE topic = ? ORDER BY rowid", (topic,)
         )

@@ -1,8 +1,8 @@
-"""The evidence of a flag as a graph one can look at: networkx, GraphML, and a small SVG of its own.
+"""The evidence of a flag as a graph: networkx, GraphML and a small SVG.
 
-Accounts are drawn from left to right in the order in which money can have reached them, coloured by bank,
-labelled by the first eight digits of their pseudonym; payments carry their amount as far as it is known. The
-same flag gives the same bytes.
+Accounts are drawn from left to right in the order in which the money can have reached them. The colour shows
+the bank, the label the first eight digits of the pseudonym. A payment is labelled with its amount, as far as
+it is known. The same flag gives the same bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evidence_graph", "evidence_rows", "to_graphml", "to_svg"]
 
-#: Okabe and Ito's colours, which people with any colour vision tell apart; grey for who is no member.
+#: Colours of Okabe and Ito, which people with any colour vision can distinguish; grey for non-members.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999933")
 _OUTSIDE = "#B0B0B0"
 
@@ -35,12 +35,12 @@ _RADIUS, _COLUMN, _ROW, _MARGIN = 22, 190, 84, 70
 
 
 def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
-    """Return the transfers of which the flag names a half, in time order.
+    """Return the transfers of the flag's rows, in time order.
 
     Raises
     ------
     VerificationError
-        When the flag names a row that the table does not hold.
+        When the flag names a row that is not in the table.
     """
     table = as_transfers(transfers)
     wanted, places = set(flag.rows), Places(table)
@@ -49,7 +49,7 @@ def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
     if absent:
         missing = next(ref for ref in flag.rows if ref in absent)
         raise VerificationError(
-            "the flag names rows that these transfers do not hold",
+            "the flag names rows that are not in these transfers",
             expected=f"{len(wanted)} rows",
             got=f"{len(wanted) - len(absent)}",
             where=f"member {missing.member}, batch {missing.sequence}, row {missing.index}",
@@ -160,7 +160,7 @@ def to_svg(graph: nx.MultiDiGraph[str]) -> str:
 
 
 def _layout(graph: nx.MultiDiGraph[str]) -> dict[str, tuple[int, int]]:
-    """Put an account one column right of whoever first paid it; the order of edges is that of time."""
+    """Place each account one column right of the account that first paid it; edges are in time order."""
     column: dict[str, int] = {}
     for source, target in graph.edges():
         column.setdefault(source, 0)
@@ -179,7 +179,7 @@ def _layout(graph: nx.MultiDiGraph[str]) -> dict[str, tuple[int, int]]:
 def _arrows(
     graph: nx.MultiDiGraph[str], places: Mapping[str, tuple[int, int]]
 ) -> tuple[list[str], list[tuple[float, float]]]:
-    """Draw every payment; return the parts and the points where their labels stand."""
+    """Draw every payment; return the SVG parts and the positions of the labels."""
     parallel: dict[tuple[str, str], int] = {}
     parts, points = [], []
     for source, target, data in graph.edges(data=True):
@@ -207,7 +207,7 @@ def _arrow(
         end = f"{x2 - ux * (_RADIUS + 2):.1f} {y2 - uy * (_RADIUS + 2):.1f}"
         path = f"M{start}Q{control_x:.1f} {control_y:.1f} {end}"
         middle_x, middle_y = (x1 + x2) / 2 - uy * bend, (y1 + y2) / 2 + ux * bend
-    # the halo is a text of its own: not every viewer knows paint-order
+    # the halo is a separate text element, because some viewers do not support paint-order
     place = f'x="{middle_x:.1f}" y="{middle_y:.1f}" text-anchor="middle" font-size="9"'
     part = (
         f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#tip)"/>'

@@ -1,6 +1,6 @@
-"""The desk's mirror as detectors and evidence read it: whole, by period, or the transfers that a flag names.
+"""Read transfers from the desk's mirror: all of them, those of a period, or those of a flag.
 
-Only the whole is held whole: the others read the file by row groups, and keep what was asked for.
+Only the first needs memory for all transfers; the others read the file by row groups.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = ["load_mirror", "load_rows", "usual_period"]
 
 
 def load_mirror(mirror: Path, *, period: Period | None = None) -> tuple[pa.Table, Position]:
-    """Read the matched transfers of the desk's mirror and the ledger position they stand at.
+    """Read the matched transfers of the desk's mirror and their ledger position.
 
     Parameters
     ----------
     mirror : Path
     period : Period, optional
-        Read only what lies in it; row groups outside it are not read.
+        Read only the transfers of this period; row groups outside it are not read.
 
     Raises
     ------
     ConfigurationError
         When nothing was mirrored or matched yet.
     SegmentError
-        When a file is not what the manifest says.
+        When a file does not match the manifest.
     """
     manifest, entry = _matched(mirror)
     if period is None:
@@ -52,7 +52,7 @@ def load_mirror(mirror: Path, *, period: Period | None = None) -> tuple[pa.Table
 
 
 def load_rows(mirror: Path, rows: Collection[RowRef]) -> pa.Table:
-    """Read the transfers of which one of these rows is a half; raises as `load_mirror` does."""
+    """Read the transfers that contain one of these rows; raises the same errors as `load_mirror`."""
     _, entry = _matched(mirror)
     with opened(mirror, entry) as file:
         parts = [file.schema_arrow.empty_table()]
@@ -64,27 +64,27 @@ def load_rows(mirror: Path, rows: Collection[RowRef]) -> pa.Table:
 
 
 def usual_period(mirror: Path, *, as_of: int, days: int | None = None, since: int | None = None) -> Period:
-    """Return the period to scan: up to the newest time bucket on the ledger, whatever the clock says.
+    """Return the period to scan; it ends with the newest time bucket on the ledger, not at the current time.
 
-    The same ledger position gives the same period, so the same flags.
+    The same ledger position gives the same period, and so the same flags.
 
     Parameters
     ----------
     mirror : Path
     as_of : int
-        Unix time of the block the mirror stands at. A member can post buckets that begin later than that;
-        they move nobody's period.
+        Unix time of the last block that the mirror has read. A member can post buckets that begin later;
+        these do not change the period.
     days : int, optional
-        Its length; `ledger.transfers.period.DEFAULT_DAYS` where `since` is not given either.
+        Length of the period; `ledger.transfers.period.DEFAULT_DAYS` if `since` is not given either.
     since : int, optional
-        Its first second (Unix).
+        First second of the period (Unix time).
 
     Raises
     ------
     ConfigurationError
         When nothing was mirrored or matched yet.
     SegmentError
-        When a file is not what the manifest says.
+        When a file does not match the manifest.
     InputError
         When the period would begin after the newest bucket.
     """
@@ -96,7 +96,7 @@ def usual_period(mirror: Path, *, as_of: int, days: int | None = None, since: in
         raise InputError(
             "there is nothing to scan: the newest payments on the ledger are older",
             where=f"newest at {datetime.fromtimestamp(end, UTC):%Y-%m-%d %H:%M} UTC",
-            next_step="Name an earlier date.",
+            next_step="Give an earlier date.",
         )
     return Period(begin, end)
 
@@ -105,7 +105,7 @@ def _matched(mirror: Path) -> tuple[Manifest, FileEntry]:
     manifest = Manifest.read(mirror)
     if manifest.transfers is None:
         raise ConfigurationError(
-            "the mirror holds no matched transfers yet",
+            "the mirror has no matched transfers yet",
             where=str(mirror),
             next_step="Run `counterfoil desk sync` first.",
         )
@@ -113,7 +113,7 @@ def _matched(mirror: Path) -> tuple[Manifest, FileEntry]:
 
 
 def _newest(file: pq.ParquetFile, as_of: int) -> int:
-    """Return the end of the newest bucket that began by `as_of`; `as_of` where there is none."""
+    """Return the end of the newest bucket that began by `as_of`; `as_of` if there is no such bucket."""
     for group in reversed(range(file.num_row_groups)):  # the transfers are in order of time
         if _times(file, group)[0] <= as_of:
             part = file.read_row_group(group, columns=["time_low", "time_high"])
@@ -124,7 +124,7 @@ def _newest(file: pq.ParquetFile, as_of: int) -> int:
 
 
 def _times(file: pq.ParquetFile, group: int) -> tuple[int, int]:
-    """Return the first and the last beginning of a bucket in a row group; any time where it does not say."""
+    """Return the first and last bucket start in a row group; the full range if it has no statistics."""
     column = file.schema_arrow.names.index("time_low")
     statistics: Any = file.metadata.row_group(group).column(column).statistics
     if statistics is None or not statistics.has_min_max:

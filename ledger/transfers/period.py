@@ -1,4 +1,4 @@
-"""The period that a scan reads: an interval of the ledger's time. Memory follows it, not the ledger.
+"""The period that a scan reads: an interval of ledger time, which determines the memory of the scan.
 
 A transfer belongs to the period in which its time bucket begins.
 """
@@ -14,7 +14,7 @@ __all__ = ["DAY", "DEFAULT_DAYS", "Period"]
 
 DAY: Final = 86_400
 
-#: Days that a scan reads unless told otherwise: a year, and a month so that its first weeks have a past.
+#: Default number of days of a scan: a year, and about a month before it as history for its first weeks.
 DEFAULT_DAYS: Final = 400
 
 
@@ -25,7 +25,7 @@ class Period:
     Raises
     ------
     ValueError
-        When it is empty, or its ends are no whole numbers.
+        When it is empty, or its ends are not integers.
     """
 
     begin: int
@@ -33,10 +33,10 @@ class Period:
 
     def __post_init__(self) -> None:
         if type(self.begin) is not int or type(self.end) is not int or self.begin >= self.end:
-            raise ValueError(f"[{self.begin!r}, {self.end!r}) is no period")
+            raise ValueError(f"[{self.begin!r}, {self.end!r}) is not a period")
 
     def select(self, transfers: pa.Table) -> pa.Table:
-        """Return the transfers whose bucket begins in the period; the same table where all do."""
+        """Return the transfers whose bucket begins in the period; the same table if all do."""
         low = transfers.column("time_low").to_numpy()
         inside = (low >= self.begin) & (low < self.end)
         return transfers if inside.all() else transfers.filter(pa.array(inside))

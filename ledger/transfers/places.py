@@ -1,4 +1,4 @@
-"""Where transfers stand on the ledger: from the rows of a table to the places of their halves, and back."""
+"""Map the rows of a transfer table to the ledger positions of their halves, and back."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ __all__ = ["CREDIT", "DEBIT", "Places"]
 
 Ints = npt.NDArray[np.int64]
 
-#: The columns that tell the place of each half.
+#: The columns with the ledger position of each half.
 DEBIT: Final = ("debit_member", "debit_sequence", "debit_index")
 CREDIT: Final = ("credit_member", "credit_sequence", "credit_index")
 
-#: Members, batches of a member, and rows: of a batch, or of a plain file, which is one batch.
+#: Limits of member codes, of batches per member, and of rows per batch (a plain file is one batch).
 _LIMITS: Final = (1 << 16, 1 << 31, 1 << 31)
 
 
 class Places:
-    """The ledger places of a table's rows: both halves where both exist.
+    """The ledger positions of a table's rows: one for each half that exists.
 
     Parameters
     ----------
     transfers : pyarrow.Table
-        At least the columns `DEBIT` and `CREDIT`.
+        A table with at least the columns `DEBIT` and `CREDIT`.
     """
 
     def __init__(self, transfers: pa.Table) -> None:
         self._table = transfers.select([*DEBIT, *CREDIT])
 
     def of(self, rows: Ints) -> tuple[RowRef, ...]:
-        """Return the halves of these rows, row by row, each place once (an on-us row is one half)."""
+        """Return the positions of these rows' halves, in row order, each once (an on-us row has one half)."""
         found = self._table.take(pa.array(rows))
         halves = zip(*(column.fill_null(-1).to_pylist() for column in found.columns), strict=True)
         places: dict[RowRef, None] = {}
@@ -49,7 +49,7 @@ class Places:
         return tuple(places)
 
     def rows(self, refs: Collection[RowRef]) -> Ints:
-        """Return the distinct rows of these places; a place that the table does not hold has none."""
+        """Return the distinct rows of these positions; a position that is not in the table gives no row."""
         keys, row = self._by_key
         told = ((ref.member, ref.sequence, ref.index) for ref in refs)
         named = np.array([place for place in told if _can_be(place)], np.int64).reshape(-1, 3)
@@ -76,10 +76,10 @@ class Places:
 
 
 def _can_be(place: tuple[int, int, int]) -> bool:
-    """Say whether a place can be one: a flag that comes as JSON may name anything."""
+    """Check that a position is within the limits: a flag that comes as JSON may contain any number."""
     return all(isinstance(n, int | np.integer) and 0 <= n < m for n, m in zip(place, _LIMITS, strict=True))
 
 
 def _key(member: Ints, sequence: Ints, index: Ints) -> Ints:
-    """Pack a place into one number: a batch has fewer than 2^16 rows, a member fewer than 2^31 batches."""
+    """Pack a position into an integer: a batch has fewer than 2^16 rows, a member fewer than 2^31 batches."""
     return (member << 47) | (sequence << 16) | index

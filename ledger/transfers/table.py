@@ -1,4 +1,4 @@
-"""A table of transfers: exactly the columns and types that every reader of the ledger expects."""
+"""Check that a table of transfers has exactly the columns and types of `ledger.tables.TRANSFER`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def as_transfers(transfers: pa.Table | pd.DataFrame) -> pa.Table:
     Raises
     ------
     TransferTableError
-        When a column is missing or holds values of another type.
+        When a column is missing or has values of another type.
     """
     try:
         table = (

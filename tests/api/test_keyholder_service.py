@@ -98,7 +98,7 @@ def test_a_member_gets_a_proven_answer(service: Service) -> None:
 
 def test_health_and_epochs(service: Service) -> None:
     assert service.client.get("/healthz").json() == {"status": "ok", "epochs": [3]}
-    assert "Epochs it has: 3" in problem(service.client.get("/v1/epochs/4"), 404)
+    assert "keys for epochs: 3" in problem(service.client.get("/v1/epochs/4"), 404)
     for bad in ("-1", "x", "9" * 300):
         assert "epoch" in problem(service.client.get(f"/v1/epochs/{bad}"), 422)
     assert "Not Found" in problem(service.client.get("/nothing"), 404)
@@ -255,7 +255,7 @@ def test_the_client_says_what_the_holder_said(served: tuple[str, bytes]) -> None
         member.public_key(9)
     with pytest.raises(KeyHolderError, match="not an active member"):
         HttpKeyHolder(url, b"\x03" * 32).evaluate(3, [oprf.blind(b"x").element])
-    with pytest.raises(ProofError, match="another key for epoch 3"):
+    with pytest.raises(ProofError, match="public key for epoch 3"):
         Pseudonymiser(member, 3, oprf.public_key(oprf.generate_key())).pseudonyms(["acct:A:1"])
 
 

@@ -68,7 +68,7 @@ def test_from_draft_to_force_and_out_of_it(living: Path, notice: Path) -> None:
     assert "Approved by one officer" in first.err
     assert call(living, "--json", "rules", "list").expect().json["hash"] == before
     again = call(living, "rules", "approve", name, "--officer", 3).expect(2)
-    assert "approved already" in again.err
+    assert "already approved" in again.err
     steps = call(living, "--json", "rules", "history", name).expect().json
     assert [step["step"] for step in steps] == ["drafted", "backtested", "submitted", "approved"]
     call(living, "rules", "withdraw", name, "--officer", 2).expect()

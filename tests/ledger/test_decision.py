@@ -41,7 +41,7 @@ def test_the_reader_and_the_author_open_it_and_nobody_else() -> None:
     content = decision.content_hash(AUTHOR)
     for private in (PRIVATE, officer_reader_key(KEY)):
         assert open_decision(payload, FLAG, AUTHOR, content, [OTHER, private]) == decision
-    with pytest.raises(VerificationError, match="sealed to none of these keys"):
+    with pytest.raises(VerificationError, match="not sealed to any of these keys"):
         open_decision(payload, FLAG, AUTHOR, content, [OTHER])
 
 
@@ -90,5 +90,5 @@ def test_a_changed_document_or_payload_is_refused(data: st.DataObject) -> None:
         other = Decision.from_bytes(canonical.dumps(value))
     except VerificationError:
         return
-    # another reason of the same length is a sound document, and not the one that was hashed
+    # another reason of the same length gives a valid document that does not match the hash
     assert other.content_hash(AUTHOR) != decision.content_hash(AUTHOR)

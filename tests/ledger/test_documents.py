@@ -71,7 +71,7 @@ def test_a_document_is_written_in_canonical_form_with_its_format_and_read_back()
 def test_numbers_of_numpy_are_written_as_numbers_and_other_objects_not_at_all() -> None:
     inner = documents.plain(Inner(flag=True, score=np.float64(0.5)))
     assert type(inner["score"]) is float
-    with pytest.raises(TypeError, match="object is no JSON value"):
+    with pytest.raises(TypeError, match="object is not a JSON value"):
         documents.plain({"x": object()})
 
 
@@ -90,8 +90,8 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"path": ["0"]}, r"field path\[0\]: expected str matching"),
     ({"path": "00"}, "field path: expected array, got str"),
     ({"places": [{"member": True, "label": ""}]}, r"field places\[0\].member: expected int, got bool"),
-    ({"places": [{"member": 1}]}, r"field places\[0\]: it says more, less or other than the format allows"),
-    ({"places": [{"member": 1, "label": "", PRIVATE: 1}]}, r"field places\[0\]: it says more, less or other"),
+    ({"places": [{"member": 1}]}, r"field places\[0\]: its content differs from what the format allows"),
+    ({"places": [{"member": 1, "label": "", PRIVATE: 1}]}, r"field places\[0\]: its content differs"),
     ({"window": [1]}, "field window: expected array of length 2, got 1"),
     ({"window": [1, 2.5]}, r"field window\[1\]: expected int, got float"),
     ({"inner": {"flag": 1, "score": None}}, "field inner.flag: expected bool, got int"),
@@ -101,7 +101,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"names": {PRIVATE: 5}}, r"field names\[...\]: expected str, got int"),
     ({"keys": {"x": "y"}}, "field keys: expected int, got str"),
     ({"keys": {"07": "y"}}, "field keys: expected int, got str"),
-    ({"packed": "AAF="}, "field packed: it says more, less or other"),  # another spelling of the same bytes
+    ({"packed": "AAF="}, "field packed: its content differs"),  # another spelling of the same bytes
     ({"packed": "A"}, "field packed: it is not one of the values that the format allows"),
     ({"extra": 1}, "it has a field that the format does not have: extra$"),
     ({PRIVATE: 1}, r"it has a field that the format does not have: \.\.\.$"),
@@ -128,13 +128,13 @@ def test_a_whole_number_that_is_written_as_a_fraction_is_refused() -> None:
 def test_no_field_may_be_missing(name: str) -> None:
     value = documents.plain(SAMPLE)
     del value[name]
-    with pytest.raises(VerificationError, match=f"missing required field {name}|its format is none"):
+    with pytest.raises(VerificationError, match=f"missing required field {name}|its format is missing"):
         documents.read(canonical.dumps(value), Sample, what="sample")
 
 
 @pytest.mark.parametrize("value", [None, True, 5, "x", [], {}, [[]]])
 def test_what_is_no_document_at_all_is_refused(value: Any) -> None:
-    with pytest.raises(VerificationError, match="this is no sample: its format is none that is known"):
+    with pytest.raises(VerificationError, match="this is not a sample: its format is missing or unknown"):
         documents.read(canonical.dumps(value), Sample, what="sample")
     with pytest.raises(VerificationError, match="the part is malformed"):
         documents.read(canonical.dumps(value), Inner, what="part")
@@ -143,12 +143,12 @@ def test_what_is_no_document_at_all_is_refused(value: Any) -> None:
 def test_a_document_of_another_format_is_named() -> None:
     for found, told in (
         ("counterfoil/other/2", "counterfoil/other/2"),
-        (PRIVATE, "none that is known"),
-        (5, "none that is known"),
+        (PRIVATE, "missing or unknown"),
+        (5, "missing or unknown"),
     ):
         with pytest.raises(VerificationError) as caught:
             documents.convert(documents.plain(SAMPLE) | {"format": found}, Sample, what="sample")
-        assert caught.value.what == f"this is no sample: its format is {told}, not {FORMAT}"
+        assert caught.value.what == f"this is not a sample: its format is {told}, not {FORMAT}"
 
 
 def test_other_spellings_are_refused() -> None:

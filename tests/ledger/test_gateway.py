@@ -115,7 +115,7 @@ def test_what_is_no_ethereum_node_is_our_error(
 
 def test_a_chain_of_another_id_is_named(consortium: SmallConsortium) -> None:
     deployment = replace(consortium.gateway.deployment, chain_id=1)
-    with pytest.raises(WrongChainError, match="serves chain 20261, this consortium lives on 1") as caught:
+    with pytest.raises(WrongChainError, match="serves chain 20261, this consortium is on 1") as caught:
         Gateway(consortium.url, deployment)
     assert "--home" in str(caught.value.next_step)
 
@@ -137,9 +137,9 @@ def test_a_chain_with_the_same_id_and_another_genesis_is_named(
 def test_a_contract_that_does_not_stand_there_is_named(consortium: SmallConsortium, name: str) -> None:
     deployment = consortium.gateway.deployment
     nowhere = {**deployment.contracts, name: "0x" + "11" * 20}
-    with pytest.raises(WrongChainError, match=f"no {name} contract stands at 0x1111") as caught:
+    with pytest.raises(WrongChainError, match=f"there is no {name} contract at 0x1111") as caught:
         Gateway(consortium.url, replace(deployment, contracts=nowhere))
-    assert "another consortium's chain" in str(caught.value)
+    assert "this is another chain" in str(caught.value)
 
 
 def test_contracts_swapped_for_each_other_are_our_error(consortium: SmallConsortium) -> None:
@@ -168,7 +168,7 @@ def test_each_standing_is_refused_in_its_own_words(governed: SmallConsortium) ->
     operate(governed, "suspendMember", address)
     with pytest.raises(TransactionRejectedError, match="this member is suspended") as caught:
         gateway.rehearse(address, *call)
-    assert "nothing is lost" in str(caught.value.next_step)
+    assert "no data is lost" in str(caught.value.next_step)
     operate(governed, "reinstateMember", address)
     gateway.rehearse(address, *call)
     operate(governed, "pause")
@@ -184,7 +184,7 @@ def test_each_standing_is_refused_in_its_own_words(governed: SmallConsortium) ->
 
 
 def test_an_account_without_the_role_is_told_so(governed: SmallConsortium) -> None:
-    with pytest.raises(TransactionRejectedError, match="lacks the role") as caught:
+    with pytest.raises(TransactionRejectedError, match="not have the necessary role") as caught:
         governed.gateway.transact(governed.keys[BANK].account, "Consortium", "pause")
     assert "grant" in str(caught.value.next_step)
 

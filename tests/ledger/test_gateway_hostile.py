@@ -117,36 +117,36 @@ def _error(question: Any, error: Any) -> dict[str, Any]:
 
 NONSENSE = {
     "closes": (_writes(b""), "nothing answers"),
-    "no HTTP": (_writes(b"SSH-2.0-OpenSSH_9.2\r\n"), "is no HTTP"),
-    "no length it could have": (_writes(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), "is no JSON"),
-    "breaks off": (_writes(http(b'{"jsonrpc":"2.0","id":1,"result":"0x1"}')[:-9]), "breaks off"),
+    "no HTTP": (_writes(b"SSH-2.0-OpenSSH_9.2\r\n"), "not HTTP"),
+    "no length it could have": (_writes(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), "is not JSON"),
+    "breaks off": (_writes(http(b'{"jsonrpc":"2.0","id":1,"result":"0x1"}')[:-9]), "is incomplete"),
     "breaks off in a chunk": (
         _writes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{}"),
-        "breaks off",
+        "is incomplete",
     ),
-    "a header without end": (_writes(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), "is no HTTP"),
-    "a thousand headers": (_writes(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n"), "is no HTTP"),
-    "half a document": (_answers(b'{"jsonrpc":"2.0","id":1,"resu'), "is no JSON"),
-    "nothing": (_answers(b""), "is no JSON"),
-    "no UTF-8": (_answers(b'{"result":"\xff\xfe"}'), "is no JSON"),
-    "a page": (_answers(b"<html>welcome</html>"), "is no JSON.*welcome"),
+    "a header without end": (_writes(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), "not HTTP"),
+    "a thousand headers": (_writes(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n"), "not HTTP"),
+    "half a document": (_answers(b'{"jsonrpc":"2.0","id":1,"resu'), "is not JSON"),
+    "nothing": (_answers(b""), "is not JSON"),
+    "no UTF-8": (_answers(b'{"result":"\xff\xfe"}'), "is not JSON"),
+    "a page": (_answers(b"<html>welcome</html>"), "is not JSON.*welcome"),
     "HTTP 500": (_answers(b"<html>oops</html>", status="500 Internal Server Error"), "HTTP 500.*oops"),
     "HTTP 429": (_answers({}, status="429 Too Many Requests"), "HTTP 429"),
     "compressed": (_answers(b"\x1f\x8b", "Content-Encoding: gzip"), "compressed"),
     "nested": (_answers(b"[" * 400_000), "nested deeper than 100"),
-    "a huge number": (_answers(b'{"result":' + b"9" * 10_000 + b"}"), "is no JSON"),
-    "a list": (_answers([]), "no JSON-RPC"),
-    "null": (_answers(b"null"), "no JSON-RPC"),
-    "an empty object": (_answers({}), "no JSON-RPC"),
-    "another version": (_answers(lambda q: _answer(q, jsonrpc="1.0")), "no JSON-RPC"),
-    "no id": (_answers(lambda q: _answer(q, id=...)), "question None where"),
-    "a wrong id": (_answers(lambda q: _answer(q, id=q["id"] + 1)), r"question \d+ where \d+ was asked"),
-    "an id of another kind": (_answers(lambda q: _answer(q, id=str(q["id"]))), "was asked"),
-    "an id that is true": (_answers(lambda q: _answer(q, id=True)), "was asked"),
-    "result and error": (_answers(lambda q: _answer(q, error={"code": 1, "message": "x"})), "no JSON-RPC"),
-    "an error that is text": (_answers(lambda q: _error(q, "bad")), "an error that is none: bad"),
-    "an error without code": (_answers(lambda q: _error(q, {"message": "x"})), "an error that is none"),
-    "an error with nonsense": (_answers(lambda q: _error(q, {"code": [], "message": {}})), "that is none"),
+    "a huge number": (_answers(b'{"result":' + b"9" * 10_000 + b"}"), "is not JSON"),
+    "a list": (_answers([]), "not JSON-RPC"),
+    "null": (_answers(b"null"), "not JSON-RPC"),
+    "an empty object": (_answers({}), "not JSON-RPC"),
+    "another version": (_answers(lambda q: _answer(q, jsonrpc="1.0")), "not JSON-RPC"),
+    "no id": (_answers(lambda q: _answer(q, id=...)), "request None instead of"),
+    "a wrong id": (_answers(lambda q: _answer(q, id=q["id"] + 1)), r"request \d+ instead of \d+"),
+    "an id of another kind": (_answers(lambda q: _answer(q, id=str(q["id"]))), "instead of"),
+    "an id that is true": (_answers(lambda q: _answer(q, id=True)), "instead of"),
+    "result and error": (_answers(lambda q: _answer(q, error={"code": 1, "message": "x"})), "not JSON-RPC"),
+    "an error that is text": (_answers(lambda q: _error(q, "bad")), "malformed error: bad"),
+    "an error without code": (_answers(lambda q: _error(q, {"message": "x"})), "malformed error"),
+    "an error with nonsense": (_answers(lambda q: _error(q, {"code": [], "message": {}})), "malformed error"),
     "an error": (_answers(lambda q: _error(q, {"code": -32000, "message": "no state"})), "error: no state"),
     "an error with a status": (
         _answers(lambda q: _error(q, {"code": -32000, "message": "busy"}), status="503 Busy"),
@@ -340,7 +340,7 @@ def test_a_receipt_of_another_transaction_is_not_ours(gateway, node, consortium)
     posted = next(consortium.gateway.batches(consortium.gateway.deployment.block, gateway.height()))
     assert gateway.mined(posted.transaction) == (posted.block, True)
     node.change = lambda m, _p, r: r | {"transactionHash": "0x" + "33" * 32}
-    with pytest.raises(ChainError, match="another transaction's"):
+    with pytest.raises(ChainError, match="belongs to another transaction"):
         gateway.mined(posted.transaction)
     node.change = lambda m, _p, r: r | {"status": "0x0"}
     assert gateway.mined(posted.transaction) == (posted.block, False)

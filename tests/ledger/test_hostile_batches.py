@@ -279,7 +279,7 @@ def refused(consortium: SmallConsortium, attack: Attack, message: str) -> None:
     [
         ({"sequence": 0}, "expects another batch"),
         ({"sequence": 10_000}, "expects another batch"),
-        ({"previous_hash": b"\x01" * 32}, "does not follow the member's last one"),
+        ({"previous_hash": b"\x01" * 32}, "does not follow the member's last batch"),
         ({"epoch": 99}, "epoch is not open"),
         ({"policy_hash": b"\x01" * 32}, "policy is not on this chain"),
     ],
@@ -351,7 +351,7 @@ def test_the_messages_tell_the_attacks_apart(aftermath: Aftermath) -> None:
 def test_each_says_what_to_do(aftermath: Aftermath, name: str) -> None:
     index, _ = aftermath.attacks[name]
     key = name == "sealed to somebody else"
-    assert ("Restore the key file" if key else "Tell the member") in aftermath.rejected[index].reason
+    assert ("Restore the key file" if key else "Inform the member") in aftermath.rejected[index].reason
 
 
 def test_a_batch_replayed_in_another_consortium_is_refused_or_kept_apart(

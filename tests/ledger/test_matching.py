@@ -272,7 +272,7 @@ def test_memory_that_does_not_suffice_is_told(tmp_path: Path) -> None:
     rows = [half(n, match_token=bytes([n % 251, n // 251]) * 8) for n in range(20_000)]
     entry = write_table(tmp_path / "rows-0.parquet", table(rows), log_from=0, log_to=1)
     with (
-        pytest.raises(ConfigurationError, match="does not get by with 4 MB") as caught,
+        pytest.raises(ConfigurationError, match="needs more than 4 MB") as caught,
         transfers(tmp_path, (entry,), RULES, memory_mb=4) as tables,
     ):
         list(tables)

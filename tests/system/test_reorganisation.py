@@ -174,7 +174,7 @@ def test_a_reorganisation_deeper_than_the_depth_is_told(branches: Branches, dept
     assert "deeper" in str(shorter.value.next_step)
     for _ in range(dropped + 1):
         branches.post(third)
-    with pytest.raises(ReorganisedError, match="replaced a block that counted as final") as told:
+    with pytest.raises(ReorganisedError, match="replaced a block that was treated as final") as told:
         branches.sync(depth=depth)
     assert "greater --depth" in str(told.value.next_step)
     assert (_mirrored(desk), Manifest.read(desk.mirror), desk.checkpoint.read_bytes()) == before

@@ -109,7 +109,7 @@ def test_a_segment_rewritten_with_its_hash_in_the_manifest_is_named(copied: Smal
     rewrite(copied, forge)
     (difference,) = run(copied).differences
     assert difference.where == segment(copied).name
-    assert "not those that the chain seals" in difference.what
+    assert "differ from the rows on the chain" in difference.what
 
 
 @pytest.mark.parametrize("how", ["another state", "one too few", "one too many", "another order"])
@@ -141,7 +141,7 @@ def test_transfers_rewritten_with_their_hash_in_the_manifest_are_named(
     transfers = Manifest.read(copied.home.desk.mirror).transfers
     assert transfers is not None
     assert difference.where == transfers.name
-    assert "the transfers are not those that the rows match to" in difference.what
+    assert "the transfers differ from the matched rows" in difference.what
 
 
 def test_the_transfers_are_matched_by_the_policy_and_the_time_of_their_block(
@@ -160,7 +160,7 @@ def test_a_segment_left_out_of_the_manifest_is_named(copied: SmallConsortium) ->
     rewrite(copied, lambda manifest: replace(manifest, segments=manifest.segments[1:]))
     differences = run(copied).differences
     assert differences
-    assert all("the chain has a batch the mirror lacks" in d.what for d in differences)
+    assert all("the chain has a batch that the mirror does not have" in d.what for d in differences)
 
 
 def test_a_segment_that_the_chain_does_not_know_is_named(copied: SmallConsortium) -> None:
@@ -247,7 +247,7 @@ def test_another_consortiums_mirror_is_refused(
     copied: SmallConsortium, chain: ChainProcess, tmp_path: Path
 ) -> None:
     other = founded(chain, tmp_path / "other", banks=["OTHERXXX"])
-    with pytest.raises(VerificationError, match="of another consortium"):
+    with pytest.raises(VerificationError, match="belongs to another consortium"):
         run(replace(copied, gateway=other.gateway))
 
 

@@ -76,7 +76,7 @@ def test_what_is_not_a_key_file_is_refused(home: Path, text: bytes) -> None:
 
 
 def test_an_unknown_epoch_names_the_known_ones(home: Path) -> None:
-    with pytest.raises(UnknownEpochError, match=r"Epochs it has: 1\."):
+    with pytest.raises(UnknownEpochError, match=r"keys for epochs: 1\."):
         LocalKeyHolder(home, quota=1).evaluate(2, blinded(1))
 
 
@@ -97,7 +97,7 @@ def test_the_quota_counts_elements_per_member_epoch_and_day(home: Path) -> None:
     with pytest.raises(QuotaExceededError) as caught:
         holder.evaluate(1, blinded(3), member="a")
     message = str(caught.value)
-    assert "3 evaluations asked, 3 of 5 used" in message
+    assert "3 evaluations requested; 3 of 5 used" in message
     assert "2025-06-16 00:00 UTC" in message
     assert holder.used("a", 1) == 3  # a refused batch costs nothing
     holder.evaluate(1, blinded(2), member="a")

@@ -198,7 +198,7 @@ def answered(count: int = 3) -> tuple[list[oprf.Blinded], list[bytes], bytes]:
 def test_a_holder_with_another_key_is_caught() -> None:
     blinded, _, _ = answered()
     evaluated, proof = oprf.evaluate(oprf.generate_key(), [item.element for item in blinded])
-    with pytest.raises(ProofError, match="does not come from the key"):
+    with pytest.raises(ProofError, match="not computed with the private key"):
         oprf.finalize(blinded, evaluated, proof, PUBLIC)
 
 

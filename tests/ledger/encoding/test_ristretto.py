@@ -51,6 +51,6 @@ def test_a_temporary_folder_without_room_is_told(tmp_path: Path) -> None:
     said = python(TELL, tmp_path, most_bytes=100_000)
     assert said.startswith("StorageError the disk is full")
     assert str(tmp_path) in said
-    assert "Make room" in said
+    assert "Free disk space" in said
     assert list(tmp_path.iterdir()) == []
     assert python(TELL, tmp_path) == "32\n"

@@ -67,7 +67,7 @@ def written(path: Path, content: pa.Table, **options: Any) -> bytes:
         ("a.csv", gzip.compress(bytes(10**6), mtime=0), r"compressed \(gzip\)"),
         ("a.parquet", gzip.compress(bytes(10**6), mtime=0), r"compressed \(gzip\)"),
         ("a.csv", b"PK\x03\x04....", "ZIP archive or a spreadsheet"),
-        ("a.csv", b"PAR1....PAR1", "the file is Parquet, whatever its name says"),
+        ("a.csv", b"PAR1....PAR1", "content of the file is Parquet"),
         ("a.csv", "transaction_id\n".encode("utf-16"), "not UTF-8"),
         ("a.parquet", b"transaction_id,amount\n", "not readable Parquet"),
         ("a.parquet", b"PAR1", "not readable Parquet"),
@@ -85,7 +85,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str, content: byt
 
 
 def test_a_folder_is_no_file_and_a_missing_file_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="this is no file"):
+    with pytest.raises(InputError, match="this is not a file"):
         open_source(tmp_path)
     with pytest.raises(InputError, match="there is no such file"):
         open_source(tmp_path / "none.csv")
@@ -279,7 +279,7 @@ def test_a_page_that_takes_more_than_a_page_may_is_told_before_it_is_unfolded(tm
     )
     chunk = read(path)
     assert chunk.quarantined[0].reason.startswith(
-        "rows 1 to 150 (row group 1) cannot be read: a page of purpose says it takes 75,"
+        "rows 1 to 150 (row group 1) cannot be read: a page of purpose claims 75,"
     )
     assert "67,108,864 are allowed" in chunk.quarantined[0].reason
     assert {item.line for item in chunk.quarantined[1:]} == set(range(151, 201))

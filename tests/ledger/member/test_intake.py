@@ -216,7 +216,7 @@ def test_missing_columns_are_all_named_and_unknown_ones_beside_them(tmp_path: Pa
 def test_a_column_twice_is_named(tmp_path: Path) -> None:
     text = write_csv(tmp_path / "a.csv", made(2)).read_text()
     (tmp_path / "a.csv").write_text(text.replace("purpose", "Amount", 1))
-    with pytest.raises(InputError, match="the columns amount stand twice"):
+    with pytest.raises(InputError, match="the columns amount twice"):
         open_source(tmp_path / "a.csv")
 
 

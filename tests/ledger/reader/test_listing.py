@@ -300,14 +300,14 @@ def test_a_page_goes_on_only_after_a_flag_that_there_is(book: CaseBook, order: O
         (FlagFilter(addressee=1), foreign.flag_id),
         (FlagFilter(addressee=1), bytes(32)),
     ):
-        with pytest.raises(InputError, match="no such flag to go on after"):
+        with pytest.raises(InputError, match="the page should begin does not exist"):
             book.page(wanted, order=order, after=after)
     assert book.page(FlagFilter(title="no such"), order=order, after=foreign.flag_id) == ([], None)
 
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_page_has_room(book: CaseBook, limit: int) -> None:
-    with pytest.raises(InputError, match="cannot be shown"):
+    with pytest.raises(InputError, match="a page cannot have"):
         book.page(limit=limit)
 
 

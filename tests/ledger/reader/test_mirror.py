@@ -169,7 +169,7 @@ class OtherChain(Gateway):
 def test_a_reorganised_chain_is_not_followed_silently(consortium: SmallConsortium, tmp_path: Path) -> None:
     sync_into(tmp_path, consortium)
     made = Mirror(tmp_path)
-    with pytest.raises(ReorganisedError, match="replaced a block that counted as final") as caught:
+    with pytest.raises(ReorganisedError, match="replaced a block that was treated as final") as caught:
         made.sync(OtherChain(consortium.url, consortium.gateway.deployment), consortium.desk_keys)
     assert "--depth" in str(caught.value.next_step)
     made.close()

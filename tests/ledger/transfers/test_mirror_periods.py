@@ -114,5 +114,5 @@ def test_an_empty_table_has_a_period_too(tmp_path, transfers, position) -> None:
 
 def test_a_period_has_two_whole_ends_in_order() -> None:
     for begin, end in ((1, 1), (2, 1), (0.5, 2), (True, 2), ("a", "b"), (np.int64(1), 2)):
-        with pytest.raises(ValueError, match="is no period"):
+        with pytest.raises(ValueError, match="is not a period"):
             Period(begin, end)  # type: ignore[arg-type]
