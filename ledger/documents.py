@@ -74,6 +74,20 @@ def read(
     ------
     CounterfoilError
         Of the type `error`: the document is not in canonical form, or not of the format.
+
+    Examples
+    --------
+    >>> class Visit(Document, tag_field="format", tag="counterfoil/visit/1"):
+    ...     count: Count
+    >>> data = write(Visit(count=1))
+    >>> data
+    b'{"count":1,"format":"counterfoil/visit/1"}'
+    >>> read(data, Visit, what="visit")
+    Visit(count=1)
+    >>> read(data.replace(b"1,", b"true,"), Visit, what="visit")
+    Traceback (most recent call last):
+    ...
+    ledger.errors.VerificationError: ...
     """
     try:
         value = canonical.loads(data, what=what)
