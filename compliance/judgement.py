@@ -50,15 +50,18 @@ def sentence_reason(clause: Clause) -> str | None:
 
 def reason_against(clause: Clause, comparison: Comparison) -> str | None:
     """Return why an amount is no threshold of a rule, or None."""
-    at = comparison.first
-    for place, link in enumerate(clause.chain):
-        limit = at if place == 0 else link.within[1]
-        if any(
-            _top(link, a, clause, comparison) and a.last <= limit and _defines(link, a)
-            for a in link.of("C_DEFINITION")
-        ):
-            return "definition"
-    if _status(clause):
+    return (
+        _another_amount(clause, comparison)
+        or _authority(clause, comparison.first)
+        or _freedom(clause, comparison)
+        or _another_place(clause, comparison)
+        or _nothing_to_compare(clause, comparison)
+    )
+
+
+def _another_amount(clause: Clause, comparison: Comparison) -> str | None:
+    """Return what an amount is that is not the amount of a transaction, or None."""
+    if _in_definition(clause, comparison) or _status(clause):
         return "definition"
     if _near(clause, comparison, "C_WEALTH", 14, 8):
         return "customer_wealth_condition"
@@ -66,27 +69,52 @@ def reason_against(clause: Clause, comparison: Comparison) -> str | None:
         return "fee"
     if _near(clause, comparison, "C_APPROPRIATION", 12, 12):
         return "appropriation"
-    if _calculating(clause, comparison):
-        return "calculation"
-    authority = _authority(clause, at)
-    if authority is not None:
-        return authority
+    return "calculation" if _calculating(clause, comparison) else None
+
+
+def _freedom(clause: Clause, comparison: Comparison) -> str | None:
+    """Return why the clause that governs an amount is no duty: it exempts or permits; or None."""
     governing = clause.governing()
-    if governing is not None and governing.modality == "not_required":
+    if governing is None:
+        return None
+    if governing.modality == "not_required":
         return "exemption_condition"
-    if governing is not None and governing.modality == "may" and not is_limit(clause, comparison):
+    if governing.modality == "may" and not is_limit(clause, comparison):
         return "exemption_condition" if any(governing.of("C_EXEMPTING")) else "permission"
+    return None
+
+
+def _another_place(clause: Clause, comparison: Comparison) -> str | None:
+    """Return in which part of a sentence an amount stands that is no condition of its duty, or None."""
     if _part_of_sum(clause, comparison):
         return "part_of_sum"
     if _excepted(clause, comparison) or _exempted_after(clause, comparison):
         return "exemption_condition"
     if clause.modal is not None and comparison.first > clause.modal.last and _content(clause):
         return "content"
-    if governing is None or (comparison.op is None and not comparison.inherited):
-        if any(link.of("C_THRESHOLD") for link in clause.chain) and any(clause.of("C_THRESHOLD")):
-            return "parameter_definition"
-        return "no_duty" if governing is None else "no_comparison"
     return None
+
+
+def _nothing_to_compare(clause: Clause, comparison: Comparison) -> str | None:
+    """Return what is missing, a duty or a comparison, or None."""
+    governing = clause.governing()
+    if governing is not None and (comparison.op is not None or comparison.inherited):
+        return None
+    if any(link.of("C_THRESHOLD") for link in clause.chain) and any(clause.of("C_THRESHOLD")):
+        return "parameter_definition"
+    return "no_duty" if governing is None else "no_comparison"
+
+
+def _in_definition(clause: Clause, comparison: Comparison) -> bool:
+    """Say whether a definition begins before the amount, in the clause or in one that it continues."""
+    for place, link in enumerate(clause.chain):
+        limit = comparison.first if place == 0 else link.within[1]
+        if any(
+            _top(link, a, clause, comparison) and a.last <= limit and _defines(link, a)
+            for a in link.of("C_DEFINITION")
+        ):
+            return True
+    return False
 
 
 def _status(clause: Clause) -> bool:

@@ -73,6 +73,20 @@ def read(
     ------
     CounterfoilError
         An error of the type `error`, when the document is not canonical or does not follow the format.
+
+    Examples
+    --------
+    >>> class Visit(Document, tag_field="format", tag="counterfoil/visit/1"):
+    ...     count: Count
+    >>> data = write(Visit(count=1))
+    >>> data
+    b'{"count":1,"format":"counterfoil/visit/1"}'
+    >>> read(data, Visit, what="visit")
+    Visit(count=1)
+    >>> read(data.replace(b"1,", b"true,"), Visit, what="visit")
+    Traceback (most recent call last):
+    ...
+    ledger.errors.VerificationError: ...
     """
     try:
         value = canonical.loads(data, what=what)

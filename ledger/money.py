@@ -63,13 +63,36 @@ def major_units(minor: float, currency: int) -> float:
 
 
 def amount_range(low: float, high: float, currency: int) -> str:
-    """Return "EUR 9,000" or "EUR 7,943 to 10,000" for an interval in minor units."""
+    """Return an interval of amounts for reading, in whole units of its currency.
+
+    Parameters
+    ----------
+    low, high : float
+        Minor units.
+    currency : int
+        ISO 4217 numeric code.
+
+    Examples
+    --------
+    >>> amount_range(794_328, 1_000_000, NUMERIC["EUR"])
+    'EUR 7,943 to 10,000'
+    >>> amount_range(900_000, 900_000, NUMERIC["EUR"])
+    'EUR 9,000'
+    >>> amount_range(900_000, 900_000, NUMERIC["JPY"])  # the yen has no minor unit
+    'JPY 900,000'
+    """
     name = ALPHA.get(currency, "?")
     first, last = major_units(low, currency), major_units(high, currency)
     return f"{name} {first:,.0f}" if round(first) == round(last) else f"{name} {first:,.0f} to {last:,.0f}"
 
 
 def money_text(minor: int, currency: str) -> str:
-    """Return an exact amount in minor units of a currency (alphabetic code) as text: "10,000.01"."""
+    """Return an exact amount in minor units of a currency (alphabetic code) as text: "10,000.01".
+
+    Examples
+    --------
+    >>> money_text(1_000_001, "EUR")
+    '10,000.01'
+    """
     places = CURRENCIES[currency].exponent or 0
     return f"{Decimal(minor).scaleb(-places):,.{places}f}"

@@ -218,22 +218,22 @@ def verify_consistency(
         raise ConsistencyError("the tree has shrunk", expected=f"at least {old_size} entries", got=new_size)
     if old_size != new_size:  # for equal sizes, the roots are compared without hashing
         _check_hashes((old_root, new_root, *path), "a hash of the consistency proof", ConsistencyError)
-    if old_size == 0 and old_root != EMPTY_ROOT:
-        raise ConsistencyError(
-            "the old root is not the root of an empty tree", expected=EMPTY_ROOT, got=old_root
-        )
     if old_size in (0, new_size):
-        if path:
-            raise ConsistencyError("the consistency path should be empty", expected="0 hashes", got=len(path))
-        if old_size == new_size and old_root != new_root:
-            raise ConsistencyError(
-                "the two trees have the same size but different roots", expected=old_root, got=new_root
-            )
+        _verify_without_path(old_size, new_size, old_root, new_root, path)
         return
     # If the old tree is full, its root is the first node, and the proof omits it.
     nodes = list(path) if old_size & (old_size - 1) else [old_root, *path]
     if not nodes:
         raise ConsistencyError("the consistency path is shorter than the tree is high")
+    old, new = _roots_of(nodes, old_size, new_size)
+    if old != old_root:
+        raise ConsistencyError("the path leads to another old root", expected=old_root, got=old)
+    if new != new_root:
+        raise ConsistencyError("the path leads to another new root", expected=new_root, got=new)
+
+
+def _roots_of(nodes: Sequence[bytes], old_size: int, new_size: int) -> tuple[bytes, bytes]:
+    """Return the old and the new root that the nodes of a consistency proof lead to."""
     node, last = old_size - 1, new_size - 1
     while node & 1:
         node >>= 1
@@ -254,10 +254,23 @@ def verify_consistency(
         last >>= 1
     if last != 0:
         raise ConsistencyError("the consistency path is shorter than the tree is high")
-    if old != old_root:
-        raise ConsistencyError("the path leads to another old root", expected=old_root, got=old)
-    if new != new_root:
-        raise ConsistencyError("the path leads to another new root", expected=new_root, got=new)
+    return old, new
+
+
+def _verify_without_path(
+    old_size: int, new_size: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
+) -> None:
+    """Check the two cases that need no path: the old tree is empty, or the trees have one size."""
+    if old_size == 0 and old_root != EMPTY_ROOT:
+        raise ConsistencyError(
+            "the old root is not the root of an empty tree", expected=EMPTY_ROOT, got=old_root
+        )
+    if path:
+        raise ConsistencyError("the consistency path should be empty", expected="0 hashes", got=len(path))
+    if old_size == new_size and old_root != new_root:
+        raise ConsistencyError(
+            "the two trees have the same size but different roots", expected=old_root, got=new_root
+        )
 
 
 class Frontier:

@@ -51,6 +51,16 @@ class Bands:
     ------
     InputError
         When an edge is not between 1 and `MAX_AMOUNT`, or there are too many bands for a two-byte code.
+
+    Examples
+    --------
+    A rule that says "more than EUR 10,000" needs the edge 1,000,001: the band then decides it.
+
+    >>> bands = Bands([100_000, 1_000_001])
+    >>> [bands.band(amount) for amount in (99_999, 1_000_000, 1_000_001)]
+    [0, 1, 2]
+    >>> len(bands)
+    3
     """
 
     def __init__(self, edges: Iterable[int]) -> None:

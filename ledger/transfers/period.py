@@ -26,6 +26,13 @@ class Period:
     ------
     ValueError
         When it is empty, or its ends are not integers.
+
+    Examples
+    --------
+    >>> week = Period(0, 7 * DAY)
+    >>> transfers = pa.table({"time_low": [DAY, 7 * DAY]})
+    >>> week.select(transfers).column("time_low").to_pylist()
+    [86400]
     """
 
     begin: int

@@ -56,67 +56,96 @@ def wanted(row: dict) -> dict:
     return values
 
 
-def score(half: str) -> tuple[Counter, list[str]]:
-    """Count what is right; a predicted threshold is matched with one of the annotation at most."""
-    tally, wrong = Counter(), []
-    for name, document in read(half).items():
-        rows = [row for row in gold(half) if row["file"] == name]
+class Score:
+    """Counts what is right, and names what is wrong."""
+
+    def __init__(self):
+        self.tally, self.wrong = Counter(), []
+
+    def add(self, name: str, document, rows: list[dict]) -> None:
         rules = [r for r in document.rules if r.kind != "parameter"]
         thresholds = [r for r in rules if r.trigger is not None and r.trigger.amount is not None]
-        rows_left = [row for row in rows if row["label"] == "rule" and row["amount"] is not None]
-        pairs = []
-        for i, rule in enumerate(thresholds):
-            for j, row in enumerate(rows_left):
-                if overlap(rule.trigger.span, (row["key_start"], row["key_end"])):
-                    got, want = fields(rule), wanted(row)
-                    pairs.append((-sum(got[k] == want[k] for k in want), i, j))
-        used_rules, used_rows = set(), set()
-        for _, i, j in sorted(pairs):
-            if i in used_rules or j in used_rows:
-                continue
-            used_rules.add(i)
-            used_rows.add(j)
-            got, want = fields(thresholds[i]), wanted(rows_left[j])
-            for key in want:
-                tally["of " + key] += 1
-                tally[key] += got[key] == want[key]
-                if got[key] != want[key]:
-                    wrong.append(f"{rows_left[j]['id']} {key}: {got[key]}, not {want[key]}")
-        tally["found"] += len(used_rows)
-        tally["thresholds"] += len(rows_left)
-        wrong += [f"{row['id']} missed" for j, row in enumerate(rows_left) if j not in used_rows]
-        for i, rule in enumerate(thresholds):
-            restated = any(
-                row["span_start"] <= rule.trigger.span[0] < row["span_end"]
-                and Decimal(str(row["amount"])) == Decimal(rule.trigger.amount)
-                for row in rows_left
-            )
-            if i not in used_rules and not restated and rows[0]["exhaustive_for_amounts"]:
-                tally["false"] += 1
-                wrong.append(f"{name} {rule.trigger} is no threshold")
+        expected = [row for row in rows if row["label"] == "rule" and row["amount"] is not None]
+        pairs = matched(thresholds, expected)
+        self.tally["thresholds"] += len(expected)
+        self.tally["found"] += len(pairs)
+        for i, j in pairs:
+            self._fields(thresholds[i], expected[j])
+        found = {j for _, j in pairs}
+        self.wrong += [f"{row['id']} missed" for j, row in enumerate(expected) if j not in found]
+        if rows[0]["exhaustive_for_amounts"]:
+            used = {i for i, _ in pairs}
+            self._false(name, [r for i, r in enumerate(thresholds) if i not in used], expected)
         for row in rows:
             span = (row["span_start"], row["span_end"])
             if row["label"] == "negative":
-                tally["negatives"] += 1
-                tally["with a reason"] += any(overlap(x.span, span) for x in document.rejected)
-                continue
-            near = [r for r in rules if overlap(r.span, span)]
-            if row["amount"] is None:
-                tally["of others"] += 1
-                tally["others"] += any(r.kind == row["kind"] for r in near)
-            for key, parts in (
-                ("aggregation", ("window_unit", "window_value")),
-                ("deadline", ("unit", "value")),
-                ("retention", ("unit", "value", "minimum")),
+                self.tally["negatives"] += 1
+                self.tally["with a reason"] += any(overlap(x.span, span) for x in document.rejected)
+            else:
+                self._near(row, [r for r in rules if overlap(r.span, span)])
+
+    def _fields(self, rule: Rule, row: dict) -> None:
+        got, want = fields(rule), wanted(row)
+        for key in want:
+            self.tally["of " + key] += 1
+            self.tally[key] += got[key] == want[key]
+            if got[key] != want[key]:
+                self.wrong.append(f"{row['id']} {key}: {got[key]}, not {want[key]}")
+
+    def _false(self, name: str, unmatched: list[Rule], expected: list[dict]) -> None:
+        """Count thresholds that no annotation has; those that restate one are right."""
+        for rule in unmatched:
+            if not any(
+                row["span_start"] <= rule.trigger.span[0] < row["span_end"]
+                and Decimal(str(row["amount"])) == Decimal(rule.trigger.amount)
+                for row in expected
             ):
-                if row[key]:
-                    have = [getattr(r, key) for r in near if getattr(r, key) is not None]
-                    right = any(all(getattr(x, p) == row[key][p] for p in parts) for x in have)
-                    tally["of " + key] += 1
-                    tally[key] += right
-                    if not right:
-                        wrong.append(f"{row['id']} {key}: {have}")
-    return tally, wrong
+                self.tally["false"] += 1
+                self.wrong.append(f"{name} {rule.trigger} is no threshold")
+
+    def _near(self, row: dict, near: list[Rule]) -> None:
+        """Count what the rules of one annotated passage say besides the amount."""
+        if row["amount"] is None:
+            self.tally["of others"] += 1
+            self.tally["others"] += any(r.kind == row["kind"] for r in near)
+        for key, parts in PARTS.items():
+            if row[key]:
+                have = [getattr(r, key) for r in near if getattr(r, key) is not None]
+                right = any(all(getattr(x, p) == row[key][p] for p in parts) for x in have)
+                self.tally["of " + key] += 1
+                self.tally[key] += right
+                if not right:
+                    self.wrong.append(f"{row['id']} {key}: {have}")
+
+
+PARTS = {
+    "aggregation": ("window_unit", "window_value"),
+    "deadline": ("unit", "value"),
+    "retention": ("unit", "value", "minimum"),
+}
+
+
+def matched(thresholds: list[Rule], rows: list[dict]) -> list[tuple[int, int]]:
+    """Match each predicted threshold with one of the annotation at most, the most similar first."""
+    pairs = []
+    for i, rule in enumerate(thresholds):
+        for j, row in enumerate(rows):
+            if overlap(rule.trigger.span, (row["key_start"], row["key_end"])):
+                got, want = fields(rule), wanted(row)
+                pairs.append((-sum(got[k] == want[k] for k in want), i, j))
+    found: list[tuple[int, int]] = []
+    for _, i, j in sorted(pairs):
+        if all(i != used_rule and j != used_row for used_rule, used_row in found):
+            found.append((i, j))
+    return found
+
+
+def score(half: str) -> tuple[Counter, list[str]]:
+    """Count what is right."""
+    made = Score()
+    for name, document in read(half).items():
+        made.add(name, document, [row for row in gold(half) if row["file"] == name])
+    return made.tally, made.wrong
 
 
 @pytest.mark.parametrize("half", HALVES)

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import ConfigurationError
-from ledger.matching import MatchRules, _spilling, match, match_segments, states, transfers
+from ledger.matching import MatchRules, match, match_segments, states, transfers
+from ledger.memory import _spilling
 from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import load, write_table
 from ledger.storage import StorageError
@@ -86,31 +87,14 @@ def judge(d: Half | None, c: Half | None, rules: MatchRules) -> tuple[Any, ...]:
     low, high = known["amount_low"], known["amount_high"]
     since, until = known["time_low"], known["time_high"]
     if d and c:
-        if (d["debtor_agent"], d["creditor_agent"]) != (c["debtor_agent"], c["creditor_agent"]):
-            conflict |= Conflict.AGENTS
-        for name in ("debtor_account", "creditor_account", "currency"):
-            if d[name] != c[name]:
-                conflict |= Conflict[name.upper()]
-        shared = max(d["amount_low"], c["amount_low"]), min(d["amount_high"], c["amount_high"])
-        if shared[0] > shared[1]:
-            conflict |= Conflict.AMOUNT
-        elif d["currency"] == c["currency"]:
+        conflict = disagreement(d, c, rules)
+        shared = overlap(d, c, "amount")
+        if shared[0] <= shared[1] and d["currency"] == c["currency"]:
             low, high = shared
-        both = max(d["time_low"], c["time_low"]), min(d["time_high"], c["time_high"])
-        if both[0] - both[1] > rules.tolerance:
-            conflict |= Conflict.TIME
+        both = overlap(d, c, "time")
         if both[0] < both[1]:
             since, until = both
-    if d and d["side"] == Side.ON_US:
-        state = MatchState.ON_US
-    elif d and c:
-        state = MatchState.CONFLICT if conflict else MatchState.MATCHED
-    elif NOT_A_MEMBER in (known["debtor_agent"], known["creditor_agent"]):
-        state = MatchState.COUNTERPARTY_NOT_MEMBER
-    elif rules.as_of - known["time_high"] > rules.deadline:
-        state = MatchState.UNMATCHED
-    else:
-        state = MatchState.WAITING
+    state = expected_state(d, c, conflict, rules)
     deposit = bool(d and d["side"] == Side.ON_US and d["flags"] & Flags.CASH_IN)
     owner, other = (None, d) if deposit else (d, c)
     return (
@@ -119,6 +103,40 @@ def judge(d: Half | None, c: Half | None, rules: MatchRules) -> tuple[Any, ...]:
         (d["flags"] if d else 0) | (c["flags"] if c else 0), d["lag_class"] if d else 0,
         *place(d), *place(c),
     )  # fmt: skip
+
+
+def overlap(d: Half, c: Half, what: str) -> tuple[int, int]:
+    return max(d[what + "_low"], c[what + "_low"]), min(d[what + "_high"], c[what + "_high"])
+
+
+def disagreement(d: Half, c: Half, rules: MatchRules) -> Conflict:
+    conflict = Conflict(0)
+    if (d["debtor_agent"], d["creditor_agent"]) != (c["debtor_agent"], c["creditor_agent"]):
+        conflict |= Conflict.AGENTS
+    for name in ("debtor_account", "creditor_account", "currency"):
+        if d[name] != c[name]:
+            conflict |= Conflict[name.upper()]
+    low, high = overlap(d, c, "amount")
+    if low > high:
+        conflict |= Conflict.AMOUNT
+    first, last = overlap(d, c, "time")
+    if first - last > rules.tolerance:
+        conflict |= Conflict.TIME
+    return conflict
+
+
+def expected_state(d: Half | None, c: Half | None, conflict: Conflict, rules: MatchRules) -> MatchState:
+    known = d or c
+    assert known is not None
+    if d and d["side"] == Side.ON_US:
+        return MatchState.ON_US
+    if d and c:
+        return MatchState.CONFLICT if conflict else MatchState.MATCHED
+    if NOT_A_MEMBER in (known["debtor_agent"], known["creditor_agent"]):
+        return MatchState.COUNTERPARTY_NOT_MEMBER
+    if rules.as_of - known["time_high"] > rules.deadline:
+        return MatchState.UNMATCHED
+    return MatchState.WAITING
 
 
 def place(row: Half | None) -> tuple[int, int, int]:

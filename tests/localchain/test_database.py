@@ -14,69 +14,73 @@ from localchain.database import Database
 KEYS = st.sampled_from([bytes([number]) * 4 for number in range(5)])
 
 
-def test_it_behaves_like_a_dictionary_that_forgets_what_was_not_committed(tmp_path_factory):
-    class Machine(RuleBasedStateMachine):
-        def __init__(self):
-            super().__init__()
-            self.path = tmp_path_factory.mktemp("db") / "chain.sqlite3"
-            self.database = Database(self.path)
-            self.durable, self.current = {}, {}
+class Machine(RuleBasedStateMachine):
+    """A database, and a dictionary that does the same."""
 
-        def teardown(self):
-            self.database.close()
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        self.database = Database(self.path)
+        self.durable, self.current = {}, {}
 
-        @rule(key=KEYS, value=st.binary(max_size=50))
-        def write(self, key, value):
-            self.database[key] = value
-            self.current[key] = value
+    def teardown(self):
+        self.database.close()
 
-        @rule(key=KEYS)
-        def delete(self, key):
-            if key in self.current:
+    @rule(key=KEYS, value=st.binary(max_size=50))
+    def write(self, key, value):
+        self.database[key] = value
+        self.current[key] = value
+
+    @rule(key=KEYS)
+    def delete(self, key):
+        if key in self.current:
+            del self.database[key]
+            del self.current[key]
+        else:
+            with pytest.raises(KeyError):
                 del self.database[key]
-                del self.current[key]
-            else:
-                with pytest.raises(KeyError):
-                    del self.database[key]
 
-        @rule(key=KEYS, value=st.binary(max_size=50), fails=st.booleans())
-        def batch(self, key, value, fails):
-            try:
-                with self.database.atomic_batch() as batch:
-                    batch[key] = value
-                    assert batch[key] == value
-                    if fails:
-                        raise ValueError
-            except ValueError:
-                return
-            self.current[key] = value
+    @rule(key=KEYS, value=st.binary(max_size=50), fails=st.booleans())
+    def batch(self, key, value, fails):
+        try:
+            with self.database.atomic_batch() as batch:
+                batch[key] = value
+                assert batch[key] == value
+                if fails:
+                    raise ValueError
+        except ValueError:
+            return
+        self.current[key] = value
 
-        @rule()
-        def commit(self):
-            self.database.commit([])
-            self.durable = dict(self.current)
+    @rule()
+    def commit(self):
+        self.database.commit([])
+        self.durable = dict(self.current)
 
-        @rule()
-        def rollback(self):
-            self.database.rollback()
-            self.current = dict(self.durable)
+    @rule()
+    def rollback(self):
+        self.database.rollback()
+        self.current = dict(self.durable)
 
-        @rule()
-        def reopen(self):
-            self.database.close()
-            self.database = Database(self.path)
-            self.current = dict(self.durable)
+    @rule()
+    def reopen(self):
+        self.database.close()
+        self.database = Database(self.path)
+        self.current = dict(self.durable)
 
-        @invariant()
-        def equals_the_model(self):
-            for number in range(5):
-                key = bytes([number]) * 4
-                assert (key in self.database) == (key in self.current)
-                if key in self.current:
-                    assert self.database[key] == self.current[key]
+    @invariant()
+    def equals_the_model(self):
+        for number in range(5):
+            key = bytes([number]) * 4
+            assert (key in self.database) == (key in self.current)
+            if key in self.current:
+                assert self.database[key] == self.current[key]
 
+
+def test_it_behaves_like_a_dictionary_that_forgets_what_was_not_committed(tmp_path_factory):
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=20, stateful_step_count=20, deadline=None)
+        lambda: Machine(tmp_path_factory.mktemp("db") / "chain.sqlite3"),
+        settings=settings(max_examples=20, stateful_step_count=20, deadline=None),
     )
 
 
