@@ -28,7 +28,7 @@ from ledger.tables import TRANSFER
 if TYPE_CHECKING:
     from ledger.gateway import Gateway
 
-__all__ = ["MatchRules", "match", "match_segments", "rules_at", "states", "transfers"]
+__all__ = ["MatchRules", "match_segments", "rules_at", "states", "transfers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,27 +148,6 @@ _COLUMNS: Final = [
 ]  # fmt: skip
 
 
-def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
-    """Join rows into transfers.
-
-    Parameters
-    ----------
-    rows : pyarrow.Table
-        Rows of schema `ledger.tables.SEGMENT`.
-    rules : MatchRules
-
-    Returns
-    -------
-    pyarrow.Table
-        Schema `ledger.tables.TRANSFER`, ordered by time, then by position on the ledger. Every row is in
-        exactly one transfer. Payments with the same token (banks without UETR) are paired in order of time.
-    """
-    with memory_database() as connection:
-        connection.register("source", rows)
-        table = connection.sql(_PAIRS, params=_values(rules)).to_arrow_table()
-    return table.select(TRANSFER.names).cast(TRANSFER)
-
-
 def match_segments(
     mirror: Path, segments: tuple[FileEntry, ...], rules: MatchRules, *, memory_mb: int = MATCH_MEMORY_MB
 ) -> FileEntry:
@@ -192,6 +171,10 @@ def transfers(
     memory_mb: int = MATCH_MEMORY_MB,
 ) -> Iterator[Iterator[pa.Table]]:
     """Match every mirrored row; give the transfers in order, as a sequence of small tables.
+
+    Transfers have the schema `ledger.tables.TRANSFER`, ordered by time, then by position on the ledger. Every
+    row is in exactly one transfer. Payments with the same token (banks without UETR) are paired in order of
+    time.
 
     Data that does not fit in `memory_mb` is sorted and joined on disk, in a folder in `spill` (by default
     the system's folder for temporary files).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import ConfigurationError
-from ledger.matching import MatchRules, match, match_segments, states, transfers
+from ledger.matching import MatchRules, match_segments, states, transfers
 from ledger.memory import _spilling
 from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import load, write_table
@@ -47,6 +48,14 @@ def credit(index: int, **changes: Any) -> Half:
 
 def table(halves: Sequence[Half]) -> pa.Table:
     return pa.Table.from_pylist(list(halves), schema=SEGMENT)
+
+
+def match(rows: pa.Table, rules: MatchRules) -> pa.Table:
+    """Return the transfers that one segment of these rows makes."""
+    with TemporaryDirectory() as folder:
+        entry = write_table(Path(folder) / "rows-0.parquet", rows, log_from=0, log_to=1)
+        with transfers(Path(folder), (entry,), rules) as tables:
+            return pa.concat_tables([TRANSFER.empty_table(), *tables])
 
 
 def one(*halves: Half, rules: MatchRules = RULES) -> dict[str, Any]:
