@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -30,7 +30,6 @@ __all__ = [
     "Span",
     "Trigger",
     "dumps",
-    "loads",
     "parse_rule",
 ]
 
@@ -211,46 +210,29 @@ class RuleDocument(_Model):
         value: dict[str, Any] = self.model_dump(mode="json")
         return value
 
-    @classmethod
-    def from_json(cls, value: Any) -> RuleDocument:
-        """Parse an interchange object strictly.
 
-        Raises
-        ------
-        RuleFormatError
-            On a missing, unknown or ill-typed field; `where` names document, rule_id and field.
-        """
-        parsed: RuleDocument = _parse(cls, value)
-        return parsed
+def parse_rule(value: Any, *, document: str) -> Rule:
+    """Parse one rule object strictly.
 
+    Parameters
+    ----------
+    value : JSON value
+    document : str
+        What the rule stands in, for the error.
 
-def parse_rule(value: Any, *, document: str = "?") -> Rule:
-    """Parse one rule object strictly; `document` only serves the error message."""
-    parsed: Rule = _parse(Rule, value, document=document)
-    return parsed
-
-
-def _parse(model: Any, value: Any, *, document: str | None = None) -> Any:
+    Raises
+    ------
+    RuleFormatError
+        On a missing, unknown or ill-typed field; `where` names document, rule_id and field.
+    """
     try:
-        return model.model_validate(value)
+        return Rule.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = list(first["loc"])
-        name = document
-        if name is None:
-            name = value.get("document") if isinstance(value, dict) else None
-        where = [f"document {name}" if isinstance(name, str) else "document without a name"]
-        holder = value
-        if len(path) > 1 and path[0] in ("rules", "rejected") and isinstance(path[1], int):
-            group, index = path[0], path[1]
-            holder = value[group][index]
-            label = holder.get("rule_id") if isinstance(holder, dict) else None
-            where.append(f"rule {label}" if isinstance(label, str) else f"{group}[{index}]")
-            path = path[2:]
-        elif model is Rule and isinstance(value, dict) and isinstance(value.get("rule_id"), str):
-            where.append(f"rule {value['rule_id']}")
-        if path:
-            where.append("field " + ".".join(map(str, path)))
+        name = value.get("rule_id") if isinstance(value, dict) else None
+        where = [f"document {document}"]
+        where += [f"rule {name}"] if isinstance(name, str) else []
+        where += [f"field {'.'.join(map(str, first['loc']))}"] if first["loc"] else []
         raise RuleFormatError(
             f"not a rule document: {first['msg'][:1].lower()}{first['msg'][1:]}",
             where=", ".join(where),
@@ -262,19 +244,3 @@ def dumps(documents: RuleDocument | Sequence[RuleDocument]) -> str:
     """Serialise one document as an object, several as a list; the same rules give the same bytes."""
     value = documents.to_json() if isinstance(documents, RuleDocument) else [d.to_json() for d in documents]
     return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-
-
-def loads(text: str | bytes) -> list[RuleDocument]:
-    """Parse what `dumps` wrote: a document or a list of them.
-
-    Raises
-    ------
-    RuleFormatError
-        When the text is not JSON or not the interchange format.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RuleFormatError(f"not JSON: {error}") from error
-    items: Iterable[Any] = value if isinstance(value, list) else [value]
-    return [RuleDocument.from_json(item) for item in items]

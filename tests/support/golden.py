@@ -175,7 +175,7 @@ RULE: dict[str, Any] = {
 }
 RULES = RuleSet(
     name="rules",
-    rules=(parse_rule(RULE),),
+    rules=(parse_rule(RULE, document="rules"),),
     clauses={"us-s.5-1": "A bank shall report each cash transaction of more than $10,000."},
     sources=(SourceText("us_s.txt", "5d" * 32, "US"), SourceText("other.txt", "6e" * 32)),
     origin={"us-s.5-1": "us_s.txt"},
