@@ -11,8 +11,7 @@ file's transactions (WAL, synchronous=FULL). All SQL on its tables stands in thi
 
 from __future__ import annotations
 
-from ledger.member.vault.batches import Batches, SealedBatch
-from ledger.member.vault.pseudonyms import Pseudonyms
-from ledger.member.vault.records import WAITING_ROWS, HeldRecord, IntakeCounts, Vault
+from ledger.member.vault.batches import SealedBatch
+from ledger.member.vault.records import HeldRecord, IntakeCounts, Vault
 
-__all__ = ["WAITING_ROWS", "Batches", "HeldRecord", "IntakeCounts", "Pseudonyms", "SealedBatch", "Vault"]
+__all__ = ["HeldRecord", "IntakeCounts", "SealedBatch", "Vault"]
