@@ -11,7 +11,7 @@ import duckdb
 
 from ledger.storage import disk_error
 
-__all__ = ["memory_database"]
+__all__ = ["disk_errors", "memory_database"]
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def memory_database(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnec
     """
     place = spill or Path(tempfile.gettempdir())
     with (
-        _spilling(place),
+        disk_errors(place),
         tempfile.TemporaryDirectory(prefix=".duckdb-", dir=spill) as folder,
         duckdb.connect(config={"temp_directory": folder}) as connection,
     ):
@@ -35,7 +35,7 @@ def memory_database(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnec
 
 
 @contextmanager
-def _spilling(place: Path) -> Iterator[None]:
+def disk_errors(place: Path) -> Iterator[None]:
     """Turn DuckDB's errors about a full or failing disk into a `StorageError`."""
     try:
         yield

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import ConfigurationError
 from ledger.matching import MatchRules, match_segments, states, transfers
-from ledger.memory import _spilling
+from ledger.memory import disk_errors
 from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
 from ledger.segment import load, write_table
 from ledger.storage import StorageError
@@ -322,10 +322,10 @@ def test_a_full_disk_under_the_join_is_told_and_other_errors_pass(tmp_path: Path
         connection.execute(f"SET temp_directory = '{tmp_path}'")
         connection.execute("SET memory_limit = '20MB'")
         connection.execute("SET max_temp_directory_size = '1MB'")
-        with pytest.raises(StorageError, match="the disk is full") as caught, _spilling(tmp_path):
+        with pytest.raises(StorageError, match="the disk is full") as caught, disk_errors(tmp_path):
             connection.sql("SELECT hash(range) AS h FROM range(5_000_000) ORDER BY h").fetchall()
         assert caught.value.where == str(tmp_path)
-        with pytest.raises(StorageError, match="the disk cannot be written"), _spilling(tmp_path):
+        with pytest.raises(StorageError, match="the disk cannot be written"), disk_errors(tmp_path):
             connection.read_parquet(str(tmp_path / "absent.parquet"))
-        with pytest.raises(duckdb.CatalogException), _spilling(tmp_path):
+        with pytest.raises(duckdb.CatalogException), disk_errors(tmp_path):
             connection.execute("SELECT * FROM absent")
