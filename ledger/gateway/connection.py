@@ -126,7 +126,8 @@ class Connection:
             raise ChainError(
                 f"the node does not have block {number}",
                 where=self.url,
-                next_step="Wait until the node is in sync, or try another endpoint.",
+                next_step="Wait until the node is in sync, or try another endpoint; "
+                "a reorganisation may be deeper than --depth.",
             ) from error
 
     def _ask(self, contract: str, function: str, *args: Any, block: int | None = None) -> Any:
