@@ -142,7 +142,7 @@ class BatchHeader:
 
     @classmethod
     def from_document(cls, document: HeaderDocument) -> BatchHeader:
-        """Return the header that a document holds; raises as `from_bytes` does."""
+        """Return the header in a document; raises the same errors as `from_bytes`."""
         header = cls(
             chain_id=document.chain_id,
             contract=bytes.fromhex(document.contract),

@@ -1,8 +1,8 @@
 """Measure the nesting depth of a JSON document before it is parsed.
 
-Python's JSON parser recurses in C. Libraries for elliptic curves raise Python's recursion limit when they are
-imported (py_ecc to 100,000; the embedded chain imports it), and then a document of opening brackets overflows
-the stack: it does not raise, it ends the process.
+Python's JSON parser recurses in C. Some libraries for elliptic curves raise Python's recursion limit when
+they are imported (py_ecc to 100,000; the embedded chain imports it). Then a document of opening brackets
+overflows the stack, which does not raise an error but ends the process.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 PROOF_SIZE = 64
-#: Inputs and batches are counted in two bytes.
+#: The lengths of inputs and batches are encoded in two bytes.
 MAX_INPUT = 2**16 - 1
 MAX_BATCH = 2**16 - 1
 

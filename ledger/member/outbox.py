@@ -72,7 +72,7 @@ class Outbox:
         self._require_own()
 
     def _require_own(self) -> None:
-        """Refuse a vault that another account posts from: a batch sealed by us there would never be taken."""
+        """Refuse a vault from which another account posts: the chain would refuse a batch of this account."""
         last = self._vault.batches.last_header()
         if last is not None and last.member != bytes.fromhex(self.account[2:]):
             raise ConfigurationError(
@@ -269,7 +269,7 @@ class Outbox:
         self._vault.batches.add(batch, header, packed, ids)
 
     def _next_place(self) -> tuple[int, bytes, int]:
-        """Return (sequence, previous hash, nonce) of the next batch, counting what is sealed and not sent."""
+        """Return (sequence, previous hash, nonce) of the next batch, after all sealed batches."""
         last = self._vault.batches.last()
         if last is not None and last.block is None:
             return last.sequence + 1, last.hash, last.nonce + 1

@@ -77,7 +77,7 @@ class Sender:
         return found is not None and found[1]
 
     def _renew(self, first: SealedBatch) -> None:
-        """Sign anew what can never be mined as it is: its nonce was used up while the chain refused batches.
+        """Sign batches again whose nonce is used up, because the chain refused batches after they were sent.
 
         This happens when the contract is paused, or the member suspended, during posting. The sealed batch
         stays unchanged, and the contract accepts a sequence number only once, so nothing is posted twice.
@@ -96,7 +96,7 @@ class Sender:
         self._vault.batches.sign_again(first.sequence, sign)
 
     def _adopt(self, first: SealedBatch) -> None:
-        """Note batches that the chain took by another transaction than the one we know."""
+        """Confirm batches that are on the chain through another transaction than the stored one."""
         gateway = self._gateway
         own = bytes.fromhex(self._account[2:])
         known = {
@@ -111,7 +111,7 @@ class Sender:
                 self._confirm(batch, known[batch.hash])
 
     def _rehearse(self, batch: SealedBatch) -> None:
-        """Ask before sending: a batch that is refused on the chain uses up its nonce."""
+        """Test the batch with a call before sending it: a batch refused on the chain uses up its nonce."""
         try:
             self._gateway.rehearse_signed(self._account, batch.raw)
         except TransactionRejectedError:

@@ -1,4 +1,4 @@
-"""The vault: a member's plaintext half, its pseudonym cache and its outbox, in one SQLite file.
+"""The vault: a member's exact records, its pseudonym cache and its outbox, in one SQLite file.
 
 Everything the bank must not lose is here, and everything that must happen together happens in one of this
 file's transactions (WAL, synchronous=FULL). All SQL on its tables stands in this package:

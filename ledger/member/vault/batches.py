@@ -1,4 +1,4 @@
-"""The outbox's table in a vault: batches that are sealed and signed, and where the chain holds them."""
+"""The outbox table of a vault: sealed and signed batches, and their positions on the chain."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Batches:
         self._path = path
 
     def add(self, batch: SealedBatch, header: BatchHeader, rows: bytes, records: Sequence[int]) -> None:
-        """Keep a batch and mark its records with their place in it, in one transaction.
+        """Store a batch and mark its records with their row index in it, in one transaction.
 
         Parameters
         ----------
@@ -112,19 +112,19 @@ class Batches:
         return None if row is None else BatchHeader.from_bytes(row[0].encode())
 
     def posted(self, sequence: int) -> tuple[BatchHeader, bytes, int | None]:
-        """Return a batch's header, its packed rows, and its place in the log (None: not known yet)."""
+        """Return a batch's header, its packed rows, and its log index (None: not confirmed yet)."""
         header, rows, log_index = self._connection.execute(
             "SELECT header, rows, log_index FROM batch WHERE sequence = ?", (sequence,)
         ).fetchone()
         return BatchHeader.from_bytes(header.encode()), rows, log_index
 
     def count(self) -> tuple[int, int]:
-        """Return how many batches there are, and how many of them are known to be on the chain."""
+        """Return the number of batches, and the number of those that are confirmed on the chain."""
         sealed, on_chain = self._connection.execute("SELECT count(*), count(block) FROM batch").fetchone()
         return int(sealed), int(on_chain)
 
     def unconfirmed(self, *, start: int = 0, limit: int = -1) -> list[SealedBatch]:
-        """Return the batches that are not known to be on the chain, from a sequence number on, in order."""
+        """Return the batches not yet confirmed on the chain, from a sequence number on, in order."""
         cursor = self._connection.execute(
             f"SELECT {_COLUMNS} FROM batch WHERE block IS NULL AND sequence >= ? ORDER BY sequence LIMIT ?",
             (start, limit),
@@ -150,7 +150,7 @@ class Batches:
                 )
 
     def confirm(self, sequence: int, *, log_index: int, block: int) -> None:
-        """Note where the chain holds a batch."""
+        """Store the log index and the block of a confirmed batch."""
         with transaction(self._connection, self._path) as connection:
             connection.execute(
                 "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?", (log_index, block, sequence)

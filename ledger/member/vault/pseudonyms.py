@@ -1,4 +1,4 @@
-"""The cache of pseudonyms in a vault: the key holder counts every evaluation, so none is asked for twice."""
+"""The vault's cache of pseudonyms: the key holder counts every evaluation, so none is requested twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Pseudonyms"]
 
 
 class Pseudonyms(Mapping[str, bytes]):
-    """The pseudonyms of one epoch, read as they are asked for."""
+    """The pseudonyms of one epoch; each is read when it is requested."""
 
     def __init__(self, connection: sqlite3.Connection, epoch: int, cache: int) -> None:
         self._connection = connection

@@ -24,10 +24,10 @@ from ledger.storage import transaction
 
 __all__ = ["HeldRecord", "IntakeCounts", "Vault"]
 
-#: Records looked at in one go when batches are cut: 16 bytes of memory each.
+#: Number of records read at a time when batches are made: 16 bytes of memory each.
 WAITING_ROWS: Final = 100_000
 
-#: Pseudonyms kept in memory while rows are encoded: about 200 bytes each.
+#: Maximum number of pseudonyms in memory while rows are encoded: about 200 bytes each.
 CACHED_PSEUDONYMS: Final = 200_000
 
 _INSERT: Final = (
@@ -38,7 +38,7 @@ _INSERT: Final = (
 
 @dataclass(slots=True)
 class IntakeCounts:
-    """What became of the rows of a source; `read` is the sum of the others."""
+    """The counts of an intake run; `read` is the sum of the others."""
 
     read: int = 0
     accepted: int = 0
@@ -48,7 +48,7 @@ class IntakeCounts:
 
 @dataclass(frozen=True, slots=True)
 class HeldRecord:
-    """A record of the vault: its exact fields and where it was posted, if it was."""
+    """A record of the vault: its exact fields, and its batch and row if it was posted."""
 
     id: int
     values: tuple[str | None, ...]
@@ -97,20 +97,20 @@ class Vault:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One durable transaction: all of it or nothing."""
+        """Run one durable transaction: it is stored completely or not at all."""
         with transaction(self.connection, self.path) as connection:
             yield connection
 
     # -- records ----------------------------------------------------------------------------------------
 
     def start_run(self, source: str) -> int:
-        """Begin one reading of a source; a row met again in the same run is a duplicate."""
+        """Start an intake run; a row that occurs again in the same run is a duplicate."""
         with self.writing() as connection:
             cursor = connection.execute("INSERT INTO run (source) VALUES (?)", (source,))
         return int(cursor.lastrowid or 0)
 
     def add(self, run: int, chunk: Chunk) -> tuple[IntakeCounts, list[Quarantined]]:
-        """Store a chunk's good rows; return the counts and everything kept apart, duplicates included."""
+        """Store a chunk's valid rows; return the counts and all quarantined rows, including duplicates."""
         counts = IntakeCounts(read=len(chunk), quarantined=len(chunk.quarantined))
         apart = list(chunk.quarantined)
         rows = [
@@ -141,7 +141,7 @@ class Vault:
     def _find_duplicate(
         self, connection: sqlite3.Connection, run: int, line: int, transaction: Transaction
     ) -> str | None:
-        """Return None for a new row, "" for one an earlier run stored as it is, else field and reason."""
+        """Return None for a new row, "" for a row that an earlier run stored, else field and reason."""
         for field in ("transaction_id", "uetr"):
             value = transaction.values[FIELDS.index(field)]
             if value is None:
@@ -152,7 +152,7 @@ class Vault:
             if held is None:
                 continue
             if held[0] != run and tuple(held[2:]) == transaction.values:
-                # Note where it stands now: met once more in this reading, it is a duplicate of that line.
+                # Store its new line: if it occurs again in this run, it is a duplicate of that line.
                 connection.execute(
                     f"UPDATE record SET run = ?, line = ? WHERE {field} = ?", (run, line, value)
                 )
@@ -166,7 +166,7 @@ class Vault:
     def waiting(
         self, closed_before_us: int, bucket_us: int, *, limit: int = WAITING_ROWS
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return (ids, microseconds) of the earliest records in no batch yet, whole time buckets only.
+        """Return (ids, microseconds) of the earliest records without batch, in whole time buckets.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class Vault:
         bucket_us : int
             Length of a bucket.
         limit : int
-            About how many; a bucket is never cut, so that its rows can be shuffled as a whole.
+            Approximate number of records; a bucket is never split, so that all its rows can be shuffled.
         """
         query = "SELECT id, time_us FROM record WHERE batch IS NULL AND time_us < ? ORDER BY time_us LIMIT ?"
         found = self._pairs(query, (closed_before_us, limit))
@@ -191,14 +191,14 @@ class Vault:
         return np.fromiter(flat, np.int64).reshape(-1, 2)
 
     def waiting_between(self, first_us: int, last_us: int) -> bool:
-        """Tell whether a record in no batch yet has its time from `first_us` on and before `last_us`."""
+        """Return whether a record without batch has a time from `first_us` on and before `last_us`."""
         query = "SELECT 1 FROM record WHERE batch IS NULL AND time_us >= ? AND time_us < ? LIMIT 1"
         return self.connection.execute(query, (first_us, last_us)).fetchone() is not None
 
     def identifiers_without_pseudonym(
         self, epoch: int, first_us: int = -(2**62), last_us: int = 2**62
     ) -> list[str]:
-        """Return the identifiers of waiting records of a time that the epoch has no pseudonym for, sorted."""
+        """Return, sorted, the identifiers in waiting records of a time range without pseudonym yet."""
         union = " UNION ".join(
             f"SELECT {name} AS identifier FROM record "
             f"WHERE batch IS NULL AND time_us >= :first AND time_us < :last AND {name} IS NOT NULL"
@@ -213,7 +213,7 @@ class Vault:
         return [row[0] for row in cursor]
 
     def store_pseudonyms(self, epoch: int, pairs: Iterable[tuple[str, bytes]]) -> None:
-        """Keep pseudonyms; the key holder counts every evaluation, so none is asked for twice."""
+        """Store pseudonyms; the key holder counts every evaluation, so none is requested twice."""
         with self.writing() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO pseudonym (epoch, identifier, value) VALUES (?, ?, ?)",
@@ -241,11 +241,11 @@ class Vault:
         return [found[int(i)] for i in ids]
 
     def record_at(self, batch: int, row_index: int) -> HeldRecord | None:
-        """Return the record posted at a place, or None."""
+        """Return the record posted as this row of a batch, or None."""
         return self._one("batch = ? AND row_index = ?", (batch, row_index))
 
     def find(self, key: str) -> HeldRecord | None:
-        """Return the record with a UETR or transaction identifier, or None."""
+        """Return the record with this UETR or transaction identifier, or None."""
         return self._one("uetr = ?", (key.lower(),)) or self._one("transaction_id = ?", (key,))
 
     def _one(self, condition: str, values: tuple[Any, ...]) -> HeldRecord | None:
@@ -265,7 +265,7 @@ class Vault:
         return int(self.connection.execute("SELECT count(*) FROM record").fetchone()[0])
 
     def count_waiting(self, closed_before_us: int = 2**62) -> int:
-        """Return the number of records in no batch yet, of those before a moment."""
+        """Return the number of records without batch before a given time."""
         query = "SELECT count(*) FROM record WHERE batch IS NULL AND time_us < ?"
         return int(self.connection.execute(query, (closed_before_us,)).fetchone()[0])
 

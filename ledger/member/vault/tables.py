@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS batch (
 
 
 def opened(path: Path) -> sqlite3.Connection:
-    """Open a vault's file; make it, readable by its owner only, where it is missing.
+    """Open a vault's file; create it, readable by its owner only, if it is missing.
 
     Raises
     ------
