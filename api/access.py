@@ -1,4 +1,4 @@
-"""Who may ask: a bearer token, its role, and for a member the code under which flags address it."""
+"""Access control: check the bearer token and its role, and find the code of a member's token."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _BEARER: Final = HTTPBearer(
     auto_error=False,
     scheme_name="token",
     bearerFormat="cf_...",
-    description="A token of a role (member, officer, auditor, operator), issued by the desk's operator.",
+    description="A token for a role (member, officer, auditor, operator); the operator issues it.",
 )
 
 
 def desk_of(request: Request) -> ServedDesk:
-    """Return the state that the application serves."""
+    """Return the desk that the application serves."""
     state: ServedDesk = request.app.state.desk
     return state
 
@@ -32,7 +32,7 @@ Desk = Annotated[ServedDesk, Depends(desk_of)]
 
 
 def allow(*roles: Role) -> Callable[..., Token]:
-    """Return the dependency that lets tokens of these roles in and gives the token."""
+    """Return the dependency that accepts only tokens of these roles, and returns the token."""
 
     def caller(
         request: Request,
@@ -44,7 +44,7 @@ def allow(*roles: Role) -> Callable[..., Token]:
             raise ProblemError(
                 "no-token",
                 "this address needs a token",
-                next_step="Send `Authorization: Bearer cf_...`; the operator issues tokens.",
+                next_step="Send the header `Authorization: Bearer cf_...`; the operator issues tokens.",
                 headers=challenge,
             )
         token = desk.tokens.find(credentials.credentials)
@@ -52,14 +52,17 @@ def allow(*roles: Role) -> Callable[..., Token]:
             challenge = {"WWW-Authenticate": 'Bearer realm="counterfoil", error="invalid_token"'}
             raise ProblemError(
                 "unknown-token",
-                "this token is not in force",
+                "this token is not valid",
                 next_step="Ask the operator for a new one.",
                 headers=challenge,
             )
         request.state.role, request.state.subject = token.role, token.subject
         if token.role not in roles:
-            raise ProblemError("wrong-role", f"this is for: {', '.join(roles)}; the token is {token.role}'s")
-        known_parameters(request)  # who may not ask learns nothing of what could be asked
+            raise ProblemError(
+                "wrong-role",
+                f"this address is for: {', '.join(roles)}; the role of the token is {token.role}",
+            )
+        known_parameters(request)  # only after the role check: other roles must not learn the parameters
         return token
 
     return caller
@@ -70,12 +73,12 @@ Officer = Annotated[Token, Depends(allow("officer"))]
 
 
 def member_code(desk: ServedDesk, token: Token) -> int | None:
-    """Return the code of a member's token; None for the roles that see everything.
+    """Return the code of the member that a token is for; None for the roles that see everything.
 
     Raises
     ------
     ProblemError
-        When the chain does not know the member, or knows that it was revoked.
+        When the chain does not know the member, or the member was revoked.
     """
     if token.role != "member":
         return None
@@ -87,7 +90,7 @@ def member_code(desk: ServedDesk, token: Token) -> int | None:
 
 
 def route(*kinds: str, roles: tuple[Role, ...] = ROLES) -> dict[str, Any]:
-    """Return what OpenAPI is told of a route with a token: its roles, and the problems it answers with."""
+    """Return the OpenAPI options of a route that needs a token: its roles, and its possible problems."""
     return {
         "responses": documented(
             "no-token", "unknown-token", "wrong-role", "not-understood", "not-set-up", *kinds

@@ -1,4 +1,4 @@
-"""The desk's HTTP API: `create_app` makes it of a state folder, `server` listens."""
+"""The desk's HTTP API: `create_app` makes it from a state folder, and `server` serves it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ __all__ = ["create_app", "server"]
 _ROUTERS: Final = (health, members, batches, log, matching, flags, rules, verification, pages)
 
 _TAGS: Final = [
-    {"name": "health", "description": "Is the desk alive, and does it keep up with the chain?"},
-    {"name": "consortium", "description": "Who takes part."},
-    {"name": "ledger", "description": "What was posted, and how halves met."},
-    {"name": "log", "description": "Public: what receipts are checked against."},
-    {"name": "flags", "description": "What detectors and rules say about rows."},
-    {"name": "rules", "description": "What was approved as regulation."},
-    {"name": "verification", "description": "What a receipt or a disclosure proves."},
+    {
+        "name": "health",
+        "description": "Whether the desk runs, and whether its mirror is up to date with the chain.",
+    },
+    {"name": "consortium", "description": "The members of the consortium."},
+    {"name": "ledger", "description": "Posted batches, and the counts of matched transfers."},
+    {
+        "name": "log",
+        "description": "The public checkpoint and batch hashes, which receipts are verified against.",
+    },
+    {"name": "flags", "description": "Flags of the detectors and findings of the rules."},
+    {"name": "rules", "description": "The rule set in force."},
+    {"name": "verification", "description": "Verification of receipts and disclosures."},
 ]
 
 _DESCRIPTION: Final = (
-    "The desk of a Counterfoil consortium. Rows are pseudonymised: they are still personal data. "
+    "The desk of a Counterfoil consortium. Rows are pseudonymised, but they are still personal data. "
     "Every error is a problem document (RFC 9457)."
 )
 
@@ -46,22 +52,22 @@ def create_app(
 ) -> FastAPI:
     """Make the desk's API.
 
-    It holds no state of its own: everything is read from the home and the chain for each request, so a sync,
-    a scan or a new token beside it shows at once.
+    The API keeps no state of its own: it reads the state folder and the chain for each request. Results of a
+    sync or a scan, and new tokens, are visible at once.
 
     Parameters
     ----------
     home : Home
-        The state folder; it may be empty yet, routes then say what is missing.
+        The state folder; while it is empty, the routes answer with a problem that names what is missing.
     chain : str, optional
         JSON-RPC endpoint; the home's embedded chain by default.
     url : str, optional
-        Where clients reach the API; stands in the OpenAPI document and makes problem types absolute.
+        Address of the API for clients; it is used in the OpenAPI document and in problem types.
     max_lag : int
-        Blocks that the mirror may be behind, while batches wait, before the desk is not ready. Greater than
-        the depth that makes a block final.
+        Number of blocks that the mirror may lag, while batches wait, until the desk is not ready. It must be
+        greater than the number of blocks after which a block is final.
     log : text file, optional
-        Where the access log goes; the standard error by default.
+        File for the access log; standard error by default.
     """
     base = (url or "").rstrip("/")
     app = _Desk(
@@ -85,9 +91,9 @@ def create_app(
 
 
 def server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8600) -> uvicorn.Server:
-    """Return a server of the API; `run` it. Put TLS in front of it wherever it leaves the machine.
+    """Return a server for the API; call its `run`. Use a TLS proxy if other machines connect to it.
 
-    Its own log is off, as the API writes one.
+    The server's own access log is off, because the API writes one.
     """
     return uvicorn.Server(
         uvicorn.Config(
@@ -104,7 +110,7 @@ def server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8600) -> uvicor
 
 class _Desk(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document, with the problem's schema and without the framework's own errors."""
+        """Return the OpenAPI document, with the schema of problem documents added."""
         if self.openapi_schema is None:
             schema = get_openapi(
                 title=self.title,

@@ -1,9 +1,9 @@
-"""The HTTP service of a key holder: evaluates blinded points for active members, each within its quota.
+"""The HTTP service of a key holder: it evaluates blinded points for active members, up to a daily quota.
 
-``POST /v1/evaluate`` is signed by the caller (`ledger.encoding.keyholder_client`); ``GET /v1/epochs/{epoch}``
-and ``GET /healthz`` are open. Errors are problem documents (RFC 9457). The service never sees an
-identifier: who serves it learns how many points which member asked for, and nothing else. Put TLS in front
-of it wherever it leaves the machine.
+The caller signs ``POST /v1/evaluate`` (`ledger.encoding.keyholder_client`); ``GET /v1/epochs/{epoch}`` and
+``GET /healthz`` need no signature. Errors are problem documents (RFC 9457). The service never sees an
+identifier of an account: it learns only how many points each member sends. Use a TLS proxy if other machines
+connect to it.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class EvaluateRequest(BaseModel):
 
 
 class EvaluateResponse(BaseModel):
-    """Evaluated points in the order of the request, and one proof for all of them (hex)."""
+    """Evaluated points in the order of the request, and one proof for all points (hex)."""
 
     elements: list[str]
     proof: str
 
 
 class _SeenRequests:
-    """Refuses a signed request that comes twice: a replay would spend the quota of the member that signed it.
+    """Refuses a repeated signed request: a replay would use the quota of the member that signed it.
 
-    Kept in memory: a request is valid for `_MAX_SKEW` seconds on either side of its time.
+    The requests are kept in memory while they are valid: `_MAX_SKEW` seconds before and after their time.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -71,10 +71,10 @@ class _SeenRequests:
     def check(self, account: str, digest: bytes) -> None:
         now = self._clock()
         with self._lock:
-            while self._until and next(iter(self._until.values())) < now:  # the oldest stand first
+            while self._until and next(iter(self._until.values())) < now:  # the oldest are first
                 del self._until[next(iter(self._until))]
             if (account, digest) in self._until:
-                raise ProblemError("repeated", "this request was answered before; sign a new one")
+                raise ProblemError("repeated", "this request was already answered; sign a new request")
             self._until[account, digest] = now + 2 * _MAX_SKEW
 
 
@@ -89,11 +89,11 @@ def create_app(
     Parameters
     ----------
     holder : LocalKeyHolder
-        Evaluates, and counts evaluations against the quota.
+        Evaluates the points, and counts the evaluations against the quota.
     members : callable
-        Gives the addresses of the members that are active on chain; asked on every evaluation.
+        Returns the addresses of the active members on the chain; called for every evaluation.
     clock : callable
-        Gives the Unix time in seconds.
+        Returns the Unix time in seconds.
     """
     seen = _SeenRequests(clock)
     app = FastAPI(title="Counterfoil key holder", version="1", docs_url=None, redoc_url=None)
@@ -142,15 +142,15 @@ def create_app(
 
 
 def server(application: FastAPI) -> uvicorn.Server:
-    """Return a server of the service; `run` it."""
+    """Return a server for the service; call its `run`."""
     return _Server(uvicorn.Config(application, log_level="warning"))
 
 
 class _Server(uvicorn.Server):
-    """Stops at the first signal, and then completes its clean-up.
+    """A server that stops at the first signal, and then completes its clean-up.
 
-    A Ctrl-C reaches the process that started this one too, which then asks this one to end: the second signal
-    must not interrupt what the first one began, as uvicorn's own handler would by raising them again.
+    Ctrl-C also reaches the process that started this one, which then sends a second signal. The second signal
+    must not interrupt the clean-up; uvicorn's own handler would raise both signals again.
     """
 
     @contextmanager
@@ -162,12 +162,12 @@ class _Server(uvicorn.Server):
 
 
 async def _read(request: Request) -> bytes:
-    """Read the body, and no more of it than an honest request has."""
+    """Read the body; refuse one that is larger than the largest valid request."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_BODY:
-            detail = f"a request has at most {MAX_ELEMENTS} elements in {_MAX_BODY} bytes"
+            detail = f"a request may have at most {MAX_ELEMENTS} elements and {_MAX_BODY} bytes"
             raise ProblemError("request-too-large", detail)
     return bytes(body)
 
@@ -179,17 +179,17 @@ def _authenticate(
     clock: Callable[[], float],
     seen: _SeenRequests,
 ) -> str:
-    """Give the address of the active member that signed the request."""
+    """Return the address of the active member that signed the request."""
     account = request.headers.get(ACCOUNT_HEADER, "")
     signed_at = request.headers.get(TIME_HEADER, "")
     signature = request.headers.get(SIGNATURE_HEADER, "")
     if not _TIME.fullmatch(signed_at) or not _SIGNATURE.fullmatch(signature):
-        detail = f"sign the request: {ACCOUNT_HEADER}, {TIME_HEADER} and {SIGNATURE_HEADER} are needed"
+        detail = (
+            f"sign the request: the headers {ACCOUNT_HEADER}, {TIME_HEADER} and {SIGNATURE_HEADER} are needed"
+        )
         raise ProblemError("not-signed", detail)
     if abs(clock() - int(signed_at)) > _MAX_SKEW:
-        detail = (
-            f"the request was signed more than {_MAX_SKEW} s away from this clock; set the caller's clock"
-        )
+        detail = f"the signing time is more than {_MAX_SKEW} s from the key holder's clock; check both clocks"
         raise ProblemError("signed-at-another-time", detail)
     message = request_message(request.method, request.url.path, signed_at, body)
     try:
@@ -197,7 +197,7 @@ def _authenticate(
     except VerificationError as error:
         raise ProblemError("signature-not-valid", "the signature is malformed") from error
     if signer.lower() != account.lower():
-        detail = f"the signature is not that of {account[:42]} over this method, path, time and body"
+        detail = f"{account[:42]} did not sign this method, path, time and body"
         raise ProblemError("signature-not-valid", detail)
     try:
         active = {member.lower() for member in members()}
@@ -206,7 +206,7 @@ def _authenticate(
             "members-unknown", f"the members cannot be read from the chain: {error.what}"
         ) from error
     if signer.lower() not in active:
-        raise ProblemError("not-active", f"{signer} is not an active member on chain")
+        raise ProblemError("not-active", f"{signer} is not an active member on the chain")
     seen.check(signer, message.encode())
     return signer
 

@@ -35,7 +35,7 @@ class Observed:
     ----------
     app : ASGI application
     log : text file, optional
-        Where the lines go; the standard error by default.
+        File for the log lines; standard error by default.
     """
 
     def __init__(self, app: ASGIApp, log: TextIO | None = None) -> None:
@@ -74,9 +74,9 @@ class Observed:
             await self._app(scope, receive, observed_send)
         except Exception:
             self._log.exception("request failed", request_id=state["request_id"], path=scope["path"])
-            if status:  # too late to say anything else: let the server cut the connection
+            if status:  # the answer has started: let the server close the connection
                 raise
-            problem = ProblemError("desk-failed", "the desk failed; its log says why")
+            problem = ProblemError("desk-failed", "the desk failed; its log contains the reason")
             await problem.response(scope)(scope, receive, observed_send)
         finally:
             said = {name: state[name] for name in ("role", "subject", "reason") if name in state}

@@ -1,4 +1,4 @@
-"""Problem documents: the one shape of every error over HTTP, and which error becomes which problem.
+"""Problem documents: the form of every error over HTTP, and the kind of problem for each error.
 
 References
 ----------
@@ -41,56 +41,98 @@ __all__ = [
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-#: Kinds of problem: status, title, and what it means. The page /docs explains each under its name.
+#: Kinds of problem: status, title and explanation. The page /docs shows them.
 KINDS: Final[Mapping[str, tuple[int, str, str]]] = {
-    "bad-request": (400, "The request cannot be used as it is", "An argument names something unusable."),
-    "no-token": (401, "A token is needed", "Send `Authorization: Bearer cf_...`, as issued by the desk."),
-    "unknown-token": (401, "The token is not known", "It was never issued here, or it was revoked."),
-    "wrong-role": (403, "The token's role may not do this", "Another role may; each route says which."),
-    "not-a-member": (403, "The token's member is none", "It was never admitted, or it was revoked."),
-    "not-found": (404, "There is nothing here", "Or nothing that this token may know of."),
-    "too-large": (413, "The body is too large", "Receipts and disclosures stay below 1 MiB."),
-    "unsupported-media-type": (415, "The body is of another type", "Send application/json."),
-    "not-understood": (422, "The request was not understood", "A parameter has another form."),
-    "not-verified": (422, "Verification failed", "What was sent does not prove what it says."),
-    "desk-failed": (500, "The desk failed", "Its log has the reason under the answer's X-Request-Id."),
-    "desk-damaged": (500, "What the desk keeps does not verify", "A file of its mirror was changed."),
-    "chain-failed": (502, "The chain answered with an error", "Or it is not this consortium's chain."),
+    "bad-request": (
+        400,
+        "The request cannot be used",
+        "A value in the request is not usable; detail names it.",
+    ),
+    "no-token": (
+        401,
+        "A token is needed",
+        "Send the header `Authorization: Bearer cf_...` with a token of this desk.",
+    ),
+    "unknown-token": (
+        401,
+        "The token is not known",
+        "This desk never issued it, or it has expired or was revoked.",
+    ),
+    "wrong-role": (
+        403,
+        "The token's role may not do this",
+        "The table of routes lists the roles for each route.",
+    ),
+    "not-a-member": (
+        403,
+        "The token is for no active member",
+        "The bank was never admitted, or it was revoked.",
+    ),
+    "not-found": (404, "Not found", "There is no such resource, or this token may not see it."),
+    "too-large": (413, "The body is too large", "A receipt or a disclosure is smaller than 1 MiB."),
+    "unsupported-media-type": (415, "The type of the body is not supported", "Send application/json."),
+    "not-understood": (
+        422,
+        "The request was not understood",
+        "A parameter is unknown, or its value has the wrong form.",
+    ),
+    "not-verified": (422, "Verification failed", "The receipt or disclosure is not valid."),
+    "desk-failed": (500, "The desk failed", "Look for the X-Request-Id of the answer in its log."),
+    "desk-damaged": (500, "The desk's own data does not verify", "A file of its mirror was changed."),
+    "chain-failed": (
+        502,
+        "The chain answered with an error",
+        "It may also be the chain of another consortium.",
+    ),
     "chain-unreachable": (503, "The chain does not answer", "Try again later."),
-    "not-set-up": (503, "The desk is not set up yet", "Something it reads is not there yet."),
-    "not-ready": (503, "The desk is behind the chain", "Its mirror has batches to read."),
+    "not-set-up": (503, "The desk is not set up yet", "A file that the desk needs does not exist yet."),
+    "not-ready": (503, "The desk is behind the chain", "The mirror has not read all batches yet."),
 }
 
-#: The same for a key holder, which has no page that explains them.
+#: The same for a key holder; it has no page that shows them.
 KEYHOLDER_KINDS: Final[Mapping[str, tuple[int, str, str]]] = {
     "not-signed": (401, "Not signed", "A header of the signature is missing or malformed."),
-    "signed-at-another-time": (401, "Signed at another time", "One of the two clocks is wrong."),
-    "signature-not-valid": (401, "Signature not valid", "It is not the caller's, over this request."),
-    "not-active": (403, "Not an active member", "The chain does not know the signer as an active member."),
-    "unknown-epoch": (404, "Unknown epoch", "The key holder has no key of that number."),
-    "repeated": (409, "Request repeated", "A signed request is good for one answer."),
-    "request-too-large": (413, "Request too large", "Send fewer elements at once."),
-    "request-not-understood": (422, "Request not understood", "The body has another form."),
-    "not-an-element": (422, "Not a blinded element", "An element is no point of the group."),
-    "quota-used-up": (429, "Quota used up", "Each evaluation counts; the quota is renewed every day."),
-    "keyholder-failed": (500, "The key holder cannot answer", "Its log says why."),
-    "members-unknown": (503, "Members unknown", "The chain, which knows the members, does not answer."),
+    "signed-at-another-time": (
+        401,
+        "Signed at another time",
+        "The caller's clock or the key holder's clock is wrong.",
+    ),
+    "signature-not-valid": (
+        401,
+        "Signature not valid",
+        "The signature is not the caller's signature for this request.",
+    ),
+    "not-active": (403, "Not an active member", "The signer is not an active member on the chain."),
+    "unknown-epoch": (404, "Unknown epoch", "The key holder has no key for this epoch."),
+    "repeated": (409, "Request repeated", "A signed request is answered only once."),
+    "request-too-large": (413, "Request too large", "Send fewer elements in one request."),
+    "request-not-understood": (422, "Request not understood", "The body has the wrong form."),
+    "not-an-element": (422, "Not a blinded element", "An element is not a point of the group."),
+    "quota-used-up": (429, "Quota used up", "Each evaluation counts. The quota is renewed every day."),
+    "keyholder-failed": (500, "The key holder cannot answer", "Its log contains the reason."),
+    "members-unknown": (
+        503,
+        "Members unknown",
+        "The list of members cannot be read, because the chain does not answer.",
+    ),
 }
 
 
 class Problem(BaseModel):
-    """An error, for programs and for people."""
+    """An error, as a problem document (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="What kind of problem: a link that explains it.")
-    title: str = Field(description="The kind in words.")
+    type: str = Field(description="Kind of problem: a link to its explanation.")
+    title: str = Field(description="Title of the kind of problem.")
     status: int
-    detail: str | None = Field(default=None, description="What happened this time.")
-    instance: str | None = Field(default=None, description="This occurrence, as the desk's log names it.")
-    next_step: str | None = Field(default=None, description="What to do about it.")
-    expected: str | None = Field(default=None, description="Of a proof: the value that should stand there.")
-    got: str | None = Field(default=None, description="Of a proof: the value that does.")
+    detail: str | None = Field(default=None, description="What happened in this case.")
+    instance: str | None = Field(
+        default=None, description="Identifier of this error; it is also in the desk's log."
+    )
+    next_step: str | None = Field(default=None, description="What the caller can do.")
+    expected: str | None = Field(default=None, description="If a proof is not valid: the expected value.")
+    got: str | None = Field(default=None, description="If a proof is not valid: the value found.")
 
 
 class ProblemError(Exception):
@@ -101,7 +143,7 @@ class ProblemError(Exception):
     kind : str
         One of `KINDS` or of `KEYHOLDER_KINDS`.
     detail : str
-        What happened this time.
+        What happened in this case.
     next_step : str, optional
         What the caller can do about it.
     headers : mapping, optional
@@ -124,7 +166,7 @@ class ProblemError(Exception):
         self.members = {**members, "next_step": next_step}
 
     def response(self, scope: Mapping[str, Any]) -> JSONResponse:
-        """Return the answer to the request of an ASGI scope."""
+        """Return the HTTP response for the request of an ASGI scope."""
         base = _explained(scope)
         kind = "about:blank" if base is None else f"{base}/docs#{self.kind}"
         return _answer(scope, kind, self.title, self.status, self.detail, self.headers, self.members)
@@ -133,9 +175,9 @@ class ProblemError(Exception):
 def problem_of(error: CounterfoilError) -> ProblemError:
     """Return the problem document for an error.
 
-    The document says where the error happened only if it is about the caller's input; paths and endpoints of
-    the desk stay in its log. A VerificationError here is about the desk's own state: `not_verified` is for
-    what a caller sent.
+    The document contains the place of an error only if the caller's input is wrong; paths and endpoints of
+    the desk are only in its log. A VerificationError here concerns the desk's own state; use `not_verified`
+    for a proof that a caller sent.
     """
     if isinstance(error, InputError):
         return ProblemError("bad-request", _told(error), next_step=error.next_step)
@@ -150,7 +192,7 @@ def problem_of(error: CounterfoilError) -> ProblemError:
 
 
 def not_verified(error: VerificationError) -> ProblemError:
-    """Return the problem that says why what a caller sent does not verify: expected, and got."""
+    """Return the problem document for a proof that a caller sent and that does not verify."""
     sides = {"expected": error.expected, "got": error.got}
     members: dict[str, Any] = {name: _text(value) for name, value in sides.items() if value is not None}
     return ProblemError("not-verified", _told(error), next_step=error.next_step, **members)
@@ -179,30 +221,30 @@ def handle(app: FastAPI) -> None:
     def plain(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         if status == HTTPStatus.NOT_FOUND and _explained(request.scope) is not None:
-            return ProblemError("not-found", "no such address").response(request.scope)
+            return ProblemError("not-found", "the desk has no such address").response(request.scope)
         headers = dict(error.headers or {})
         return _answer(request.scope, "about:blank", status.phrase, status, str(error.detail), headers, {})
 
 
 def known_parameters(request: Request) -> None:
-    """Refuse a parameter that the address does not have: a misspelt filter would return everything."""
+    """Refuse an unknown parameter: with a misspelt filter, the answer would contain everything."""
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     if not set(request.query_params) <= set(known):
         raise ProblemError(
             "not-understood",
-            "query: a parameter that this address does not have",
-            next_step=f"It has: {', '.join(known) or 'none'}.",
+            "query: the request has a parameter that this address does not know",
+            next_step=f"The parameters of this address: {', '.join(known) or 'none'}.",
         )
 
 
 def _explained(scope: Mapping[str, Any]) -> str | None:
-    """Return the address under which /docs explains the kinds of problem; None where no page does."""
+    """Return the base address of the page /docs, which explains the kinds of problem; None if it has none."""
     app = scope.get("app")
     return "" if app is None else getattr(app.state, "url", None)
 
 
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that may answer with problems of these kinds, for OpenAPI."""
+    """Return the OpenAPI `responses` of a route that may answer with problems of these kinds."""
     schema = {"$ref": "#/components/schemas/Problem"}
     titles: dict[int, list[str]] = {}
     for kind in kinds:

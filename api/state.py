@@ -1,4 +1,4 @@
-"""What the desk's API answers from: the desk, its access tokens, and how far it may lag."""
+"""The desk that the API serves, with its access tokens and its maximum lag."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHAIN_TIMEOUT: Final = 10.0
 
 
 class ServedDesk(Desk):
-    """A desk that answers over HTTP.
+    """A desk that is served over HTTP.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class ServedDesk(Desk):
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
     max_lag : int
-        Blocks that the mirror may be behind while batches wait.
+        Number of blocks that the mirror may lag while batches wait.
     """
 
     def __init__(self, home: Home, *, chain: str | None = None, max_lag: int = 16) -> None:

@@ -1,5 +1,4 @@
-"""The command line: `main` gathers the commands, one module for each party, and `demo` runs them all.
+"""The command line: `main` registers the commands, and each group of commands has its own module.
 
-`consortium` founds one; `local` starts this machine's chain and key holder; `output` prints tables, progress
-and errors.
+`demo` runs a whole consortium on this machine; `output` prints tables, progress and errors.
 """

@@ -1,4 +1,4 @@
-"""``counterfoil simulate`` and ``scan``: synthetic consortia, and detectors on a plain file."""
+"""``counterfoil simulate`` and ``scan``: write a synthetic consortium, and run detectors on a plain file."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from counterfoil.analysis import scan_file, simulate_consortium
 
 __all__ = ["scan_command", "simulate_command"]
 
-#: Accounts named with a flag; `--json` has all of them.
+#: Number of accounts that are printed with a flag; `--json` prints all of them.
 _SHOWN = 6
 
 
 def simulate_command(
     context: typer.Context,
-    out: Annotated[Path, typer.Argument(help="Folder to write; must be empty or missing.")],
-    banks: Annotated[int, typer.Option(help="Member banks.")] = 8,
-    transactions: Annotated[int, typer.Option(help="Transactions in all.")] = 100_000,
-    accounts: Annotated[int, typer.Option(help="Accounts in all.")] = 6_000,
-    days: Annotated[int, typer.Option(help="Length of the period.")] = 60,
+    out: Annotated[Path, typer.Argument(help="Folder to write; it must be empty or not exist yet.")],
+    banks: Annotated[int, typer.Option(help="Number of member banks.")] = 8,
+    transactions: Annotated[int, typer.Option(help="Total number of transactions.")] = 100_000,
+    accounts: Annotated[int, typer.Option(help="Total number of accounts.")] = 6_000,
+    days: Annotated[int, typer.Option(help="Length of the period in days.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 7,
 ) -> None:
-    """Write a synthetic consortium with planted laundering: one CSV per bank, the truth apart."""
+    """Write a synthetic consortium with planted laundering: one CSV file per bank, and the truth."""
     options = settings(context)
     summary = simulate_consortium(
         out, banks=banks, transactions=transactions, accounts=accounts, days=days, seed=seed
@@ -43,10 +43,10 @@ def simulate_command(
 
 def scan_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet of payments.")],
-    rows: Annotated[int | None, typer.Option(help="Read only the first so many rows.")] = None,
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet file of payments.")],
+    rows: Annotated[int | None, typer.Option(help="Read only this many rows from the start.")] = None,
 ) -> None:
-    """Run the detectors on a plain file, without a ledger."""
+    """Run the detectors on a plain file of payments, without a ledger."""
     options = settings(context)
     with progress(options) as advance:
         found = scan_file(file, rows=rows, progress=advance)

@@ -1,4 +1,4 @@
-"""``counterfoil verify``, ``fsck`` and ``audit``: proofs checked without trusting the operator."""
+"""``counterfoil verify``, ``fsck`` and ``audit``: check proofs without trust in the operator."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "fsck_command", "verify_command"]
 
-app = typer.Typer(help="What is proven, claimed and unknown.", no_args_is_help=True)
+app = typer.Typer(help="Count which transfers are proven, claimed or missing.", no_args_is_help=True)
 
 
 def verify_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A receipt, a disclosure or a checkpoint.")],
+    file: Annotated[Path, typer.Argument(help="File with a receipt, a disclosure or a checkpoint.")],
     trust: Annotated[
-        Path | None, typer.Option(help="Trust file; default: the one in the state folder.")
+        Path | None, typer.Option(help="Trust file. Default: the trust file in the state folder.")
     ] = None,
 ) -> None:
     """Verify a receipt, a disclosure or a checkpoint offline, against a trust file."""
@@ -79,19 +79,21 @@ def _show_checkpoint(options: Settings, found: Checkpoint) -> None:
 
 
 def fsck_command(context: typer.Context) -> None:
-    """Derive everything from the chain again, compare it with the mirror, and show what differs."""
+    """Read the whole chain again, compare the result with the mirror, and show the differences."""
     options = settings(context)
     with progress(options) as advance:
         report = Auditor(options.home, chain=options.chain).fsck(progress=advance)
 
     def render() -> None:
-        rows = [("batches", report.batches), ("rows", report.rows), ("batches kept apart", report.rejected)]
-        rows += [("  for want of a key", report.without_key)] * bool(report.without_key)
+        rows = [("batches", report.batches), ("rows", report.rows), ("rejected batches", report.rejected)]
+        rows += [("  because a key is missing", report.without_key)] * bool(report.without_key)
         show_table(
             "Compared with the chain", ["", "count"], [*rows, ("differences", len(report.differences))]
         )
         if report.differences:
-            show_table("Differences", ["where", "what"], [(d.where, d.what) for d in report.differences])
+            show_table(
+                "Differences", ["where", "difference"], [(d.where, d.what) for d in report.differences]
+            )
 
     emit(options, asdict(report), render)
     report.raise_if_different()
@@ -99,7 +101,7 @@ def fsck_command(context: typer.Context) -> None:
 
 @app.command("completeness")
 def completeness_command(context: typer.Context) -> None:
-    """Show, for each member, what is proven by its counterparty, claimed alone, and missing on its side."""
+    """Count for each member which rows both banks posted, which only it posted, and which it did not post."""
     options = settings(context)
     found = Auditor(options.home, chain=options.chain).completeness()
     columns = ["member", "month", "rows", "proven", "conflict", "claimed", "on us", "outside", "missing"]
@@ -112,7 +114,7 @@ def completeness_command(context: typer.Context) -> None:
         show_table("Completeness by member", columns, rows)
         tell(
             "Proven: both banks posted it. Claimed: only this bank did. Missing: only the other bank did. "
-            "On us and outside have no second witness."
+            "On us: both accounts are at this bank. Outside: the other bank is not a member."
         )
 
     emit(options, [asdict(f) for f in found], render)

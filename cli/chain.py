@@ -1,4 +1,4 @@
-"""``counterfoil chain``: the embedded chain of this machine."""
+"""``counterfoil chain``: run, back up and restore the embedded chain of this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from counterfoil.processes import CHAIN_ID
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The embedded Ethereum chain, served as JSON-RPC on loopback.", no_args_is_help=True)
+app = typer.Typer(
+    help="Run the embedded Ethereum chain of this machine; it serves JSON-RPC on loopback.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -23,14 +26,16 @@ def start(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port on loopback; 0 picks a free one.  [default: 8545, or a free one where it is taken]",
+            help="Port on loopback; 0 picks a free port.  [default: 8545, or a free port if 8545 is in use]",
             show_default=False,
         ),
     ] = None,
-    chain_id: Annotated[int, typer.Option(help="Chain id; it stands in every batch header.")] = CHAIN_ID,
+    chain_id: Annotated[
+        int, typer.Option(help="Chain identifier; every batch header contains it.")
+    ] = CHAIN_ID,
     detach: Annotated[bool, typer.Option(help="Run in the background.")] = False,
 ) -> None:
-    """Start the chain, in the foreground unless --detach; it resumes where it stood, also after a kill -9."""
+    """Start the chain in the foreground, or in the background; it continues from its last block."""
     options = settings(context)
     operator = Operator(options.home)
     if not detach:
@@ -39,14 +44,14 @@ def start(
         )
         return
     url, pid = operator.start_chain(port=port, chain_id=chain_id, detached=True)
-    say(f"The chain answers at {url}" + (f" (process {pid})." if pid else "; it was running already."))
+    say(f"The chain answers at {url}" + (f" (process {pid})." if pid else "; it was already running."))
     say(f"Stop it with `{options.program} chain stop`.")
     emit(options, operator.chain_status(), lambda: None)
 
 
 @app.command()
 def stop(context: typer.Context) -> None:
-    """Stop the chain of this state folder; it loses nothing, and starts again where it stood."""
+    """Stop the chain of this state folder; `chain start` continues from its last block."""
     options = settings(context)
     state = Operator(options.home).stop_chain()
     say(f"Stopped at block {state['height']}.")
@@ -54,7 +59,7 @@ def stop(context: typer.Context) -> None:
 
 @app.command()
 def status(context: typer.Context) -> None:
-    """Show whether the chain runs, where, and how long it is."""
+    """Show whether the chain runs, its address and its number of blocks."""
     options = settings(context)
     state = Operator(options.home).chain_status()
     emit(options, state, lambda: show_facts("Embedded chain", state.items()))
@@ -63,28 +68,31 @@ def status(context: typer.Context) -> None:
 @app.command()
 def backup(
     context: typer.Context,
-    target: Annotated[Path, typer.Argument(help="Folder to make; it must not be there yet.")],
+    target: Annotated[Path, typer.Argument(help="Folder to create; it must not exist yet.")],
 ) -> None:
-    """Copy the chain into a folder, also while it runs, and verify the copy from end to end."""
+    """Copy the chain into a folder and verify the whole copy; the chain may run meanwhile."""
     options = settings(context)
     summary = asdict(Operator(options.home).back_up_chain(target))
     emit(options, summary, lambda: show_facts(f"Backup in {target}", summary.items()))
-    say("It holds the faucet's private key: keep it as secret as the chain's own folder.")
+    say("The backup contains the faucet's private key: protect it like the chain's own folder.")
 
 
 @app.command()
 def restore(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(help="Folder that `chain backup` made.")],
+    source: Annotated[Path, typer.Argument(help="Folder that `chain backup` created.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a chain that has blocks; it is moved aside.")
+        bool,
+        typer.Option(
+            "--force", help="Replace a chain that has blocks; the old chain is moved to another folder."
+        ),
     ] = False,
 ) -> None:
-    """Put a backup in place of a chain that does not run; blocks after it are gone for everyone."""
+    """Replace a stopped chain by a backup; the blocks after the backup are lost for every party."""
     options = settings(context)
     summary = asdict(Operator(options.home).restore_chain(source, force=force))
     emit(options, summary, lambda: show_facts("Restored", summary.items()))
     say(
         f"Next: `{options.program} chain start`. "
-        "A mirror that has read later blocks will say that they are gone."
+        "A mirror that has read later blocks will report that these blocks are missing."
     )

@@ -1,4 +1,4 @@
-"""``counterfoil consortium``: found one on a chain, and show what the chain knows of it."""
+"""``counterfoil consortium``: found a consortium on a chain, and show its state on the chain."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from counterfoil import Operator
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Found a consortium; see its members, readers, policy and rules.", no_args_is_help=True
+    help="Found a consortium; show its members, readers, policy and rules.", no_args_is_help=True
 )
 
 
 @app.command()
 def init(context: typer.Context) -> None:
-    """Deploy the contracts, make the desk's and the officers' keys, and put the model rulebook in force.
+    """Deploy the contracts, create the keys of desk and officers, and put the model rulebook in force.
 
-    Done once for a state folder; run again, it does what is missing.
+    Run it once for a state folder. If it was interrupted, run it again: it does only the missing steps.
     """
     options = settings(context)
     gateway = Operator(options.home, chain=options.chain).found()
@@ -31,7 +31,7 @@ def init(context: typer.Context) -> None:
         "trust": str(options.home.trust),
     }
     emit(options, value, lambda: show_facts("Consortium", value.items()))
-    say(f"Auditors pin {options.home.trust}: give it to them out of band.")
+    say(f"Send the trust file {options.home.trust} to the auditors by a separate, trusted way.")
     say(
         f"Next: `{options.program} keyholder serve`, and `{options.program} member init AGENT` for each bank."
     )
@@ -39,7 +39,7 @@ def init(context: typer.Context) -> None:
 
 @app.command()
 def status(context: typer.Context) -> None:
-    """Show who takes part and what is in force."""
+    """Show the members and readers of the consortium, and the policy and rule set in force."""
     options = settings(context)
     value = asdict(Operator(options.home, chain=options.chain).status())
 

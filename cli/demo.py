@@ -1,4 +1,4 @@
-"""``counterfoil demo``: a whole consortium on this machine, from bank files to verified flags."""
+"""``counterfoil demo``: run a whole consortium on this machine, from bank files to verified flags."""
 
 from __future__ import annotations
 
@@ -20,28 +20,32 @@ _QUOTA: Final = 1_000_000
 
 def demo(
     context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="End after the summary.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the summary; do not serve the desk's API.")
+    ] = False,
     file: Annotated[
-        Path | None, typer.Option(help="Post this labelled file of payments instead of the simulation.")
+        Path | None, typer.Option(help="Post this labelled file of payments instead of simulated payments.")
     ] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="With --file: only its first so many rows.")] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="With --file: read only this many rows from the start.")
+    ] = None,
     members: Annotated[
-        int, typer.Option(min=2, help="With --file: how many of its largest banks take part.")
+        int, typer.Option(min=2, help="With --file: number of the largest banks that take part.")
     ] = 12,
-    transactions: Annotated[int, typer.Option(min=1, help="Transactions to simulate.")] = 100_000,
+    transactions: Annotated[int, typer.Option(min=1, help="Number of transactions to simulate.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
     port: Annotated[int, typer.Option(help="Port of the desk's API.")] = 8600,
 ) -> None:
     """Run a consortium: chain, key holder, banks and desk; post, scan, check, disclose, verify.
 
-    Interrupted? Run it again with the same options: what is done stays done. A folder belongs to one
-    demonstration; for another, name another --home.
+    If it was interrupted, run it again with the same options: it repeats no finished step. A state folder
+    holds one demonstration; for a second one, give another folder with --home.
     """
     from counterfoil.demonstration import Banks, Demonstration
 
     options = settings(context)
     shown = Demonstration(options.home, Banks(file, rows, members, transactions, seed), options.chain)
-    listening = None if once else listen(port)  # a port that is taken is an error before the work, not after
+    listening = None if once else listen(port)  # a port in use is reported before the work starts
     stages = Stages()
     started: list[int] = []
     try:

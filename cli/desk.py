@@ -1,6 +1,6 @@
-"""``counterfoil desk``: the reader mirrors, scans, checks, learns and serves.
+"""``counterfoil desk``: mirror the chain, scan, check rules, train the model, and serve the API.
 
-The API is imported by the command that serves it: the others answer at once.
+Only `serve` imports the API: the other commands start faster without it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,21 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The reader node: mirror, detectors, checks, API.", no_args_is_help=True)
+app = typer.Typer(
+    help="Work as the reader node: mirror the chain, run detectors and rules, serve the API.",
+    no_args_is_help=True,
+)
 app.add_typer(tokens.app, name="token")
 
 
 @app.command()
 def sync(
     context: typer.Context,
-    depth: Annotated[int, typer.Option(min=0, help="Blocks on top before a block is final.")] = 0,
+    depth: Annotated[
+        int, typer.Option(min=0, help="Number of later blocks after which a block is final.")
+    ] = 0,
 ) -> None:
-    """Mirror what is new on the chain, match it, and sign the log's checkpoint."""
+    """Mirror new batches from the chain, match their rows, and sign the checkpoint of the log."""
     options = settings(context)
     with progress(options) as advance:
         report = Desk(options.home, chain=options.chain).sync(depth=depth, progress=advance)
@@ -40,11 +45,11 @@ def sync(
     def render() -> None:
         counts = report.counts
         rows = [("blocks", counts.blocks), ("batches", counts.batches), ("rows", counts.rows)]
-        show_table("New on the mirror", ["", "count"], [*rows, ("batches rejected", counts.rejected)])
+        show_table("New in the mirror", ["", "count"], [*rows, ("batches rejected", counts.rejected)])
         show_table("Transfers by state", ["state", "count"], report.states.items())
         if report.rejected:
             rejected = [(r.log_index, r.member, r.sequence, r.reason) for r in report.rejected]
-            show_table("Batches kept apart", ["log index", "member", "sequence", "reason"], rejected)
+            show_table("Rejected batches", ["log index", "member", "sequence", "reason"], rejected)
 
     emit(options, asdict(report), render)
 
@@ -55,28 +60,34 @@ def scan(
     days: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Days to scan, up to the newest payments.  [default: 400]", show_default=False
+            min=1,
+            help="Number of days to scan, up to the newest payments.  [default: 400]",
+            show_default=False,
         ),
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day to scan (UTC), instead.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day to scan (UTC), instead of --days."),
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(help="Share of payments the champion may alert.  [default: 0.005]", show_default=False),
+        typer.Option(
+            help="Share of payments that the champion model may alert.  [default: 0.005]", show_default=False
+        ),
     ] = None,
     missed_cost: Annotated[
-        float | None, typer.Option(help="What a missed case costs in needless alerts, instead of a budget.")
+        float | None,
+        typer.Option(help="Cost of a missed case, counted in false alerts; instead of --budget."),
     ] = None,
     expected: Annotated[
-        float | None, typer.Option(help="Share of cases to expect, where it is not the one learnt.")
+        float | None, typer.Option(help="Expected share of cases. Default: the share in the training data.")
     ] = None,
 ) -> None:
-    """Run the detectors over the mirror's newest period and anchor their flags.
+    """Run the detectors over the newest period of the mirror and anchor their flags on the chain.
 
-    Memory follows the period, however long the ledger is. Each flag names its period, so that it can be
-    recomputed. With a champion (`desk train`) flags have scores, payments it finds are flagged too, and its
-    drift is watched.
+    The memory needed depends on the period, not on the length of the ledger. Each flag names its period, so
+    that it can be recomputed. With a champion model (`desk train`), the scan also scores the flags, flags
+    the payments that the model finds, and measures the drift of the model.
     """
     options = settings(context)
     with progress(options) as advance:
@@ -103,7 +114,7 @@ def scan(
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Run the active rules over the mirror and anchor their findings."""
+    """Run the rules in force over the mirror and anchor their findings on the chain."""
     options = settings(context)
     report = Desk(options.home, chain=options.chain).check()
     value = {
@@ -130,7 +141,7 @@ def check(context: typer.Context) -> None:
         show_table("Rules", columns, rows)
         rest = sum(s.not_checked is not None for s in report.summary)
         if rest:
-            tell(f"{rest} rules say who, when or how long, and have no check of their own.")
+            tell(f"{rest} rules have no check of their own, such as rules about deadlines or records.")
         tell(f"{len(report.findings)} findings; {report.new} new, {report.anchored} anchored on the chain.")
 
     emit(options, value, render)
@@ -139,19 +150,22 @@ def check(context: typer.Context) -> None:
 @app.command()
 def train(
     context: typer.Context,
-    days: Annotated[int | None, typer.Option(min=1, help="Days to learn from, as for a scan.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="Number of days to learn from, as for `desk scan`.")
+    ] = None,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day to learn from (UTC).")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day to learn from (UTC), instead of --days."),
     ] = None,
     wait: Annotated[
         bool,
-        typer.Option("--wait", help="Judge a payment when one window has passed after it: surer, later."),
+        typer.Option("--wait", help="Score a payment one window later: more reliable, but not immediate."),
     ] = False,
 ) -> None:
-    """Learn from the officers' decisions; the outcome is noted on the chain, whoever wins.
+    """Train a model on the officers' decisions, and record the result on the chain.
 
-    A challenger is fitted on earlier decisions, calibrated on later ones, and tried on the latest against the
-    champion; it becomes champion only when it wins by more than chance.
+    The new model (the challenger) is fitted on earlier decisions and calibrated on later ones. It is compared
+    with the champion on the latest decisions, and replaces it only if its gain is statistically significant.
     """
     options = settings(context)
     report = Desk(options.home, chain=options.chain).train(days=days, since=since, wait=wait, note=say)
@@ -161,25 +175,25 @@ def train(
 @app.command()
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free one.")] = 8600,
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free port.")] = 8600,
 ) -> None:
-    """Serve the desk's API until stopped."""
+    """Serve the desk's HTTP API until you stop it with Ctrl-C."""
     from api.desk import create_app, server
 
     options = settings(context)
     if not options.home.deployment.exists():
         raise ConfigurationError(
-            "no consortium is set up here",
+            "this state folder holds no consortium",
             where=str(options.home.deployment),
-            next_step="Run `counterfoil demo`, or point --home at an existing state folder.",
+            next_step="Run `counterfoil demo`, or name an existing state folder with --home.",
         )
     listening = listen(port)
     say(f"The desk answers at http://127.0.0.1:{listening.getsockname()[1]} (stop with Ctrl-C).")
-    say(f"A token for it: `{options.program} desk token officer NAME`.")
+    say(f"Issue a token for the API: `{options.program} desk token officer NAME`.")
     server(create_app(options.home, chain=options.chain), port=port).run(sockets=[listening])
 
 
 def _told(period: Period) -> str:
-    """Return a period as a person reads it."""
+    """Return a period as text for a person."""
     begin, end = (datetime.fromtimestamp(moment, UTC) for moment in (period.begin, period.end))
     return f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""``counterfoil evaluate``: what the detectors find on a labelled file, by arm and by encoding."""
+"""``counterfoil evaluate``: measure detection on a labelled file, by arm and by encoding."""
 
 from __future__ import annotations
 
@@ -25,39 +25,57 @@ def _names(text: str) -> tuple[str, ...]:
 
 def evaluate_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet of payments with is_laundering.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV or Parquet file of payments with a column is_laundering.")
+    ],
     arms: Annotated[
         str,
         typer.Option(
-            help="silo, shared_model, shared_ledger, comma between; or none (label-free scores only)."
+            help="Comma-separated: silo, shared_model, shared_ledger; or none (only scores without labels)."
         ),
     ] = "silo,shared_model,shared_ledger",
     encodings: Annotated[
-        str, typer.Option(help="exact, bands_minute, bands_hour, bands_day.")
+        str, typer.Option(help="Comma-separated: exact, bands_minute, bands_hour, bands_day.")
     ] = "exact,bands_minute,bands_hour,bands_day",
     bands_per_decade: Annotated[
         int,
-        typer.Option(min=1, max=100, help="Amount bands per factor of ten in the encodings with bands."),
+        typer.Option(
+            min=1, max=100, help="Number of amount bands per factor of ten, in the encodings with bands."
+        ),
     ] = 10,
     scorings: Annotated[
-        str, typer.Option(help="arrival (judged at once), window_close (one window later).")
+        str,
+        typer.Option(
+            help="Comma-separated: arrival (scored at once), window_close (scored one window later)."
+        ),
     ] = "arrival,window_close",
-    models: Annotated[str, typer.Option(help="boosted, random_forest, gradient_boosting.")] = "boosted",
+    models: Annotated[
+        str, typer.Option(help="Comma-separated: boosted, random_forest, gradient_boosting.")
+    ] = "boosted",
     controls: Annotated[
         str,
         typer.Option(
-            help="no_graph, engine, one_stage, shuffled, left_out, new_instances, label_free; or none."
+            help="Comma-separated: no_graph, engine, one_stage, shuffled, left_out, new_instances, "
+            "label_free; or none."
         ),
     ] = "no_graph,engine,one_stage,shuffled,left_out,new_instances,label_free",
-    seeds: Annotated[int, typer.Option(min=1, help="Runs, with seeds 0, 1, ...")] = 1,
-    window_days: Annotated[float, typer.Option(help="Window of the features, and embargo.")] = 7.0,
-    banks: Annotated[int, typer.Option(help="How many of the largest banks stand alone.")] = 12,
-    rows: Annotated[int | None, typer.Option(help="Read only the first so many rows.")] = None,
-    draws: Annotated[int, typer.Option(help="Resamples of each interval.")] = 200,
-    fast: Annotated[bool, typer.Option("--fast", help="Models of one stage: a quick look.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per figure and line.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of runs; their seeds are 0, 1, ...")] = 1,
+    window_days: Annotated[
+        float, typer.Option(help="Window of the features in days; also the gap between training and test.")
+    ] = 7.0,
+    banks: Annotated[
+        int, typer.Option(help="Number of the largest banks that are evaluated one by one.")
+    ] = 12,
+    rows: Annotated[int | None, typer.Option(help="Read only this many rows from the start.")] = None,
+    draws: Annotated[int, typer.Option(help="Number of resamples for each interval.")] = 200,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Use one-stage models only, for a quick result.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line, one for each figure.")
+    ] = False,
 ) -> None:
-    """Measure detection on a labelled file: split by time, with intervals and controls."""
+    """Measure detection on a labelled file, with a split by time, confidence intervals and controls."""
     options = settings(context)
     options = replace(options, json=options.json or as_json)
     plan = evaluation_plan(

@@ -1,4 +1,4 @@
-"""How the command line shows findings: what is owed by when, and the way from row to clause."""
+"""Print findings: the duties with their due dates, and the trace from a row to its clause."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["figures", "show_owed", "show_trace"]
 
 
 def figures(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a flag's plain figures; what has parts is shown by `show_owed`."""
+    """Return the single values of a flag's details; `show_owed` prints the lists and mappings."""
     return {k: v for k, v in details.items() if not isinstance(v, list | dict)}
 
 
 def show_owed(flag: Flag, names: Mapping[int, str]) -> None:
-    """Print what a finding owes, and which exemptions are to be considered."""
+    """Print the duties that follow from a finding, and the exemptions that may apply."""
     details = flag.details
     banks = details.get("banks") or ()
     rows = [
@@ -33,8 +33,8 @@ def show_owed(flag: Flag, names: Mapping[int, str]) -> None:
         for bank in banks
     ]
     if rows:
-        title = f"Owed: {details.get('owes')}"
-        show_table(title, ["by", "country", "due", "record kept until"], rows)
+        title = f"Duty: {details.get('owes')}"
+        show_table(title, ["bank", "country", "due", "record kept until"], rows)
         words = {bank[name]["words"] for bank in banks for name in ("due", "keep_until") if bank[name]}
         for line in sorted(words):
             tell(f"  {line}")
@@ -46,12 +46,12 @@ def show_owed(flag: Flag, names: Mapping[int, str]) -> None:
 
 def _date(due: Mapping[str, Any] | None) -> str:
     if due is None:
-        return "not said"
+        return "not stated"
     return due["at"] or due["on"] or "open"
 
 
 def show_trace(flag: Flag, found: dict[str, Any], names: Mapping[int, str]) -> None:
-    """Print the way from a finding's rows to its clause."""
+    """Print the trace from a finding's rows to its clause."""
     total = found["sum"]
     rows = [
         (
@@ -67,14 +67,14 @@ def show_trace(flag: Flag, found: dict[str, Any], names: Mapping[int, str]) -> N
         )
         for row in found["rows"]
     ]
-    columns = ["place", "business date", "time from (UTC)", "how", "amount"]
+    columns = ["place", "business date", "time from (UTC)", "channel", "amount"]
     show_table("1  Rows on the ledger", columns, rows)
     low, high = (money_text(int(total[end]), total["currency"]) for end in ("low", "high"))
     amount = low if low == high else f"{low} to {high}"
     word = "Together" if len(rows) > 1 else "Amount"
-    tell(f"2  {word} {amount} {total['currency']}: {total['certainty']} that the rule's amount is met.")
+    tell(f"2  {word} {amount} {total['currency']}: the rule's threshold is met ({total['certainty']}).")
     checked = [(fact["what"], fact["words"]) for fact in found["check"]]
-    show_facts("3  The check, and the columns that decide it", checked)
+    show_facts("3  The check, and the columns that it reads", checked)
     clause = found["clause"]
     show_facts(
         "4  The clause",
@@ -83,12 +83,12 @@ def show_trace(flag: Flag, found: dict[str, Any], names: Mapping[int, str]) -> N
     )
     joined = [(j["what"], j["citation"], j["clause"], j["how"]) for j in found["joined"]]
     if joined:
-        columns = ["adds", "provision", "words", "joined because"]
-        show_table("5  What other provisions add", columns, joined)
+        columns = ["part", "provision", "words", "linked because"]
+        show_table("5  Parts from other provisions", columns, joined)
     show_owed(flag, names)
     text, steps = found["text"], found["approved"]
     show_facts(
-        "6  Where the rule comes from",
+        "6  Source of the rule",
         [("text", text["name"]), ("SHA-256", text["sha256"]), ("jurisdiction", text["jurisdiction"])]
         + [("rule set", found["rule_set"])]
         + [(step["step"], f"by {step['by']}, block {step['block']}") for step in steps]

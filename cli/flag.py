@@ -1,4 +1,4 @@
-"""``counterfoil flag``: flags, their evidence, their decisions, their recomputation."""
+"""``counterfoil flag``: list and show flags, decide on them, and recompute them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from counterfoil.types import FlagCount, FlagFilter, FlagSummary
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Flags and findings: list, show, decide, recompute.", no_args_is_help=True)
+app = typer.Typer(
+    help="List and show flags and findings; decide on them; recompute them.", no_args_is_help=True
+)
 
-FlagId = Annotated[str, typer.Argument(help="The flag's identifier, or its first digits.")]
+FlagId = Annotated[str, typer.Argument(help="Identifier of the flag, or its first digits.")]
 
-#: Flags on a page.
+#: Number of flags on a page.
 _PAGE: Final = 50
 
 
@@ -42,18 +44,25 @@ class _Verdict(StrEnum):
 def list_flags(
     context: typer.Context,
     prefix: Annotated[
-        str | None, typer.Argument(metavar="[FLAG_ID]", help="Only flags whose identifier starts so.")
+        str | None,
+        typer.Argument(
+            metavar="[FLAG_ID]", help="First digits of an identifier: list only flags that start with them."
+        ),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="Only this typology or rule.")] = None,
-    severity: Annotated[_Severity | None, typer.Option(help="Only this severity.")] = None,
-    undecided: Annotated[bool, typer.Option("--undecided", help="Only what no officer decided yet.")] = False,
+    title: Annotated[str | None, typer.Option(help="List only flags of this typology or rule.")] = None,
+    severity: Annotated[_Severity | None, typer.Option(help="List only flags of this severity.")] = None,
+    undecided: Annotated[
+        bool, typer.Option("--undecided", help="List only flags that no officer has decided on.")
+    ] = False,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Flags to list.  [default: 50; with --json all]", show_default=False),
+        typer.Option(
+            min=1, help="Number of flags on a page.  [default: 50; with --json all flags]", show_default=False
+        ),
     ] = None,
-    after: Annotated[str | None, typer.Option(help="Go on after this flag.")] = None,
+    after: Annotated[str | None, typer.Option(help="List the flags after this one: the next page.")] = None,
 ) -> None:
-    """List flags and findings, the gravest first; at the end, how many there are of each kind."""
+    """List flags and findings, the most severe first, and count them by typology or rule."""
     options = settings(context)
     desk = Desk(options.home)
     if prefix is not None:
@@ -69,7 +78,7 @@ def list_flags(
     page = desk.flag_page(wanted, order="gravest", after=start, limit=limit or _PAGE)
     _show_page(options, page.flags, desk.flag_counts(wanted), following=page.next)
     if not page.flags and wanted == FlagFilter() and after is None:
-        say(f"None was raised yet; run `{options.program} desk scan` and `{options.program} desk check`.")
+        say(f"There are no flags yet. Run `{options.program} desk scan` and `{options.program} desk check`.")
 
 
 def _show_page(
@@ -79,7 +88,7 @@ def _show_page(
     *,
     following: str | None = None,
 ) -> None:
-    """Print a page of flags, and the table of all that the list is about."""
+    """Print one page of flags, and the counts of all flags that match."""
     entries = [
         (
             (
@@ -99,7 +108,7 @@ def _show_page(
         if counts:
             tell("")
             rows = [(c.title, c.high, c.medium, c.low, c.undecided) for c in counts]
-            show_table("How many", ["flag", "high", "medium", "low", "undecided"], rows)
+            show_table("Number of flags", ["flag", "high", "medium", "low", "undecided"], rows)
 
     value = [{**asdict(flag), "flag_id": flag.flag_id.hex()} for flag in flags]
     emit(options, value, render)
@@ -111,10 +120,12 @@ def _show_page(
 def show(
     context: typer.Context,
     flag_id: FlagId,
-    svg: Annotated[Path | None, typer.Option(help="Draw the evidence to this file.")] = None,
-    graphml: Annotated[Path | None, typer.Option(help="Export the evidence graph to this file.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw the evidence as SVG into this file.")] = None,
+    graphml: Annotated[
+        Path | None, typer.Option(help="Write the evidence graph as GraphML into this file.")
+    ] = None,
 ) -> None:
-    """Show one flag: what, why, which payments, and which clause or parameters. Needs no chain."""
+    """Show one flag with its explanation, payments, and clause or parameters; this needs no chain."""
     options = settings(context)
     desk = Desk(options.home)
     file = desk.flag(flag_id)
@@ -135,27 +146,32 @@ def show(
 
 @app.command()
 def replay(context: typer.Context, flag_id: FlagId) -> None:
-    """Recompute a flag from the ledger position it names; fails when it does not come out the same.
+    """Recompute a flag at its own ledger position; the command fails if the result is different.
 
-    Where the mirror has moved on since, the position is mirrored again from the chain, into a folder that is
-    removed afterwards.
+    If the mirror has read later batches, the command mirrors the position from the chain again, into a
+    temporary folder.
     """
     options = settings(context)
     with progress(options) as advance:
         file = Desk(options.home, chain=options.chain).replay(flag_id, progress=advance)
     emit(options, {"flag_id": file.flag_id, "equal": True}, lambda: None)
-    say(f"Flag {file.flag_id[:12]} comes out again, equal in every field.")
+    say(f"Flag {file.flag_id[:12]} was recomputed; every field is equal.")
 
 
 @app.command()
 def decide(
     context: typer.Context,
     flag_id: FlagId,
-    verdict: Annotated[_Verdict, typer.Argument(help="What you find.")],
-    reason: Annotated[str, typer.Option(help="Why; kept with the decision, sealed to desk and officer.")],
-    officer: Annotated[int, typer.Option(min=1, max=3, help="Which officer of this machine decides.")] = 1,
+    verdict: Annotated[_Verdict, typer.Argument(help="Your verdict.")],
+    reason: Annotated[
+        str, typer.Option(help="Reason; it is encrypted with the decision for the desk and the officer.")
+    ],
+    officer: Annotated[
+        int,
+        typer.Option(min=1, max=3, help="Number of the officer who decides (the keys are on this machine)."),
+    ] = 1,
 ) -> None:
-    """Decide on a flag. A later decision takes its place; all of them stay on the chain."""
+    """Decide on a flag. A later decision replaces an earlier one; all decisions stay on the chain."""
     options = settings(context)
     acting = Officer(options.home, number=officer, chain=options.chain, note=say)
     flag, made = acting.decide(flag_id, verdict.value, reason=reason)
@@ -166,7 +182,7 @@ def decide(
 
 @app.command()
 def trace(context: typer.Context, flag_id: FlagId) -> None:
-    """Follow one finding from its rows, over the check, to the clause and who put it in force."""
+    """Show how a finding follows from its rows, its check and its clause, and who approved the rule."""
     options = settings(context)
     desk = Desk(options.home, chain=options.chain)
     flag, found = desk.trace(flag_id)
@@ -178,9 +194,9 @@ def trace(context: typer.Context, flag_id: FlagId) -> None:
 def report(
     context: typer.Context,
     flag_id: FlagId,
-    out: Annotated[Path | None, typer.Option(help="Write the draft to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
 ) -> None:
-    """Draft the report a flag or finding leads to, as structured data with the clause cited."""
+    """Draft a report from a flag or finding, as JSON with the clause cited."""
     options = settings(context)
     value = Desk(options.home, chain=options.chain).draft_report(flag_id)
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -192,7 +208,7 @@ def report(
 
 
 def _since(flag: FlagSummary) -> Iterator[str]:
-    """Say what became of a flag since it was raised."""
+    """Return the latest decision and the latest score of a flag as sentences."""
     if flag.verdict is not None:
         yield f"Decided: {said(flag.verdict)}."
     if flag.latest_score is not None:

@@ -1,4 +1,4 @@
-"""A flag as a person reads it: what and why, its figures, its payments, and what to do about it."""
+"""Print one flag for a person: its facts, figures, payments, decisions and next steps."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["moment", "said", "say_what_is_next", "show_decisions", "show_flag"]
 
-#: Figures that come in pairs, in minor units, and are read as one amount.
+#: Pairs of figures in minor units that are printed as one amount.
 _AMOUNTS: Final = {"sum": "together", "amount": "amount"}
 
-#: What a search left out; said where it left something out.
+#: Counts of what a search left out; a zero is not printed.
 _SILENT: Final = frozenset({"not_told", "searches_cut"})
 
 
 def moment(seconds: int) -> str:
-    """Write a moment to the minute, UTC."""
+    """Return a time in UTC as text, to the minute."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def said(verdict: str) -> str:
-    """Return a verdict as a person reads it."""
+    """Return a verdict as text for a person."""
     return verdict.replace("_", " ")
 
 
@@ -48,7 +48,9 @@ def show_decisions(made: Sequence[KeptDecision]) -> None:
         for d in made
     ]
     if rows:
-        show_table("Decisions, the last one counts", ["time (UTC)", "verdict", "by", "block", "reason"], rows)
+        show_table(
+            "Decisions (the last one is valid)", ["time (UTC)", "verdict", "by", "block", "reason"], rows
+        )
     else:
         say("No officer has decided on it yet.")
 
@@ -59,7 +61,7 @@ def show_flag(file: FlagFile, desk: Desk) -> None:
     names = desk.names()
     facts = [
         ("flag", file.flag_id),
-        ("what", flag.title),
+        ("title", flag.title),
         ("explanation", flag.explanation),
         ("window (UTC)", f"{moment(flag.window[0])} to {moment(flag.window[1])}"),
         ("certainty", flag.certainty),
@@ -84,19 +86,19 @@ def show_flag(file: FlagFile, desk: Desk) -> None:
 
 
 def say_what_is_next(options: Settings, file: FlagFile) -> None:
-    """Say what an officer can do about a flag that nobody has decided on."""
+    """Print the commands for a flag that no officer has decided on."""
     short, program = file.flag_id[:12], options.program
     say("Next:")
     if file.flag.source.kind == "rule":
-        say(f"  from its rows to the clause:      {program} flag trace {short}")
-    say(f"  a bank sees its own part with:    {program} member flags -m BANK {short}")
-    say(f"  a report drafted for the bank:    {program} flag report {short} --out draft.json")
-    say(f"  your decision, with its reason:   {program} flag decide {short} suspicious --reason ...")
+        say(f"  trace it from row to clause:      {program} flag trace {short}")
+    say(f"  show the part of one bank:        {program} member flags -m BANK {short}")
+    say(f"  draft a report for the bank:      {program} flag report {short} --out draft.json")
+    say(f"  decide, with a reason:            {program} flag decide {short} suspicious --reason ...")
     say(f"  or:                               {program} flag decide {short} not_suspicious --reason ...")
 
 
 def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Read a flag's figures as a person does: currency by its letters, minor units as an amount."""
+    """Give a flag's figures for a person: the currency as letters, minor units as an amount."""
     currency = details.get("currency")
     code = NUMERIC.get(currency) if isinstance(currency, str) else currency
     paired = {
@@ -119,10 +121,14 @@ def _figures(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _evidence(
     flag: Flag, rows: Sequence[Mapping[str, Any]] | None, names: Mapping[int, str]
 ) -> tuple[str, list[str], list[tuple[Any, ...]]]:
-    """Return the table of payments in evidence; their places alone where no mirror holds them."""
+    """Return the table of payments in evidence; without a mirror, only the places of their rows."""
     if rows is None:
         places = [(names.get(r.member, f"bank {r.member}"), f"{r.sequence}:{r.index}") for r in flag.rows]
-        return "Evidence (there is no mirror here to read it from)", ["posted by", "batch:row"], places
+        return (
+            "Evidence (the payments are not shown: there is no mirror here)",
+            ["posted by", "batch:row"],
+            places,
+        )
 
     def end(row: Mapping[str, Any], side: str) -> str:
         account, agent = row[f"{side}_account"], int(row[f"{side}_agent"] or 0)

@@ -1,4 +1,4 @@
-"""``counterfoil keyholder``: a holder of the pseudonym key. It is never the desk."""
+"""``counterfoil keyholder``: serve a holder of the pseudonym key. The desk must never hold this key."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from counterfoil.processes import listen
 
 __all__ = ["app"]
 
-app = typer.Typer(help="A holder of the pseudonym key; it sees blinded points only.", no_args_is_help=True)
+app = typer.Typer(
+    help="Serve a holder of the pseudonym key; it sees only blinded points.", no_args_is_help=True
+)
 
 
 @app.command()
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free one.")] = 0,
-    quota: Annotated[int, typer.Option(help="Evaluations per member, epoch and day.")] = DEFAULT_QUOTA,
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free port.")] = 0,
+    quota: Annotated[
+        int, typer.Option(help="Maximum number of evaluations per member, epoch and day.")
+    ] = DEFAULT_QUOTA,
 ) -> None:
-    """Serve evaluations to active members until stopped."""
+    """Evaluate blinded points for active members until you stop it with Ctrl-C."""
     from api.keyholder import create_app, server
 
     options = settings(context)
     keyholder = KeyHolder(options.home, chain=options.chain)
-    keyholder.active_members()  # an error of the consortium or its chain comes at once
+    keyholder.active_members()  # report an error of the consortium or its chain before serving
     application = create_app(keyholder.holder(quota=quota), members=keyholder.active_members)
     listening = listen(port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""How the command line shows a training and the champion's drift."""
+"""Print the result of a training, and the drift of the champion model."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ __all__ = ["show_training", "tell_drift"]
 
 
 def tell_drift(drift: Mapping[str, Any] | None) -> None:
-    """Print what a person has to know of the drift: nothing while all is as it was."""
+    """Print the drift of the champion model; print nothing if it is stable."""
     if drift is None or drift["verdict"] == "stable":
         return
     most = ", ".join(list(drift["features"])[:3])
-    advice = "train again" if drift["verdict"] == "changed" else "keep an eye on it"
+    advice = (
+        "train the model again" if drift["verdict"] == "changed" else "check it again after the next scan"
+    )
     tell(
-        f"Payments since the champion learnt have drifted ({drift['verdict']}; stability index of the scores "
-        f"{drift['score']:.2f}{f', most moved: {most}' if most else ''}): {advice}."
+        f"Payments have drifted since the last training ({drift['verdict']}; stability index of the scores "
+        f"{drift['score']:.2f}{f', most changed features: {most}' if most else ''}): {advice}."
     )
 
 
 def show_training(options: Settings, report: TrainReport) -> None:
-    """Print the contest between challenger and champion, and what came of it."""
+    """Print the comparison of challenger and champion, and its result."""
     outcome, contest = report.outcome, report.outcome.contest
     columns = ["window", "days (UTC)", "payments", "cases", "suspicious", "not suspicious"]
     rows = [
@@ -41,9 +43,9 @@ def show_training(options: Settings, report: TrainReport) -> None:
         (f"PR-AUC of the {against}", f"{contest.champion:.3f}"),
         ("gain, 95 % interval", f"{contest.gain:+.3f} ({contest.low:+.3f} to {contest.high:+.3f})"),
     ]
-    show_facts("Contest", facts)
+    show_facts("Comparison", facts)
     if contest.replaced:
-        tell("The challenger wins and is champion now; its hash and the contest stand on the chain.")
-        say(f"From now on `{options.program} desk scan` scores flags with it and adds its own.")
+        tell("The challenger is the new champion. The chain records it.")
+        say(f"From now on, `{options.program} desk scan` uses it to score flags and to raise its own.")
     else:
-        tell("The challenger does not win by more than chance: all stays as it was. The chain says so.")
+        tell("The challenger is not significantly better, so nothing changes. The chain records this.")

@@ -1,7 +1,7 @@
-"""The ``counterfoil`` command: options for every command, the commands by party, and exit codes.
+"""The ``counterfoil`` command: the options for every command, the list of commands, and the exit codes.
 
-Exit codes: 0 done, 1 a check failed, 2 wrong usage or input; 130 and 141 are the shell's: interrupted, and
-nobody reads on.
+Exit codes: 0 success; 1 a check failed; 2 wrong usage or input; 130 interrupted; 141 the reader of the output
+closed the pipe.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from ledger.installation import check_own_packages, requiring
 __all__ = ["app", "main"]
 
 
-#: Options of every command, which stand before it.
+#: Options for every command; they stand before the command.
 _BEFORE: Final = ("--home", "--chain", "--json")
 
 
 class _Commands(TyperGroup):
-    """The commands; an error that a person is meant to read becomes a message and an exit code."""
+    """The group of all commands; it turns known errors into a message and an exit code."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -64,13 +64,13 @@ class _Commands(TyperGroup):
         except sqlite3.DatabaseError as error:
             _fail(ctx, _state_problem(error, settings(ctx).home))
         except BrokenPipeError:
-            # whoever read us has seen enough; what is still buffered goes nowhere
+            # the reader of the output has closed the pipe; discard what is still buffered
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(128 + signal.SIGPIPE) from None
         except OSError as error:
             _fail(ctx, _system_problem(error))
         except KeyboardInterrupt:
-            say("Stopped. Run the same command again to go on: nothing acknowledged is lost.")
+            say("Stopped. Run the same command again to continue: finished steps are not lost.")
             raise typer.Exit(130) from None
 
     def _invoke(self, ctx: Any) -> Any:
@@ -79,13 +79,13 @@ class _Commands(TyperGroup):
         except Exception as error:
             option = getattr(error, "option_name", None)
             if option in _BEFORE:
-                told = f"{option} stands before the command: `counterfoil {option} ...`."
+                told = f"write {option} before the command: `counterfoil {option} ...`."
                 vars(error).update(message=told, possibilities=None)
             raise
 
 
 def _reflow(command: Any) -> None:
-    """Make each paragraph of a command's help one line: the terminal folds it, not our source."""
+    """Make each paragraph of a command's help one line, so that the terminal can fold it."""
     text = inspect.cleandoc(command.help or "")
     command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
     for child in getattr(command, "commands", {}).values():
@@ -101,8 +101,8 @@ def _show_version(wanted: bool) -> None:
 app = typer.Typer(
     name="counterfoil",
     cls=_Commands,
-    help="A consortium of banks shares encoded transactions on a permissioned ledger and finds together "
-    "what no bank sees alone.",
+    help="A consortium of banks shares encoded transactions on a permissioned ledger, to find "
+    "money laundering that no single bank can see.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -118,16 +118,16 @@ def options(
     chain_endpoint: Annotated[
         str | None,
         typer.Option(
-            "--chain", envvar="COUNTERFOIL_CHAIN", help="JSON-RPC endpoint; default: the embedded chain."
+            "--chain", envvar="COUNTERFOIL_CHAIN", help="JSON-RPC endpoint. Default: the embedded chain."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON for a program.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON, for a program.")] = False,
     _version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and end.", callback=_show_version, is_eager=True),
+        typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Options for every command stand before it: ``counterfoil --home DIR member post ...``."""
+    """Read the options before the command: ``counterfoil --home DIR member post ...``."""
     source = context.get_parameter_source("home")
     given = source is not None and source.name == "COMMANDLINE"
     context.obj = Settings(Home(home), chain_endpoint, as_json, _program(home if given else None))
@@ -156,12 +156,12 @@ def main() -> None:
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Leave by way of every `finally`: a demonstration stops the processes that it started."""
+    """Exit so that every `finally` runs: a demonstration stops the processes that it started."""
     sys.exit(128 + signal.SIGTERM)
 
 
 def _program(home: Path | None) -> str:
-    """Return how this command is called again: with its folder, and its path where the shell finds it not."""
+    """Return the text that calls this command again, with its path if the shell cannot find it."""
     called = Path(sys.argv[0])
     known = called.name != "counterfoil" or shutil.which("counterfoil") is not None
     program = "counterfoil" if known else str(called)
@@ -178,7 +178,7 @@ def _fail(context: Any, error: CounterfoilError) -> NoReturn:
 def _system_problem(error: OSError) -> CounterfoilError:
     files = [str(name) for name in (error.filename, error.filename2) if name]
     return CounterfoilError(
-        f"the system says: {error.strerror or error}",
+        f"the operating system reports an error: {error.strerror or error}",
         where=" and ".join(files) or None,
         next_step="Check the path, its permissions and the free space, then run the same command again.",
     )
@@ -191,7 +191,7 @@ def _state_problem(error: sqlite3.DatabaseError, home: Home) -> CounterfoilError
         where=str(home.root),
         next_step="Wait until it has ended, then run the same command again."
         if busy
-        else "Check the free space; `counterfoil fsck` tells whether the mirror is whole.",
+        else "Check the free disk space; then run `counterfoil fsck`, which checks the mirror.",
     )
 
 

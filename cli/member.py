@@ -1,4 +1,4 @@
-"""``counterfoil member``: a bank's data team posts transactions, hands out proofs, reads its flags."""
+"""``counterfoil member``: a bank posts transactions, issues receipts and disclosures, and reads its flags."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from ledger.storage import PUBLISHED, write_atomically
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Post transactions, hand out proofs, read flags.", no_args_is_help=True)
+app = typer.Typer(
+    help="Work as a member bank: post transactions, issue proofs, read flags.", no_args_is_help=True
+)
 
-#: Own transactions named with a flag.
+#: Number of own transactions that are printed with a flag.
 _SHOWN = 8
 
 _REQUIRED = [name for name in FIELDS if name not in OPTIONAL_FIELDS]
@@ -43,7 +45,7 @@ Agent = Annotated[
     ),
 ]
 Key = Annotated[str, typer.Argument(help="UETR, transaction identifier, or BATCH:INDEX.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write; default: standard output.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: standard output.")]
 
 
 def _member(options: Settings, agent: str, *, keyholder: str | None = None) -> Member:
@@ -55,14 +57,14 @@ def init(
     context: typer.Context,
     agent: Annotated[str, typer.Argument(callback=_agent, help="Agent identifier (BIC).")],
 ) -> None:
-    """Make a member's keys; admit it where the operator's keys are on this machine.
+    """Create a member's keys; admit the member if the operator's keys are on this machine.
 
-    Keys that exist stay as they are: run again, it does what is missing.
+    Existing keys are not changed. If it was interrupted, run it again: it does only the missing steps.
     """
     options = settings(context)
     operator = Operator(options.home, chain=options.chain)
     if operator.has_keys:
-        operator.gateway()  # a chain that does not answer is an error before keys are made
+        operator.gateway()  # report a chain that does not answer before keys are created
     member = Member.create(agent, options.home, chain=options.chain)
     keys = member.keys()
     if operator.has_keys:
@@ -70,7 +72,7 @@ def init(
         say(f"{keys.agent} is admitted; its account is {keys.address}.")
         say(f"Next: `{options.program} member post -m {keys.agent} FILE`.")
     else:
-        say("Send these public keys to the operator, who admits you:")
+        say("Send these public keys to the operator, who will admit the bank:")
     value = {
         "agent": keys.agent,
         "account": keys.address,
@@ -81,22 +83,23 @@ def init(
 
 
 @app.command(
-    epilog=f"Columns needed: {', '.join(_REQUIRED)}. May be missing: {', '.join(sorted(OPTIONAL_FIELDS))}. "
-    "How each is written: docs/formats.md, Transaction."
+    epilog=f"Required columns: {', '.join(_REQUIRED)}. Optional columns: "
+    f"{', '.join(sorted(OPTIONAL_FIELDS))}. For the format of each column see docs/formats.md, Transaction."
 )
 def post(
     context: typer.Context,
     agent: Agent,
     file: Annotated[
-        Path | None, typer.Argument(help="CSV or Parquet; none posts what waits in the vault.")
+        Path | None,
+        typer.Argument(help="CSV or Parquet file. Without a file: post the waiting rows of the vault."),
     ] = None,
-    keyholder: Annotated[str | None, typer.Option(help="Key holder's URL.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes for pseudonyms.")] = 1,
+    keyholder: Annotated[str | None, typer.Option(help="URL of the key holder.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that compute pseudonyms.")] = 1,
 ) -> None:
-    """Take a file in and post every row whose time bucket has closed.
+    """Read a file into the vault and post every row whose time bucket has closed.
 
-    Interrupted? Run the same command again: nothing is lost, nothing is posted twice. Bad rows go to a
-    quarantine file with their line, field and reason; where no row can be used, the exit code is 2.
+    If it was interrupted, run the same command again: no row is lost or posted twice. Invalid rows are
+    written to a quarantine file with line, field and reason; if all rows are invalid, the exit code is 2.
     """
     options = settings(context)
     with progress(options) as advance:
@@ -122,14 +125,14 @@ def post(
     emit(options, report.to_json(), render)
     if intake.read and intake.quarantined == intake.read:
         raise InputError(
-            "no row of the file can be used",
+            "every row of the file is invalid",
             where=report.quarantine,
-            next_step="Mend what the reasons name, and post the file again.",
+            next_step="Correct the rows as the quarantine file says, and post the file again.",
         )
 
 
 def _show_quarantine(path: Path) -> None:
-    """Print which fields kept rows apart, each with its first row: the rest is in the file."""
+    """Print the fields that made rows invalid, each with its first row; the file lists all rows."""
     counts: Counter[str] = Counter()
     first: dict[str, tuple[str, str]] = {}
     with path.open(encoding="utf-8", newline="") as file:
@@ -137,13 +140,13 @@ def _show_quarantine(path: Path) -> None:
             counts[row["field"]] += 1
             first.setdefault(row["field"], (row["line"], row["reason"]))
     rows = [(field, count, *first[field]) for field, count in counts.most_common()]
-    show_table("Kept apart", ["field", "rows", "first in line", "reason there"], rows)
-    say(f"Each row with its line, field and reason: {path}")
+    show_table("Quarantined rows", ["field", "rows", "first line", "reason in that line"], rows)
+    say(f"This file lists each row with its line, field and reason: {path}")
 
 
 @app.command()
 def status(context: typer.Context, agent: Agent) -> None:
-    """Show what the vault holds and what is posted."""
+    """Count the records in the vault, and the batches that are posted."""
     options = settings(context)
     value = asdict(_member(options, agent).status())
     rows = [(name.replace("_", " "), count) for name, count in value.items()]
@@ -152,7 +155,7 @@ def status(context: typer.Context, agent: Agent) -> None:
 
 @app.command()
 def receipt(context: typer.Context, agent: Agent, key: Key, out: Out = None) -> None:
-    """Prove that a record stands in the log, offline and to anyone."""
+    """Issue a receipt: it proves that a record is in the log, and anyone can verify it offline."""
     options = settings(context)
     _hand_out(options, _member(options, agent).receipt(key).to_bytes(), out)
 
@@ -162,11 +165,13 @@ def disclose(
     context: typer.Context,
     agent: Agent,
     key: Key,
-    field: Annotated[list[str], typer.Option("--field", "-f", help="Field to open; repeat for more.")],
-    purpose: Annotated[str, typer.Option(help="Why, and for whom; it is signed with the fields.")],
+    field: Annotated[
+        list[str], typer.Option("--field", "-f", help="Field to disclose; repeat the option for more fields.")
+    ],
+    purpose: Annotated[str, typer.Option(help="Purpose and recipient; they are signed with the fields.")],
     out: Out = None,
 ) -> None:
-    """Open chosen exact fields of a record, with proof, for a stated purpose."""
+    """Disclose the exact values of chosen fields of a record, with proof and a stated purpose."""
     options = settings(context)
     opened = _member(options, agent).disclose(key, field, purpose=purpose)
     _hand_out(options, opened.to_bytes(), out)
@@ -177,16 +182,16 @@ def flags(
     context: typer.Context,
     agent: Agent,
     flag_id: Annotated[
-        str, typer.Argument(help="Only the flag whose identifier starts so; default: all.")
+        str, typer.Argument(help="First digits of an identifier: list only flags that start with them.")
     ] = "",
 ) -> None:
-    """List the flags addressed to this member, opened and verified, with its own entities and rows."""
+    """List the flags addressed to this member, decrypted and verified, with its own accounts and rows."""
     options = settings(context)
     received = _member(options, agent).received(flag_id)
     if flag_id and not received:
         raise InputError(
             f"no flag addressed to {agent} starts with {flag_id!r}",
-            next_step=f"See `counterfoil member flags -m {agent}`.",
+            next_step=f"Run `counterfoil member flags -m {agent}`, which lists all flags of the member.",
         )
     entries = [_entry(flag) for flag in received]
     emit(
@@ -197,9 +202,9 @@ def flags(
 
 
 def _entry(flag: MemberFlag) -> tuple[tuple[str, ...], str]:
-    """Describe a received flag by the bank's own transactions, which only the bank can name."""
+    """Describe a received flag, with the identifiers of the bank's own transactions."""
     shown = flag.shown or {}
-    head = (flag.flag_id[:12], shown.get("title", "(does not open)"), shown.get("severity", "-"))
+    head = (flag.flag_id[:12], shown.get("title", "(cannot be decrypted)"), shown.get("severity", "-"))
     if flag.problem:
         return head, flag.problem
     own = [f"{name or 'not in this vault'} ({place})" for name, place in flag.transactions]
@@ -208,7 +213,7 @@ def _entry(flag: MemberFlag) -> tuple[tuple[str, ...], str]:
 
 
 def _hand_out(options: Settings, data: bytes, out: Path | None) -> None:
-    if out is None:  # the same bytes as in a file: a line end more, and it would not verify
+    if out is None:  # the same bytes as in a file: with an extra line end the proof would not verify
         sys.stdout.write(data.decode() + ("\n" if sys.stdout.isatty() else ""))
         return
     write_atomically(out, data, mode=PUBLISHED)  # to be handed on: the umask may narrow it

@@ -1,6 +1,6 @@
-"""What a person or a program reads: tables, prose, progress bars, JSON, and errors that name the next step.
+"""Print results as tables, text or JSON; print progress bars, remarks, and errors with their next step.
 
-Results go to standard output, remarks and progress to standard error: a program reads the first alone.
+Results go to standard output. Remarks and progress go to standard error, so that a program can ignore them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
     "tell",
 ]
 
-#: A file or a pipe gets sentences whole; a terminal folds them itself.
+#: Sentences are not wrapped here: a terminal folds long lines itself.
 _remarks = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _COMMAND: Final = "counterfoil"
@@ -48,7 +48,7 @@ _COMMAND: Final = "counterfoil"
 
 class _Results(Console):
     def on_broken_pipe(self) -> None:
-        """Leave the decision to the command line, as for any other output."""
+        """Raise the error, so that `cli.main` handles it as for any other output."""
         raise BrokenPipeError
 
 
@@ -57,7 +57,7 @@ _results = _Results(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options before the command, and how this command is called again (`program`, with its --home)."""
+    """The options before the command, and the text that calls this command again (`program`)."""
 
     home: Home
     chain: str | None
@@ -72,7 +72,7 @@ def settings(context: typer.Context) -> Settings:
 
 
 def say(text: str, *, style: str = "") -> None:
-    """Print a remark for a person, apart from the result."""
+    """Print a remark for a person to standard error; it is not part of the result."""
     _remarks.print(Text(_plain(text), style))
 
 
@@ -82,7 +82,7 @@ def tell(text: str) -> None:
 
 
 def emit(options: Settings, value: Any, render: Callable[[], None]) -> None:
-    """Print a result: as JSON for a program, or as `render` draws it for a person."""
+    """Print a result: as JSON for a program, or by calling `render` for a person."""
     if options.json:
         sys.stdout.write(_json(value) + "\n")
     else:
@@ -99,7 +99,7 @@ def emit_each(values: Iterable[Any]) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; columns whose cells are numbers are set to the right, with as many decimals each."""
+    """Print a table; columns of numbers are right-aligned, with the same number of decimals in each cell."""
     given = [list(row) for row in rows]
     table = _table(title, show_header=True)
     cells = [_column([row[i] for row in given]) for i in range(len(columns))]
@@ -112,7 +112,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 def show_facts(title: str, facts: Iterable[tuple[str, Any]]) -> None:
-    """Print names and values, as they are: identifiers, ports and codes are no quantities."""
+    """Print names and values; numbers are not formatted, because they may be identifiers, ports or codes."""
     table = _table(title, show_header=False)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -122,7 +122,7 @@ def show_facts(title: str, facts: Iterable[tuple[str, Any]]) -> None:
 
 
 def show_entries(title: str, entries: Sequence[tuple[Sequence[Any], str]]) -> None:
-    """Print entries that a sentence explains: a line of short cells each, the sentence indented below it."""
+    """Print entries: for each one a line of short cells, and its explanation indented below."""
     lines = [[_plain(_fact(cell)) for cell in cells] for cells, _ in entries]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     _results.print(Text(title, "bold"))
@@ -152,7 +152,7 @@ def _print(table: Table) -> None:
 
 
 def _column(values: Sequence[Any]) -> list[str]:
-    """Write a column's cells; shares and seconds get two decimals, all of them."""
+    """Return the cells of a column as text; if one is a fraction, every number gets two decimals."""
     fractions = any(isinstance(value, float) for value in values)
     return [_cell(value, fractions) for value in values]
 
@@ -182,12 +182,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Keep control characters of foreign text from the terminal: they could rewrite what it shows."""
+    """Replace control characters in a text: they could change what the terminal shows."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _finite(value: Any) -> Any:
-    """Replace what JSON cannot hold, NaN and the infinities, by null."""
+    """Replace NaN and infinities, which JSON cannot hold, by null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -209,7 +209,7 @@ def _as_json(value: Any) -> Any:
 
 @contextmanager
 def progress(options: Settings) -> Iterator[Callable[[str, int, int], None]]:
-    """Show progress bars while a long step runs; yields a callback (stage, done, total)."""
+    """Show progress bars while a long step runs; yield a callback (stage, done, total)."""
     if options.json or not _remarks.is_terminal:
         yield lambda _stage, _done, _total: None
         return
@@ -226,7 +226,7 @@ def progress(options: Settings) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def show_error(error: CounterfoilError, *, program: str = _COMMAND) -> None:
-    """Print an error: what happened, where, and what to do next, as commands that fit how we were called."""
+    """Print an error: what happened, where, and what to do next, with commands that the user can copy."""
     kind = "does not verify" if isinstance(error, VerificationError) else "error"
     _remarks.print(Text.assemble((f"{kind}: ", "bold red"), _plain(error.what)))
     if error.where:

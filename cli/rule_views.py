@@ -1,4 +1,4 @@
-"""``counterfoil rules``, to look at: list, show, diff, graph."""
+"""``counterfoil rules``, commands that change nothing: list, show, diff, graph."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Jurisdiction = Annotated[
-    str | None, typer.Option(help="Two letters; tells the currency of a bare $. Default: what the text says.")
+    str | None,
+    typer.Option(
+        help="Country (two letters); it decides the currency of a bare $. Default: read it from the text."
+    ),
 ]
-InSet = Annotated[str, typer.Option("--set", help="First digits of a rule set's hash, or `active`.")]
+InSet = Annotated[str, typer.Option("--set", help="First digits of the hash of a rule set, or `active`.")]
 
 
 def list_rules(context: typer.Context, in_set: InSet = "active") -> None:
-    """List the rules of a set, by default of the one in force."""
+    """List the rules of a rule set. Default: the rule set in force."""
     options = settings(context)
     gateway = Desk(options.home, chain=options.chain).gateway()
     if in_set == "active" and gateway.active_rule_set() is None:
@@ -51,10 +54,10 @@ def _threshold(trigger: Any) -> str:
 
 def show(
     context: typer.Context,
-    rule_id: Annotated[str, typer.Argument(help="The rule's identifier.")],
+    rule_id: Annotated[str, typer.Argument(help="Identifier of the rule.")],
     in_set: InSet = "active",
 ) -> None:
-    """Show one rule: its clause, the words behind each field, what completes it, its check, and examples."""
+    """Show one rule with its clause, the words for each field, linked rules, its checks and examples."""
     options = settings(context)
     ruleset = rules.ruleset_of(Desk(options.home, chain=options.chain).gateway(), in_set)
     view = rules.rule_view(ruleset, rule_id)
@@ -65,7 +68,7 @@ def _show(ruleset: RuleSet, view: rules.RuleView) -> None:
     value, checks, cases = view.value, view.checks, view.cases
     rule = value["rule"]
     facts = [("citation", rule["citation"]), ("clause", value["clause"]), ("kind", rule["kind"])]
-    facts += [("law of", value["jurisdiction"]), ("status", rule["status"])]
+    facts += [("jurisdiction", value["jurisdiction"]), ("status", rule["status"])]
     facts += [("question", reason) for reason in rule["reasons"]]
     facts += [(f"words: {name.replace('_', ' ')}", f"“{words}”") for name, words in value["words"].items()]
     for edit in value["edits"]:
@@ -73,11 +76,11 @@ def _show(ruleset: RuleSet, view: rules.RuleView) -> None:
     show_facts(rule["rule_id"], facts)
     rows = [(j["what"], j["rule"], ruleset.clauses[j["rule"]], j["how"]) for j in value["joins"]]
     if rows:
-        show_table("Completed by", ["what", "rule", "words", "joined because"], rows)
+        show_table("Linked rules", ["part", "rule", "words", "linked because"], rows)
     for number, check in enumerate(checks, 1):
         show_facts("Check" if len(checks) == 1 else f"Check {number} of {len(checks)}", check.facts())
     if not checks:
-        tell("No check of its own: it says who, when or how long.")
+        tell("This rule has no check of its own, such as a rule about a deadline or a record.")
     answers = [(c.name, "asks the bank" if c.asks and c.trips else "yes" if c.trips else "no") for c in cases]
     if answers:
         show_table("Examples at the boundary", ["transactions", "does the rule apply?"], answers)
@@ -85,11 +88,11 @@ def _show(ruleset: RuleSet, view: rules.RuleView) -> None:
 
 def diff(
     context: typer.Context,
-    old: Annotated[Path, typer.Argument(help="The earlier edition.")],
-    new: Annotated[Path, typer.Argument(help="The later edition.")],
+    old: Annotated[Path, typer.Argument(help="File with the earlier edition.")],
+    new: Annotated[Path, typer.Argument(help="File with the later edition.")],
     jurisdiction: Jurisdiction = None,
 ) -> None:
-    """Say what changed between two editions of a text: in rules, checks and bands, not in lines."""
+    """Compare two editions of a text: show the changed rules, checks and amount bands."""
     options = settings(context)
     found = rules.diff_editions(old, new, jurisdiction=jurisdiction, note=say)
     emit(options, found.to_json(), lambda: _show_diff(found))
@@ -98,7 +101,7 @@ def diff(
 def _show_diff(found: rules.EditionDiff) -> None:
     changes, checks = found.changes, found.checks
     if not changes:
-        tell("No rule changes; words may have moved.")
+        tell("No rule has changed. The texts may differ in other words.")
         return
     rows = []
     for change in changes:
@@ -106,7 +109,7 @@ def _show_diff(found: rules.EditionDiff) -> None:
         moved = [f"-{c} {e}" for c, e in change.cuts[0]] + [f"+{c} {e}" for c, e in change.cuts[1]]
         what = "; ".join(f"{k}: {a} to {b}" for k, (a, b) in change.fields.items())
         rows.append((change.what, name, what, ", ".join(moved)))
-    show_table("Changes in rules", ["what", "rule", "fields", "band edges (minor units)"], rows)
+    show_table("Changed rules", ["change", "rule", "fields", "band edges (minor units)"], rows)
     for what, names in checks.items():
         if names:
             tell(f"Checks {what}: {', '.join(names)}")
@@ -114,18 +117,28 @@ def _show_diff(found: rules.EditionDiff) -> None:
 
 def graph(
     context: typer.Context,
-    files: Annotated[list[Path] | None, typer.Argument(help="Texts; without them, the set in force.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files with regulation texts. Default: the rule set in force.")
+    ] = None,
     in_set: InSet = "active",
     jurisdiction: Jurisdiction = None,
-    kind: Annotated[str | None, typer.Option("--type", help="Only nodes of this type: rule, ...")] = None,
-    where: Annotated[list[str] | None, typer.Option(help="field=value; * for any.")] = None,
-    joined: Annotated[str | None, typer.Option(help="Nodes that such an edge leaves: deadline, ...")] = None,
-    near: Annotated[str | None, typer.Option("--around", help="Only what stands beside this node.")] = None,
-    steps: Annotated[int, typer.Option(min=1, max=5, help="How far around.")] = 1,
-    jsonld: Annotated[Path | None, typer.Option(help="Write the graph as JSON-LD.")] = None,
-    graphml: Annotated[Path | None, typer.Option(help="Write the graph as GraphML.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="List only nodes of this type, such as rule.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="List only nodes with field=value; * means any value.")
+    ] = None,
+    joined: Annotated[
+        str | None, typer.Option(help="List only nodes with an outgoing edge of this kind, such as deadline.")
+    ] = None,
+    near: Annotated[
+        str | None, typer.Option("--around", help="List only this node and its neighbours.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, max=5, help="With --around: number of edges to follow.")] = 1,
+    jsonld: Annotated[Path | None, typer.Option(help="Write the graph as JSON-LD into this file.")] = None,
+    graphml: Annotated[Path | None, typer.Option(help="Write the graph as GraphML into this file.")] = None,
 ) -> None:
-    """Query the knowledge graph of rules, provisions, thresholds and references; export it."""
+    """Query or export the knowledge graph of rules, provisions, thresholds and references."""
     options = settings(context)
     if files:
         ruleset = rules.read_texts(files, jurisdiction, undecided=True, note=say)
@@ -140,7 +153,7 @@ def graph(
     for entry in where or ():
         name, separator, wanted = entry.partition("=")
         if not separator:
-            raise InputError(f"{entry!r} is no query", next_step="Write field=value, such as kind=report.")
+            raise InputError(f"{entry!r} is not a query", next_step="Write field=value, such as kind=report.")
         fields[name] = wanted
     nodes = rules.query_graph(whole, kind, joined=joined, fields=fields)
     value = [{"node": node, **whole.nodes[node]} for node in nodes]
@@ -152,7 +165,7 @@ def graph(
             said = data.get("clause") or data.get("words") or data.get("citation") or data.get("action") or ""
             edges = sorted({edge["relation"] for *_, edge in whole.out_edges(node, data=True)})
             rows.append((node, data["type"], str(said)[:80], ", ".join(edges)))
-        show_table(f"{len(nodes)} nodes", ["node", "type", "says", "edges"], rows)
+        show_table(f"{len(nodes)} nodes", ["node", "type", "text", "edges"], rows)
 
     emit(options, value, render)
 

@@ -1,4 +1,4 @@
-"""``counterfoil rules``: from the words of a regulation to rules in force."""
+"""``counterfoil rules``: extract rules from regulation texts, and put rule sets in force."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Extract rules from regulation text; put a rule set in force.", no_args_is_help=True)
+app = typer.Typer(help="Extract rules from regulation texts; put a rule set in force.", no_args_is_help=True)
 
-Files = Annotated[list[Path], typer.Argument(help="Regulation texts, UTF-8.")]
+Files = Annotated[
+    list[Path], typer.Argument(help="Files with regulation texts: UTF-8 text, HTML, XML or PDF.")
+]
 Jurisdiction = Annotated[
-    str | None, typer.Option(help="Two letters; tells the currency of a bare $. Default: what the text says.")
+    str | None,
+    typer.Option(
+        help="Country (two letters); it decides the currency of a bare $. Default: read it from the text."
+    ),
 ]
 
 
@@ -29,9 +34,9 @@ def extract(
     context: typer.Context,
     files: Files,
     jurisdiction: Jurisdiction = None,
-    format: Annotated[str, typer.Option(help="table or json")] = "table",
+    format: Annotated[str, typer.Option(help="Output format: table or json.")] = "table",
 ) -> None:
-    """Extract rules, each field with the words it was read from; what cannot be decided needs review."""
+    """Extract rules from texts, with the words for each field; unclear rules are marked for review."""
     options = settings(context)
     documents = [extract_rules(path, jurisdiction=jurisdiction) for path in files]
     if options.json or format == "json":
@@ -55,7 +60,7 @@ def _render(document: RuleDocument, text: str) -> None:
     show_table(document.document, ["rule", "kind", "modality", "threshold", "status", "words"], rows)
     if document.rejected:
         rejected = [(r.text, r.reason) for r in document.rejected]
-        show_table("Amounts that are no thresholds", ["words", "reason"], rejected)
+        show_table("Amounts that are not thresholds", ["words", "reason"], rejected)
 
 
 rule_views.register(app)

@@ -1,4 +1,4 @@
-"""The closing summary of a demonstration: what was posted, matched, found, verified, and how fast."""
+"""Print the summary of a demonstration: the counts of each stage, and its time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Stages", "summarise"]
 
 
 class Stages:
-    """The stages of a demonstration and their seconds."""
+    """The stages of a demonstration, and the seconds that each one took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage and name it to the person who waits."""
+        """Print the name of a stage and measure its time."""
         say(f"{name} ...", style="bold")
         start = time.perf_counter()
         yield
@@ -92,7 +92,7 @@ def _render(options: Settings, shown: Demonstration, value: Mapping[str, Any]) -
     if shown.checked:
         checked = [s for s in shown.checked.summary if s.rows]
         show_table(
-            "Rules in force that met transfers (extracted from the model rulebook)",
+            "Rules in force with findings (extracted from the model rulebook)",
             ["rule", "transfers", "certain", "possible", "needs member"],
             [(s.citation or s.rule_id, s.rows, s.certain, s.possible, s.needs_member) for s in checked],
         )
@@ -103,11 +103,11 @@ def _render(options: Settings, shown: Demonstration, value: Mapping[str, Any]) -
 def _next_steps(options: Settings, files: Mapping[str, str]) -> None:
     program = options.program
     if "flag" in files:
-        tell(f"One flag: {files['explanation']}")
-        tell(f"  read it:  {program} flag show {files['flag'][:12]}")
-        tell(f"  see it:   {files['drawing']}")
+        tell(f"Example of a flag: {files['explanation']}")
+        tell(f"  show it:     {program} flag show {files['flag'][:12]}")
+        tell(f"  its drawing: {files['drawing']}")
     if "disclosure" in files:
-        tell("A row of its evidence was disclosed by its bank and verified offline. Verify it yourself:")
+        tell("A bank disclosed a row of the evidence, and it was verified offline. Verify it yourself:")
         tell(f"  {program} verify {files['disclosure']}")
 
 

@@ -1,4 +1,4 @@
-"""``counterfoil desk token``: access tokens of the API; one command for each role, list and revoke."""
+"""``counterfoil desk token``: issue, list and revoke access tokens of the API."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ __all__ = ["app"]
 
 class _Roles(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Name the roles to whoever asks for another one."""
+        """Resolve a command; for an unknown one, raise an error that lists the known ones."""
         if args and self.get_command(ctx, args[0]) is None:
-            raise typer.BadParameter(f"{args[0]!r} is none of {', '.join(self.list_commands(ctx))}")
+            known = ", ".join(self.list_commands(ctx))
+            raise typer.BadParameter(f"{args[0]!r} is not a role or command; the known ones are: {known}")
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(
-    cls=_Roles, help="Access tokens of the API: issue one for a role, list, revoke.", no_args_is_help=True
-)
+app = typer.Typer(cls=_Roles, help="Issue, list and revoke access tokens of the API.", no_args_is_help=True)
 
 
 def _issuer(role: str) -> Callable[..., None]:
     def issue(
         context: typer.Context,
-        subject: Annotated[str, typer.Argument(help="A member's agent identifier, or a name.")],
+        subject: Annotated[
+            str, typer.Argument(help="Agent identifier of the member, or name of the person or program.")
+        ],
         days: Annotated[
-            float | None, typer.Option(help="Days after which it expires; never by default.")
+            float | None, typer.Option(help="Number of days after which the token expires. Default: never.")
         ] = None,
     ) -> None:
         options = settings(context)
         text = access.issue(options.home, role, subject, days=days)
         emit(options, {"role": role, "subject": subject, "token": text}, lambda: typer.echo(text))
 
-    issue.__doc__ = f"Issue a token for a role: {role}. It is shown once and stored only as a hash."
+    issue.__doc__ = f"Issue a token for the role {role}. It is printed once; only its hash is stored."
     return issue
 
 
@@ -51,7 +52,7 @@ for _role in access.ROLES:
 
 @app.command("list")
 def list_tokens(context: typer.Context) -> None:
-    """List the tokens that were issued and not revoked; the tokens themselves are stored nowhere."""
+    """List the tokens that are not revoked, without their secret texts."""
     options = settings(context)
     now = datetime.now(UTC)
     found = [
@@ -88,9 +89,9 @@ def _expiry(entry: dict[str, Any]) -> str:
 @app.command()
 def revoke(
     context: typer.Context,
-    token: Annotated[str, typer.Argument(help="The token, or the first digits of its identifier.")],
+    token: Annotated[str, typer.Argument(help="The token, or at least 8 first digits of its identifier.")],
 ) -> None:
-    """Revoke a token; a running desk refuses it at the next request."""
+    """Revoke a token; a running desk refuses it from the next request on."""
     options = settings(context)
     revoked = access.revoke(options.home, token)
     value = {"id": revoked.id, "role": revoked.role, "subject": revoked.subject}

@@ -1,20 +1,20 @@
-"""What each party of a consortium can do, as a Python API.
+"""The Python API of Counterfoil: one class for each party of a consortium.
 
-- `Member`      a bank: posts transactions, hands out receipts and disclosures, reads its flags
-- `Desk`        the reader: mirrors and matches, scans, checks, learns, shows flags
+- `Member`      a bank: posts transactions, issues receipts and disclosures, reads its flags
+- `Desk`        the reader: mirrors and matches, scans, checks rules, trains the model, shows flags
 - `Officer`     decides on flags; drafts, edits, backtests and approves rule sets
 - `Auditor`     verifies proofs offline, compares the desk with the chain
 - `Operator`    founds the consortium, admits members, runs the embedded chain
 - `KeyHolder`   holds the pseudonym key and evaluates blinded points
-- `verify`      checks a receipt, a disclosure or a checkpoint against a trust file; needs nothing else
-- `scan_file`, `extract_rules`   detectors on a plain file; rules from a regulation text
+- `verify`      verifies a receipt, a disclosure or a checkpoint against a trust file
+- `scan_file`, `extract_rules`   run detectors on a plain file; extract rules from a regulation text
 
 Each party is opened from a state folder (`home`) or from URLs. A method is one use case: it returns
-dataclasses or DataFrames, raises the errors of `ledger.errors`, and takes a `progress` callable where it
-takes long. The command line and the HTTP API call these methods and hold no logic of their own.
+dataclasses or DataFrames and raises the errors of `ledger.errors`; a long-running method takes a `progress`
+callable. The command line and the HTTP API call these methods and contain no logic of their own.
 
-`verify` works with the base install. What another name needs comes with its extra: `counterfoil[member]`,
-`counterfoil[desk]`, `counterfoil[operator]`.
+`verify` works with the base install. Each other name needs the packages of an extra: `counterfoil[member]`,
+`counterfoil[desk]` or `counterfoil[operator]`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
     "verify",
 ]
 
-#: Where each name lives; a name is imported when it is first asked for.
+#: Module of each name; a name is imported when it is first used.
 _MODULES: Final = {
     "Auditor": "auditor",
     "Desk": "desk",
@@ -64,7 +64,7 @@ _MODULES: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a party when it is first asked for."""
+    """Import a public name when it is first used."""
     if name == "__version__":
         return _version()
     if name not in _MODULES:

@@ -1,4 +1,4 @@
-"""Analysis without a ledger: detectors on a plain file, a simulated consortium, and evaluation on labels."""
+"""Analysis without a ledger: scan a plain file, simulate a consortium, evaluate on a labelled file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["FileScan", "evaluate_file", "evaluation_plan", "scan_file", "simulat
 
 @dataclass(frozen=True)
 class FileScan:
-    """Flags on a plain file, and the file's own names for the accounts.
+    """Flags on a plain file, with the names that the file uses for the accounts.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class FileScan:
 
     @property
     def payments(self) -> int:
-        """Payments in the file."""
+        """Number of payments in the file."""
         return int(self.plain.transfers.num_rows)
 
     def accounts(self, flag: Flag) -> list[dict[str, str]]:
-        """Return a flag's accounts as the file names them: bank and account."""
+        """Return the accounts of a flag, each with bank and account as in the file."""
         named = (
             self.plain.accounts.get(entity.pseudonym, ("", entity.pseudonym)) for entity in flag.entities
         )
@@ -68,15 +68,15 @@ def scan_file(
     Parameters
     ----------
     source : DataFrame or path
-        CSV or Parquet; the columns are those of `anomaly.tables.read_file`.
+        A CSV or Parquet file; the columns are those of `anomaly.tables.read_file`.
     rows : int, optional
-        Read only the first so many rows.
+        Read only this many rows from the start.
     progress : callable, optional
 
     Raises
     ------
     InputError
-        When the file cannot be read, lacks a column, or a row holds no time, amount or known currency.
+        When the file cannot be read or lacks a column, or a row lacks a time, an amount or a known currency.
     """
     from anomaly.scan import scan
     from anomaly.tables import read_file, transfers_of
@@ -103,12 +103,12 @@ def simulate_consortium(
     days: int = 60,
     seed: int = 7,
 ) -> dict[str, Any]:
-    """Write a synthetic consortium with planted laundering: one CSV per bank, the truth apart.
+    """Write a synthetic consortium with planted laundering: one CSV file per bank, and the truth.
 
     Parameters
     ----------
     out : Path
-        Folder to write; empty or missing.
+        Folder to write; it must be empty or not exist yet.
     banks, transactions, accounts, days : int
         Size of the consortium.
     seed : int
@@ -117,7 +117,7 @@ def simulate_consortium(
     Returns
     -------
     dict
-        Members with their rows, and what was planted.
+        The members with their numbers of rows, and the planted typologies.
     """
     from anomaly.simulation import simulate, write
 
@@ -126,17 +126,20 @@ def simulate_consortium(
 
 
 def evaluation_plan(window_days: float, **options: Any) -> Plan:
-    """Return a plan of evaluation with a window of so many days; the options are those of `Plan`.
+    """Return a plan of evaluation with a window of `window_days` days; `options` are those of `Plan`.
 
     Raises
     ------
     InputError
-        When the window is shorter than seven minutes, or an option names what does not exist.
+        When the window is shorter than seven minutes, or the value of an option does not exist.
     """
     from anomaly.evaluation import Plan
 
     if window_days * 86_400 < 420:
-        raise InputError(f"a window of {window_days} days is too short", next_step="Seven minutes at least.")
+        raise InputError(
+            f"a window of {window_days} days is too short",
+            next_step="Give a window of at least seven minutes.",
+        )
     window = int(window_days * 86_400)
     return Plan(window=window, free_window=2 * window, **options).checked()
 
@@ -149,17 +152,17 @@ def evaluate_file(
     Parameters
     ----------
     file : Path
-        CSV or Parquet of payments with `is_laundering`, or with labels of accounts.
+        CSV or Parquet file of payments with a column `is_laundering`, or with labels of accounts.
     plan : Plan
     step : callable
-        Called with the name of a step, the steps done and the steps in all.
+        Called with the name of a step, the number of steps done and the total number.
     rows : int, optional
-        Read only the first so many rows.
+        Read only this many rows from the start.
 
     Raises
     ------
     InputError
-        When there is no such file, or it lacks labels.
+        When the file does not exist, or it has no labels.
     """
     from anomaly.evaluation import evaluate, read_labelled
     from anomaly.evaluation.accounts import evaluate_accounts, has_account_labels

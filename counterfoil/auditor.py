@@ -29,19 +29,19 @@ def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | C
     proof : bytes or path
         The proof as it was issued, or the file that holds it.
     trust : Trust or path
-        The trust file that the auditor was given.
+        The trust file that the consortium has given to the auditor.
 
     Returns
     -------
     Verified or Checkpoint
-        What is proven by a receipt or a disclosure; or the signed state of the log.
+        What a receipt or a disclosure proves; or the signed checkpoint of the log.
 
     Raises
     ------
     VerificationError
-        When the proof does not hold: what was expected, and what was found.
+        When the proof is not valid; the error contains the expected and the found value.
     InputError
-        When there is no such file, or it is no proof.
+        When the file does not exist, or it is not a proof.
     ConfigurationError
         When the trust file is missing or malformed.
     """
@@ -66,7 +66,7 @@ def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | C
         raise InputError(
             "this is neither a receipt, a disclosure nor a checkpoint",
             where=where,
-            next_step="Members hand out the first two; the desk publishes the last at /v1/log/checkpoint.",
+            next_step="Ask the member for its receipt, or download /v1/log/checkpoint of the desk.",
         ) from error
 
 
@@ -77,9 +77,9 @@ class Auditor:
     Parameters
     ----------
     home : Home or path
-        The state folder of the consortium whose desk is audited.
+        The state folder of the consortium that is audited.
     trust : path, optional
-        The trust file; the one of the state folder by default.
+        The trust file; the trust file of the state folder by default.
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
     """
@@ -100,10 +100,10 @@ class Auditor:
         return verify(proof, self.trust_file)
 
     def fsck(self, *, progress: Progress | None = None) -> FsckReport:
-        """Derive everything from the chain again and compare it with the desk's mirror.
+        """Read the whole chain again and compare the result with the desk's mirror.
 
-        The result lists what differs; its `raise_if_different` raises VerificationError. It needs the desk's
-        reader keys, in the state folder.
+        The result lists the differences; its `raise_if_different` raises VerificationError. The desk's reader
+        keys must be in the state folder.
         """
         from ledger.audit.fsck import fsck
         from ledger.audit.trust import Trust
@@ -121,18 +121,18 @@ class Auditor:
         )
 
     def completeness(self) -> list[MemberMonth]:
-        """Count, for each member and month, what its counterparties prove, what it alone claims, and gaps.
+        """Count rows by member and month: posted by both banks, only by it, or only by the other bank.
 
         Raises
         ------
         ConfigurationError, InputError
-            When nothing was mirrored or matched yet.
+            When no batch was mirrored or matched yet.
         """
         from ledger.audit.completeness import completeness
         from ledger.segment import Manifest, load
 
         manifest = Manifest.read(self.home.desk.mirror)
         if manifest.transfers is None:
-            raise InputError("nothing is matched yet", next_step="Run `counterfoil desk sync` first.")
+            raise InputError("no transfers were matched yet", next_step="Run `counterfoil desk sync` first.")
         agents = {member.code: member.agent for member in self._connection.members()}
         return completeness(load(self.home.desk.mirror, manifest.transfers), agents)

@@ -1,4 +1,4 @@
-"""The desk's flags and findings: kept and anchored, read with decisions, evidence and law."""
+"""The desk's flags and findings: store and anchor them; read them with decisions, evidence and clauses."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ __all__ = [
 
 _MEMBERS: Final = "members.json"
 
-_NO_DESK: Final = "Run `counterfoil demo`, or check --home."
+_NO_DESK: Final = "Run `counterfoil demo`, or name an existing state folder with --home."
 
 
 @dataclass(frozen=True)
 class FlagFile:
-    """One flag with what the desk knows of it.
+    """One flag with its score and its decisions, as the desk stores them.
 
     Parameters
     ----------
     kept : KeptFlag
-        The flag as it was raised, its block, and its latest score.
+        The stored flag with its block and its latest score.
     decisions : list of KeptDecision
-        Oldest first; the last one counts.
+        Oldest first; the last one is valid.
     """
 
     kept: KeptFlag
@@ -69,12 +69,12 @@ class FlagFile:
 
     @property
     def flag(self) -> Flag:
-        """The flag as it was raised."""
+        """The flag, unchanged since it was raised."""
         return self.kept.flag
 
     @property
     def flag_id(self) -> str:
-        """The flag's identifier, hex."""
+        """Identifier of the flag, hex."""
         return self.kept.flag_id.hex()
 
     def to_json(self) -> dict[str, Any]:
@@ -89,23 +89,23 @@ class FlagFile:
 
 @dataclass(frozen=True, slots=True)
 class FlagPage:
-    """One page of a list of flags, and what to give as `after` for the next one; None: this is the last."""
+    """One page of a list of flags, and the value of `after` for the next page (None on the last page)."""
 
     flags: list[FlagSummary]
     next: str | None
 
 
 class FlagView(NamedTuple):
-    """A flag as one addressee may see it.
+    """The part of a flag that one addressee may see.
 
     Parameters
     ----------
     file : FlagFile
-        The whole flag; not for the addressee.
+        The whole flag; the addressee must not see it.
     view : dict
-        The fields that the addressee may see, with what proves them (`ledger.flag.verify_view`).
+        The fields that the addressee may see, with their proof (`ledger.flag.verify_view`).
     shown : dict
-        The same fields, opened.
+        The same fields, verified, without the proof.
     """
 
     file: FlagFile
@@ -125,7 +125,9 @@ def flag_book(home: Home) -> Iterator[CaseBook]:
     from ledger.reader.cases import CaseBook
 
     if not home.desk.keys.exists():
-        raise ConfigurationError("there is no desk here", where=str(home.desk.root), next_step=_NO_DESK)
+        raise ConfigurationError(
+            "this state folder holds no desk", where=str(home.desk.root), next_step=_NO_DESK
+        )
     with CaseBook(home.desk.cases) as book:
         yield book
 
@@ -160,7 +162,7 @@ def flag_file(home: Home, prefix: str) -> FlagFile:
 
 
 def flag_view(home: Home, flag_id: str, addressee: int | None) -> FlagView | None:
-    """Return a flag as one addressee may see it; see `counterfoil.Desk.flag_view`."""
+    """Return the part of a flag that one addressee may see; see `counterfoil.Desk.flag_view`."""
     from ledger.caselog import addressees
     from ledger.flag import verify_view
 
@@ -175,7 +177,7 @@ def flag_view(home: Home, flag_id: str, addressee: int | None) -> FlagView | Non
 
 
 def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> tuple[int, int]:
-    """Keep flags and write those that are new to the chain's case log; return (new, anchored)."""
+    """Store flags, write the new ones to the case log on the chain, and return the counts (new, anchored)."""
     from ledger.reader.keys import DeskKeys
 
     keys = DeskKeys.load(home.desk.keys)
@@ -185,13 +187,13 @@ def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> tupl
 
 
 def note_members(home: Home, gateway: Gateway) -> None:
-    """Keep the members' names beside the mirror, for readers of flags that have no chain."""
+    """Store the members' names beside the mirror, so that flags can be shown without the chain."""
     names = {str(member.code): member.agent for member in gateway.members()}
     write_atomically(home.desk.root / _MEMBERS, canonical.dumps(names))
 
 
 def member_names(home: Home) -> dict[int, str]:
-    """Return agent code to agent identifier, as of the last sync; empty where no sync has run."""
+    """Return a mapping of agent code to agent identifier, from the last sync; empty before the first sync."""
     try:
         names: Any = canonical.loads((home.desk.root / _MEMBERS).read_bytes(), what="members' names")
         return {int(code): str(agent) for code, agent in names.items()}
@@ -200,14 +202,14 @@ def member_names(home: Home) -> dict[int, str]:
 
 
 def read_decisions(home: Home, gateway: Gateway, note: Callable[[str], None] | None = None) -> None:
-    """Bring the decisions that the desk keeps up to the chain.
+    """Read new decisions from the chain into the desk's store.
 
     Parameters
     ----------
     home : Home
     gateway : Gateway
     note : callable, optional
-        Called with a sentence on each case-log entry that cannot be read.
+        Called with a sentence for each entry of the case log that cannot be read.
     """
     from ledger.reader.keys import DeskKeys
 
@@ -215,11 +217,11 @@ def read_decisions(home: Home, gateway: Gateway, note: Callable[[str], None] | N
     with decision_book(home) as book:
         for entry, problem in book.sync(gateway, list(keys.readers.values())[::-1]):
             if note is not None:
-                note(f"Entry {entry} of the case log is no decision that can be read: {problem}.")
+                note(f"Entry {entry} of the case log is not a readable decision: {problem}.")
 
 
 def evidence(home: Home, flag: Flag) -> list[dict[str, Any]] | None:
-    """Return the transfers in a flag's evidence, in time order; None where no mirror holds them."""
+    """Return the transfers in the evidence of a flag, in time order; None if there is no mirror."""
     from ledger.transfers.evidence import evidence_rows
     from ledger.transfers.mirror import load_rows
 
@@ -231,12 +233,12 @@ def evidence(home: Home, flag: Flag) -> list[dict[str, Any]] | None:
 
 
 def rules_of(gateway: Gateway, flag: Flag) -> tuple[RuleSetDocument, RuleSet]:
-    """Return the rule set that a finding names; another one may be in force by now.
+    """Return the rule set that a finding names; it may no longer be in force.
 
     Raises
     ------
     VerificationError
-        When the chain holds no such rule set.
+        When the chain does not hold this rule set.
     """
     from compliance.ruleset import RuleSet
 
@@ -244,23 +246,23 @@ def rules_of(gateway: Gateway, flag: Flag) -> tuple[RuleSetDocument, RuleSet]:
         if entry.hash.hex() == flag.source.version:
             return entry, RuleSet.from_bytes(entry.document)
     raise VerificationError(
-        "the chain holds no rule set of that hash", expected=flag.source.version, got="none of that name"
+        "the chain holds no rule set with this hash", expected=flag.source.version, got="no such rule set"
     )
 
 
 def trace(home: Home, gateway: Gateway, flag: Flag) -> dict[str, Any]:
-    """Follow a finding from its rows, over the check, to the clause and to who put it in force.
+    """Return how a finding follows from its rows, its check and its clause, and who approved the rule.
 
     Raises
     ------
     InputError
-        When a detector raised the flag: no clause stands behind it.
+        When a detector raised the flag, because such a flag has no clause.
     """
     from compliance.trace import trace as follow
     from ledger.transfers.mirror import load_rows
 
     if flag.source.kind != "rule":
-        raise InputError("a detector raised this flag: no clause stands behind it")
+        raise InputError("a detector raised this flag, so it has no clause")
     entry, ruleset = rules_of(gateway, flag)
     found = follow(flag, ruleset, load_rows(home.desk.mirror, flag.rows))
     found["approved"] = [
@@ -270,7 +272,7 @@ def trace(home: Home, gateway: Gateway, flag: Flag) -> dict[str, Any]:
 
 
 def draft_report(home: Home, gateway: Gateway, flag: Flag) -> dict[str, Any]:
-    """Draft the report that a flag or finding leads to, as structured data with the clause cited."""
+    """Draft a report from a flag or finding, as structured data with the clause cited."""
     from compliance.reports import draft_report as draft
     from ledger.transfers.mirror import load_rows
 
@@ -285,7 +287,7 @@ def replay(home: Home, gateway: Callable[[], Gateway], kept: KeptFlag, progress:
     Raises
     ------
     VerificationError
-        When the flag does not come out equal in every field, or the chain does not hold the position.
+        When a field of the recomputed flag differs, or the chain does not hold the position.
     """
     from anomaly.learning.scoring import replay as replay_detector
     from anomaly.learning.shelf import Shelf
@@ -300,9 +302,9 @@ def replay(home: Home, gateway: Callable[[], Gateway], kept: KeptFlag, progress:
         findings = run_rules(gateway(), ruleset, transfers, flag.position, home=home).findings
         if flag.to_json() not in [finding.bounded().to_json() for finding in findings]:
             raise VerificationError(
-                "the finding does not come out again",
+                "the recomputed findings do not contain this finding",
                 where=kept.flag_id.hex(),
-                next_step="Check that desk/banks.csv and desk/rates.csv are as they were then.",
+                next_step="Check whether desk/banks.csv or desk/rates.csv has changed since then.",
             )
 
 
@@ -310,7 +312,7 @@ def replay(home: Home, gateway: Callable[[], Gateway], kept: KeptFlag, progress:
 def _at_position(
     home: Home, gateway: Callable[[], Gateway], flag: Flag, progress: Progress | None
 ) -> Iterator[pa.Table]:
-    """Read the transfers as they stood at the position that a flag names, of the period that it names."""
+    """Read the transfers of the period of a flag, at the ledger position of the flag."""
     from anomaly.scan import period_of
     from ledger.segment import Manifest
     from ledger.transfers.mirror import load_mirror

@@ -1,4 +1,4 @@
-"""Running rules over the mirror, with the banks' establishments and the exchange rates of this consortium."""
+"""Run rules over transfers, with the banks' establishments and the exchange rates of the consortium."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def active_rules(gateway: Gateway) -> RuleSet:
     Raises
     ------
     ConfigurationError
-        When no rule set is active.
+        When no rule set is in force.
     """
     from compliance.ruleset import RuleSet
 
     active = gateway.active_rule_set()
     if active is None:
         raise ConfigurationError(
-            "no rule set is active", next_step="Approve one with `counterfoil rules approve`."
+            "no rule set is in force", next_step="Approve one with `counterfoil rules approve`."
         )
     return RuleSet.from_bytes(active.document)
 
 
 def bank_homes(gateway: Gateway, home: Home | None) -> dict[int, Establishment]:
-    """Return where each member is established: from `desk/banks.csv`, else from its BIC."""
+    """Return the establishment of each member: from `desk/banks.csv`, or else from its BIC."""
     from compliance.jurisdictions import homes_of, read_banks
 
     path = home.desk.root / "banks.csv" if home else None
@@ -49,7 +49,7 @@ def bank_homes(gateway: Gateway, home: Home | None) -> dict[int, Establishment]:
 
 
 def rate_table(home: Home | None) -> RateTable:
-    """Return the exchange rates of `desk/rates.csv` in the state folder; an empty table if there is none."""
+    """Return the exchange rates of `desk/rates.csv`; an empty table if the file does not exist."""
     from compliance.rates import RateTable
 
     path = home.desk.root / "rates.csv" if home else None
@@ -59,12 +59,12 @@ def rate_table(home: Home | None) -> RateTable:
 def check_transfers(
     gateway: Gateway, transfers: pa.Table, position: Position, *, home: Home | None = None
 ) -> CheckRun:
-    """Run the active rule set over transfers.
+    """Run the rule set in force over transfers.
 
     Raises
     ------
     ConfigurationError
-        When no rule set is active.
+        When no rule set is in force.
     """
     return run_rules(gateway, active_rules(gateway), transfers, position, home=home)
 
@@ -77,7 +77,7 @@ def run_rules(
     *,
     home: Home | None = None,
 ) -> CheckRun:
-    """Run a rule set over transfers, with the establishments and rates of this consortium."""
+    """Run a rule set over transfers, with the establishments and exchange rates of this consortium."""
     from compliance.check import run_with_summary
 
     policy = Policy.from_document(gateway.active_policy())

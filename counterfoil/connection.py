@@ -1,4 +1,4 @@
-"""Where a party's chain is: the endpoint that was named, or the embedded chain of the state folder."""
+"""Connections to the chain: to a given endpoint, or to the embedded chain of the state folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_HOME", "Connection", "as_home", "chain_errors", "chain_url", "connect"]
 
-#: The state folder where none is named.
+#: Default path of the state folder.
 DEFAULT_HOME: Final = ".counterfoil"
 
-#: Seconds for which an answer of the chain about the consortium is taken as current.
+#: Seconds for which an answer of the chain about the consortium is reused.
 _FRESH_SECONDS: Final = 5.0
 
 
@@ -36,7 +36,7 @@ def chain_errors() -> Iterator[None]:
     Raises
     ------
     VerificationError
-        When a chain or a backup is not whole.
+        When a chain or a backup is damaged.
     CounterfoilError
         For every other error of the embedded chain.
     """
@@ -66,7 +66,7 @@ def chain_url(home: Home) -> str:
         raise ChainUnreachableError(
             "the embedded chain is not running",
             where=str(home.chain),
-            next_step="Start it with `counterfoil chain start`, or name an endpoint with --chain.",
+            next_step="Start it with `counterfoil chain start`, or give an endpoint with --chain.",
         )
     return str(state["url"])
 
@@ -93,7 +93,7 @@ def connect(home: Home, chain: str | None = None) -> Gateway:
 class Connection:
     """The connection of one party to its consortium, safe to use from several threads.
 
-    The embedded chain may restart on another port; the connection follows it.
+    If the embedded chain restarts on another port, the connection uses the new port.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Connection:
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
     timeout : float, optional
-        Seconds to wait for an answer of the chain; the gateway's own default if not given.
+        Seconds to wait for an answer of the chain; the default of `Gateway` if not given.
     """
 
     def __init__(self, home: Home, chain: str | None = None, *, timeout: float | None = None) -> None:
@@ -113,14 +113,14 @@ class Connection:
         self._members: tuple[float, list[Member]] | None = None
 
     def gateway(self) -> Gateway:
-        """Return a gateway to the consortium's contracts; a few seconds old at most.
+        """Return a gateway to the consortium's contracts; it is reused for a few seconds.
 
         Raises
         ------
         ConfigurationError
             When the state folder holds no consortium.
         ChainError
-            When the chain does not answer, or is another chain.
+            When the chain does not answer, or it is not the chain of this consortium.
         """
         from ledger.deployment import Deployment
 
@@ -139,7 +139,7 @@ class Connection:
         return gateway
 
     def members(self) -> list[Member]:
-        """Return the members as the chain knows them; a few seconds old at most."""
+        """Return the members, read from the chain at most a few seconds ago."""
         with self._lock:
             kept = self._members
         if kept is not None and time.monotonic() - kept[0] < _FRESH_SECONDS:

@@ -1,4 +1,4 @@
-"""The demonstration: every party of a consortium at work on this machine, one method for each stage."""
+"""The demonstration: all parties of a consortium on this machine, with one method for each stage."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ _PURPOSE: Final = "Evidence for a flag, to the compliance officer of the consort
 
 @dataclass(frozen=True, slots=True)
 class Banks:
-    """Where the banks' files come from: a labelled file of payments, or else the simulation.
+    """The source of the banks' files: a labelled file of payments, or the simulation.
 
     Parameters
     ----------
     file : Path, optional
         The labelled file.
     rows : int, optional
-        Read only the first so many rows of the file.
+        Read only this many rows from the start of the file.
     members : int
-        How many of the file's largest banks take part.
+        Number of the file's largest banks that take part.
     transactions, seed : int
         Size and seed of the simulation.
     """
@@ -65,14 +65,14 @@ class Banks:
 
 @dataclass(slots=True)
 class Demonstration:
-    """A consortium on this machine, and what it has done so far.
+    """A consortium on this machine, and the results of its stages so far.
 
-    Call the stages in order; a stage that is done already does nothing again.
+    Call the stages in order. A stage that is finished does no work again.
 
     Parameters
     ----------
     home : Home
-        A folder of its own.
+        A state folder for this demonstration only.
     banks : Banks
     chain : str, optional
         JSON-RPC endpoint; the embedded chain by default.
@@ -89,7 +89,7 @@ class Demonstration:
     files: dict[str, str] = field(default_factory=dict)
 
     def make_files(self, note: Callable[[str], None]) -> None:
-        """Write the banks' files, unless they are there.
+        """Write the banks' files, unless they exist.
 
         Raises
         ------
@@ -106,14 +106,14 @@ class Demonstration:
             made = json.loads(remembered.read_text("utf-8")) if remembered.exists() else asked
             if made != asked:
                 raise InputError(
-                    "this folder holds another demonstration, of "
+                    "this folder holds another demonstration: "
                     + (
                         f"{made['file']}"
                         if made["file"]
                         else f"{made['transactions']:,} simulated transactions"
                     ),
                     where=str(self.home.root),
-                    next_step="Name another folder with --home, or repeat the same options.",
+                    next_step="Give another folder with --home, or use the same options as before.",
                 )
             return
         if banks.file is not None and not banks.file.is_file():
@@ -125,18 +125,18 @@ class Demonstration:
             write(simulate(transactions=banks.transactions, seed=banks.seed), partial)
         else:
             split = split_labelled(banks.file, partial, members=banks.members, rows=banks.rows)
-            note(f"  {split['transactions']:,} payments concern the {len(split['members'])} largest banks")
+            note(f"  {split['transactions']:,} payments belong to the {len(split['members'])} largest banks")
         (partial / _ASKED).write_text(json.dumps(asked, indent=2) + "\n", "utf-8")
         partial.rename(self._source)
 
     def found(self) -> None:
-        """Found the consortium and admit the banks; the chain runs."""
+        """Found the consortium and admit the banks; the chain must run."""
         operator = Operator(self.home, chain=self.chain)
         operator.found()
         operator.admit(Member.create(agent, self.home, chain=self.chain) for agent in self._agents())
 
     def post(self, note: Callable[[str], None], progress: Progress) -> None:
-        """Let every bank post its file, two banks at a time; the key holder runs."""
+        """Post the file of every bank, two banks at a time; the key holder must run."""
         agents = self._agents()
         with deferring() as heed, Workers(2) as pool:
             waiting = {
@@ -156,27 +156,27 @@ class Demonstration:
                             f"{report.sealed_rows:,} posted"
                         )
             except BaseException:
-                # a bank may stop anywhere: what it has taken in is durable, and the next run goes on
+                # a bank may stop at any point: its vault is durable, and the next run continues
                 pool.shutdown(wait=False, cancel_futures=True)
                 for worker in active_children():
                     worker.terminate()
                 raise
 
     def sync(self, progress: Progress) -> None:
-        """Let the desk mirror and match."""
+        """Mirror the chain and match the rows, as the desk."""
         self.mirrored = self._desk.sync(progress=progress)
 
     def scan(self, progress: Progress) -> None:
-        """Let the desk scan; the detectors' flags are anchored."""
+        """Run the detectors and anchor their flags, as the desk."""
         self.scanned = self._desk.scan(progress=progress)
 
     def check(self) -> None:
-        """Let the desk check; the rules' findings are anchored."""
+        """Run the rules and anchor their findings, as the desk."""
         self.checked = self._desk.check()
 
     @property
     def has_truth(self) -> bool:
-        """Whether the banks' files came with the truth about planted laundering."""
+        """Whether the truth about planted laundering is known for the banks' files."""
         return self._truth.exists()
 
     def compare(self) -> None:
@@ -190,7 +190,7 @@ class Demonstration:
         self.score = score(flags, transfers, self._placed(read_parquet(self._truth)))
 
     def prove(self) -> None:
-        """Let a bank disclose a row of a flag's evidence, verify it offline, and draw the flag."""
+        """Disclose a row of a flag's evidence, verify the disclosure offline, and draw the flag."""
         flags = [] if self.scanned is None else [flag for flag in self.scanned.flags if flag.rows]
         flag = next((f for f in flags if f.severity == "high"), flags[0] if flags else None)
         place = flag.rows[0] if flag else RowRef(1, 0, 0)
@@ -219,7 +219,7 @@ class Demonstration:
         return sorted(path.stem for path in (self._source / "members").glob("*.csv"))
 
     def _placed(self, truth: pd.DataFrame) -> pd.DataFrame:
-        """Give the planted transactions their places on the ledger, which only the banks' vaults know."""
+        """Add to the planted transactions their places on the ledger, from the banks' vaults."""
         import pandas as pd
 
         from ledger.member.vault import Vault
@@ -257,7 +257,7 @@ class Demonstration:
                 (k for k in book.each() if k.flag.rows == flag.rows and k.flag.title == flag.title), None
             )
         if kept is None:
-            raise ConfigurationError("the desk does not hold a flag that it just raised", where=str(out))
+            raise ConfigurationError("the desk does not hold a flag that it has just raised", where=str(out))
         return {"flag": kept.flag_id.hex(), "explanation": flag.explanation, "drawing": str(out / "flag.svg")}
 
 

@@ -1,6 +1,6 @@
-"""The desk: the consortium's reader. It mirrors the chain, matches, scans, checks, learns and answers.
+"""The desk, the reader of the consortium: mirror the chain, match, scan, check rules, and show flags.
 
-What only some methods need (detectors, rules, tables) is imported there: the others answer at once.
+Methods import what only they need (detectors, rules, tables), so that the other methods start fast.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["ActiveRules", "CheckReport", "Desk", "Readiness"]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What the rules in force found: findings, a summary of each rule, and how many findings were new."""
+    """The findings of the rules in force, a summary of each rule, and how many findings are new."""
 
     findings: list[Flag]
     summary: list[RuleSummary]
@@ -99,12 +99,12 @@ class Desk:
     # -- work -------------------------------------------------------------------------------------------
 
     def sync(self, *, depth: int = 0, progress: Progress | None = None) -> SyncReport:
-        """Mirror what is new on the chain, match it, and sign the log's checkpoint.
+        """Mirror new batches from the chain, match their rows, and sign the checkpoint of the log.
 
         Parameters
         ----------
         depth : int
-            Blocks on top of a block before it counts as final.
+            Number of later blocks after which a block is final.
         progress : callable, optional
         """
         from ledger.reader import desk as rounds
@@ -126,24 +126,24 @@ class Desk:
         expected: float | None = None,
         progress: Progress | None = None,
     ) -> ScanReport:
-        """Run the detectors over the mirror's newest period and anchor their flags.
+        """Run the detectors over the newest period of the mirror and anchor their flags.
 
         Parameters
         ----------
         days : int, optional
-            Days to scan, up to the newest payments; 400 by default.
+            Number of days to scan, up to the newest payments; 400 by default.
         since : datetime, optional
-            The first day to scan (UTC), instead of `days`.
+            First day to scan (UTC), instead of `days`.
         budget, missed_cost, expected : float, optional
-            When the champion alerts; see `counterfoil.scanning.AlertRule`.
+            When the champion model raises an alert; see `counterfoil.scanning.AlertRule`.
         progress : callable, optional
 
         Raises
         ------
         ConfigurationError
-            When nothing was mirrored or matched yet.
+            When no batch was mirrored or matched yet.
         InputError
-            When two options contradict each other, or the period holds nothing.
+            When two options contradict each other, or the period contains no transfers.
         """
         from counterfoil.scanning import AlertRule, ScanReport, period_to_scan, scan_learned, watch
         from ledger.transfers.mirror import load_mirror
@@ -170,7 +170,7 @@ class Desk:
         Raises
         ------
         ConfigurationError
-            When nothing was mirrored or matched yet, or no rule set is in force.
+            When no batch was mirrored or matched yet, or no rule set is in force.
         """
         from counterfoil.checking import check_transfers
         from ledger.transfers.mirror import load_mirror
@@ -189,16 +189,16 @@ class Desk:
         wait: bool = False,
         note: Callable[[str], None] | None = None,
     ) -> TrainReport:
-        """Learn from the officers' decisions; the outcome is announced on the chain, whoever wins.
+        """Train a model on the officers' decisions, and record the result on the chain.
 
         Parameters
         ----------
         days, since : optional
             The period to learn from, as for `scan`.
         wait : bool
-            Judge a payment when one window has passed after it: more certain, but later.
+            Score a payment one window later: more reliable, but not immediate.
         note : callable, optional
-            Called with a sentence on each decision that cannot be read.
+            Called with a sentence for each decision that cannot be read.
         """
         from counterfoil.learning import learn
         from counterfoil.scanning import period_to_scan
@@ -213,7 +213,7 @@ class Desk:
     # -- flags ------------------------------------------------------------------------------------------
 
     def flags(self) -> pd.DataFrame:
-        """Return every flag and finding as a DataFrame, one row each, in the order they were raised."""
+        """Return every flag and finding as a DataFrame, one row each, in the order of raising."""
         from counterfoil.frames import desk_flags
 
         with caseload.flag_book(self.home) as book:
@@ -227,22 +227,22 @@ class Desk:
         after: str | None = None,
         limit: int = 50,
     ) -> caseload.FlagPage:
-        """Return one page of a list of flags; it costs the same however many flags there are.
+        """Return one page of a list of flags; the time does not depend on the number of flags.
 
         Parameters
         ----------
         wanted : FlagFilter, optional
-            Which flags; every flag by default.
+            Which flags to list; every flag by default.
         order : {"raised", "gravest"}
         after : str, optional
             Identifier (hex) of the last flag of the page before; None for the first page.
         limit : int
-            Flags on a page at most.
+            Maximum number of flags on a page.
 
         Raises
         ------
         InputError
-            When there is no flag `after`.
+            When the flag `after` does not exist.
         """
         return caseload.flag_page(self.home, wanted, order=order, after=after, limit=limit)
 
@@ -261,7 +261,7 @@ class Desk:
     def each_flag(
         self, wanted: FlagFilter | None = None, *, order: Order = "raised"
     ) -> Iterator[dict[str, Any]]:
-        """Give each flag whole, as JSON values, one at a time: any number of flags takes the same memory."""
+        """Yield each flag as JSON values; the memory does not depend on the number of flags."""
         from ledger.reader.listing import EVERY_FLAG
 
         with caseload.flag_book(self.home) as book:
@@ -279,26 +279,26 @@ class Desk:
         Raises
         ------
         InputError
-            When none or several do.
+            When no flag or several flags start with `prefix`.
         ConfigurationError
             When the state folder holds no desk.
         """
         return caseload.flag_file(self.home, prefix)
 
     def flag_view(self, flag_id: str, *, addressee: int | None = None) -> caseload.FlagView | None:
-        """Return a flag as one addressee may see it; None where there is none, or it does not concern them.
+        """Return the part of a flag that one addressee may see; None if it does not exist or concern them.
 
         Parameters
         ----------
         flag_id : str
             The whole identifier, hex.
         addressee : int, optional
-            A member's code; None sees everything.
+            The code of a member; None returns the whole flag.
         """
         return caseload.flag_view(self.home, flag_id, addressee)
 
     def draw(self, flag: Flag, *, svg: Path | None = None, graphml: Path | None = None) -> None:
-        """Draw a flag's evidence as SVG, export it as GraphML, or both."""
+        """Write the evidence of a flag as SVG, as GraphML, or both."""
         forms: tuple[tuple[Path | None, Literal["svg", "graphml"]], ...] = (
             (svg, "svg"),
             (graphml, "graphml"),
@@ -317,7 +317,7 @@ class Desk:
         return to_svg(graph).encode() if form == "svg" else to_graphml(graph)
 
     def evidence(self, flag: Flag) -> list[dict[str, Any]] | None:
-        """Return the transfers in a flag's evidence, in time order; None where no mirror holds them."""
+        """Return the transfers in the evidence of a flag, in time order; None if there is no mirror."""
         return caseload.evidence(self.home, flag)
 
     def evidence_graph(self, flag: Flag, *, banks: Mapping[int, str] | None = None) -> nx.MultiDiGraph[str]:
@@ -327,66 +327,66 @@ class Desk:
         ----------
         flag : Flag
         banks : mapping, optional
-            Agent code to the name to show; the members' names by default.
+            Mapping of agent code to the name to show; the members' identifiers by default.
         """
         return caseload.graph_of(self.home, flag, banks)
 
     def replay(self, prefix: str, *, progress: Progress | None = None) -> caseload.FlagFile:
         """Recompute a flag from the ledger position that it names, and return it.
 
-        Where the mirror has moved on since, the position is mirrored again from the chain into a temporary
+        If the mirror has read later batches, the position is mirrored from the chain again, into a temporary
         folder.
 
         Raises
         ------
         VerificationError
-            When the flag does not come out equal in every field.
+            When a field of the recomputed flag differs.
         """
         file = self.flag(prefix)
         caseload.replay(self.home, self.gateway, file.kept, progress)
         return file
 
     def trace(self, prefix: str) -> tuple[Flag, dict[str, Any]]:
-        """Follow a finding from its rows, over the check, to the clause and to who put it in force.
+        """Return how a finding follows from its rows, its check and its clause, and who approved the rule.
 
         Raises
         ------
         InputError
-            When a detector raised the flag: no clause stands behind it.
+            When a detector raised the flag, because such a flag has no clause.
         """
         flag = self.flag(prefix).flag
         if flag.source.kind != "rule":
             raise InputError(
-                "a detector raised this flag: no clause stands behind it",
-                next_step=f"See `counterfoil flag show {prefix}`.",
+                "a detector raised this flag, so it has no clause",
+                next_step=f"Run `counterfoil flag show {prefix}`, which shows its explanation.",
             )
         return flag, caseload.trace(self.home, self.gateway(), flag)
 
     def draft_report(self, prefix: str) -> dict[str, Any]:
-        """Draft the report that a flag or finding leads to, as structured data with the clause cited."""
+        """Draft a report from a flag or finding, as structured data with the clause cited."""
         return caseload.draft_report(self.home, self.gateway(), self.flag(prefix).flag)
 
-    # -- what the desk reads ----------------------------------------------------------------------------
+    # -- state of desk and chain ------------------------------------------------------------------------
 
     def gateway(self) -> Gateway:
         """Return a connection to the consortium's contracts; raises as `Connection.gateway` does."""
         return self._connection.gateway()
 
     def members(self) -> list[Member]:
-        """Return the members as the chain knows them; a few seconds old at most."""
+        """Return the members, read from the chain at most a few seconds ago."""
         return self._connection.members()
 
     def names(self) -> Mapping[int, str]:
-        """Return agent code to agent identifier, as of the last sync; needs no chain."""
+        """Return a mapping of agent code to agent identifier, from the last sync; this needs no chain."""
         return caseload.member_names(self.home)
 
     def active_rules(self) -> ActiveRules | None:
-        """Return the rule set in force; None before the first.
+        """Return the rule set in force; None if no rule set was ever approved.
 
         Raises
         ------
         ChainError
-            When what was approved on the chain is not a rule set.
+            When the approved document on the chain is not a rule set.
         """
         active = self.gateway().active_rule_set()
         if active is None or active.version is None:
@@ -396,7 +396,7 @@ class Desk:
         except (VerificationError, InputError) as error:
             raise ChainError(
                 f"version {active.version} of the rules on the chain cannot be read: {error.what}",
-                next_step="The officers approve a readable rule set.",
+                next_step="The officers must approve a readable rule set.",
             ) from error
         return ActiveRules(ruleset, active.hash, active.author, active.version)
 
@@ -404,7 +404,7 @@ class Desk:
         """Compare the mirror with the chain.
 
         The desk is behind when batches wait to be mirrored and the mirror lags by more than `max_lag`
-        blocks; the desk's own blocks, which carry no batch, do not count.
+        blocks. Blocks without a batch, such as those of the desk's own transactions, do not count alone.
         """
         gateway = self.gateway()
         height, chain_size = gateway.height(), gateway.log_size()
@@ -427,14 +427,12 @@ class Desk:
         Raises
         ------
         ConfigurationError
-            When nothing was mirrored yet.
+            When no batch was mirrored yet.
         """
         from ledger.reader.mirror import Mirror
 
         if not (self.home.desk.mirror / "state.sqlite").exists():
-            raise ConfigurationError(
-                "there is no mirror yet", next_step="The operator runs `counterfoil desk sync` first."
-            )
+            raise ConfigurationError("there is no mirror yet", next_step="Run `counterfoil desk sync` first.")
         mirror = Mirror(self.home.desk.mirror)
         try:
             yield mirror
@@ -442,12 +440,12 @@ class Desk:
             mirror.close()
 
     def transfers(self) -> tuple[Manifest, pa.Table]:
-        """Return the matched transfers (`ledger.tables.TRANSFER`) and the manifest that names them.
+        """Return the matched transfers (`ledger.tables.TRANSFER`) and the manifest of their file.
 
         Raises
         ------
         ConfigurationError
-            When nothing was mirrored or matched yet.
+            When no batch was mirrored or matched yet.
         """
         from counterfoil.mirrored import matched
 
@@ -460,18 +458,18 @@ class Desk:
         return Trust.load(self.home.trust)
 
     def checkpoint(self) -> bytes:
-        """Return the signed checkpoint as it was published.
+        """Return the newest signed checkpoint.
 
         Raises
         ------
         ConfigurationError
-            When none was published yet.
+            When no checkpoint was signed yet.
         """
         try:
             return self.home.desk.checkpoint.read_bytes()
         except FileNotFoundError as error:
             raise ConfigurationError(
-                "no checkpoint was signed yet", next_step="The desk publishes it on sync."
+                "no checkpoint was signed yet", next_step="Run `counterfoil desk sync` first."
             ) from error
 
     def log(self) -> Path:
@@ -480,10 +478,12 @@ class Desk:
         Raises
         ------
         ConfigurationError
-            When none was published yet.
+            When no log was published yet.
         """
         if not self.home.desk.log.exists():
-            raise ConfigurationError("no log was published yet", next_step="The desk publishes it on sync.")
+            raise ConfigurationError(
+                "no log was published yet", next_step="Run `counterfoil desk sync` first."
+            )
         return self.home.desk.log
 
 

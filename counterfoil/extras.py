@@ -1,4 +1,4 @@
-"""Methods that need a package of an extra say which extra to install when the package is missing."""
+"""Name the extra to install in the error, if a method needs a package that is missing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Party = TypeVar("Party", bound=type)
 
 
 def needs(extra: str | None = None) -> Callable[[Party], Party]:
-    """Return a class decorator: every public method names this extra where a package of it is missing.
+    """Return a class decorator: if a package is missing, the error of a public method names this extra.
 
     Parameters
     ----------
     extra : {"member", "desk", "operator"}, optional
-        The party's extra; without it, the error names every extra that brings the package.
+        The extra of the party; without it, the error names every extra that contains the package.
     """
 
     def decorate(party: Party) -> Party:

@@ -1,6 +1,6 @@
-"""Founding and changing a consortium: contracts, roles, readers, members, key epochs, policies and rule sets.
+"""Found and change a consortium: contracts, roles, readers, members, key epochs, policies and rule sets.
 
-What speaks to the chain is imported by the functions that do: a command that needs no chain answers at once.
+Functions import the modules for the chain when they need them, so that other commands start fast.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 def establish(home: Home, url: str, ruleset: RuleSet, *, epoch: int = 1) -> Gateway:
     """Found a consortium that can post: contracts, the first key epoch, a rule set and its policy.
 
-    Steps that are done already stay as they are.
+    Steps that are finished are not repeated.
     """
     from compliance.ruleset import cuts
     from ledger.encoding.keyholder import create_epoch, epochs
@@ -55,7 +55,7 @@ def establish(home: Home, url: str, ruleset: RuleSet, *, epoch: int = 1) -> Gate
 
 
 def found(home: Home, url: str) -> Gateway:
-    """Deploy the contracts, give out the roles and register the desk as reader; once for a home."""
+    """Deploy the contracts, grant the roles and register the desk as reader, unless this was done before."""
     from ledger.deployment import Deployment
     from ledger.gateway import Gateway
     from localchain.deploy import deploy
@@ -94,7 +94,7 @@ def _desk_keys(home: Home) -> DeskKeys:
 
 
 def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
-    """Admit members that are not admitted yet, and fund their accounts from the embedded chain's faucet."""
+    """Admit members that are not yet admitted; on an embedded chain, also fund their accounts."""
     governance = Governance.load(home)
     known = {member.account for member in gateway.members()}
     new = [member for member in keys if member.address not in known]
@@ -118,7 +118,7 @@ def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
 
 
 class EpochStartError(ConfigurationError):
-    """Raised when an epoch of the pseudonym key would start in the past, where rows have been posted."""
+    """Raised when an epoch of the pseudonym key would start in the past, after rows were posted."""
 
 
 def open_epoch(
@@ -133,8 +133,8 @@ def open_epoch(
     epoch : int
     public_key : bytes
     starts : datetime, optional
-        From when on transactions belong to it; by default now. The contract only asks that epochs start in
-        order: it cannot know of which times rows have been posted.
+        Start of the epoch; now by default. The contract only checks the order of the epochs, because it does
+        not know the times of the posted rows.
 
     Raises
     ------
@@ -146,18 +146,18 @@ def open_epoch(
     start = int(max(now, newest) if starts is None else starts.timestamp())
     if start < newest and gateway.epochs():
         raise EpochStartError(
-            f"epoch {epoch} would start in the past: halves that one bank has posted under the old key would "
-            "never meet those that the other posts now",
-            where=f"it would start at {datetime.fromtimestamp(start, UTC).isoformat()}, "
-            f"the newest block is of {datetime.fromtimestamp(newest, UTC).isoformat()}",
-            next_step="Open it ahead of its start, a day or more.",
+            f"epoch {epoch} would start in the past: halves posted under the old key could never be "
+            "matched with halves that are posted now",
+            where=f"start of the epoch: {datetime.fromtimestamp(start, UTC).isoformat()}; "
+            f"time of the newest block: {datetime.fromtimestamp(newest, UTC).isoformat()}",
+            next_step="Give a start in the future, at least one day ahead.",
         )
     operator = Governance.load(home).operator
     gateway.transact(operator, "Consortium", "openEpoch", epoch, start, public_key, [public_key])
 
 
 def activate_rules(home: Home, gateway: Gateway, document: bytes) -> None:
-    """Propose a rule set and approve it by two officers, neither of them its author."""
+    """Propose a rule set as one officer, and approve it as two other officers."""
     author, *others = Governance.load(home).officers
     gateway.transact(author, "RuleBook", "propose", document)
     for officer in others[:2]:
@@ -173,7 +173,7 @@ def publish_policy(
     time_unit: TimeUnit = "hour",
     development: bool = False,
 ) -> Policy:
-    """Publish the encoding policy whose bands are cut at the active rules' thresholds, if it is a new one."""
+    """Publish an encoding policy with amount bands at these cuts, if it is a new one."""
     from ledger.encoding.policy import Policy
 
     policy = Policy(
@@ -188,7 +188,7 @@ def publish_policy(
 
 
 def write_trust(home: Home, gateway: Gateway) -> None:
-    """Write the trust file that auditors pin."""
+    """Write the trust file that auditors verify against."""
     from ledger.audit.trust import Trust
     from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
 

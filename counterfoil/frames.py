@@ -1,4 +1,4 @@
-"""Results as pandas DataFrames, for a notebook."""
+"""Make pandas DataFrames of flags, for a notebook."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _COLUMNS = ("title", "severity", "certainty", "score", "begin", "end", "explanat
 
 
 def flags_frame(flags: Iterable[Flag]) -> pd.DataFrame:
-    """Return flags as a DataFrame: one row each, times in UTC."""
+    """Return flags as a DataFrame, one row each, with times in UTC."""
     return pd.DataFrame([_row(flag.to_json()) for flag in flags], columns=list(_COLUMNS))
 
 
 def desk_flags(flags: Iterable[FlagSummary]) -> pd.DataFrame:
-    """Return the desk's flags: as `flags_frame`, with identifier, latest score, verdict and block."""
+    """Return the desk's flags like `flags_frame`, with identifier, latest score, verdict and block."""
     rows = [
         {
             "flag_id": flag.flag_id.hex(),
@@ -39,7 +39,7 @@ def desk_flags(flags: Iterable[FlagSummary]) -> pd.DataFrame:
 
 
 def member_flags(received: Sequence[MemberFlag]) -> pd.DataFrame:
-    """Return the flags addressed to a member: as `flags_frame`, with its own transactions' identifiers."""
+    """Return the flags addressed to a member like `flags_frame`, with its own transaction identifiers."""
     rows = [
         {
             "flag_id": flag.flag_id,

@@ -1,4 +1,4 @@
-"""Keys of the operator and of the officers, for a consortium that lives on one machine."""
+"""Keys of the operator and the officers, for a consortium on one machine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["OFFICERS", "Governance", "GovernanceDocument"]
 
 _FORMAT: Final = "counterfoil/governance/1"
 
-#: Officers of a consortium that lives on one machine: an author, and two who approve.
+#: Number of officers of a consortium on one machine: one author, and two who approve.
 OFFICERS: Final = 3
 
 
 class GovernanceDocument(Document, tag_field="format", tag=_FORMAT):
-    """The keys of operator and officers in JSON."""
+    """The keys of the operator and the officers in JSON."""
 
     operator: Hash
     officers: list[Hash]
@@ -29,9 +29,9 @@ class GovernanceDocument(Document, tag_field="format", tag=_FORMAT):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Governance:
-    """Keys of the operator and of the officers, for a consortium that lives on one machine.
+    """Keys of the operator and the officers, for a consortium on one machine.
 
-    In production each party keeps its own key; here they make a demonstration and a test consortium possible.
+    In production each party keeps its own key. Shared keys are for demonstrations and test consortia.
     """
 
     operator: bytes
@@ -39,11 +39,11 @@ class Governance:
 
     @classmethod
     def generate(cls) -> Self:
-        """Make fresh keys: one operator, three officers (an author and two who approve)."""
+        """Create new keys for one operator and three officers (an author and two who approve)."""
         return cls(new_key(), tuple(new_key() for _ in range(OFFICERS)))
 
     def save(self, home: Home) -> None:
-        """Write the keys, readable by their owner only."""
+        """Write the keys to a file that only its owner can read."""
         document = GovernanceDocument(
             operator=self.operator.hex(), officers=[key.hex() for key in self.officers]
         )
@@ -56,7 +56,7 @@ class Governance:
         Raises
         ------
         ConfigurationError
-            When they are not kept here.
+            When the state folder holds no such keys.
         """
         try:
             data = home.governance.read_bytes()
@@ -64,7 +64,7 @@ class Governance:
             raise ConfigurationError(
                 "the operator's keys are not on this machine",
                 where=str(home.governance),
-                next_step="Ask the operator to do this.",
+                next_step="Ask the operator to run this command.",
             ) from error
         document = documents.read(
             data,
@@ -81,11 +81,11 @@ class Governance:
         Raises
         ------
         InputError
-            When there is no such officer.
+            When the officer does not exist.
         """
         if not 1 <= number <= len(self.officers):
             raise InputError(
                 f"there is no officer {number} on this machine",
-                next_step=f"Name one of the officers 1 to {len(self.officers)}.",
+                next_step=f"Give a number from 1 to {len(self.officers)}.",
             )
         return self.officers[number - 1]

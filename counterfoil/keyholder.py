@@ -1,4 +1,4 @@
-"""A holder of the pseudonym key: it evaluates blinded points for active members. It is never the desk."""
+"""A holder of the pseudonym key: it evaluates blinded points for active members."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_QUOTA", "KeyHolder", "keyholder_url", "running_keyholder"]
 
-#: Evaluations per member, epoch and day; each guess at an account number costs one.
+#: Evaluations per member, epoch and day; each guess of an account number needs one evaluation.
 DEFAULT_QUOTA: Final = 200_000
 
-#: A serving key holder writes here where it listens.
+#: File in which a running key holder writes its address.
 _ENDPOINT: Final = "endpoint.json"
 
 
 @needs("operator")
 class KeyHolder:
-    """A key holder of this machine.
+    """A key holder on this machine. It must not be run by the desk.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class KeyHolder:
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
     name : str
-        Which of the key holders of this state folder.
+        Name of the key holder in this state folder.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class KeyHolder:
         self._active: tuple[int, Collection[str]] = (-1, ())
 
     def holder(self, *, quota: int = DEFAULT_QUOTA) -> LocalKeyHolder:
-        """Return the holder of the keys, which evaluates blinded points and counts them.
+        """Return the object that evaluates blinded points with the keys, and counts the evaluations.
 
         Raises
         ------
         ConfigurationError
-            When there is no key yet, or the quota makes no sense.
+            When there is no key yet, or the quota is not positive.
         """
         from ledger.encoding.keyholder import LocalKeyHolder, epochs
 
@@ -66,18 +66,18 @@ class KeyHolder:
             raise ConfigurationError(
                 "the key holder has no key",
                 where=str(self.folder),
-                next_step="`counterfoil consortium init` makes it where the consortium is founded.",
+                next_step="Run `counterfoil consortium init`, which creates the first key.",
             )
         return LocalKeyHolder(self.folder, quota=quota)
 
     def create_epoch(self, epoch: int) -> bytes:
-        """Make the key of an epoch; return its public key (32 bytes), which the consortium publishes."""
+        """Create the key of an epoch; return its public key (32 bytes), which the operator publishes."""
         from ledger.encoding.keyholder import create_epoch
 
         return create_epoch(self.folder, epoch)
 
     def active_members(self) -> Collection[str]:
-        """Return the addresses of the active members, as of the newest block of the chain."""
+        """Return the addresses of the active members at the newest block of the chain."""
         try:
             return self._ask_members()
         except ChainUnreachableError:
@@ -94,19 +94,19 @@ class KeyHolder:
 
     @contextmanager
     def announced(self, url: str) -> Iterator[None]:
-        """Write where the key holder listens, for members of this machine, while it serves.
+        """Write the address of the key holder to a file while it runs, for members on this machine.
 
         Raises
         ------
         ConfigurationError
-            When this key holder is served already.
+            When this key holder is already running.
         """
         serving = running_keyholder(self.folder)
         if serving is not None:
             raise ConfigurationError(
-                f"a key holder answers at {serving} already",
+                f"this key holder is already running at {serving}",
                 where=str(self.folder),
-                next_step="Stop that one first.",
+                next_step="Stop the running key holder first.",
             )
         endpoint = self.folder / _ENDPOINT
         try:
@@ -116,7 +116,7 @@ class KeyHolder:
             endpoint.unlink(missing_ok=True)
 
     def ensure_running(self, serve: Sequence[str]) -> tuple[str, int | None]:
-        """Return where the key holder answers, and the process started for it (None: it ran already).
+        """Return the address of the key holder, and its new process (None if it was already running).
 
         Parameters
         ----------
@@ -137,20 +137,20 @@ def keyholder_url(folder: Path) -> str:
     Raises
     ------
     KeyHolderError
-        When none is running.
+        When it is not running.
     """
     url = running_keyholder(folder)
     if url is None:
         raise KeyHolderError(
             "the key holder is not running",
             where=str(folder),
-            next_step="Start it with `counterfoil keyholder serve`, or name one with --keyholder.",
+            next_step="Start it with `counterfoil keyholder serve`, or give its URL with --keyholder.",
         )
     return url
 
 
 def running_keyholder(folder: Path) -> str | None:
-    """Return the address of the key holder that serves a folder; None when none does."""
+    """Return the address of the key holder that serves a folder; None if it is not running."""
     import httpx
 
     try:

@@ -1,4 +1,4 @@
-"""Training: the desk learns a model from the officers' decisions and announces the outcome on the chain."""
+"""Train the desk's model on the officers' decisions, and record the result on the chain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["TrainReport", "learn"]
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a training came to: the outcome, the challenger's hash, and what was announced on the chain."""
+    """The result of a training: the outcome, the challenger's hash, and the record on the chain."""
 
     outcome: Training
     model: str
@@ -36,7 +36,7 @@ def learn(
     *,
     wait: bool,
 ) -> TrainReport:
-    """Fit a challenger and let it compete with the champion; see `counterfoil.Desk.train`."""
+    """Fit a challenger and compare it with the champion; see `counterfoil.Desk.train`."""
     from anomaly.learning.shelf import Shelf
     from anomaly.learning.training import TrainingPlan, train
 
@@ -58,7 +58,7 @@ def learn(
 
 
 def _judgements(home: Home) -> list[Judgement]:
-    """Return the flags of this desk with the verdicts in force."""
+    """Return the flags of this desk with their latest verdicts."""
     from anomaly.learning.labels import Judgement
 
     with flag_book(home) as book:

@@ -1,4 +1,4 @@
-"""A bank of the consortium: it posts transactions, hands out proofs and reads the flags addressed to it."""
+"""A bank of the consortium: it posts transactions, issues proofs and reads the flags addressed to it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AGENT: Final = re.compile(r"[A-Z0-9_.-]{1,35}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class VaultStatus:
-    """What a member's vault holds: records, records not sealed yet, batches sealed, batches posted."""
+    """Counts of a member's vault: records, records not yet sealed, sealed batches, posted batches."""
 
     records: int
     records_waiting: int
@@ -51,12 +51,12 @@ class MemberFlag:
     block : int
         The block that anchors it.
     shown : mapping or None
-        The fields that the member may see (docs/formats.md, Flag); None when the flag cannot be opened.
+        The fields that the member may see (docs/formats.md, Flag); None if the flag cannot be decrypted.
     problem : str or None
-        Why the flag cannot be opened.
+        Why the flag cannot be decrypted.
     transactions : tuple of (str or None, str)
-        The member's own transactions in evidence: transaction identifier (None: not in this vault) and
-        place, as BATCH:ROW.
+        The member's own transactions in the evidence: transaction identifier (None if it is not in this
+        vault) and place, as BATCH:ROW.
     """
 
     flag_id: str
@@ -76,12 +76,12 @@ class MemberFlag:
 
 
 def agent_identifier(text: str) -> str:
-    """Return an agent identifier in its usual form; it also names the member's folder.
+    """Return an agent identifier in its canonical form, which is also the name of the member's folder.
 
     Raises
     ------
     InputError
-        When the text cannot be one.
+        When the text is not an agent identifier.
     """
     agent = text.strip().upper()
     if _AGENT.fullmatch(agent) is None or set(agent) <= {"."}:
@@ -104,13 +104,13 @@ class Member:
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
     keyholder : str or KeyHolder, optional
-        URL of the key holder, or a key holder of this machine that answers in this process; by default the
-        one that serves the state folder.
+        URL of the key holder, or a key holder that is called in this process; by default the key holder that
+        serves the state folder.
 
     Raises
     ------
     InputError
-        When `agent` cannot be an identifier.
+        When `agent` is not an agent identifier.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Member:
         chain: str | None = None,
         keyholder: str | KeyHolder | None = None,
     ) -> Self:
-        """Make a member's keys, where there are none yet, and return the member; nobody has admitted it."""
+        """Create a member's keys, if there are none, and return the member; it is not yet admitted."""
         from ledger.member.keys import MemberKeys
 
         member = cls(agent, home, chain=chain, keyholder=keyholder)
@@ -150,24 +150,24 @@ class Member:
         Raises
         ------
         ConfigurationError
-            When there are none, or they are the keys of another bank.
+            When there are no keys, or they are the keys of another bank.
         """
         from ledger.member.keys import MemberKeys
 
         path = self.home.member(self.agent).keys
         if not path.exists():
             raise ConfigurationError(
-                "this member has no keys here",
+                "this state folder holds no keys of the member",
                 where=str(path),
                 next_step=f"Run `counterfoil member init {self.agent}` first, "
-                "or check --home and the member's name.",
+                "or check --home and the agent identifier.",
             )
         keys = MemberKeys.load(path)
         if keys.agent != self.agent:
             raise ConfigurationError(
                 f"these are the keys of {keys.agent}, not of {self.agent}",
                 where=str(path),
-                next_step="Put its own keys back from a backup, or name the other member.",
+                next_step="Restore the keys from a backup, or give the other agent identifier.",
             )
         return keys
 
@@ -178,18 +178,18 @@ class Member:
         processes: int = 1,
         progress: Progress | None = None,
     ) -> PostReport:
-        """Take transactions in and post every row whose time bucket has closed.
+        """Read transactions into the vault and post every row whose time bucket has closed.
 
-        The same call again completes an interrupted one: nothing is lost, and nothing is posted twice. Bad
-        rows go to a quarantine file with their line, field and reason.
+        If it was interrupted, make the same call again: no row is lost or posted twice. Invalid rows are
+        written to a quarantine file with line, field and reason.
 
         Parameters
         ----------
         source : DataFrame or path, optional
-            Columns as in docs/formats.md, Transaction; a path names a CSV or Parquet file. None posts what
-            waits in the vault.
+            A DataFrame, or the path of a CSV or Parquet file, with the columns of docs/formats.md,
+            Transaction. None posts the waiting rows of the vault.
         processes : int
-            Processes that share the work on pseudonyms.
+            Number of processes that compute pseudonyms.
         progress : callable, optional
 
         Raises
@@ -197,7 +197,7 @@ class Member:
         InputError
             When the source cannot be read or lacks a column.
         ChainError, KeyHolderError
-            When the chain or the key holder does not answer, or refuses.
+            When the chain or the key holder does not answer, or refuses the request.
         """
         from counterfoil.posting import post_source
 
@@ -212,13 +212,13 @@ class Member:
         )
 
     def status(self) -> VaultStatus:
-        """Return what the vault holds and what is posted."""
+        """Return the counts of the vault."""
         with self._vault() as vault:
             batches, posted = vault.batches.count()
             return VaultStatus(vault.count(), vault.count_waiting(), batches, posted)
 
     def receipt(self, key: str) -> Receipt:
-        """Prove that a record stands in the log, to anyone and offline.
+        """Return a receipt: it proves that a record is in the log, and anyone can verify it offline.
 
         Parameters
         ----------
@@ -228,13 +228,13 @@ class Member:
         Raises
         ------
         InputError
-            When the vault holds no such record, it is not posted yet, or no checkpoint covers it yet.
+            When the record is not in the vault, is not posted yet, or is not in a checkpoint yet.
         """
         with self._vault() as vault:
             return self._receipt(vault, _find(vault, key))
 
     def disclose(self, key: str, fields: Sequence[str], *, purpose: str) -> Disclosure:
-        """Open chosen exact fields of a record, with proof, for a stated purpose.
+        """Disclose the exact values of chosen fields of a record, with proof and a stated purpose.
 
         Parameters
         ----------
@@ -243,12 +243,12 @@ class Member:
         fields : sequence of str
             Names of fields (`ledger.schema.FIELDS`).
         purpose : str
-            Why, and for whom; it is signed with the fields.
+            Purpose and recipient; they are signed with the fields.
 
         Raises
         ------
         InputError
-            As for `receipt`; or when a field does not exist, or the purpose is empty.
+            As for `receipt`; also when a field does not exist or the purpose is empty.
         """
         from ledger.member.receipts import disclose
 
@@ -261,7 +261,7 @@ class Member:
             return disclose(vault, keys, record, receipt, policy=policy, names=fields, purpose=purpose)
 
     def received(self, prefix: str = "") -> list[MemberFlag]:
-        """Return the flags addressed to this member, opened and verified, with its own transactions.
+        """Return the flags addressed to this member, decrypted and verified, with its own transactions.
 
         Parameters
         ----------
@@ -329,14 +329,14 @@ def _find(vault: Vault, key: str) -> HeldRecord:
         record = vault.find(key)
     if record is None:
         raise InputError(
-            f"the vault holds no record {key!r}",
+            f"the vault does not contain the record {key!r}",
             next_step="Give a UETR, a transaction identifier, or BATCH:INDEX.",
         )
     return record
 
 
 def _own(vault: Vault, rows: Sequence[dict[str, int]]) -> Iterator[tuple[str | None, str]]:
-    """Name the member's own transactions, which only the member can name."""
+    """Return the identifiers of the member's own transactions, with the places of their rows."""
     for row in rows:
         record = vault.record_at(row["sequence"], row["index"])
         name = record.values[FIELDS.index("transaction_id")] if record else None

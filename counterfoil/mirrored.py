@@ -1,4 +1,4 @@
-"""What the desk has mirrored: batches in log order, matched transfers, and how many halves have met."""
+"""Read the desk's mirror: batches in log order, matched transfers, and counts by state."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MirroredBatch:
-    """A batch of the log as the mirror took it, or refused it for a reason.
+    """A batch of the log, which the mirror has accepted or rejected.
 
     Parameters
     ----------
     log_index : int
-        Its place in the log, from 0.
+        Position in the log, from 0.
     member : int or None
-        Code of the member that posted it; None: the account never was a member's.
+        Code of the member that posted it; None if the account was never a member's.
     sequence : int
-        Counts the member's own batches from 0.
+        Number of the batch among the member's batches, from 0.
     rows, block : int
     state : {"mirrored", "rejected"}
     reason : str or None
-        Why the desk could not take it.
+        Why the desk rejected the batch.
     """
 
     log_index: int
@@ -51,7 +51,7 @@ class MirroredBatch:
 
 @dataclass(frozen=True, slots=True)
 class MatchCounts:
-    """Transfers by state, up to a block."""
+    """Number of transfers by state, up to a block."""
 
     block: int
     log_size: int
@@ -69,17 +69,17 @@ def list_batches(
     folder : Path
         The mirror's folder.
     mirror : Mirror
-        Its state.
+        The open state of the mirror.
     codes : callable
-        Gives the code of each member account (lower case); asked only when a rejected batch is in the page.
+        Returns the code of each member account (lower case); called only if the page has a rejected batch.
     after : int
-        Log index to continue after; -1 for the first page.
+        List the batches after this log index; -1 for the first page.
     limit : int
 
     Returns
     -------
     (list of MirroredBatch, int or None)
-        The page, and what to give as `after` for the next one; None: this is the last page.
+        The page, and the value of `after` for the next page (None on the last page).
     """
     last = after + limit
     segments, rejected = mirror.segments(), mirror.rejected()
@@ -110,21 +110,21 @@ def list_batches(
 
 
 def matched(folder: Path) -> tuple[Manifest, pa.Table]:
-    """Return the matched transfers (`ledger.tables.TRANSFER`) and the manifest that names them.
+    """Return the matched transfers (`ledger.tables.TRANSFER`) and the manifest of their file.
 
     Raises
     ------
     ConfigurationError
-        When nothing was mirrored or matched yet.
+        When no batch was mirrored or matched yet.
     SegmentError
-        When a file is not what the manifest says.
+        When a file does not agree with the manifest.
     """
 
     def read() -> tuple[Manifest, pa.Table]:
         manifest = Manifest.read(folder)
         if manifest.transfers is None:
             raise ConfigurationError(
-                "no halves were matched yet", next_step="The operator runs `counterfoil desk sync`."
+                "no transfers were matched yet", next_step="Run `counterfoil desk sync` first."
             )
         return manifest, _transfers(folder, manifest.transfers)
 
@@ -132,7 +132,7 @@ def matched(folder: Path) -> tuple[Manifest, pa.Table]:
 
 
 def match_counts(folder: Path, member: int | None) -> MatchCounts:
-    """Count transfers by state: all of them, or those of which a member posted a half."""
+    """Count transfers by state: all transfers, or those of which a member posted a half."""
     manifest, transfers = matched(folder)
     if member is not None:
         own = pc.or_(
@@ -145,7 +145,7 @@ def match_counts(folder: Path, member: int | None) -> MatchCounts:
 
 
 def _twice(read: Callable[[], T]) -> T:
-    """Read again once: a sync may replace a file between its manifest and the file itself."""
+    """Call `read`, and once more after an error: a sync may replace a file after the manifest is read."""
     try:
         return read()
     except SegmentError:
@@ -160,7 +160,7 @@ def _transfers(folder: Path, entry: FileEntry) -> pa.Table:
 
 @lru_cache(maxsize=256)
 def _taken(folder: Path, entry: FileEntry) -> tuple[MirroredBatch, ...]:
-    """Return the batches of one segment; a segment never changes, so its batches do not either."""
+    """Return the batches of one segment; the result is cached, because a segment never changes."""
     places = load(folder, entry, columns=["log_index", "member", "sequence", "block"])
     counted = places.group_by(["log_index", "member", "sequence", "block"]).aggregate([([], "count_all")])
     return tuple(

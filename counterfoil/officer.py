@@ -39,11 +39,11 @@ class Officer:
     home : Home or path
         The state folder.
     number : int
-        Which officer of this machine acts, from 1.
+        Number of the officer on this machine, from 1.
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
     note : callable, optional
-        Called with each remark on a text that is read, or on an entry of the case log that cannot be read.
+        Called with each remark on a text, and for each entry of the case log that cannot be read.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Officer:
         *,
         reason: str,
     ) -> tuple[str, list[KeptDecision]]:
-        """Decide on a flag; the decision is sealed on the chain's case log.
+        """Decide on a flag; the decision is encrypted and written to the case log on the chain.
 
-        A later decision takes the place of an earlier one; all of them stay on the chain.
+        A later decision replaces an earlier one; all decisions stay on the chain.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Officer:
             First hex digits of the flag's identifier.
         verdict : {"suspicious", "not_suspicious"}
         reason : str
-            Why; sealed with the decision to the desk and the officer.
+            The reason; it is encrypted with the decision for the desk and the officer.
 
         Returns
         -------
@@ -95,14 +95,14 @@ class Officer:
             When the flag is unknown or not on the chain yet, or the reason is empty or too long.
         """
         if not reason.strip():
-            raise InputError("a decision needs its reason", next_step="State why with --reason.")
+            raise InputError("a decision needs a reason", next_step="Give the reason with --reason.")
         with caseload.flag_book(self.home) as book:
             kept = book.find(prefix)
         if kept.block is None:
             raise InputError(
                 "the flag is not on the chain yet",
                 where=kept.flag_id.hex(),
-                next_step="Run `counterfoil desk scan` or `counterfoil desk check`: either writes it.",
+                next_step="Run `counterfoil desk scan` or `counterfoil desk check`; both write flags.",
             )
         gateway = self.gateway()
         append_decision(gateway, self._key(), kept.flag_id, verdict, reason)
@@ -115,16 +115,16 @@ class Officer:
     def draft(
         self, texts: Sequence[Path], *, jurisdiction: str | None = None, alone: bool = False
     ) -> RuleSet:
-        """Draft a rule set: the rules of these texts beside those in force from other texts.
+        """Draft a rule set from these texts and from the rules in force of other texts.
 
         Parameters
         ----------
         texts : sequence of Path
             Regulation texts.
         jurisdiction : str, optional
-            Two letters; decides the currency of a bare "$". Default: what the text says of itself.
+            Country (two letters); it decides the currency of a bare "$". By default it is read from the text.
         alone : bool
-            Leave out the rules in force from other texts.
+            Leave out the rules in force that come from other texts.
         """
         newer = self._read(texts, jurisdiction, undecided=True)
         ruleset, previous = with_active(self.gateway(), newer, alone=alone)
@@ -143,7 +143,7 @@ class Officer:
         linked_days: int | None = None,
         why: str = "",
     ) -> RuleSet:
-        """Edit a draft, or the rule set in force, into a new draft that records what changed and why.
+        """Edit a draft or the rule set in force; the result is a new draft, which records the changes.
 
         Parameters
         ----------
@@ -152,20 +152,20 @@ class Officer:
         rule : str, optional
             The rule to change; None changes the dates of all rules.
         values : mapping, optional
-            Field (dotted within) to its new value, as text.
+            Mapping of field to its new value, as text; a nested field is written with dots.
         since, until : date, optional
-            First day in force; first day no longer in force.
+            First day in force, and first day no longer in force.
         remove : bool
-            Take the rule out.
+            Remove the rule from the rule set.
         linked_days : int, optional
-            Days within which linked operations are looked for.
+            Number of days within which operations count as linked.
         why : str
-            The reason, for those who approve.
+            The reason for the change, for the officers who approve.
 
         Raises
         ------
         InputError
-            When nothing changes, or what is named does not exist.
+            When nothing changes, or the rule set, rule or field does not exist.
         """
         from compliance import editing
         from compliance.ruleset import RuleSet
@@ -183,7 +183,8 @@ class Officer:
             ruleset = replace(ruleset, linked_days=linked_days)
         if ruleset.to_bytes() == before.document:
             raise InputError(
-                "nothing changes", next_step="Give --set, --since, --until, --remove or --linked-days."
+                "the edit changes nothing",
+                next_step="Give --set, --since, --until, --remove or --linked-days.",
             )
         self._act("draft", ruleset.to_bytes(), before.hash)
         return ruleset
@@ -191,16 +192,16 @@ class Officer:
     def backtest(
         self, targets: Sequence[str], *, jurisdiction: str | None = None, record: bool = True
     ) -> tuple[Backtest, bool]:
-        """Run a draft on the mirror: what each rule finds, and what changes against the rules in force.
+        """Run a draft on the mirror, and compare its findings with those of the rules in force.
 
         Parameters
         ----------
         targets : sequence of str
-            A draft's hash (first digits), or paths of regulation texts to try.
+            First digits of the hash of a draft, or paths of regulation texts.
         jurisdiction : str, optional
             As for `draft`.
         record : bool
-            Record the report on the chain, where a draft or a proposal was named.
+            Record the report on the chain, if `targets` names a draft or a proposal.
 
         Returns
         -------
@@ -244,7 +245,7 @@ class Officer:
         target : str
             First hex digits of the draft's hash.
         leave_out : bool
-            Leave out rules that need review; otherwise they must be answered first.
+            Leave out the rules that need review. Otherwise they must be answered first.
 
         Raises
         ------
@@ -260,7 +261,7 @@ class Officer:
             if not leave_out:
                 waiting = len(ruleset.rules) - len(decided.rules)
                 raise InputError(
-                    f"{waiting} rules of the draft need review: nothing comes into force that nobody decided",
+                    f"{waiting} rules of the draft need review and cannot come into force",
                     next_step="Answer them with `counterfoil rules edit`, or submit with --leave-out.",
                 )
             self._act("draft", decided.to_bytes(), entry.hash)
@@ -272,21 +273,21 @@ class Officer:
     ) -> tuple[RuleSet, Policy] | None:
         """Approve a rule set; the second officer's approval puts it in force.
 
-        With regulation texts, the officers of this machine do every step: draft, submit, and two approvals;
-        rules that need review stay out.
+        With regulation texts, the officers of this machine do every step: draft, submit, and two approvals.
+        Rules that need review are left out.
 
         Parameters
         ----------
         targets : sequence of str
-            A proposal's hash (first digits), or paths of regulation texts.
+            First digits of the hash of a proposal, or paths of regulation texts.
         jurisdiction : str, optional
             As for `draft`.
 
         Returns
         -------
         (RuleSet, Policy) or None
-            The rule set that came into force, and the policy that cuts bands at its thresholds; None: another
-            officer must approve too.
+            The rule set that came into force, and the policy with amount bands at its thresholds. None if a
+            second officer must approve too.
         """
         gateway = self.gateway()
         texts = _texts(targets)
@@ -313,13 +314,13 @@ class Officer:
         return ruleset, policy
 
     def withdraw(self, target: str) -> tuple[str, Withdrawal]:
-        """Withdraw one's own draft or proposal; the rule set in force needs two officers.
+        """Withdraw the officer's own draft or proposal, or agree to withdraw the rule set in force.
 
         Returns
         -------
         (str, str)
-            The rule set's hash (hex), and what came of it: "withdrawn" (a draft or a proposal), "no longer in
-            force", or "waiting" (another officer must agree).
+            The hash of the rule set (hex), and the result: "withdrawn" (a draft or a proposal), "no longer in
+            force", or "waiting" (a second officer must agree).
         """
         gateway = self.gateway()
         entry = chosen(gateway, target)
@@ -342,7 +343,7 @@ class Officer:
 
 
 def append_decision(gateway: Gateway, key: bytes, flag_id: bytes, verdict: str, reason: str) -> None:
-    """Seal a decision to the readers and to the officer, and write it to the case log."""
+    """Encrypt a decision for the readers and the officer, and write it to the case log."""
     from ledger.caselog import CaseKind
     from ledger.decision import Decision, seal_decision
 
@@ -354,6 +355,6 @@ def append_decision(gateway: Gateway, key: bytes, flag_id: bytes, verdict: str, 
 
 
 def _texts(targets: Sequence[str]) -> list[Path] | None:
-    """Return the regulation texts that these words name; None where they name none."""
+    """Return the paths of regulation texts; None if a target is not a file."""
     paths = [Path(target) for target in targets]
     return paths if all(path.is_file() for path in paths) else None

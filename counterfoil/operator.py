@@ -29,7 +29,7 @@ __all__ = ["ConsortiumStatus", "Operator"]
 
 @dataclass(frozen=True, slots=True)
 class ConsortiumStatus:
-    """Who takes part in a consortium, and what is in force, from the chain."""
+    """The members and readers of a consortium, and the policy and rule set in force, from the chain."""
 
     chain_id: int
     height: int
@@ -72,14 +72,14 @@ class Operator:
         return self._connection.gateway()
 
     def found(self, ruleset: RuleSet | None = None) -> Gateway:
-        """Deploy the contracts, make the keys, open the first key epoch and put a rule set in force.
+        """Deploy the contracts, create the keys, open the first key epoch and put a rule set in force.
 
-        Steps that are done already stay as they are: the same call again does what is missing.
+        Finished steps are not repeated, so the same call again completes an interrupted one.
 
         Parameters
         ----------
         ruleset : RuleSet, optional
-            The model rulebook by default.
+            The rule set to put in force; the model rulebook by default.
         """
         if ruleset is None:
             from compliance.rulebook import model_ruleset
@@ -90,7 +90,7 @@ class Operator:
             return founding.establish(self.home, url, ruleset)
 
     def admit(self, members: Iterable[Member]) -> None:
-        """Admit members that are not admitted yet, and write the trust file anew."""
+        """Admit members that are not yet admitted, and write a new trust file."""
         with chain_errors():
             founding.admit(self.home, self.gateway(), [member.keys() for member in members])
 
@@ -117,7 +117,7 @@ class Operator:
         )
 
     def status(self) -> ConsortiumStatus:
-        """Return who takes part and what is in force."""
+        """Return the members and readers of the consortium, and the policy and rule set in force."""
         from ledger.encoding.policy import Policy
 
         gateway = self.gateway()
@@ -156,21 +156,21 @@ class Operator:
         chain_id: int = processes.CHAIN_ID,
         ready: Callable[[str], None] | None = None,
     ) -> None:
-        """Serve the embedded chain in this process until it is stopped; `ready` is given its address."""
+        """Serve the embedded chain in this process until it is stopped; `ready` receives its address."""
         from localchain.server import serve
 
         with chain_errors():
             serve(self.home.chain, port=port, chain_id=chain_id, ready=ready)
 
     def chain_status(self) -> dict[str, Any]:
-        """Return whether the embedded chain runs, where, and how long it is."""
+        """Return whether the embedded chain runs, its address and its number of blocks."""
         from localchain import status
 
         with chain_errors():
             return dict(status(self.home.chain))
 
     def stop_chain(self) -> dict[str, Any]:
-        """Stop the embedded chain, and return its last status; it loses nothing.
+        """Stop the embedded chain, and return its last status; all blocks are kept.
 
         Raises
         ------
@@ -184,12 +184,12 @@ class Operator:
         return state
 
     def back_up_chain(self, target: Path) -> Summary:
-        """Copy the embedded chain into a new folder, also while it runs, and verify the copy.
+        """Copy the embedded chain into a new folder and verify the copy; the chain may run meanwhile.
 
         Raises
         ------
         VerificationError
-            When the chain is not whole.
+            When the chain is damaged.
         """
         from localchain.backup import back_up
 
@@ -197,19 +197,19 @@ class Operator:
             return back_up(self.home.chain, target)
 
     def restore_chain(self, source: Path, *, force: bool = False) -> Summary:
-        """Put a backup in place of an embedded chain that does not run; later blocks are lost.
+        """Replace a stopped embedded chain by a backup; blocks after the backup are lost.
 
         Parameters
         ----------
         source : Path
-            A folder that `back_up_chain` made.
+            A folder that `back_up_chain` created.
         force : bool
-            Replace a chain that has blocks; the old one is moved aside.
+            Replace a chain that has blocks; the old chain is moved to another folder.
 
         Raises
         ------
         VerificationError
-            When the backup is not whole.
+            When the backup is damaged.
         """
         from localchain.backup import restore
 

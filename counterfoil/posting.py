@@ -1,4 +1,4 @@
-"""Posting one member's file: take in, pseudonymise, seal, send. The same call again completes it."""
+"""Post the file of one member: read it into the vault, compute pseudonyms, seal and send batches."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = ["PostReport", "post_source"]
 
 @dataclass(slots=True)
 class PostReport:
-    """What became of one file or DataFrame.
+    """The result of posting one file or DataFrame.
 
     Parameters
     ----------
     agent : str
     intake : IntakeCounts
     quarantine : str or None
-        The file with the rows that were kept apart.
+        Path of the file with the invalid rows.
     pseudonyms : int
-        Pseudonyms that the key holder evaluated; the vault knew the others.
+        Number of pseudonyms that the key holder evaluated; the vault contained the others.
     sealed_rows, batches : int
-        Rows that were sealed, and batches that were posted.
+        Number of sealed rows, and number of posted batches.
     seconds : dict of stage to float
     """
 
@@ -66,7 +66,7 @@ def post_source(
     processes: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PostReport:
-    """Post a source, and whatever an interrupted run left behind; see `counterfoil.Member.post`."""
+    """Post a source, and the rest of an interrupted run; see `counterfoil.Member.post`."""
     agent = keys.agent
     place = home.member(agent)
     opened = None if source is None else open_source(source)

@@ -1,4 +1,4 @@
-"""Processes of this machine: sockets that listen on loopback, and processes of our own that serve."""
+"""Sockets that listen on loopback, and server processes that Counterfoil starts on this machine."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["CHAIN_ID", "ensure_chain", "listen", "started", "stop"]
 
 CHAIN_ID: Final = 20_261
 
-#: A process that cannot start ends, and its reason is shown at once; this limit is for a busy machine.
+#: A process that fails to start ends early; this limit is for a slow start on a busy machine.
 _START_SECONDS: Final = 180.0
 
 
 def listen(port: int) -> socket.socket:
     """Return a socket that listens on loopback; port 0 picks a free port.
 
-    Answers are sent at once (TCP_NODELAY; accepted connections inherit it): with Nagle's algorithm a small
-    answer would wait for the client's delayed acknowledgement, some 40 ms.
+    The socket has TCP_NODELAY, and accepted connections inherit it: with Nagle's algorithm, a small answer
+    would wait about 40 ms for the client's delayed acknowledgement.
 
     Raises
     ------
     InputError
-        When the port is taken.
+        When the port is in use.
     """
     try:
         listening = socket.create_server(("127.0.0.1", port))
@@ -42,7 +42,7 @@ def listen(port: int) -> socket.socket:
         raise InputError(
             f"cannot listen on port {port}: {error.strerror}",
             where=f"127.0.0.1:{port}",
-            next_step="Name another port with --port.",
+            next_step="Give another port with --port.",
         ) from error
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
@@ -51,21 +51,21 @@ def listen(port: int) -> socket.socket:
 def ensure_chain(
     home: Home, *, port: int | None = 0, chain_id: int = CHAIN_ID, detached: bool = False
 ) -> tuple[str, int | None]:
-    """Return the endpoint of the embedded chain, and the process started for it.
+    """Return the endpoint of the embedded chain, and start the chain if it is not running.
 
     Parameters
     ----------
     home : Home
     port : int or None
-        Port on loopback; 0 picks a free port, None takes the usual one or, where it is taken, a free one.
+        Port on loopback. 0 picks a free port; None takes 8545, or a free port if 8545 is in use.
     chain_id : int
     detached : bool
-        A detached process outlives the terminal; any other stops with the process that started it.
+        A detached process continues after the terminal is closed; another one stops with its parent.
 
     Returns
     -------
     (str, int or None)
-        The process is None when the chain was running already.
+        The endpoint and the new process; None if the chain was already running.
     """
     from localchain import status
 
@@ -87,9 +87,9 @@ def ensure_chain(
 def started(
     module: Sequence[str], log: Path, probe: Callable[[], str | None], what: str, *, detached: bool = False
 ) -> tuple[str, int]:
-    """Start a Python module as a process; return where it answers, and its process number.
+    """Start a Python module as a process; return its address and its process number.
 
-    If the caller is interrupted or the wait ends, the process is stopped: nobody else knows it yet.
+    If the caller is interrupted or the wait ends, the process is stopped.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def started(
     log : Path
         The file that the process writes its output to.
     probe : callable
-        Gives the address once the process answers; None until then.
+        Returns the address when the process answers, and None before.
     what : str
-        What the process is, for an error.
+        Name of the process, for an error message.
     detached : bool
         See `ensure_chain`.
 
@@ -123,11 +123,11 @@ def started(
                     break
                 time.sleep(0.1)
                 heed()
-        (*_, last) = ["it said nothing", *log.read_text("utf-8", errors="replace").strip().splitlines()]
+        (*_, last) = ["the log is empty", *log.read_text("utf-8", errors="replace").strip().splitlines()]
         raise ConfigurationError(
             f"{what} did not start: {last}",
             where=str(log),
-            next_step="Read its log, solve what it names, then run the same command again.",
+            next_step="Read the log, solve the problem that it names, then run the same command again.",
         )
     except BaseException:
         if pid is not None:
@@ -136,13 +136,13 @@ def started(
 
 
 def stop(pid: int) -> None:
-    """Ask a process to stop, and wait until it has."""
+    """Ask a process to stop, and wait until it has ended."""
     try:
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
     except ProcessLookupError:
         return
-    except ChildProcessError:  # another process started it: look until it is gone
+    except ChildProcessError:  # not a child of this process: check until it has ended
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and _alive(pid):
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""How long work tells its caller how far it is."""
+"""The type of the callable that reports the progress of long work."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Callable
 
 __all__ = ["Progress"]
 
-#: Called with the stage, the steps done and the steps in all (0: not known yet).
+#: Called with the stage, the number of steps done and the total number (0 if it is not known yet).
 Progress = Callable[[str, int, int], None]

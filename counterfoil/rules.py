@@ -1,4 +1,4 @@
-"""Regulation texts and rule sets: extract, compare, look up and query. Nothing here changes the chain."""
+"""Regulation texts and rule sets: extract, compare, find and query. This module does not change the chain."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ __all__ = [
 
 
 def extract_rules(text: Path | str, *, jurisdiction: str | None = None) -> RuleDocument:
-    """Extract the rules of a regulation text, each field with the words that it was read from.
+    """Extract the rules of a regulation text, with the words for each field.
 
     Parameters
     ----------
     text : path
         UTF-8 text, HTML, XML or PDF.
     jurisdiction : str, optional
-        Two letters; decides the currency of a bare "$". Default: what the text says of itself.
+        Country (two letters); it decides the currency of a bare "$". By default it is read from the text.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def extract_rules(text: Path | str, *, jurisdiction: str | None = None) -> RuleD
 
 
 def rule_documents_json(documents: Sequence[RuleDocument]) -> str:
-    """Return extracted documents as JSON text: one object for one document, else a list."""
+    """Return extracted documents as JSON text: an object for one document, otherwise a list."""
     from compliance.model import dumps
 
     return dumps(documents[0] if len(documents) == 1 else list(documents))
@@ -89,7 +89,7 @@ def read_texts(
     undecided : bool
         Keep rules that need review.
     note : callable, optional
-        Called with each remark that the extractor makes about a text.
+        Called with each remark of the extractor on a text.
     """
     from compliance.extract import extract_file
     from compliance.reading import read_file
@@ -104,7 +104,7 @@ def read_texts(
 
 
 def chosen(gateway: Gateway, target: str) -> RuleSetDocument:
-    """Return the rule set that a person names.
+    """Return the rule set with this hash, or the rule set in force.
 
     Parameters
     ----------
@@ -115,31 +115,34 @@ def chosen(gateway: Gateway, target: str) -> RuleSetDocument:
     Raises
     ------
     InputError
-        When none or several are meant.
+        When no rule set or several rule sets match.
     """
     if target == "active":
         active = gateway.active_rule_set()
         if active is None:
-            raise InputError("no rule set is in force", next_step="See `counterfoil rules history`.")
+            raise InputError(
+                "no rule set is in force",
+                next_step="Run `counterfoil rules history`, which lists all rule sets.",
+            )
         return active
     found = [entry for entry in gateway.rule_sets() if entry.hash.hex().startswith(target.lower())]
     if len(found) != 1:
         raise InputError(
             f"{'no rule set starts' if not found else f'{len(found)} rule sets start'} with {target!r}",
-            next_step="See `counterfoil rules history`; a regulation text needs the path of its file.",
+            next_step="Run `counterfoil rules history` for the hashes; name a text by the path of its file.",
         )
     return found[0]
 
 
 def ruleset_of(gateway: Gateway, target: str = "active") -> RuleSet:
-    """Return a rule set that a person names, as `chosen` does, with its rules."""
+    """Return the rules of the rule set that `chosen` returns."""
     from compliance.ruleset import RuleSet
 
     return RuleSet.from_bytes(chosen(gateway, target).document)
 
 
 def with_active(gateway: Gateway, newer: RuleSet, *, alone: bool = False) -> tuple[RuleSet, bytes]:
-    """Return a rule set beside the rules in force from other texts, and the hash that it follows."""
+    """Return a rule set with the rules in force from other texts added, and the hash of its predecessor."""
     from compliance.editing import merge
     from compliance.ruleset import RuleSet
 
@@ -151,7 +154,7 @@ def with_active(gateway: Gateway, newer: RuleSet, *, alone: bool = False) -> tup
 
 @dataclass(frozen=True)
 class RuleView:
-    """One rule with what completes it: JSON values for a program, its checks, examples at the boundary."""
+    """One rule with its linked rules, as JSON values, with its checks and examples at the boundary."""
 
     value: dict[str, Any]
     checks: list[Check]
@@ -159,12 +162,12 @@ class RuleView:
 
 
 def rule_view(ruleset: RuleSet, rule_id: str) -> RuleView:
-    """Return one rule with its clause, the words behind each field, its joins, checks and examples.
+    """Return one rule with its clause, the words for each field, linked rules, checks and examples.
 
     Raises
     ------
     InputError
-        When the set holds no such rule.
+        When the rule set does not contain the rule.
     """
     from compliance.check import compile_ruleset
     from compliance.checks.boundary import boundaries
@@ -200,7 +203,7 @@ def rule_view(ruleset: RuleSet, rule_id: str) -> RuleView:
 
 @dataclass(frozen=True)
 class EditionDiff:
-    """What changed between two editions of a text: in rules and band edges, and in checks."""
+    """The differences between two editions of a text: in rules, band edges and checks."""
 
     changes: list[Change]
     checks: dict[str, list[str]]
@@ -226,7 +229,7 @@ class EditionDiff:
 def diff_editions(
     old: Path, new: Path, *, jurisdiction: str | None = None, note: Callable[[str], None] | None = None
 ) -> EditionDiff:
-    """Compare two editions of a text by their rules, checks and bands, not by their lines."""
+    """Compare the rules, checks and amount bands of two editions of a text."""
     from compliance.diff import compare_checks, diff
 
     changes = diff(*(extract_rules(path, jurisdiction=jurisdiction) for path in (old, new)))
@@ -235,7 +238,7 @@ def diff_editions(
 
 
 def graph_of(ruleset: RuleSet, *, around: str | None = None, steps: int = 1) -> nx.MultiDiGraph[str]:
-    """Return the graph of rules, provisions, thresholds and references; or only what is near one node."""
+    """Return the graph of rules, provisions, thresholds and references, or only the part around one node."""
     from compliance import graph
 
     whole: nx.MultiDiGraph[str] = graph.knowledge_graph(ruleset)
@@ -249,7 +252,7 @@ def query_graph(
     joined: str | None = None,
     fields: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Return the nodes of a type that have these fields, or that an edge of some kind leaves."""
+    """Return the nodes with this type, these fields and an outgoing edge of this kind."""
     from compliance.graph import query
 
     return list(query(graph, kind, joined=joined, **(fields or {})))

@@ -1,4 +1,4 @@
-"""Scanning the mirror: which period, the detectors, and the champion's part if there is a champion."""
+"""Scan the mirror: choose the period, run the detectors, and apply the champion model."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = ["AlertRule", "ScanReport", "Scanned", "period_to_scan", "scan_learned", "watch"]
 
-#: Share of payments that the champion may alert unless told otherwise.
+#: Default share of payments that the champion model may alert.
 _BUDGET: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """When the champion raises an alert.
+    """The rule by which the champion model raises an alert.
 
     Attributes
     ----------
     budget : float, optional
-        Share of payments.
+        Share of payments that the model may alert.
     missed_cost : float, optional
-        What a missed case costs, in needless alerts; instead of a budget.
+        Cost of a missed case, counted in false alerts; instead of a budget.
     expected : float, optional
-        Share of cases that is expected; as learnt where it is not said.
+        Expected share of cases; the share in the training data by default.
     """
 
     budget: float | None = None
@@ -47,18 +47,18 @@ class AlertRule:
     expected: float | None = None
 
     def decision(self, model: Model) -> AlertThreshold:
-        """Return the threshold for a model; a budget is of the window that it was calibrated on.
+        """Return the threshold for a model; a budget is a share of the model's calibration window.
 
         Raises
         ------
         InputError
-            When the options contradict one another.
+            When the options contradict each other.
         """
         from anomaly.models.decision import by_budget, by_cost
 
         if self.budget is not None and self.missed_cost is not None:
             raise InputError(
-                "--budget and --missed-cost both say when to alert", next_step="Give one of them."
+                "--budget and --missed-cost cannot be given together", next_step="Give one of them."
             )
         if self.missed_cost is None:
             return by_budget(model.reference.probability, self.budget or _BUDGET)
@@ -68,21 +68,21 @@ class AlertRule:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan found.
+    """The result of a scan.
 
     Parameters
     ----------
     flags : list of Flag
-        Every flag of the scan, new or known.
+        All flags of the scan, new and known.
     new, anchored : int
-        Flags that the desk did not know, and flags written to the chain's case log.
+        Number of new flags, and number of flags written to the case log on the chain.
     period : Period
     transfers : int
-        Transfers in the period.
+        Number of transfers in the period.
     champion : str or None
         Hash of the model that scored the flags.
     drift : dict or None
-        How far the payments since the champion learnt have drifted (docs/models.md).
+        Drift of the payments since the champion was trained (docs/models.md).
     """
 
     flags: list[Flag]
@@ -95,7 +95,7 @@ class ScanReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Flags by typology."""
+        """Number of flags by typology."""
         counts: dict[str, int] = {}
         for flag in self.flags:
             counts[flag.title] = counts.get(flag.title, 0) + 1
@@ -103,7 +103,7 @@ class ScanReport:
 
     @property
     def truncated(self) -> int:
-        """Flags whose search or evidence was cut by a limit."""
+        """Number of flags whose search or evidence was cut by a limit."""
         return sum(flag.truncated for flag in self.flags)
 
     def to_json(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class ScanReport:
 
 @dataclass(frozen=True, eq=False)
 class Scanned:
-    """Flags of a scan; with a champion, the model and its probability for each transfer."""
+    """The flags of a scan; with a champion, also the model and its probability for each transfer."""
 
     flags: list[Flag]
     champion: tuple[str, Model] | None = None
@@ -137,12 +137,12 @@ def scan_learned(
     rule: AlertRule,
     progress: Progress | None = None,
 ) -> Scanned:
-    """Run the detectors; with a champion, score their flags and add its own.
+    """Run the detectors; with a champion, also score their flags and add the flags of the champion.
 
     Raises
     ------
     ModelError
-        When the champion is missing, altered, or was never announced on the chain.
+        When the champion is missing or changed, or the chain does not record that it became champion.
     """
     from anomaly.learning.scoring import LearnedParameters, ScoreRule, learned_detector, scored
     from anomaly.learning.shelf import Shelf
@@ -172,7 +172,7 @@ def scan_learned(
 
 
 def _require_announced(gateway: Gateway, digest: str) -> None:
-    """Check that the desk said on the chain that this model became champion."""
+    """Check that the chain records that this model became champion."""
     from anomaly.learning.shelf import ModelError
     from ledger import canonical
     from ledger.caselog import CaseKind
@@ -183,19 +183,19 @@ def _require_announced(gateway: Gateway, digest: str) -> None:
             if note.get("topic") == "training" and note["contest"]["replaced"]:
                 return
     raise ModelError(
-        "the champion on the desk's shelf was never announced on the chain: it is not used",
+        "the chain does not record that this model became champion, so it is not used",
         got=digest,
-        next_step="Restore the folder of models from a backup, or train: `counterfoil desk train`.",
+        next_step="Restore the folder of models from a backup, or run `counterfoil desk train`.",
     )
 
 
 def watch(home: Home, gateway: Gateway, scanned: Scanned, position: Position) -> dict[str, Any] | None:
-    """Measure the drift of the payments since the champion learnt; a new verdict is noted on the chain.
+    """Measure the drift of payments since the champion was trained; record a new verdict on the chain.
 
     Returns
     -------
     dict or None
-        None without a champion, or when too few payments have come since.
+        None without a champion, or if there are too few payments since the training.
     """
     from anomaly.learning.watch import drift_since
     from ledger.reader.keys import DeskKeys
@@ -219,18 +219,18 @@ def watch(home: Home, gateway: Gateway, scanned: Scanned, position: Position) ->
 def period_to_scan(
     gateway: Gateway, mirror: Path, *, days: int | None = None, since: datetime | None = None
 ) -> Period:
-    """Return the period to scan, by the ledger's own time; see `ledger.transfers.mirror.usual_period`.
+    """Return the period to scan, by the block time; see `ledger.transfers.mirror.usual_period`.
 
     Raises
     ------
     InputError
-        When both a length and a first day are given, or nothing lies in the period.
+        When both `days` and `since` are given, or the period contains no transfers.
     """
     from ledger.segment import Manifest
     from ledger.transfers.mirror import usual_period
 
     if days is not None and since is not None:
-        raise InputError("--days and --since both say where the period begins", next_step="Give one of them.")
+        raise InputError("--days and --since cannot be given together", next_step="Give one of them.")
     first = None if since is None else int(since.replace(tzinfo=UTC).timestamp())
     as_of = gateway.block_time(Manifest.read(mirror).position.block)
     return usual_period(mirror, as_of=as_of, days=days, since=first)

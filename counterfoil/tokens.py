@@ -1,4 +1,4 @@
-"""Access tokens of the desk's API: 256 random bits for a role and a subject, stored as SHA-256 hashes."""
+"""Access tokens of the desk's API: 256 random bits for a role and a subject, stored as SHA-256 hash."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["FORMAT", "PREFIX", "ROLES", "Role", "Token", "TokenFile", "issue", "
 
 FORMAT: Final = "counterfoil/tokens/2"
 
-#: A file that was written before tokens could expire.
+#: Format of a file from before tokens could expire.
 FORMAT_BEFORE: Final = "counterfoil/tokens/1"
 
 _HEAD_BEFORE: Final = f'{{"format":"{FORMAT_BEFORE}"'.encode()
 
-#: Lets a scanner for leaked secrets recognise one.
+#: First characters of a token; scanners for leaked secrets can search for them.
 PREFIX: Final = "cf_"
 
 Role = Literal["member", "officer", "auditor", "operator"]
@@ -43,19 +43,19 @@ _LONGEST_DAYS: Final = 3_660
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token.
+    """The stored part of a token.
 
     Parameters
     ----------
     hash : str
-        SHA-256 of the token, hex. As the token is 256 random bits, a plain hash cannot be guessed back.
+        SHA-256 of the token, hex. The token has 256 random bits, so nobody can guess it from its hash.
     role : str
     subject : str
         The member's agent identifier, or the name of the person or program that holds the token.
     issued_at : str
         UTC, ISO 8601.
     expires_at : int or None
-        Unix seconds; None: never.
+        Unix time in seconds; None if the token never expires.
     """
 
     hash: Hash
@@ -66,11 +66,11 @@ class Token:
 
     @property
     def id(self) -> str:
-        """What lists and logs show, and what `revoke` takes."""
+        """Identifier of the token, for lists, logs and `revoke`."""
         return self.hash[:12]
 
     def expired(self, now: datetime) -> bool:
-        """Say whether the token has expired at a moment."""
+        """Return whether the token has expired at this time."""
         return self.expires_at is not None and self.expires_at <= now.timestamp()
 
 
@@ -81,7 +81,7 @@ class TokensDocument(Document, tag_field="format", tag=FORMAT):
 
 
 class TokenBefore(Document):
-    """A token in a file of the first version, whose tokens never expire."""
+    """A token in a file of the first format; it never expires."""
 
     hash: Hash
     role: Role
@@ -90,7 +90,7 @@ class TokenBefore(Document):
 
 
 class TokensDocumentBefore(Document, tag_field="format", tag=FORMAT_BEFORE):
-    """The token file of the first version in JSON."""
+    """The token file of the first format in JSON."""
 
     tokens: list[TokenBefore]
 
@@ -99,16 +99,16 @@ _Tokens = TypeVar("_Tokens", TokensDocument, TokensDocumentBefore)
 
 
 def issue(home: Home, role: str, subject: str, *, days: float | None = None) -> str:
-    """Make a token; its text is returned here and stored nowhere.
+    """Issue a token and return its text; only its hash is stored.
 
     Parameters
     ----------
     home : Home
     role : {'member', 'officer', 'auditor', 'operator'}
     subject : str
-        For a member its agent identifier, exactly as it stands on the chain; else who holds the token.
+        For a member its agent identifier, as on the chain; otherwise the name of the holder.
     days : float, optional
-        Days after which the token expires; never by default.
+        Number of days after which the token expires; never by default.
 
     Raises
     ------
@@ -121,12 +121,13 @@ def issue(home: Home, role: str, subject: str, *, days: float | None = None) -> 
         raise InputError(f"there is no role {role!r}", next_step=f"The roles are: {', '.join(ROLES)}.")
     if days is not None and not 0 < days <= _LONGEST_DAYS:
         raise InputError(
-            f"a token cannot expire after {days} days", next_step=f"Give 1 to {_LONGEST_DAYS} days."
+            f"a token cannot expire after {days} days",
+            next_step=f"Give a number of days from 1 to {_LONGEST_DAYS}.",
         )
     if not subject.strip() or len(subject) > _LONGEST_SUBJECT or not subject.isprintable():
         raise InputError(
-            f"a token's subject is 1 to {_LONGEST_SUBJECT} printable characters",
-            next_step="Name the member's agent identifier, or the person who will hold the token.",
+            f"the subject of a token must have 1 to {_LONGEST_SUBJECT} printable characters",
+            next_step="Give the agent identifier of the member, or the name of the holder.",
         )
     text = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(UTC)
@@ -138,7 +139,7 @@ def issue(home: Home, role: str, subject: str, *, days: float | None = None) -> 
 
 
 def tokens(home: Home) -> list[Token]:
-    """Return every token that was issued and not revoked, in the order of issue; some may have expired.
+    """Return all tokens that are not revoked, in the order of issue; some may have expired.
 
     Raises
     ------
@@ -149,18 +150,18 @@ def tokens(home: Home) -> list[Token]:
 
 
 def revoke(home: Home, token_id: str) -> Token:
-    """Take a token out of force; a running desk notices at the next request.
+    """Revoke a token; a running desk refuses it from the next request on.
 
     Parameters
     ----------
     home : Home
     token_id : str
-        The first 8 or more hex digits of its hash, or the token itself.
+        At least 8 first hex digits of the hash, or the token itself.
 
     Raises
     ------
     InputError
-        When it names no token, or several.
+        When no token or several tokens match.
     """
     prefix = _hash(token_id) if token_id.startswith(PREFIX) else token_id.lower()
     with _changing(home.tokens):
@@ -168,16 +169,17 @@ def revoke(home: Home, token_id: str) -> Token:
         found = [token for token in kept if token.hash.startswith(prefix)]
         if len(found) != 1 or len(prefix) < _SHORTEST_ID:
             raise InputError(
-                "this names no token, or more than one",
+                "no token matches, or more than one token matches",
                 where=str(home.tokens),
-                next_step=f"Give the token, or at least {_SHORTEST_ID} digits of its identifier.",
+                next_step=f"Give the token, or at least {_SHORTEST_ID} digits of its identifier; "
+                "`counterfoil desk token list` shows the identifiers.",
             )
         _write(home.tokens, [token for token in kept if token != found[0]])
     return found[0]
 
 
 class TokenFile:
-    """The tokens of a home, read again whenever the file changes.
+    """The tokens of a state folder, read again whenever the file changes.
 
     Parameters
     ----------
@@ -192,9 +194,9 @@ class TokenFile:
         self._tokens: Sequence[Token] = ()
 
     def find(self, text: str) -> Token | None:
-        """Return the token that `text` is; None where there is none, or it has expired.
+        """Return the stored part of the token `text`; None if it is unknown or has expired.
 
-        Every hash is compared, each in constant time: how long it takes tells nothing of the hashes.
+        Every hash is compared in constant time, so the time does not depend on the hashes.
         """
         hashed = _hash(text)
         found = None
@@ -239,7 +241,7 @@ def _document(data: bytes, kind: type[_Tokens], path: Path) -> _Tokens:
         what="token file",
         error=ConfigurationError,
         where=str(path),
-        next_step="Remove it and issue the tokens again.",
+        next_step="Remove the file and issue the tokens again.",
     )
 
 
@@ -249,7 +251,7 @@ def _write(path: Path, entries: Sequence[Token]) -> None:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[None]:
-    """Let one process at a time change the file, so that no token issued beside another is lost."""
+    """Lock the token file, so that only one process at a time changes it."""
     private_folder(path.parent)
     descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""Types of the lower rooms that the command line and the HTTP API name in what they ask and answer."""
+"""Types of other packages that the command line and the HTTP API use in requests and answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FlagCount", "FlagFilter", "FlagSummary", "Rule"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the model of a rule, which needs pydantic, when it is first asked for."""
+    """Import the model of a rule, which needs pydantic, when it is first used."""
     if name == "Rule":
         from compliance.model import Rule
 

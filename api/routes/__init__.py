@@ -1,1 +1,1 @@
-"""What can be asked of the desk: one module for each thing, each with its router, gathered by `api.desk`."""
+"""The routes of the desk's API: one module with a router for each resource."""

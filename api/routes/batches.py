@@ -1,4 +1,4 @@
-"""The batches of the log, as the mirror took them or refused them."""
+"""The batches of the log, as the mirror accepted or rejected them."""
 
 from __future__ import annotations
 
@@ -19,30 +19,32 @@ router: Final = APIRouter(tags=["ledger"])
 class Batch(BaseModel):
     """One batch of the log."""
 
-    log_index: int = Field(description="Its place in the log, from 0.")
-    member: int | None = Field(description="Code of the member that posted it; null: it was never one.")
-    sequence: int = Field(description="Counts the member's own batches from 0.")
+    log_index: int = Field(description="Position in the log, from 0.")
+    member: int | None = Field(
+        description="Code of the member that posted it; null if the account is no member's."
+    )
+    sequence: int = Field(description="Number of the batch among the member's batches, from 0.")
     rows: int
     block: int
     state: Literal["mirrored", "rejected"]
-    reason: str | None = Field(default=None, description="Why the desk could not take it.")
+    reason: str | None = Field(default=None, description="Why the desk rejected the batch.")
 
 
 class Batches(BaseModel):
     """A page of batches in log order."""
 
     items: list[Batch]
-    next: int | None = Field(description="Give it as `after` for the next page; null: this is the last.")
+    next: int | None = Field(description="Value of `after` for the next page; null on the last page.")
 
 
-@router.get("/v1/batches", summary="What was posted?", **route("desk-damaged"))
+@router.get("/v1/batches", summary="List the posted batches", **route("desk-damaged"))
 def list_batches(
     desk: Desk,
     _: Anyone,
-    after: Annotated[int, Query(ge=-1, le=2**53, description="Log index to continue after.")] = -1,
+    after: Annotated[int, Query(ge=-1, le=2**53, description="List the batches after this log index.")] = -1,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Batches:
-    """List the batches that the mirror has read, rejected ones with the reason. For every role."""
+    """List the batches that the mirror has read, rejected batches with the reason. For every role."""
 
     def codes() -> dict[str, int]:
         return {member.account.lower(): member.code for member in desk.members()}

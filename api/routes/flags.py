@@ -1,4 +1,4 @@
-"""Flags and findings: all of them for who reviews them, its own share for a member that one concerns."""
+"""Flags and findings: reviewers see all of them; a member sees its own part of flags that concern it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ Kind = Literal["detector", "rule"]
 
 FlagId = Annotated[
     str,
-    Path(
-        pattern="^[0-9a-f]{64}$", description="The flag's identifier, as it stands on the chain's case log."
-    ),
+    Path(pattern="^[0-9a-f]{64}$", description="Identifier of the flag, as in the case log on the chain."),
 ]
 
 
 class RaisedBy(BaseModel):
-    """What raised the flag; the same source on the same rows raises it again."""
+    """The detector or rule that raised the flag; on the same rows it raises the same flag again."""
 
     kind: Kind
     id: str
@@ -42,11 +40,11 @@ class RaisedBy(BaseModel):
 
 
 class DecisionEntry(BaseModel):
-    """What an officer decided about a flag."""
+    """The decision of an officer on a flag."""
 
     verdict: Verdict
     reason: str
-    decided_at: int = Field(description="Unix seconds, by the officer's clock.")
+    decided_at: int = Field(description="Unix time in seconds, from the officer's clock.")
     author: str = Field(description="The officer's address on the chain.")
     block: int
 
@@ -55,34 +53,36 @@ class FlagSummary(BaseModel):
     """A flag in a list."""
 
     flag_id: str
-    kind: Kind = Field(description="A detector's flag or a rule's finding.")
-    source: str = Field(description="Which detector or rule.")
-    title: str = Field(description="The typology, or the rule's identifier.")
+    kind: Kind = Field(description="Whether a detector or a rule raised it.")
+    source: str = Field(description="Identifier of the detector or rule.")
+    title: str = Field(description="Typology, or identifier of the rule.")
     citation: str | None
     certainty: Certainty
     severity: Severity
-    score: float | None = Field(description="A calibrated probability; null: there is none.")
+    score: float | None = Field(description="Calibrated probability; null if the flag has none.")
     latest_score: float | None = Field(
-        description="What the last scan with a champion made of it; null: none did, or a member asks."
+        description="Score by the last scan with a champion model; null if there is none, and for members."
     )
-    verdict: Verdict | None = Field(description="The last decision's; null: undecided, or a member asks.")
-    window: tuple[int, int] = Field(description="Unix seconds, the upper end excluded.")
+    verdict: Verdict | None = Field(
+        description="Verdict of the last decision; null if undecided, and for members."
+    )
+    window: tuple[int, int] = Field(description="Begin and end in Unix seconds; the end is excluded.")
     explanation: str
     entity_count: int
     row_count: int
-    truncated: bool = Field(description="Whether a budget or a limit cut the evidence.")
-    block: int | None = Field(description="The block that anchors it; null: not anchored yet.")
+    truncated: bool = Field(description="Whether a limit cut the evidence.")
+    block: int | None = Field(description="Block that anchors the flag; null if it is not anchored yet.")
 
 
 class Flags(BaseModel):
-    """A page of flags in the order they were raised."""
+    """A page of flags, in the order in which they were raised."""
 
     items: list[FlagSummary]
-    next: str | None = Field(description="Give it as `after` for the next page; null: this is the last.")
+    next: str | None = Field(description="Value of `after` for the next page; null on the last page.")
 
 
 class Position(BaseModel):
-    """The ledger position the flag was computed at."""
+    """The ledger position at which the flag was computed."""
 
     chain_id: int
     contract: str
@@ -91,14 +91,14 @@ class Position(BaseModel):
 
 
 class Entity(BaseModel):
-    """An account or party, by its pseudonym: pseudonymised, still personal data."""
+    """An account or party by its pseudonym, which is still personal data."""
 
     pseudonym: str
-    agent: int = Field(description="Code of the member that keeps it; 0: no member does.")
+    agent: int = Field(description="Code of the member that keeps the account; 0 if no member does.")
 
 
 class Row(BaseModel):
-    """A row's place on the ledger."""
+    """The place of a row on the ledger."""
 
     member: int
     sequence: int
@@ -106,10 +106,10 @@ class Row(BaseModel):
 
 
 class Flag(BaseModel):
-    """A flag with its evidence: what the token may see of it."""
+    """A flag with its evidence, as far as the token may see it."""
 
     flag_id: str
-    block: int | None = Field(description="The block that anchors it; null: not anchored yet.")
+    block: int | None = Field(description="Block that anchors the flag; null if it is not anchored yet.")
     source: RaisedBy
     title: str
     citation: str | None
@@ -122,37 +122,43 @@ class Flag(BaseModel):
     explanation: str
     truncated: bool
     details: dict[str, Any]
-    entity_count: int = Field(description="Of the whole flag; `entities` may be fewer.")
-    row_count: int = Field(description="Of the whole flag; `rows` may be fewer.")
+    entity_count: int = Field(
+        description="Number of entities of the whole flag; `entities` may contain fewer."
+    )
+    row_count: int = Field(description="Number of rows of the whole flag; `rows` may contain fewer.")
     entities: list[Entity]
     rows: list[Row]
-    latest_score: float | None = Field(description="As in the list.")
+    latest_score: float | None = Field(description="As in the list of flags.")
     decisions: list[DecisionEntry] | None = Field(
-        description="Oldest first, the last one counts; officers decide with their own key, by "
-        "`counterfoil flag decide`. Null: not shown to members."
+        description="Oldest first; the last one is valid. Officers decide with `counterfoil flag decide`. "
+        "Null for members."
     )
     view: dict[str, Any] = Field(
-        description="The same fields with what proves them against `flag_id` (`ledger.flag.verify_view`)."
+        description="The same fields with their proof against `flag_id` (`ledger.flag.verify_view`)."
     )
 
 
 @router.get(
     "/v1/flags",
-    summary="What was flagged?",
+    summary="List the flags",
     **route("bad-request", "not-a-member", "chain-unreachable", "chain-failed"),
 )
 def list_flags(
     desk: Desk,
     token: Anyone,
-    title: Annotated[str | None, Query(max_length=200, description="Typology or rule identifier.")] = None,
+    title: Annotated[
+        str | None, Query(max_length=200, description="Typology, or identifier of the rule.")
+    ] = None,
     severity: Severity | None = None,
     certainty: Certainty | None = None,
     kind: Kind | None = None,
-    undecided: Annotated[bool, Query(description="Only what no officer decided yet.")] = False,
-    after: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$", description="Flag to go on after.")] = None,
+    undecided: Annotated[bool, Query(description="Only flags that no officer has decided on.")] = False,
+    after: Annotated[
+        str | None, Query(pattern="^[0-9a-f]{64}$", description="List the flags after this one.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Flags:
-    """List flags. A member's token sees those that concern the member; the other roles see all."""
+    """List flags. A member sees only the flags that concern it; the other roles see all."""
     code = member_code(desk, token)
     page = desk.flag_page(
         FlagFilter(
@@ -160,7 +166,7 @@ def list_flags(
             severity=severity,
             certainty=certainty,
             kind=kind,
-            undecided=undecided and code is None,  # a member learns nothing of decisions
+            undecided=undecided and code is None,  # members must not learn of decisions
             addressee=code,
         ),
         after=after,
@@ -171,11 +177,11 @@ def list_flags(
 
 @router.get(
     "/v1/flags/{flag_id}",
-    summary="One flag with its evidence",
+    summary="Show one flag with its evidence",
     **route("not-found", "not-a-member", "desk-damaged", "chain-unreachable", "chain-failed"),
 )
 def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
-    """Show one flag. A member's token sees only its own entities and rows, of a flag that concerns it."""
+    """Show one flag. A member sees only flags that concern it, with its own entities and rows."""
     code = member_code(desk, token)
     file, view, shown = _found(desk.flag_view(flag_id, addressee=code))
     reviewed: dict[str, Any] = {"latest_score": None, "decisions": None}
@@ -187,36 +193,36 @@ def get_flag(desk: Desk, token: Anyone, flag_id: FlagId) -> Flag:
 
 @router.get(
     "/v1/flags/{flag_id}/graph.svg",
-    summary="The evidence, drawn",
+    summary="Draw the evidence of a flag as SVG",
     response_class=Response,
     **route("not-found", "desk-damaged", "chain-unreachable", roles=("officer",)),
 )
 def get_flag_drawing(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
-    """Draw the accounts and payments of a flag as SVG. For officers."""
+    """Draw the accounts and payments of a flag. For officers."""
     return Response(_drawing(desk, flag_id, "svg"), media_type="image/svg+xml")
 
 
 @router.get(
     "/v1/flags/{flag_id}/graph.graphml",
-    summary="The evidence as a graph",
+    summary="Return the evidence of a flag as GraphML",
     response_class=Response,
     **route("not-found", "desk-damaged", "chain-unreachable", roles=("officer",)),
 )
 def get_flag_graph(desk: Desk, _: Officer, flag_id: FlagId) -> Response:
-    """Give the accounts and payments of a flag as GraphML. For officers."""
+    """Return the accounts and payments of a flag as a graph. For officers."""
     attachment = {"Content-Disposition": f'attachment; filename="flag-{flag_id[:12]}.graphml"'}
     return Response(_drawing(desk, flag_id, "graphml"), media_type="application/xml", headers=attachment)
 
 
 def _found(view: FlagView | None) -> FlagView:
-    """Return what was found; of a flag that is hidden from a member, say what is said of no flag."""
+    """Return a found flag; a flag that a member may not see is reported like a missing flag."""
     if view is None:
-        raise ProblemError("not-found", "there is no such flag", next_step="GET /v1/flags lists them.")
+        raise ProblemError("not-found", "there is no such flag", next_step="GET /v1/flags lists the flags.")
     return view
 
 
 def _summary(flag: ListedFlag, *, reviewer: bool) -> FlagSummary:
-    """Return a flag for a list; scores and verdicts are for reviewers."""
+    """Return a flag for a list; only reviewers see scores and verdicts."""
     return FlagSummary(
         flag_id=flag.flag_id.hex(),
         kind=flag.kind,

@@ -1,4 +1,4 @@
-"""Is the desk alive, and is it ready: does the chain answer, and how far behind is the mirror."""
+"""Health and readiness: whether the process answers, and how far the mirror is behind the chain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router: Final = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """The answer of a running process."""
 
     status: Literal["alive"] = "alive"
 
@@ -27,13 +27,15 @@ class Readiness(BaseModel):
     """How far the desk has followed the chain."""
 
     status: Literal["ready", "behind"] = Field(
-        description="Behind: batches wait to be mirrored, and the lag is over the limit."
+        description="'behind' if batches wait to be mirrored and the lag exceeds the limit."
     )
     height: int = Field(description="Number of the chain's newest block.")
-    mirrored_block: int = Field(description="Number of the newest block the mirror has read.")
-    lag_blocks: int = Field(description="Blocks the mirror has not read; most blocks carry no batch.")
-    lag_batches: int = Field(description="Batches in the log that the mirror does not hold.")
-    log_size: int = Field(description="Batches the mirror holds.")
+    mirrored_block: int = Field(description="Number of the newest block that the mirror has read.")
+    lag_blocks: int = Field(
+        description="Number of blocks that the mirror has not read; most blocks contain no batch."
+    )
+    lag_batches: int = Field(description="Number of batches in the log that the mirror does not hold.")
+    log_size: int = Field(description="Number of batches that the mirror holds.")
 
 
 def readiness(desk: ServedDesk) -> Readiness:
@@ -41,19 +43,19 @@ def readiness(desk: ServedDesk) -> Readiness:
     return Readiness(**asdict(desk.readiness(max_lag=desk.max_lag)))
 
 
-@router.get("/healthz", summary="Does the process answer?")
+@router.get("/healthz", summary="Report that the process answers")
 def get_health() -> Health:
-    """Say that the desk is alive. Open to everyone."""
+    """Report that the process answers. No token is needed."""
     return Health()
 
 
 @router.get(
     "/readyz",
-    summary="Can the desk be worked with?",
+    summary="Report whether the desk is ready",
     responses=documented("not-ready", "not-set-up", "chain-unreachable", "chain-failed"),
 )
 def get_readiness(desk: Desk) -> Readiness:
-    """Say whether the chain answers and the mirror keeps up with it. Open to everyone."""
+    """Report whether the chain answers and the mirror is up to date with it. No token is needed."""
     state = readiness(desk)
     if state.status == "behind":
         raise ProblemError(

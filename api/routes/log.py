@@ -1,4 +1,4 @@
-"""What the desk publishes of the log: the signed checkpoint, and every batch hash."""
+"""The published log: the signed checkpoint and the batch hashes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _OPEN: Final = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "cr
 
 @router.get(
     "/v1/log/checkpoint",
-    summary="The signed state of the log",
+    summary="Return the signed checkpoint of the log",
     response_class=PlainTextResponse,
     responses=documented("not-understood", "not-set-up"),
 )
 def get_checkpoint(desk: Desk) -> PlainTextResponse:
-    """Give the newest checkpoint, a C2SP signed note. Open to everyone: compare it with what others see."""
+    """Return the newest checkpoint, a C2SP signed note, to compare with other copies. No token is needed."""
     return PlainTextResponse(desk.checkpoint().decode(), headers=_OPEN)
 
 
 @router.get(
     "/v1/log/hashes",
-    summary="The batch hashes, in log order",
+    summary="Return the batch hashes in log order",
     response_class=Response,
     responses={
         200: {
@@ -46,12 +46,14 @@ def get_checkpoint(desk: Desk) -> PlainTextResponse:
 )
 def get_log_hashes(
     desk: Desk,
-    start: Annotated[int, Query(alias="from", ge=0, le=2**53, description="First log index.")] = 0,
+    start: Annotated[
+        int, Query(alias="from", ge=0, le=2**53, description="Log index of the first hash.")
+    ] = 0,
     end: Annotated[
-        int | None, Query(alias="to", ge=0, le=2**53, description="Log index after the last one wanted.")
+        int | None, Query(alias="to", ge=0, le=2**53, description="Log index after the last hash.")
     ] = None,
 ) -> StreamingResponse:
-    """Give the leaves of the log's tree, all or a range. Open to everyone: they prove nothing but order."""
+    """Return the leaves of the log's Merkle tree, all or a range. No token is needed."""
     file = desk.log().open("rb")
     size = file.seek(0, 2) // _HASH_BYTES
     stop = size if end is None else end
@@ -59,8 +61,8 @@ def get_log_hashes(
         file.close()
         raise ProblemError(
             "bad-request",
-            f"the log has {size} batches; from {start} to {stop} is no range of it",
-            next_step="Ask for 0 <= from <= to <= size.",
+            f"{start} to {stop} is not a range of the log, which has {size} batches",
+            next_step="Give from and to with 0 <= from <= to <= size of the log.",
             log_size=size,
         )
     file.seek(start * _HASH_BYTES)

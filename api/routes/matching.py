@@ -1,4 +1,4 @@
-"""How the halves of transfers have met."""
+"""Counts of transfers by the state of their match."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router: Final = APIRouter(tags=["ledger"])
 
 
 class States(BaseModel):
-    """Transfers by state. An unmatched half is past its deadline; it blames nobody."""
+    """Number of transfers by state. Unmatched: the deadline has passed and only one bank has posted."""
 
     on_us: int
     matched: int
@@ -27,22 +27,24 @@ class States(BaseModel):
 
 
 class Matching(BaseModel):
-    """The transfers of the whole consortium, or of the member who asks."""
+    """The transfers of the whole consortium, or of the member whose token is used."""
 
-    member: int | None = Field(description="Code of the member whose transfers are counted; null: all.")
-    block: int = Field(description="Newest block that was read.")
-    log_size: int = Field(description="Batches that were read.")
+    member: int | None = Field(
+        description="Code of the member whose transfers are counted; null if all are counted."
+    )
+    block: int = Field(description="Number of the newest block that was read.")
+    log_size: int = Field(description="Number of batches that were read.")
     transfers: int
     states: States
 
 
 @router.get(
     "/v1/matching",
-    summary="How many halves have met?",
+    summary="Count the transfers by state",
     **route("not-a-member", "desk-damaged", "chain-unreachable", "chain-failed"),
 )
 def get_matching(desk: Desk, token: Anyone) -> Matching:
-    """Count transfers by state. For every role; a member's token counts those it posted a half of."""
+    """Count transfers by state. For every role; for a member, only transfers of which it posted a half."""
     code = member_code(desk, token)
     found = match_counts(desk.home.desk.mirror, code)
     return Matching(

@@ -1,4 +1,4 @@
-"""The members of the consortium, as the chain knows them."""
+"""The members of the consortium, read from the chain."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ router: Final = APIRouter(tags=["consortium"])
 
 
 class Member(BaseModel):
-    """One member. Its keys are public: the chain is where others take them from."""
+    """One member with its public keys, which the chain publishes."""
 
-    code: int = Field(description="The short number that rows, flags and batches name it by.")
-    agent: str = Field(description="The bank's identifier.")
+    code: int = Field(description="Number of the member in rows, flags and batches.")
+    agent: str = Field(description="Identifier of the bank (BIC).")
     status: Literal["active", "suspended", "revoked"]
-    account: str = Field(description="The Ethereum account that posts.")
-    x25519_key: str = Field(description="For match tokens, hex.")
-    hpke_key: str = Field(description="What flags are sealed to, hex.")
+    account: str = Field(description="Ethereum account that posts the batches.")
+    x25519_key: str = Field(description="Public key for match tokens, hex.")
+    hpke_key: str = Field(description="Public key to which flags are encrypted, hex.")
 
 
 class Members(BaseModel):
-    """Every member ever admitted, in the order of its code."""
+    """Every member that was ever admitted, in the order of the codes."""
 
     items: list[Member]
 
 
-@router.get("/v1/members", summary="Who is in the consortium?", **route("chain-unreachable", "chain-failed"))
+@router.get("/v1/members", summary="List the members", **route("chain-unreachable", "chain-failed"))
 def list_members(desk: Desk, _: Anyone) -> Members:
-    """List every member ever admitted with its status. For every role."""
+    """List every member that was ever admitted, with its status. For every role."""
     return Members(
         items=[
             Member(

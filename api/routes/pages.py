@@ -1,6 +1,6 @@
-"""The desk's front door for a browser: public facts and an index of the API, without scripts.
+"""The desk's web pages: its public state and an index of the API, without scripts.
 
-Nothing is loaded from elsewhere. Flags need a token, so no page shows them.
+The pages load nothing from other servers. Flags need a token, so no page shows them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STYLE: Final = Path(__file__).parents[1] / "desk.css"
 
 @router.get("/", response_class=HTMLResponse)
 def front_page(desk: Desk) -> HTMLResponse:
-    """Show how the desk is."""
+    """Show the state of the desk and its checkpoint."""
     try:
         state = readiness(desk)
         status = (
@@ -37,7 +37,7 @@ def front_page(desk: Desk) -> HTMLResponse:
         facts = [
             ("Chain height", f"block {state.height}"),
             ("Mirrored to", f"block {state.mirrored_block}"),
-            ("Indexer lag", f"{state.lag_blocks} blocks, {state.lag_batches} batches"),
+            ("Lag of the mirror", f"{state.lag_blocks} blocks, {state.lag_batches} batches"),
             ("Batches in the log", str(state.log_size)),
         ]
         good = state.status == "ready"
@@ -46,15 +46,15 @@ def front_page(desk: Desk) -> HTMLResponse:
     body = (
         f'<p class="status {"good" if good else "bad"}" role="status">{escape(status)}</p>'
         + _list(facts)
-        + "<h2>Checkpoint</h2><p>The signed state of the log. Compare it with what other members see: "
-        "two that disagree are proof against the desk.</p>"
+        + "<h2>Checkpoint</h2><p>The signed state of the log. Compare it with the copies of other "
+        "members: two checkpoints that contradict each other prove that the desk has cheated.</p>"
         + f"<pre>{escape(_checkpoint(desk))}</pre>"
-        + '<h2>Further</h2><ul><li><a href="/docs">The API</a></li>'
+        + '<h2>More</h2><ul><li><a href="/docs">The API</a></li>'
         '<li><a href="/v1/log/checkpoint">Checkpoint</a> and <a href="/v1/log/hashes">batch hashes</a>: '
-        "what receipts are checked against</li>"
+        "receipts are verified against them</li>"
         '<li><a href="/readyz">Readiness</a>, <a href="/openapi.json">OpenAPI document</a></li></ul>'
-        "<p>Rows on this ledger are pseudonymised: they are still personal data. Flags and rows are shown "
-        "to holders of a token only, through the API.</p>"
+        "<p>Rows on this ledger are pseudonymised, but they are still personal data. Only the API "
+        "shows flags and rows, and it needs a token.</p>"
     )
     return _page("Counterfoil: the desk", body)
 
@@ -78,11 +78,11 @@ def api_index(request: Request) -> HTMLResponse:
         for kind, (status, title, meaning) in KINDS.items()
     ]
     body = (
-        "<p>Send <code>Authorization: Bearer cf_...</code> with a token of your role. The whole contract "
-        'is the <a href="/openapi.json">OpenAPI document</a>.</p><h2>Routes</h2>'
-        + _table(("Route", "What it answers", "For", "Parameters"), routes)
+        "<p>Send <code>Authorization: Bearer cf_...</code> with a token for your role. For all details see "
+        'the <a href="/openapi.json">OpenAPI document</a>.</p><h2>Routes</h2>'
+        + _table(("Route", "What it does", "Roles", "Parameters"), routes)
         + "<h2>Problems</h2><p>Every error is a problem document (RFC 9457) with title, detail and "
-        "next_step; its instance is the identifier in the desk's log.</p>"
+        "next_step. The desk's log contains its instance.</p>"
         + _table(("Kind", "Status", "Title", "What it means"), problems)
     )
     return _page("Counterfoil: the API", body)
@@ -90,7 +90,7 @@ def api_index(request: Request) -> HTMLResponse:
 
 @router.get("/desk.css")
 def style() -> Response:
-    """Give the pages' style."""
+    """Return the style sheet of the pages."""
     return Response(_STYLE.read_bytes(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 

@@ -1,4 +1,4 @@
-"""The rules in force, as two officers approved them on the chain."""
+"""The rules in force, which two officers approved on the chain."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ router: Final = APIRouter(tags=["rules"])
 
 
 class RuleEntry(BaseModel):
-    """A rule, and the words of the clause it was read from."""
+    """A rule, and the words of its clause."""
 
     rule: Rule
     clause: str
 
 
 class RuleSource(BaseModel):
-    """A text that rules were extracted from."""
+    """A text from which rules were extracted."""
 
     document: str
     sha256: str
@@ -36,9 +36,9 @@ class Rules(BaseModel):
     """The rule set in force."""
 
     name: str
-    version: int = Field(description="Counts the rule sets that were ever in force.")
-    hash: str = Field(description="SHA-256 of the document on the chain.")
-    author: str = Field(description="The officer that proposed it; two others approved.")
+    version: int = Field(description="Number of rule sets that have been in force so far.")
+    hash: str = Field(description="SHA-256 of the rule set document on the chain.")
+    author: str = Field(description="Officer who proposed the rule set; two other officers approved it.")
     sources: list[RuleSource]
     items: list[RuleEntry]
 
@@ -55,7 +55,7 @@ def _active(desk: ServedDesk) -> ActiveRules:
 
 
 @router.get(
-    "/v1/rules", summary="What is in force?", **route("not-found", "chain-unreachable", "chain-failed")
+    "/v1/rules", summary="List the rules in force", **route("not-found", "chain-unreachable", "chain-failed")
 )
 def list_rules(desk: Desk, _: Anyone) -> Rules:
     """Show the rule set in force with its rules. For every role."""
@@ -73,7 +73,7 @@ def list_rules(desk: Desk, _: Anyone) -> Rules:
 
 @router.get(
     "/v1/rules/{rule_id}",
-    summary="One rule in force",
+    summary="Show one rule in force",
     **route("not-found", "chain-unreachable", "chain-failed"),
 )
 def get_rule(desk: Desk, _: Anyone, rule_id: Annotated[str, Path(max_length=200)]) -> RuleEntry:
@@ -82,4 +82,6 @@ def get_rule(desk: Desk, _: Anyone, rule_id: Annotated[str, Path(max_length=200)
     for rule in found.rules:
         if rule.rule_id == rule_id:
             return RuleEntry(rule=rule, clause=found.clauses[rule_id])
-    raise ProblemError("not-found", "no rule in force has that identifier", next_step="See GET /v1/rules.")
+    raise ProblemError(
+        "not-found", "no rule in force has this identifier", next_step="GET /v1/rules lists the rules."
+    )

@@ -1,6 +1,6 @@
-"""Verifying a receipt or a disclosure against the desk's trust file.
+"""Verification of a receipt or a disclosure against the desk's trust file.
 
-Who does not trust the desk verifies offline with `counterfoil verify`: it is the same code.
+A party that does not trust the desk runs `counterfoil verify` offline, which uses the same code.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ class ProvenCheckpoint(BaseModel):
 
 
 class Proof(BaseModel):
-    """What is proven by what was sent; anything that is not here is not."""
+    """The facts that a receipt or a disclosure proves; it proves nothing else."""
 
     kind: Literal["receipt", "disclosure"]
-    agent: str = Field(description="The bank that posted the row.")
-    member: str = Field(description="The account it posted it from.")
-    sequence: int = Field(description="The bank's batch that holds the row.")
-    row_index: int = Field(description="The row's place in that batch.")
-    log_index: int = Field(description="The batch's place in the log.")
+    agent: str = Field(description="Bank that posted the row.")
+    member: str = Field(description="Ethereum account of the bank.")
+    sequence: int = Field(description="Number of the bank's batch that contains the row.")
+    row_index: int = Field(description="Position of the row in the batch.")
+    log_index: int = Field(description="Position of the batch in the log.")
     batch_hash: str
     record_root: str
     checkpoint: ProvenCheckpoint
-    fields: dict[str, str | None] = Field(description="Opened fields; null: the record has no such value.")
-    purpose: str | None = Field(description="What the fields were opened for.")
+    fields: dict[str, str | None] = Field(description="Disclosed fields; null if the record has no value.")
+    purpose: str | None = Field(description="Purpose of the disclosure; null for a receipt.")
 
 
 _BODY: Final = {
@@ -62,19 +62,19 @@ _DOCUMENTED: Final = route("too-large", "unsupported-media-type", "not-verified"
 
 @router.post(
     "/v1/verify",
-    summary="Does this receipt or disclosure hold?",
+    summary="Verify a receipt or a disclosure",
     response_model=Proof,
     responses=_DOCUMENTED["responses"],
     openapi_extra={**_DOCUMENTED["openapi_extra"], **_BODY},
 )
 async def verify_proof(request: Request, desk: Desk, _: Anyone) -> Proof:
-    """Verify a receipt or a disclosure. For every role; nothing of it is kept."""
+    """Verify a receipt or a disclosure. For every role; the desk does not store it."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ProblemError(
             "unsupported-media-type",
-            f"the body is said to be {media_type or 'of no type'}",
-            next_step="Send the file unchanged with Content-Type: application/json.",
+            f"the Content-Type of the body is {media_type or 'missing'}",
+            next_step="Send the unchanged file with Content-Type: application/json.",
         )
     body = await _read(request)
     trust = await run_in_threadpool(desk.trust)
@@ -113,8 +113,8 @@ def _said(proven: Verified) -> dict[str, Any]:
 
 
 async def _read(request: Request) -> bytes:
-    """Read the body, and no more of it than a receipt may have."""
-    too_large = ProblemError("too-large", f"a receipt or disclosure has at most {MAX_BODY} bytes")
+    """Read the body; refuse one that is larger than the largest receipt."""
+    too_large = ProblemError("too-large", f"a receipt or disclosure may have at most {MAX_BODY} bytes")
     if int(request.headers.get("content-length", "0")) > MAX_BODY:  # the server checked that it is a number
         raise too_large
     body = bytearray()

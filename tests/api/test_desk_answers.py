@@ -160,7 +160,7 @@ def test_an_error_nobody_foresaw_is_a_problem_and_its_trace_stays_in_the_log(
 @pytest.mark.parametrize("path", ["/v1/flags?severty=high", "/v1/members?limit=1", "/v1/log/hashes?form=0"])
 def test_a_parameter_that_is_not_there_is_refused(desk: ServedDesk, path: str) -> None:
     problem = desk.problem(path, "officer", 422, "not-understood")
-    assert "does not have" in problem["detail"]
+    assert "does not know" in problem["detail"]
     if "flags" in path:
         assert "severity" in problem["next_step"]
     assert desk.call("/healthz?at=1").status_code == desk.call("/docs?at=1").status_code == 200

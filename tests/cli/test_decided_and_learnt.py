@@ -132,7 +132,7 @@ def test_a_decision_that_cannot_be_read_holds_up_no_other(desk: Desk) -> None:
     second = list(desk.truth)[1]
     verdict = "suspicious" if desk.truth[second] else "not_suspicious"
     said = desk.call("flag", "decide", second, verdict, "--reason", "seen")
-    assert "is no decision that can be read" in said.expect().err
+    assert "is not a readable decision" in said.expect().err
     assert len(desk.json("flag", "show", flag_id)["decisions"]) == 2
     assert len(desk.json("flag", "show", second)["decisions"]) == 1
 
@@ -177,7 +177,7 @@ def test_a_challenger_that_wins_becomes_champion_and_the_chain_says_so(desk: Des
 def test_the_same_decisions_give_no_better_challenger(desk: Desk) -> None:
     champion = Shelf(desk.consortium.home.desk.models).entries()
     shown = desk.call("desk", "train").expect().out
-    assert "does not win by more than chance" in shown
+    assert "is not significantly better" in shown
     assert Shelf(desk.consortium.home.desk.models).entries() == champion
     assert [note["contest"]["replaced"] for note in desk.notes("training")] == [True, False]
 
@@ -215,7 +215,7 @@ def test_a_scan_with_a_champion_scores_every_flag_and_adds_its_own(desk: Desk) -
 
 def test_costs_and_rarity_are_asked_for_and_the_same_payments_are_the_same_flag(desk: Desk) -> None:
     said = desk.call("desk", "scan", "--budget", 0.1, "--missed-cost", 9).expect(2)
-    assert "both say when to alert" in said.err
+    assert "cannot be given together" in said.err
     assert "must be a share" in desk.call("desk", "scan", "--budget", 3).expect(2).err
     before = {flag["flag_id"]: flag["latest_score"] for flag in desk.json("flag", "list")}
     scanned = desk.json("desk", "scan", "--missed-cost", 1, "--expected", 0.01)
@@ -267,7 +267,7 @@ def test_a_champion_that_was_never_announced_is_not_used(desk: Desk) -> None:
     )
     try:
         shelf.crown(shelf.put(changed))
-        assert "never announced on the chain" in desk.call("desk", "scan").expect(1).err
+        assert "does not record that this model became champion" in desk.call("desk", "scan").expect(1).err
     finally:
         register.write_bytes(before)
 
@@ -285,7 +285,7 @@ def test_drift_is_noted_once_for_each_change_of_verdict(desk: Desk) -> None:
     assert scanned["drift"]["verdict"] == "changed"
     assert scanned["drift"]["noted"] is True
     shown = desk.call("desk", "scan").expect().out
-    assert "have drifted (changed" in shown
+    assert "since the last training (changed" in shown
     notes = desk.notes("drift")
     assert len(notes) == noted + 1
     assert notes[-1]["model"] == champion

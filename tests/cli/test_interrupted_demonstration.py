@@ -105,7 +105,7 @@ def test_stopped_on_a_terminal_it_says_how_to_go_on_and_leaves_nothing_running(t
     assert running.wait(timeout=120) == 130, said
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
     assert "0/8" in plain  # a progress bar
-    assert "Stopped. Run the same command again to go on" in plain
+    assert "Stopped. Run the same command again to continue" in plain
     assert "Traceback" not in plain
     wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 60)
     assert not (home / "keyholders" / "1" / "endpoint.json").exists()

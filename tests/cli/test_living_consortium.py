@@ -40,7 +40,7 @@ def test_the_chain_says_where_it_answers(town: Town) -> None:
     assert str(state["pid"]) in shown
     assert str(state["chain_id"]) in shown
     again = call(town.home, "chain", "start", "--detach").expect()
-    assert "running already" in again.err
+    assert "already running" in again.err
 
 
 def test_a_consortium_is_founded_once(posted: Town) -> None:

@@ -102,7 +102,7 @@ def test_a_flag_that_is_not_there(demonstration: Demonstration) -> None:
 def test_a_record_or_a_field_that_is_not_there(demonstration: Demonstration, town: Town) -> None:
     for key in ("nothing", "99:0", "0:999999"):
         said = call(demonstration.home, "member", "receipt", "-m", "ALFADE20", key).expect(2)
-        assert f"no record {key!r}" in said.err
+        assert f"the record {key!r}" in said.err
         assert "BATCH:INDEX" in said.err
 
 
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_written(demonstration: Demonstration, tmp_path:
 def test_an_option_of_every_command_that_stands_after_it_is_told_its_place(tmp_path: Path) -> None:
     for option, value in (("--json", ()), ("--home", ("x",)), ("--chain", ("http://127.0.0.1:1",))):
         said = call(tmp_path, "member", "status", "-m", ALFA, option, *value).expect(2).err
-        assert f"{option} stands before the command" in " ".join(said.replace("│", " ").split())
+        assert f"write {option} before the command" in " ".join(said.replace("│", " ").split())
 
 
 # -- with a chain that runs -------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_rows_kept_apart_are_counted_by_field_with_the_first_of_each(town: Town,
     assert ["currency", "2", "2", "'EURO'"] in [line[:4] for line in lines]
     assert ["timestamp", "1", "3", "'05.01.2026"] in [line[:4] for line in lines]
     useless = call(town.home, "member", "post", "-m", ALFA, write_csv(tmp_path / "q.csv", rows[:3])).expect(2)
-    assert "no row of the file can be used" in useless.err
+    assert "every row of the file is invalid" in useless.err
     assert "q-" in useless.err
     assert "next:" in useless.err
 
@@ -228,7 +228,7 @@ def test_a_key_holder_that_is_not_there(town: Town, tmp_path: Path) -> None:
 
 
 def test_a_second_key_holder_is_refused(town: Town) -> None:
-    assert "answers at" in call(town.home, "keyholder", "serve").expect(2).err
+    assert "already running at" in call(town.home, "keyholder", "serve").expect(2).err
 
 
 def test_a_receipt_before_the_desk_has_signed(town: Town) -> None:

@@ -65,7 +65,7 @@ def test_from_draft_to_force_and_out_of_it(living: Path, notice: Path) -> None:
         wrote = call(living, "rules", "approve", name, "--officer", writer).expect(2)
         assert "cannot approve" in wrote.err
     first = call(living, "rules", "approve", name, "--officer", 3).expect()
-    assert "Approved by one officer" in first.err
+    assert "One officer has approved" in first.err
     assert call(living, "--json", "rules", "list").expect().json["hash"] == before
     again = call(living, "rules", "approve", name, "--officer", 3).expect(2)
     assert "already approved" in again.err
@@ -117,7 +117,7 @@ def test_a_finding_is_followed_from_row_to_clause(living: Path) -> None:
     assert {step["step"] for step in found["approved"]} >= {"proposed", "approved"}
     assert found["owed"]["banks"]
     out = call(living, "flag", "trace", flag["flag_id"][:12]).expect().out
-    for part in ("Rows on the ledger", "The check", "The clause", "Where the rule comes from"):
+    for part in ("Rows on the ledger", "The check", "The clause", "Source of the rule"):
         assert part in out
     assert max(map(len, out.splitlines())) <= 80
     draft = call(living, "flag", "report", flag["flag_id"][:12]).expect().json
@@ -125,7 +125,7 @@ def test_a_finding_is_followed_from_row_to_clause(living: Path) -> None:
     assert draft["status"] == "draft"
     detected = next(flag for flag in flags if flag["source"]["kind"] == "detector")
     refused = call(living, "flag", "trace", detected["flag_id"][:12]).expect(2)
-    assert "no clause stands behind it" in refused.err
+    assert "it has no clause" in refused.err
     suspicion = call(living, "flag", "report", detected["flag_id"][:12]).expect().json
     assert (suspicion["kind"], suspicion["legal_basis"]) == ("suspicious_activity_report", None)
 
