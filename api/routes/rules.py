@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from api.access import Anyone, Desk, route
 from api.problems import ProblemError
 from api.state import ServedDesk
-from counterfoil.desk import ActiveRules
+from counterfoil.desk_state import ActiveRules
 from counterfoil.types import Rule
 
 __all__ = ["router"]
