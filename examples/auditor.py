@@ -1,0 +1,178 @@
+# %% [markdown]
+# # An auditor: what can be verified, and with what
+#
+# This file is a notebook in percent format: Jupytext, VS Code and PyCharm open it as cells. It is also a
+# plain script: `python examples/auditor.py`. It needs `pip install "counterfoil[member,desk,operator]"`,
+# because it plays all parties on one machine. An auditor who verifies files alone needs `pip install
+# counterfoil`.
+#
+# It founds a consortium of two banks, which post their halves of twelve payments. Then it does what an
+# auditor does: it verifies a receipt, a disclosure and a checkpoint from files, it shows that a forged
+# receipt is refused, and it compares the desk with the chain.
+
+# %%
+import atexit
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from counterfoil import Auditor, Desk, KeyHolder, Member, Operator, verify
+from ledger.errors import VerificationError
+
+# %% [markdown]
+# ## Before the audit: a consortium
+#
+# Everything is in a temporary folder. When Python ends, with an error or without, the chain stops and the
+# folder is removed.
+
+# %%
+cleanup = ExitStack()
+folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="counterfoil-example-")))
+atexit.register(cleanup.close)  # after the folder was made: what is registered last runs first
+
+home = folder / "consortium"
+operator = Operator(home)
+cleanup.callback(lambda: operator.chain_status()["running"] and operator.stop_chain())
+operator.start_chain()
+operator.found()
+keyholder = KeyHolder(home)
+alfa = Member.create("ALFADEFF", home, keyholder=keyholder)
+bravo = Member.create("BRAVFRPP", home, keyholder=keyholder)
+operator.admit([alfa, bravo])
+print("The members:", *(member["agent"] for member in operator.status().members))
+
+# %% [markdown]
+# Each bank posts its own half of each payment. The desk reads the chain, matches the halves, and signs a
+# checkpoint.
+
+# %%
+payments = pd.DataFrame(
+    {
+        "transaction_id": f"A-{number}",
+        "timestamp": f"2026-01-05T{number + 9:02}:00:00Z",
+        "debtor_agent": "ALFADEFF",
+        "debtor_account": f"100-{number}",
+        "creditor_agent": "BRAVFRPP",
+        "creditor_account": "200-7",
+        "amount": f"{1_000 + 250 * number}.00",
+        "currency": "EUR",
+    }
+    for number in range(12)
+)
+alfa.post(payments)
+bravo.post(payments.assign(transaction_id=payments["transaction_id"].str.replace("A", "B")))
+print("The desk matched:", Desk(home).sync().states["matched"], "payments")
+
+# %% [markdown]
+# The bank Alfa hands out a receipt for one payment, and a disclosure that opens two of its fields for a
+# purpose. The desk publishes the checkpoint. The trust file is what the auditor was given when the
+# consortium was founded.
+
+# %%
+evidence = folder / "evidence"
+evidence.mkdir()
+receipt, disclosure = evidence / "receipt.json", evidence / "disclosure.json"
+checkpoint, trust = evidence / "checkpoint", evidence / "trust.json"
+receipt.write_bytes(alfa.receipt("A-3").to_bytes())
+disclosure.write_bytes(alfa.disclose("A-3", ["amount", "currency"], purpose="request 42").to_bytes())
+checkpoint.write_bytes(Desk(home).home.desk.checkpoint.read_bytes())
+trust.write_bytes(operator.home.trust.read_bytes())
+
+# %% [markdown]
+# ## Verify from files
+#
+# From here on, `verify` reads the four files of the folder `evidence` and nothing else: no chain, no desk,
+# no bank.
+#
+# A receipt proves that an encoded row stands in the log. It opens no field.
+
+# %%
+proven = verify(receipt, trust)
+print("\nThe receipt holds.")
+print("  posted by:     ", proven.agent)
+print("  place:         ", f"batch {proven.receipt.header.sequence}, row {proven.receipt.index}")
+print("  record root:   ", proven.row["record_root"].hex())
+print("  opened fields: ", dict(proven.fields) or "none")
+
+# %% [markdown]
+# A disclosure proves the same and opens exact fields. The bank's signature covers the fields and the
+# purpose.
+
+# %%
+opened = verify(disclosure, trust)
+print("\nThe disclosure holds.")
+print("  purpose:       ", opened.purpose)
+for field, value in opened.fields.items():
+    print(f"  {field + ':':15}", value)
+
+# %% [markdown]
+# A checkpoint is the desk's signature over the whole log at one block.
+
+# %%
+signed = verify(checkpoint, trust)
+print("\nThe checkpoint holds.")
+print("  log:           ", signed.origin)
+print("  batches:       ", signed.size)
+print("  block:         ", signed.block)
+
+# %% [markdown]
+# ## Forged proofs are refused
+#
+# `verify` returns no bool. It raises an error that says what was expected and what was found.
+
+
+# %%
+def refused(proof: bytes) -> str:
+    """Return why a proof is refused."""
+    try:
+        verify(proof, trust)
+    except VerificationError as error:
+        return error.what
+    raise AssertionError("a forged proof was accepted")
+
+
+print("\nRefused:")
+other_amount = disclosure.read_bytes().replace(b'"1750.00"', b'"9750.00"')
+print("  a disclosure with another amount: ", refused(other_amount))
+other_purpose = disclosure.read_bytes().replace(b"request 42", b"request 43")
+print("  a disclosure with another purpose:", refused(other_purpose))
+other_place = receipt.read_bytes().replace(b'"log_index":0', b'"log_index":1')
+print("  a receipt with another place:     ", refused(other_place))
+
+# %% [markdown]
+# ## Compare the desk with the chain
+#
+# An auditor who has the desk's state folder and an endpoint of the chain can derive everything again.
+# `fsck` lists what differs. `completeness` counts, for each bank and month, the rows that the counterparty
+# proves.
+
+# %%
+auditor = Auditor(home, trust=trust)
+report = auditor.fsck()
+report.raise_if_different()
+print(f"\nfsck: {report.batches} batches, {report.rows} rows, {len(report.differences)} differences")
+
+months = auditor.completeness()
+print("\nCompleteness:\n")
+print(pd.DataFrame(months)[["agent", "month", "rows", "proven", "claimed", "missing"]].to_string(index=False))
+
+# %% [markdown]
+# If Bravo leaves out its half of the next payment, Alfa's row claims it and nobody proves it.
+
+# %%
+one_sided = payments.iloc[:1].assign(transaction_id="A-12", timestamp="2026-01-06T09:00:00Z")
+alfa.post(one_sided)
+Desk(home).sync()
+claimed = {month.agent: month.claimed for month in auditor.completeness()}
+missing = {month.agent: month.missing for month in auditor.completeness()}
+print(f"\nAfter a payment that Bravo did not post: Alfa claims {claimed['ALFADEFF']}, ", end="")
+print(f"Bravo misses {missing['BRAVFRPP']}")
+
+# %% [markdown]
+# ## The end
+
+# %%
+cleanup.close()
+print("\nThe chain is stopped and the folder is removed:", not folder.exists())
