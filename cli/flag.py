@@ -46,7 +46,7 @@ def list_flags(
     prefix: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FLAG_ID]", help="First digits of an identifier: list only flags that start with them."
+            metavar="FLAG_ID", help="First digits of an identifier: list only flags that start with them."
         ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="List only flags of this typology or rule.")] = None,
@@ -57,7 +57,7 @@ def list_flags(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of flags on a page.  [default: 50; with --json all flags]", show_default=False
+            min=1, help="Number of flags on a page. Default: 50; with --json all flags.", show_default=False
         ),
     ] = None,
     after: Annotated[str | None, typer.Option(help="List the flags after this one: the next page.")] = None,

@@ -52,7 +52,7 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """How far the desk has followed the chain; see `Desk.readiness`."""
+    """The block and batch numbers of the chain and of the mirror; see `Desk.readiness`."""
 
     status: Literal["ready", "behind"]
     height: int
