@@ -197,7 +197,7 @@ def _authenticate(
     except VerificationError as error:
         raise ProblemError("signature-not-valid", "the signature is malformed") from error
     if signer.lower() != account.lower():
-        detail = f"{account[:42]} did not sign this method, path, time and body"
+        detail = f"the signature over this method, path, time and body is not by {account[:42]}"
         raise ProblemError("signature-not-valid", detail)
     try:
         active = {member.lower() for member in members()}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import emit, progress, settings, show_entries, show_table, tell
+from cli.output import counted, emit, progress, settings, show_entries, show_table, tell
 from counterfoil.analysis import scan_file, simulate_consortium
 
 __all__ = ["scan_command", "simulate_command"]
@@ -60,7 +60,7 @@ def scan_command(
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             head = (flag.title, flag.severity, f"{len(flag.rows)} payments")
             entries.append((head, f"{flag.explanation}\nAccounts: {told}{more}"))
-        show_entries(f"{len(flags)} flags", entries)
+        show_entries(counted(len(flags), "flag"), entries)
         tell("")
         counts = Counter(flag.title for flag in flags)
         show_table("Flags by typology", ["typology", "flags"], sorted(counts.items()))

@@ -26,7 +26,7 @@ def start(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port on loopback; 0 picks a free port.  [default: 8545, or a free port if 8545 is in use]",
+            help="Port on loopback; 0 picks a free port. Default: 8545, or a free port if 8545 is in use.",
             show_default=False,
         ),
     ] = None,

@@ -61,7 +61,7 @@ def scan(
         int | None,
         typer.Option(
             min=1,
-            help="Number of days to scan, up to the newest payments.  [default: 400]",
+            help="Number of days to scan, up to the newest payments. Default: 400.",
             show_default=False,
         ),
     ] = None,
@@ -72,7 +72,7 @@ def scan(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="Share of payments that the champion model may alert.  [default: 0.005]", show_default=False
+            help="Share of payments that the champion model may alert. Default: 0.005.", show_default=False
         ),
     ] = None,
     missed_cost: Annotated[

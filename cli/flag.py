@@ -13,7 +13,18 @@ import typer
 
 from cli.findings import show_trace
 from cli.flag_views import moment, said, say_what_is_next, show_decisions, show_flag
-from cli.output import Settings, emit, emit_each, progress, say, settings, show_entries, show_table, tell
+from cli.output import (
+    Settings,
+    counted,
+    emit,
+    emit_each,
+    progress,
+    say,
+    settings,
+    show_entries,
+    show_table,
+    tell,
+)
 from counterfoil import Desk, Officer
 from counterfoil.types import FlagCount, FlagFilter, FlagSummary
 
@@ -46,7 +57,7 @@ def list_flags(
     prefix: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FLAG_ID]", help="First digits of an identifier: list only flags that start with them."
+            metavar="FLAG_ID", help="First digits of an identifier: list only flags that start with them."
         ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="List only flags of this typology or rule.")] = None,
@@ -57,7 +68,7 @@ def list_flags(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of flags on a page.  [default: 50; with --json all flags]", show_default=False
+            min=1, help="Number of flags on a page. Default: 50; with --json all flags.", show_default=False
         ),
     ] = None,
     after: Annotated[str | None, typer.Option(help="List the flags after this one: the next page.")] = None,
@@ -104,7 +115,10 @@ def _show_page(
     total = len(flags) if counts is None else sum(count.high + count.medium + count.low for count in counts)
 
     def render() -> None:
-        show_entries(f"{total} flags" if total == len(flags) else f"{len(flags)} of {total} flags", entries)
+        show_entries(
+            counted(total, "flag") if total == len(flags) else f"{len(flags)} of {counted(total, 'flag')}",
+            entries,
+        )
         if counts:
             tell("")
             rows = [(c.title, c.high, c.medium, c.low, c.undecided) for c in counts]

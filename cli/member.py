@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import Settings, emit, progress, say, settings, show_entries, show_facts, show_table
+from cli.output import Settings, counted, emit, progress, say, settings, show_entries, show_facts, show_table
 from counterfoil import Member, Operator
 from counterfoil.member import MemberFlag, agent_identifier
 from ledger.errors import InputError
@@ -197,7 +197,7 @@ def flags(
     emit(
         options,
         [flag.to_json() for flag in received],
-        lambda: show_entries(f"{len(entries)} flags for {agent}", entries),
+        lambda: show_entries(f"{counted(len(entries), 'flag')} for {agent}", entries),
     )
 
 

@@ -28,6 +28,7 @@ from ledger.home import Home
 
 __all__ = [
     "Settings",
+    "counted",
     "emit",
     "emit_each",
     "progress",
@@ -74,6 +75,11 @@ def settings(context: typer.Context) -> Settings:
 def say(text: str, *, style: str = "") -> None:
     """Print a remark for a person to standard error; it is not part of the result."""
     _remarks.print(Text(_plain(text), style))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 flag", "2,561 flags"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def tell(text: str) -> None:

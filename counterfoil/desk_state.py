@@ -29,7 +29,7 @@ __all__ = ["ActiveRules", "DeskState", "Readiness"]
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """How far the desk has followed the chain; see `DeskState.readiness`."""
+    """The block and batch numbers of the chain and of the mirror; see `DeskState.readiness`."""
 
     status: Literal["ready", "behind"]
     height: int

@@ -24,7 +24,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """How far the desk has followed the chain."""
+    """The block and batch numbers of the chain and of the desk's mirror."""
 
     status: Literal["ready", "behind"] = Field(
         description="'behind' if batches wait to be mirrored and the lag exceeds the limit."
@@ -39,7 +39,7 @@ class Readiness(BaseModel):
 
 
 def readiness(desk: ServedDesk) -> Readiness:
-    """Return how far the desk has followed the chain."""
+    """Compare the desk's mirror with the chain."""
     return Readiness(**asdict(desk.readiness(max_lag=desk.max_lag)))
 
 

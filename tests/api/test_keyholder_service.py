@@ -137,9 +137,9 @@ def test_nobody_can_spend_the_quota_of_another(service: Service) -> None:
 def test_a_replayed_request_costs_nothing(service: Service) -> None:
     body = request_body()
     assert service.call(body).status_code == 200
-    assert "answered before" in problem(service.call(body), 409)
+    assert "already answered" in problem(service.call(body), 409)
     service.now += 299
-    assert "answered before" in problem(service.call(body), 409)
+    assert "already answered" in problem(service.call(body), 409)
     service.now += 400
     assert "300 s" in problem(service.call(body), 401)
     assert service.call(body, signed_at=str(NOON + 699)).status_code == 200

@@ -1,8 +1,9 @@
-"""`counterfoil chain backup|restore` as a person runs them."""
+"""`counterfoil chain start|backup|restore` as a person runs them."""
 
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,21 @@ def test_a_chain_that_is_not_whole_is_not_backed_up(backed_up, tmp_path):
 
 def test_there_is_nothing_to_back_up_before_the_first_start(tmp_path):
     assert "no chain" in _run(tmp_path, "backup", str(tmp_path / "copy"), code=2).stderr
+
+
+def test_a_chain_starts_on_a_free_port_when_8545_is_in_use(tmp_path):
+    try:
+        taken = socket.create_server(("127.0.0.1", 8545))
+    except OSError:
+        pytest.skip("another program listens on port 8545")
+    with taken:
+        started = json.loads(_run(tmp_path, "start", "--detach").stdout)
+        try:
+            assert started["running"] is True
+            port = int(started["url"].rsplit(":", 1)[1])
+            assert port not in (0, 8545)
+            with socket.create_connection(("127.0.0.1", port), timeout=60):
+                pass
+        finally:
+            _run(tmp_path, "stop")
+    assert json.loads(_run(tmp_path, "status").stdout)["running"] is False

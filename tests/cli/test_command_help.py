@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import typer
 
+import counterfoil
 from cli.main import app
+from tests.cli.conftest import call
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM: Any = typer.main.get_command(app)
@@ -71,6 +73,13 @@ def test_a_page_names_only_commands_and_options_that_are_there(page: Path) -> No
         options = [word.partition("=")[0] for word in words if re.match(r"-{1,2}[a-z]", word)]
         known_options = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
         assert set(options) <= known_options | {"--help", "-h"}, line
+
+
+def test_the_version_is_the_one_of_the_package(tmp_path: Path) -> None:
+    said = call(tmp_path, "--version").expect()
+    assert said.out == f"counterfoil {counterfoil.__version__}\n"
+    assert said.err == ""
+    assert re.match(r"\d+(\.\d+)*", counterfoil.__version__)
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
