@@ -140,7 +140,7 @@ def test_two_editions_and_the_graph_need_no_consortium(tmp_path: Path, notice: P
     assert {"trigger.op": ["ge", "gt"], "trigger.amount": ["5000", "6000"]} in changed.values()
     assert {"deadline.value": [5, 10]} in changed.values()
     assert len(value["checks"]["changed"]) == 1
-    assert "No rule changes" in call(tmp_path, "rules", "diff", notice, notice).expect().out
+    assert "No rule has changed" in call(tmp_path, "rules", "diff", notice, notice).expect().out
     jsonld, graphml = tmp_path / "law.jsonld", tmp_path / "law.graphml"
     words = ("--type", "rule", "--joined", "deadline", "--jsonld", jsonld, "--graphml", graphml)
     [node] = call(tmp_path, "--json", "rules", "graph", notice, *words).expect().json
