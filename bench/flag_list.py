@@ -54,11 +54,11 @@ _DIGITS: Final = 12
 _LAST_SECOND: Final = 1_767_225_600  # 2026-01-01
 
 
-def _document(random: Random, number: int) -> bytes:
-    """Return a flag's document: 12 entities, 20 rows, a sentence; 2.3 kB."""
+def make_flag(random: Random, number: int) -> Flag:
+    """Make a flag: 12 entities, 20 rows, a sentence; its document takes 2.3 kB."""
     begin = _LAST_SECOND - random.randrange(400 * 86_400)
     title = random.choice(_TITLES)
-    flag = Flag(
+    return Flag(
         FlagSource("detector", title, "1", {"least": 3, "number": number}),
         title,
         Position(1, "0x" + "11" * 20, number, number),
@@ -70,8 +70,12 @@ def _document(random: Random, number: int) -> bytes:
         random.choices(("low", "medium", "high"), (70, 25, 5))[0],
         "Twelve accounts at two banks pass on more than nine tenths of what they receive within one day.",
     )
+
+
+def _document(random: Random, number: int) -> bytes:
+    """Return a flag's document."""
     # of this value, which has neither fractions nor letters beyond ASCII, this is the canonical form
-    return json.dumps(flag.to_json(), separators=(",", ":"), sort_keys=True).encode()
+    return json.dumps(make_flag(random, number).to_json(), separators=(",", ":"), sort_keys=True).encode()
 
 
 def _write(path: Path, count: int) -> str:

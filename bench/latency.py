@@ -13,6 +13,7 @@ import argparse
 import http.client
 import json
 import multiprocessing
+import os
 import socket
 import statistics
 import tempfile
@@ -21,26 +22,44 @@ from collections.abc import Callable
 from contextlib import closing
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from random import Random
 from urllib.parse import urlsplit
 
-import uvicorn
+from cryptography.hazmat.primitives.asymmetric import x25519
 from eth_account import Account
 
-from api.keyholder import create_app
+from api import desk, keyholder
+from bench.flag_list import make_flag
 from bench.report import machine
 from cli.output import say, show_table
+from counterfoil import tokens
+from counterfoil.processes import listen
 from ledger.encoding import oprf
-from ledger.encoding.keyholder import create_epoch
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.keyholder_client import HttpKeyHolder
+from ledger.home import Home
+from ledger.reader.cases import CaseBook
+from ledger.reader.keys import DeskKeys
 from localchain import server
 
 KEY = b"\x01" * 32
 EPOCH = 1
+#: The public key of both members that flags are sealed to.
+HPKE = x25519.X25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().public_bytes_raw()
 WARMING = 20
+FLAGS = 1_000
+PAGE = 50
 
 #: Serves from a folder, with the option or without it, and says where it listens.
 Service = Callable[[Path, bool, "SimpleQueue[str]"], None]
 Ask = Callable[[], object]
+
+
+def listen_with(nodelay: bool) -> tuple[socket.socket, str]:
+    """Return a socket whose option the accepted connections inherit, and its host and port."""
+    listening = listen(0)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, nodelay)
+    return listening, f"127.0.0.1:{listening.getsockname()[1]}"
 
 
 def serve_chain(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
@@ -53,14 +72,27 @@ def serve_chain(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
 
 
 def serve_keyholder(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
-    """Serve a key holder by uvicorn, on a socket whose option the accepted connections inherit."""
+    """Serve a key holder."""
     create_epoch(home, EPOCH)
     member = Account.from_key(KEY).address.lower()
-    listening = socket.create_server(("127.0.0.1", 0))
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, nodelay)
-    said.put(f"http://127.0.0.1:{listening.getsockname()[1]}")
-    application = create_app(home, members=lambda: {member}, quota=10**6)
-    uvicorn.Server(uvicorn.Config(application, log_level="error")).run(sockets=[listening])
+    application = keyholder.create_app(LocalKeyHolder(home, quota=10**6), members=lambda: {member})
+    listening, place = listen_with(nodelay)
+    said.put(f"http://{place}")
+    keyholder.server(application).run(sockets=[listening])
+
+
+def serve_desk(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
+    """Serve the desk's API with many flags; the URL's user is an officer's token."""
+    state = Home(home)
+    random = Random(7)
+    DeskKeys.generate(1).save(state.desk.keys)
+    with CaseBook(state.desk.cases) as book:
+        book.keep((make_flag(random, number) for number in range(FLAGS)), {1: HPKE, 2: HPKE})
+    token = tokens.issue(state, "officer", "bench")
+    listening, place = listen_with(nodelay)
+    said.put(f"http://{token}@{place}")
+    with Path(os.devnull).open("w", encoding="utf-8") as log:
+        desk.server(desk.create_app(state, log=log)).run(sockets=[listening])
 
 
 def time_rpc(url: str, requests: int) -> list[float]:
@@ -84,6 +116,22 @@ def time_evaluations(url: str, requests: int) -> list[float]:
         return timed(lambda: holder.evaluate(EPOCH, [next(elements)]), requests)
 
 
+def time_flags(url: str, requests: int) -> list[float]:
+    """Ask the desk for the first page of its flags."""
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port)
+    headers = {"Authorization": f"Bearer {place.username}"}
+
+    def ask() -> None:
+        connection.request("GET", f"/v1/flags?limit={PAGE}", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert body.count(b'"flag_id"') == PAGE, (answer.status, body[:200])
+
+    with closing(connection):
+        return timed(ask, requests)
+
+
 def timed(ask: Ask, requests: int) -> list[float]:
     """Return the milliseconds of each request, after some that warm up."""
     found = []
@@ -104,6 +152,9 @@ def measure(service: Service, time_it: Callable[[str, int], list[float]], reques
             process = spawn.Process(target=service, args=(Path(folder) / "home", nodelay, said))
             process.start()
             try:
+                while said.empty():
+                    assert process.is_alive(), "the server ended: its error stands above"
+                    time.sleep(0.05)
                 found.append(time_it(said.get(), requests))
             finally:
                 process.terminate()
@@ -120,10 +171,14 @@ def main() -> None:
     for name, service, time_it in (
         ("chain: eth_blockNumber", serve_chain, time_rpc),
         ("key holder: one evaluation", serve_keyholder, time_evaluations),
+        (f"desk: {PAGE} of {FLAGS:,} flags", serve_desk, time_flags),
     ):
-        without, with_it = (statistics.median(ms) for ms in measure(service, time_it, requests))
-        rows.append((name, f"{without:.2f}", f"{with_it:.2f}", f"{without / with_it:.1f}"))
-    show_table(machine(), ["request", "p50 without, ms", "p50 with TCP_NODELAY, ms", "times faster"], rows)
+        measured = measure(service, time_it, requests)
+        without, with_it = (statistics.median(ms) for ms in measured)
+        rates = (f"{1_000 * requests / sum(ms):,.0f}" for ms in measured)
+        rows.append((name, f"{without:.2f}", f"{with_it:.2f}", f"{without / with_it:.1f}", *rates))
+    columns = ["p50 without, ms", "with, ms", "times", "requests/s without", "with"]
+    show_table(f"TCP_NODELAY; {machine()}", ["request", *columns], rows)
     say(f"{requests} sequential requests on one connection each, loopback.")
 
 
