@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-__all__ = ["distinct"]
+__all__ = ["distinct", "integers", "row_numbers"]
 
 _Number = TypeVar("_Number", bound=np.integer)
 
@@ -34,3 +35,20 @@ def distinct(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered[first]
+
+
+def integers(column: pa.ChunkedArray, *, null: int = -1) -> npt.NDArray[np.int64]:
+    """Return a column of integers as NumPy numbers; `null` stands for a value that is not there.
+
+    Arrow's own `to_numpy` and `fill_null` import pandas, which takes longer than most commands.
+    """
+    if column.null_count:
+        column = column.fill_null(null)
+    chunks = [np.from_dlpack(chunk).astype(np.int64, copy=False) for chunk in column.chunks]
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.int64)
+
+
+def row_numbers(rows: npt.NDArray[np.int64]) -> pa.Array:
+    """Return row numbers as Arrow's `take` wants them; `pyarrow.array` would import pandas."""
+    numbers = np.ascontiguousarray(rows, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])

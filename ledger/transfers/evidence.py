@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from ledger.arrays import row_numbers
 from ledger.errors import VerificationError
 from ledger.flag import Flag
 from ledger.money import ALPHA, amount_range
@@ -55,7 +56,7 @@ def evidence_rows(flag: Flag, transfers: pa.Table) -> pa.Table:
             where=f"member {missing.member}, batch {missing.sequence}, row {missing.index}",
             next_step="Sync the mirror at least to the position that the flag names.",
         )
-    found = table.take(pa.array(rows))
+    found = table.take(row_numbers(rows))
     keys = ("time_low", "time_high", "debtor_account", "creditor_account", "amount_low", "amount_high")
     return found.sort_by([(name, "ascending") for name in (*keys, *DEBIT, *CREDIT)])
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ledger.arrays import row_numbers
 from ledger.errors import ConfigurationError, InputError
 from ledger.flag import Position, RowRef
 from ledger.segment import FileEntry, Manifest, load, opened
@@ -55,11 +56,11 @@ def load_rows(mirror: Path, rows: Collection[RowRef]) -> pa.Table:
     """Read the transfers that contain one of these rows; raises the same errors as `load_mirror`."""
     _, entry = _matched(mirror)
     with opened(mirror, entry) as file:
-        parts = [file.schema_arrow.empty_table()]
+        parts = [pa.Table.from_batches([], schema=file.schema_arrow)]
         for group in range(file.num_row_groups):
             found = Places(file.read_row_group(group, columns=[*DEBIT, *CREDIT])).rows(rows)
             if len(found):
-                parts.append(file.read_row_group(group).take(pa.array(found)))
+                parts.append(file.read_row_group(group).take(row_numbers(found)))
     return pa.concat_tables(parts)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ledger.arrays import distinct
+from ledger.arrays import distinct, integers, row_numbers
 from ledger.flag import RowRef
 
 __all__ = ["CREDIT", "DEBIT", "Places"]
@@ -39,8 +39,8 @@ class Places:
 
     def of(self, rows: Ints) -> tuple[RowRef, ...]:
         """Return the positions of these rows' halves, in row order, each once (an on-us row has one half)."""
-        found = self._table.take(pa.array(rows))
-        halves = zip(*(column.fill_null(-1).to_pylist() for column in found.columns), strict=True)
+        found = self._table.take(row_numbers(rows))
+        halves = zip(*(integers(column).tolist() for column in found.columns), strict=True)
         places: dict[RowRef, None] = {}
         for half in halves:
             for member, sequence, index in (half[:3], half[3:]):
@@ -64,9 +64,7 @@ class Places:
         """The keys of all halves, ascending, and the row of each."""
         keys, rows = [], []
         for half in (DEBIT, CREDIT):
-            member, sequence, index = (
-                self._table.column(name).fill_null(-1).to_numpy().astype(np.int64) for name in half
-            )
+            member, sequence, index = (integers(self._table.column(name)) for name in half)
             there = (member >= 0) & (sequence >= 0)
             keys.append(_key(member, sequence, index)[there])
             rows.append(np.flatnonzero(there))

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
@@ -279,3 +280,26 @@ def test_a_folder_keeps_to_its_own_demonstration(demonstration: Demonstration) -
     said = call(demonstration.home, "demo", "--once", "--transactions", 4000).expect(2)
     assert "another demonstration" in said.err
     assert "--home" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "absent"),
+    [
+        (("flag", "list"), ("numpy", "pyarrow", "pandas", "web3", "numba", "networkx", "spacy")),
+        (("flag", "show"), ("pandas", "web3", "numba", "networkx", "spacy")),
+        (("verify",), ("numpy", "pyarrow", "pandas", "web3", "numba", "networkx", "spacy")),
+    ],
+)
+def test_a_command_imports_only_what_it_runs(
+    demonstration: Demonstration, words: tuple[str, ...], absent: tuple[str, ...]
+) -> None:
+    files = demonstration.summary["files"]
+    more = {"show": [files["flag"]], "verify": [files["receipt"]]}.get(words[-1], [])
+    line = ["--home", str(demonstration.home), *words, *more]
+    code = (
+        "import sys\nfrom cli.main import app\n"
+        f"try:\n    app({line!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print('imported:', [name for name in {absent!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=240)
+    assert "imported: []" in done.stdout, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Distinct numbers: the same as NumPy's, of every type and shape."""
+"""Distinct numbers: the same as NumPy's, of every type and shape; columns of integers as arrays."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, unsigned_integer_dtypes
 
-from ledger.arrays import distinct
+from ledger.arrays import distinct, integers
 
 
 @given(
@@ -30,3 +31,17 @@ def test_it_returns_what_numpy_does_and_leaves_the_array_as_it_was(values: npt.N
 @pytest.mark.parametrize("values", [[], [5], [5, 5], [2, 1, 2], [-1, 2**62, -1, 0]])
 def test_a_few_by_hand(values: list[int]) -> None:
     assert distinct(np.array(values, np.int64)).tolist() == sorted(set(values))
+
+
+@given(
+    st.lists(st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=6), max_size=4),
+    st.sampled_from([pa.int32(), pa.int64()]),
+    st.integers(0, 3),
+)
+def test_a_column_is_what_arrow_makes_of_it(
+    chunks: list[list[int | None]], kind: pa.DataType, start: int
+) -> None:
+    column = pa.chunked_array(chunks, kind).slice(start)
+    expected = column.fill_null(-1).to_numpy().astype(np.int64)
+    np.testing.assert_array_equal(integers(column), expected)
+    assert integers(column).dtype == np.int64
