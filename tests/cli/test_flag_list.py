@@ -84,7 +84,7 @@ def test_the_first_digits_of_an_identifier_choose_flags(
     assert set(_identifiers(some)) == first
     assert len(some) == len(first)
     shown = call(demonstration.home, "flag", "list", one[:12]).expect().out
-    assert shown.startswith("1 flags")
+    assert shown.startswith("1 flag\n")
     assert one[:12] in shown
 
 
