@@ -247,15 +247,15 @@ class Demonstration:
         return {"receipt": receipt.to_bytes(), "disclosure": disclosure.to_bytes()}
 
     def _draw(self, flag: Flag, out: Path) -> dict[str, str]:
+        from ledger.reader.listing import FlagFilter
         from ledger.transfers.evidence import to_graphml, to_svg
 
         graph = self._desk.evidence_graph(flag)
         write_atomically(out / "flag.svg", to_svg(graph).encode())
         write_atomically(out / "flag.graphml", to_graphml(graph))
         with caseload.flag_book(self.home) as book:
-            kept = next(
-                (k for k in book.each() if k.flag.rows == flag.rows and k.flag.title == flag.title), None
-            )
+            same_title = book.each(FlagFilter(title=flag.title))
+            kept = next((kept for kept in same_title if kept.flag.rows == flag.rows), None)
         if kept is None:
             raise ConfigurationError("the desk does not hold a flag that it has just raised", where=str(out))
         return {"flag": kept.flag_id.hex(), "explanation": flag.explanation, "drawing": str(out / "flag.svg")}
