@@ -251,18 +251,10 @@ def rules_of(gateway: Gateway, flag: Flag) -> tuple[RuleSetDocument, RuleSet]:
 
 
 def trace(home: Home, gateway: Gateway, flag: Flag) -> dict[str, Any]:
-    """Return how a finding follows from its rows, its check and its clause, and who approved the rule.
-
-    Raises
-    ------
-    InputError
-        When a detector raised the flag, because such a flag has no clause.
-    """
+    """Return how a finding follows from its rows, its check and its clause, and who approved the rule."""
     from compliance.trace import trace as follow
     from ledger.transfers.mirror import load_rows
 
-    if flag.source.kind != "rule":
-        raise InputError("a detector raised this flag, so it has no clause")
     entry, ruleset = rules_of(gateway, flag)
     found = follow(flag, ruleset, load_rows(home.desk.mirror, flag.rows))
     found["approved"] = [

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from ledger import documents
 from ledger.documents import Document, Hash
-from ledger.errors import ConfigurationError, InputError
+from ledger.errors import InputError
 from ledger.home import Home
 from ledger.signing import new_key
 from ledger.storage import write_atomically
@@ -58,20 +58,12 @@ class Governance:
         ConfigurationError
             When the state folder holds no such keys.
         """
-        try:
-            data = home.governance.read_bytes()
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                "the operator's keys are not on this machine",
-                where=str(home.governance),
-                next_step="Ask the operator to run this command.",
-            ) from error
-        document = documents.read(
-            data,
+        document = documents.load(
+            home.governance,
             GovernanceDocument,
             what="governance file",
-            error=ConfigurationError,
-            where=str(home.governance),
+            missing="the operator's keys are not on this machine",
+            missing_step="Ask the operator to run this command.",
         )
         return cls(bytes.fromhex(document.operator), tuple(map(bytes.fromhex, document.officers)))
 

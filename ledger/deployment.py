@@ -101,20 +101,12 @@ class Deployment:
         ConfigurationError
             When it is missing or malformed.
         """
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                "no consortium is set up here",
-                where=str(path),
-                next_step="Run `counterfoil demo`, or give an existing state folder with --home.",
-            ) from error
-        document = documents.read(
-            data,
+        document = documents.load(
+            path,
             DeploymentDocument,
             what="deployment file",
-            error=ConfigurationError,
-            where=str(path),
+            missing="no consortium is set up here",
+            missing_step="Run `counterfoil demo`, or give an existing state folder with --home.",
             next_step=_ANEW,
         )
         return cls.from_document(document, where=str(path))

@@ -9,15 +9,16 @@ error names the field and the expected type. It never contains the value, which 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from ledger import canonical
-from ledger.errors import CounterfoilError, VerificationError
+from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
 
-__all__ = ["Address", "Count", "Document", "Hash", "Hex", "convert", "plain", "read", "write"]
+__all__ = ["Address", "Count", "Document", "Hash", "Hex", "convert", "load", "plain", "read", "write"]
 
 T = TypeVar("T")
 
@@ -93,6 +94,31 @@ def read(
     except VerificationError as caught:
         raise error(caught.what, where=where, next_step=next_step or caught.next_step) from caught
     return convert(value, kind, what=what, error=error, where=where, next_step=next_step)
+
+
+def load(
+    path: Path, kind: type[T], *, what: str, missing: str, missing_step: str, next_step: str | None = None
+) -> T:
+    """Read the document in a file; `kind` and `what` are those of `read`.
+
+    Parameters
+    ----------
+    path : Path
+    missing, missing_step : str
+        What happened and what to do next, when there is no such file.
+    next_step : str, optional
+        What to do next, when the file is not of the format.
+
+    Raises
+    ------
+    ConfigurationError
+        When the file is missing, not canonical, or does not follow the format.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigurationError(missing, where=str(path), next_step=missing_step) from error
+    return read(data, kind, what=what, error=ConfigurationError, where=str(path), next_step=next_step)
 
 
 def convert(

@@ -63,20 +63,12 @@ class Trust:
         ConfigurationError
             When it is missing or malformed.
         """
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                "there is no trust file",
-                where=str(path),
-                next_step="Get it from the consortium, out of band, and give its path with --trust.",
-            ) from error
-        document = documents.read(
-            data,
+        document = documents.load(
+            path,
             TrustDocument,
             what="trust file",
-            error=ConfigurationError,
-            where=str(path),
+            missing="there is no trust file",
+            missing_step="Get it from the consortium, out of band, and give its path with --trust.",
             next_step=_ANEW,
         )
         try:

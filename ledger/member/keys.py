@@ -99,20 +99,12 @@ class MemberKeys:
         ConfigurationError
             When the file is missing or damaged.
         """
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                "this member has no keys here",
-                where=str(path),
-                next_step="Run `counterfoil member init` first, or check --home and the member's name.",
-            ) from error
-        document = documents.read(
-            data,
+        document = documents.load(
+            path,
             KeysDocument,
             what="key file",
-            error=ConfigurationError,
-            where=str(path),
+            missing="this member has no keys here",
+            missing_step="Run `counterfoil member init` first, or check --home and the member's name.",
             next_step="Restore it from a backup: the rows posted with these keys need them.",
         )
         secrets = (document.account, document.x25519, document.hpke)

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger import documents
 from ledger.documents import Count, Document, Hash
 from ledger.envelope import generate_keypair, key_id, public_key
-from ledger.errors import ConfigurationError
 from ledger.signing import address_of, new_key
 from ledger.storage import write_atomically
 
@@ -93,20 +92,12 @@ class DeskKeys:
         ConfigurationError
             When the file is missing or damaged.
         """
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                "there is no desk here",
-                where=str(path),
-                next_step="Run `counterfoil demo`, or check --home.",
-            ) from error
-        document = documents.read(
-            data,
+        document = documents.load(
+            path,
             KeysDocument,
             what="key file",
-            error=ConfigurationError,
-            where=str(path),
+            missing="there is no desk here",
+            missing_step="Run `counterfoil demo`, or check --home.",
             next_step="Restore it from a backup: only these keys open what was sealed to them.",
         )
         return cls(
