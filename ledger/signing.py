@@ -1,7 +1,7 @@
 """Ethereum accounts: keys, addresses, and signatures of texts (EIP-191, "personal_sign").
 
-A member signs disclosures and requests to the key holder with the account with which it posts. Transactions
-are signed in `ledger.gateway`.
+A member signs requests to the key holder with the account with which it posts. Typed data, such as batch
+headers and disclosures, is signed in `ledger.typed_data`; transactions are signed in `ledger.gateway`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from Crypto.Hash import keccak
 
 from ledger.errors import VerificationError
 
-__all__ = ["SIGNATURE_SIZE", "address_of", "new_key", "recover_address", "sign_text", "text_digest"]
+__all__ = [
+    "SIGNATURE_SIZE",
+    "address_of",
+    "keccak256",
+    "new_key",
+    "recover_address",
+    "recover_digest",
+    "sign_digest",
+    "sign_text",
+    "text_digest",
+]
 
 #: Bytes of a signature: r (32), s (32), v (1).
 SIGNATURE_SIZE: Final = 65
@@ -40,12 +50,17 @@ def address_of(key: bytes) -> str:
 def text_digest(text: str) -> bytes:
     """Return the 32 bytes that are signed for a text."""
     data = text.encode()
-    return _keccak(_PREFIX + str(len(data)).encode() + data)
+    return keccak256(_PREFIX + str(len(data)).encode() + data)
 
 
 def sign_text(text: str, key: bytes) -> bytes:
     """Return the signature of a text: r, s and v (27 or 28), 65 bytes; the nonce follows RFC 6979."""
-    signature = PrivateKey(key).sign_recoverable(text_digest(text), hasher=None)
+    return sign_digest(text_digest(text), key)
+
+
+def sign_digest(digest: bytes, key: bytes) -> bytes:
+    """Return the signature of 32 bytes: r, s (the lower value) and v (27 or 28), 65 bytes."""
+    signature = PrivateKey(key).sign_recoverable(digest, hasher=None)
     return signature[:64] + bytes([_PARITY + signature[64]])
 
 
@@ -60,11 +75,16 @@ def recover_address(text: str, signature: bytes) -> str:
     VerificationError
         When the bytes are not a signature.
     """
+    return recover_digest(text_digest(text), signature)
+
+
+def recover_digest(digest: bytes, signature: bytes) -> str:
+    """Return the address of the account that signed 32 bytes; see `recover_address`."""
     if len(signature) != SIGNATURE_SIZE:
         raise VerificationError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
     try:
         recoverable = signature[:64] + bytes([_parity(signature[64])])
-        return _address(PublicKey.from_signature_and_message(recoverable, text_digest(text), hasher=None))
+        return _address(PublicKey.from_signature_and_message(recoverable, digest, hasher=None))
     except Exception as error:  # coincurve raises ValueError for some values, a bare Exception for others
         raise VerificationError(f"the signature does not recover to a public key: {error}") from error
 
@@ -81,10 +101,11 @@ def _parity(v: int) -> int:
 
 def _address(public: PublicKey) -> str:
     """Return the last 20 bytes of the key's hash in hex; the hash of this text sets the capitals."""
-    plain = _keccak(public.format(compressed=False)[1:])[-20:].hex()
-    cases = _keccak(plain.encode()).hex()
+    plain = keccak256(public.format(compressed=False)[1:])[-20:].hex()
+    cases = keccak256(plain.encode()).hex()
     return "0x" + "".join(c.upper() if int(h, 16) >= 8 else c for c, h in zip(plain, cases, strict=False))
 
 
-def _keccak(data: bytes) -> bytes:
+def keccak256(data: bytes) -> bytes:
+    """Return the Keccak-256 hash that Ethereum uses, 32 bytes."""
     return keccak.new(digest_bits=256, data=data).digest()
