@@ -190,7 +190,7 @@ def _struct_hash(kind: TypedData, values: Mapping[str, Any]) -> bytes:
 
 def _word(solidity_type: str, value: Any) -> bytes:
     if solidity_type == "string":
-        return keccak256(value.encode())
+        return keccak256(str(value).encode())
     if solidity_type == "bytes32":
         if len(value) != 32:
             raise ValueError(f"a bytes32 has 32 bytes, not {len(value)}")
