@@ -108,4 +108,4 @@ def _address(public: PublicKey) -> str:
 
 def keccak256(data: bytes) -> bytes:
     """Return the Keccak-256 hash that Ethereum uses, 32 bytes."""
-    return keccak.new(digest_bits=256, data=data).digest()
+    return bytes(keccak.new(digest_bits=256, data=data).digest())

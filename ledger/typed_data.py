@@ -190,7 +190,7 @@ def _struct_hash(kind: TypedData, values: Mapping[str, Any]) -> bytes:
 
 def _word(solidity_type: str, value: Any) -> bytes:
     if solidity_type == "string":
-        return keccak256(str(value).encode())
+        return keccak256(value.encode())
     if solidity_type == "bytes32":
         if len(value) != 32:
             raise ValueError(f"a bytes32 has 32 bytes, not {len(value)}")
@@ -198,7 +198,7 @@ def _word(solidity_type: str, value: Any) -> bytes:
     if solidity_type == "address":
         if len(value) != 20:
             raise ValueError(f"an address has 20 bytes, not {len(value)}")
-        return bytes(12) + value
+        return bytes(12) + bytes(value)
     bits = int(solidity_type.removeprefix("uint"))
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{value} is not a {solidity_type}")
