@@ -45,9 +45,24 @@ class Deployment:
         return bytes.fromhex(self.contracts[contract].removeprefix("0x"))
 
     @property
-    def origin(self) -> str:
-        """The log's name in its checkpoints; it is unique to the chain and the contract."""
-        return f"counterfoil/{self.chain_id}/{self.address('BatchLedger').hex()}"
+    def base(self) -> str:
+        """The beginning of the names of logs and witnesses; it is unique to the chain and the contract."""
+        genesis = self.genesis_hash.removeprefix("0x").lower()
+        return f"counterfoil/{self.chain_id}/{genesis}/{self.address('BatchLedger').hex()}"
+
+    @property
+    def ledger_origin(self) -> str:
+        """Name of the ledger log in its checkpoints."""
+        return f"{self.base}/ledger"
+
+    @property
+    def verdict_origin(self) -> str:
+        """Name of the verdict log in its checkpoints."""
+        return f"{self.base}/verdicts"
+
+    def witness_name(self, agent: str) -> str:
+        """Return the name of the key with which a member's witness cosigns."""
+        return f"{self.base}/witness/{agent}"
 
     def to_document(self) -> DeploymentDocument:
         """Return the deployment as a document."""
