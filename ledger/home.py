@@ -57,14 +57,9 @@ class DeskHome:
         return self.root / "models"
 
     @property
-    def log(self) -> Path:
-        """Published file with every batch hash, 32 bytes each, in log order."""
-        return self.root / "public" / "log"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Published file with the signed checkpoint of the log."""
-        return self.root / "public" / "checkpoint"
+    def public(self) -> Path:
+        """The folder of the two published logs, `ledger` and `verdicts` (C2SP tlog-tiles)."""
+        return self.root / "public"
 
 
 @dataclass(frozen=True, slots=True)
