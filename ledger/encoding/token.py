@@ -1,9 +1,9 @@
 """Match tokens: both halves of a transfer have the same token, which only their two banks can compute.
 
-A token is made in two steps. The *opening* is an HMAC-SHA256 of the transfer's message with the key of the two
-banks. The *token* is a hash of the opening and the message, truncated to 16 bytes. Whoever gets the opening
-can check that a token belongs to a UETR, and learns nothing about the key or any other token. Without the
-key and without the opening, nobody can test a guess of the message.
+A token is made in two steps. The *opening* is an HMAC-SHA256 of the transfer's message with the key of the
+two banks. The *token* is a hash of the opening and the message, truncated to 16 bytes. Whoever gets the
+opening can check that a token belongs to a UETR, and learns nothing about the key or any other token. Without
+the key and without the opening, nobody can test a guess of the message.
 
 The message is the UETR, or, if there is none, the fields that both banks know: accounts, currency and amount.
 The two banks agree on their key (X25519 and HKDF-SHA256), which is bound to the epoch.
