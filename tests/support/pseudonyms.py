@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from ledger.encoding import oprf, ristretto
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, Evaluation, Share
-from ledger.encoding.pseudonym import Answer, Pseudonymiser
+from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
 
-__all__ = ["MemoryHolder", "ThresholdGroup", "evaluated", "values"]
+__all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "proven", "values"]
+
+#: The key of `proven`.
+SECRET = oprf.derive_key_pair(bytes(32), b"pseudonyms of tests")[0]
 
 
 class MemoryHolder:
@@ -54,11 +57,10 @@ class ThresholdGroup:
         return Evaluation(self.key.number, self.key.generation, tuple(blinded), shares)
 
 
-def evaluated(secret: bytes, blinded: Sequence[oprf.Blinded], *, epoch: int = 1) -> Evaluation:
-    """Return the evaluation of a single holder."""
-    elements = tuple(item.element for item in blinded)
-    answer, proof = oprf.evaluate(secret, elements)
-    return Evaluation(epoch, 0, elements, (Share(1, tuple(answer), proof),))
+def proven(identifiers: Sequence[str], *, epoch: int = 1, secret: bytes = SECRET) -> list[ProvenBatch]:
+    """Return the pseudonyms of identifiers with their evaluations, of a holder in memory."""
+    holder = MemoryHolder(secret)
+    return Pseudonymiser(holder, epoch, holder.claimed).pseudonyms(identifiers)
 
 
 def values(pseudonymiser: Pseudonymiser, identifiers: Sequence[str], *, processes: int = 1) -> list[bytes]:

@@ -75,8 +75,8 @@ def store(connection: sqlite3.Connection, batches: Iterable[ProvenBatch]) -> Non
             ),
         ).lastrowid
         connection.executemany(
-            "INSERT OR IGNORE INTO pseudonym (epoch, identifier, value, blind, evaluation, element) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO pseudonym (epoch, identifier, value, blind, evaluation, element) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (epoch, identifier) DO NOTHING",
             (
                 (evaluation.epoch, made.identifier, made.value, made.blind, number, element)
                 for element, made in enumerate(pseudonyms)
