@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from counterfoil.governance import Governance
+from counterfoil.witnesses import witness_policy
 from ledger.errors import ConfigurationError
 from ledger.home import Home
 from ledger.signing import address_of
