@@ -48,10 +48,16 @@ Agent = Annotated[
 ]
 Key = Annotated[str, typer.Argument(help="UETR, transaction identifier, or BATCH:INDEX.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write. Default: standard output.")]
+DeskUrl = Annotated[
+    str | None,
+    typer.Option("--desk", help="URL of the desk. Default: the desk's published files in the state folder."),
+]
 
 
-def _member(options: Settings, agent: str, *, keyholder: str | None = None) -> Member:
-    return Member(agent, options.home, chain=options.chain, keyholder=keyholder)
+def _member(
+    options: Settings, agent: str, *, keyholder: str | None = None, desk: str | None = None
+) -> Member:
+    return Member(agent, options.home, chain=options.chain, keyholder=keyholder, desk=desk)
 
 
 @app.command()
@@ -156,10 +162,12 @@ def status(context: typer.Context, agent: Agent) -> None:
 
 
 @app.command()
-def receipt(context: typer.Context, agent: Agent, key: Key, out: Out = None) -> None:
-    """Issue a receipt: it proves that a record is in the log, and anyone can verify it offline."""
+def receipt(
+    context: typer.Context, agent: Agent, key: Key, desk: DeskUrl = None, out: Out = None
+) -> None:
+    """Issue a receipt: it proves that a record is posted and accepted, and anyone can verify it offline."""
     options = settings(context)
-    _hand_out(options, _member(options, agent).receipt(key).to_bytes(), out)
+    _hand_out(options, _member(options, agent, desk=desk).receipt(key).to_bytes(), out)
 
 
 @app.command()
@@ -170,12 +178,17 @@ def disclose(
     field: Annotated[
         list[str], typer.Option("--field", "-f", help="Field to disclose; repeat the option for more fields.")
     ],
-    purpose: Annotated[str, typer.Option(help="Purpose and recipient; they are signed with the fields.")],
+    purpose: Annotated[str, typer.Option(help="Why the fields are opened; it is signed with the fields.")],
+    recipient: Annotated[str, typer.Option(help="For whom they are opened; it is signed with the fields.")],
+    desk: DeskUrl = None,
     out: Out = None,
 ) -> None:
-    """Disclose the exact values of chosen fields of a record, with proof and a stated purpose."""
+    """Disclose the exact values of chosen fields of a record, to one recipient and for one purpose.
+
+    Opening an account re-identifies it, for the whole epoch, to whoever holds rows.
+    """
     options = settings(context)
-    opened = _member(options, agent).disclose(key, field, purpose=purpose)
+    opened = _member(options, agent, desk=desk).disclose(key, field, purpose=purpose, recipient=recipient)
     _hand_out(options, opened.to_bytes(), out)
 
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from counterfoil.governance import Governance
-from counterfoil.witnesses import write_first_policy
+from counterfoil.witnesses import witness_policy, write_first_policy
 from ledger.errors import ConfigurationError
 from ledger.home import Home
 from ledger.signing import address_of
@@ -193,13 +193,28 @@ def publish_policy(
 
 
 def write_trust(home: Home, gateway: Gateway) -> None:
-    """Write the trust file that auditors verify against."""
-    from ledger.audit.trust import Trust
-    from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
+    """Write the trust file that auditors verify against, from the chain and the keys of the desk."""
+    from ledger.audit.trust import Trust, TrustedMember
+    from ledger.encoding.evaluation import EpochKey
 
-    keys = DeskKeys.load(home.desk.keys)
-    members = {member.account[2:].lower(): member.agent for member in gateway.members()}
-    Trust(gateway.deployment, {CHECKPOINT_KEY_NAME: keys.checkpoint_public}, members).save(home.trust)
+    members = tuple(
+        TrustedMember(
+            code=entry.code,
+            agent=entry.agent,
+            account=entry.account,
+            x25519_key=entry.x25519_key,
+            hpke_key=entry.hpke_key,
+            witness_key=entry.witness_key,
+            signature=entry.signature,
+            previous=entry.previous,
+            new_signature=entry.new_signature,
+        )
+        for entry in gateway.accounts()
+    )
+    epochs = tuple(
+        EpochKey(epoch.number, 0, epoch.public_key, epoch.share_commitments) for epoch in gateway.epochs()
+    )
+    Trust(gateway.deployment, witness_policy(home, gateway), members, epochs).save(home.trust)
 
 
 def month(moment: datetime) -> int:

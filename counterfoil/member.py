@@ -106,6 +106,9 @@ class Member:
     keyholder : str or KeyHolder, optional
         URL of the key holder, or a key holder that is called in this process; by default the key holder that
         serves the state folder.
+    desk : str, optional
+        URL of the desk, from which receipts take the two logs; by default the desk's published files in the
+        state folder.
 
     Raises
     ------
@@ -120,9 +123,11 @@ class Member:
         *,
         chain: str | None = None,
         keyholder: str | KeyHolder | None = None,
+        desk: str | None = None,
     ) -> None:
         self.agent = agent_identifier(agent)
         self.home = as_home(home)
+        self._desk = desk
         self._keyholder = keyholder
         self._connection = Connection(self.home, chain)
 
@@ -134,11 +139,12 @@ class Member:
         *,
         chain: str | None = None,
         keyholder: str | KeyHolder | None = None,
+        desk: str | None = None,
     ) -> Self:
         """Create a member's keys, if there are none, and return the member; it is not yet admitted."""
         from ledger.member.keys import MemberKeys
 
-        member = cls(agent, home, chain=chain, keyholder=keyholder)
+        member = cls(agent, home, chain=chain, keyholder=keyholder, desk=desk)
         path = member.home.member(member.agent).keys
         if not path.exists():
             MemberKeys.generate(member.agent).save(path)
@@ -218,7 +224,7 @@ class Member:
             return VaultStatus(vault.count(), vault.count_waiting(), batches, posted)
 
     def receipt(self, key: str) -> Receipt:
-        """Return a receipt: it proves that a record is in the log, and anyone can verify it offline.
+        """Return a receipt: it proves that a record's row is posted and accepted; anyone can verify it.
 
         Parameters
         ----------
@@ -228,37 +234,65 @@ class Member:
         Raises
         ------
         InputError
-            When the record is not in the vault, is not posted yet, or is not in a checkpoint yet.
+            When the record is not in the vault, is not posted yet, is not in a checkpoint yet, or stands in a
+            batch that the desk kept apart.
         """
-        with self._vault() as vault:
-            return self._receipt(vault, _find(vault, key))
+        (made,) = self.receipts([key])
+        return made
 
-    def disclose(self, key: str, fields: Sequence[str], *, purpose: str) -> Disclosure:
-        """Disclose the exact values of chosen fields of a record, with proof and a stated purpose.
+    def receipts(self, keys: Sequence[str]) -> list[Receipt]:
+        """Return the receipts of many records, in their order; much faster than one call for each."""
+        with self._vault() as vault:
+            return self._receipts(vault, [_find(vault, key) for key in keys])
+
+    def disclose(self, key: str, fields: Sequence[str], *, purpose: str, recipient: str) -> Disclosure:
+        """Disclose the exact values of chosen fields of a record, to one recipient and for one purpose.
 
         Parameters
         ----------
         key : str
             As for `receipt`.
         fields : sequence of str
-            Names of fields (`ledger.schema.FIELDS`).
-        purpose : str
-            Purpose and recipient; they are signed with the fields.
+            Names of fields (`ledger.schema.FIELDS`). Opening an account re-identifies it, for the whole epoch,
+            to whoever holds rows.
+        purpose, recipient : str
+            Why, and for whom; both are signed with the fields.
 
         Raises
         ------
         InputError
-            As for `receipt`; also when a field does not exist or the purpose is empty.
+            As for `receipt`; also when a field does not exist, or the purpose or the recipient is empty.
         """
+        (made,) = self.disclosures([key], fields, purpose=purpose, recipient=recipient)
+        return made
+
+    def disclosures(
+        self, keys: Sequence[str], fields: Sequence[str], *, purpose: str, recipient: str
+    ) -> list[Disclosure]:
+        """Return the disclosures of many records, in their order; see `disclose`."""
         from ledger.member.receipts import disclose
 
-        keys = self.keys()
+        own = self.keys()
         gateway = self._connection.gateway()
+        policies = gateway.policies()
+        x25519_keys = {member.agent: member.x25519_key for member in gateway.members()}
         with self._vault() as vault:
-            record = _find(vault, key)
-            receipt = self._receipt(vault, record)
-            policy = gateway.policies()[receipt.header.policy_hash]
-            return disclose(vault, keys, record, receipt, policy=policy, names=fields, purpose=purpose)
+            records = [_find(vault, key) for key in keys]
+            return [
+                disclose(
+                    vault,
+                    own,
+                    record,
+                    receipt,
+                    domain=gateway.deployment.domain("BatchLedger"),
+                    policy=policies[receipt.header.policy_hash],
+                    x25519_keys=x25519_keys,
+                    names=fields,
+                    purpose=purpose,
+                    recipient=recipient,
+                )
+                for record, receipt in zip(records, self._receipts(vault, records), strict=True)
+            ]
 
     def received(self, prefix: str = "") -> list[MemberFlag]:
         """Return the flags addressed to this member, decrypted and verified, with its own transactions.
@@ -301,23 +335,18 @@ class Member:
         with Vault(self.home.member(self.agent).vault) as vault:
             yield vault
 
-    def _receipt(self, vault: Vault, record: HeldRecord) -> Receipt:
+    def _receipts(self, vault: Vault, records: Sequence[HeldRecord]) -> list[Receipt]:
         from ledger.audit.trust import Trust
-        from ledger.member.receipts import make_receipt
+        from ledger.log.published import published_log
+        from ledger.member.receipts import make_receipts
 
-        desk = self.home.desk
-        if not desk.checkpoint.exists():
-            raise InputError(
-                "the desk has published no checkpoint yet",
-                where=str(desk.checkpoint),
-                next_step="Run `counterfoil desk sync` first.",
-            )
-        return make_receipt(
+        trust, deployment = Trust.load(self.home.trust), self._connection.deployment()
+        source = self._desk or self.home.desk.public
+        return make_receipts(
             vault,
-            record,
-            log=desk.log.read_bytes(),
-            checkpoint=desk.checkpoint.read_text("utf-8"),
-            checkpoint_keys=Trust.load(self.home.trust).checkpoint_keys,
+            records,
+            ledger=published_log(source, "ledger", trust.policy, deployment.ledger_origin),
+            verdicts=published_log(source, "verdicts", trust.policy, deployment.verdict_origin),
         )
 
 

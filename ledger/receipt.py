@@ -1,34 +1,27 @@
-"""Receipts and disclosures: files that a member issues so that anyone can verify a record offline.
+"""Receipts: files that a member issues so that anyone can verify offline that it posted a row.
 
-A *receipt* proves that the log contains a packed row: row, path to the rows root, batch header, path to the
-checkpoint, and the checkpoint. A *disclosure* adds opened fields and the purpose of the disclosure, signed by
-the account that posted the row. Both are canonical JSON, so each has exactly one byte representation.
+A receipt contains the packed row, its path to the rows root, the batch header with the author's signature,
+and two proofs of inclusion in the form of C2SP tlog-proof: the batch is in the ledger log (it was posted, in
+this block), and its acceptance is in the verdict log. A receipt is canonical JSON, so it has exactly one byte
+representation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from ledger import canonical, documents
+from ledger import documents
 from ledger.batch import BatchHeader, HeaderDocument
-from ledger.commitment.record import OpenedField
 from ledger.documents import Count, Document, Hash, Hex
 from ledger.errors import VerificationError
-from ledger.signing import SIGNATURE_SIZE, recover_address, sign_text
 
-__all__ = ["DISCLOSURE_FORMAT", "RECEIPT_FORMAT", "Disclosure", "Receipt"]
+__all__ = ["MAX_SIZE", "RECEIPT_FORMAT", "Receipt", "ReceiptDocument"]
 
-_Kind = TypeVar("_Kind")
+RECEIPT_FORMAT: Final = "counterfoil/receipt/2"
 
-RECEIPT_FORMAT: Final = "counterfoil/receipt/1"
-DISCLOSURE_FORMAT: Final = "counterfoil/disclosure/1"
-
-_MAX_SIZE: Final = 1 << 20
-
-#: Half the order of secp256k1; the s value of a valid signature is not above it (EIP-2).
-_HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+#: Largest receipt or disclosure, in bytes.
+MAX_SIZE: Final = 1 << 20
 
 
 class ReceiptDocument(Document, tag_field="format", tag=RECEIPT_FORMAT):
@@ -38,76 +31,63 @@ class ReceiptDocument(Document, tag_field="format", tag=RECEIPT_FORMAT):
     index: Count
     rows_path: list[Hash]
     header: HeaderDocument
-    log_index: Count
-    log_path: list[Hash]
-    checkpoint: str
-
-
-class OpenedDocument(Document):
-    """An opened field in JSON."""
-
-    name: str
-    value: str | None
-    salt: Hex
-    index: Count
-    path: list[Hash]
-
-
-class DisclosureDocument(Document, tag_field="format", tag=DISCLOSURE_FORMAT):
-    """A disclosure in JSON."""
-
-    receipt: ReceiptDocument
-    policy: str
-    fields: list[OpenedDocument]
-    purpose: str
     signature: Hex
+    block: Count
+    block_time: Count
+    ledger_proof: str
+    verdict_proof: str
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Proof that the log contains one packed row.
+    """Proof that a member posted a packed row, and that the desk accepted it.
 
     Parameters
     ----------
     row : bytes
-        The packed row, 136 bytes; it ends with the record root.
+        The packed row, 144 bytes; it ends with the record root.
     index : int
         Index of the row in the batch.
     rows_path : tuple of bytes
         Inclusion path to the header's rows root.
     header : BatchHeader
-    log_index : int
-        Index of the batch in the log.
-    log_path : tuple of bytes
-        Inclusion path to the checkpoint's root.
-    checkpoint : str
-        The signed note.
+    signature : bytes
+        The author's signature over the header, 65 bytes.
+    block, block_time : int
+        The block that contains the batch, and that block's Unix time.
+    ledger_proof : str
+        Inclusion of the batch in the ledger log (C2SP tlog-proof, with a checkpoint).
+    verdict_proof : str
+        Inclusion of the verdict "accepted" in the verdict log (C2SP tlog-proof, with a checkpoint).
     """
 
     row: bytes
     index: int
     rows_path: tuple[bytes, ...]
     header: BatchHeader
-    log_index: int
-    log_path: tuple[bytes, ...]
-    checkpoint: str
+    signature: bytes
+    block: int
+    block_time: int
+    ledger_proof: str
+    verdict_proof: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the receipt as JSON values."""
-        return {
-            "format": RECEIPT_FORMAT,
-            "row": self.row.hex(),
-            "index": self.index,
-            "rows_path": [node.hex() for node in self.rows_path],
-            "header": self.header.to_json(),
-            "log_index": self.log_index,
-            "log_path": [node.hex() for node in self.log_path],
-            "checkpoint": self.checkpoint,
-        }
+    def to_document(self) -> ReceiptDocument:
+        """Return the receipt as a document."""
+        return ReceiptDocument(
+            row=self.row.hex(),
+            index=self.index,
+            rows_path=[node.hex() for node in self.rows_path],
+            header=documents.convert(self.header.to_json(), HeaderDocument, what="batch header"),
+            signature=self.signature.hex(),
+            block=self.block,
+            block_time=self.block_time,
+            ledger_proof=self.ledger_proof,
+            verdict_proof=self.verdict_proof,
+        )
 
     def to_bytes(self) -> bytes:
         """Return the receipt as the bytes of its file."""
-        return canonical.dumps(self.to_json())
+        return documents.write(self.to_document())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Receipt:
@@ -118,7 +98,9 @@ class Receipt:
         VerificationError
             When it is malformed or has content that its format does not allow.
         """
-        return cls.from_document(_read(data, ReceiptDocument, "receipt"))
+        if len(data) > MAX_SIZE:
+            raise VerificationError(f"the receipt is larger than {MAX_SIZE} bytes")
+        return cls.from_document(documents.read(data, ReceiptDocument, what="receipt"))
 
     @classmethod
     def from_document(cls, document: ReceiptDocument) -> Receipt:
@@ -128,111 +110,9 @@ class Receipt:
             index=document.index,
             rows_path=tuple(map(bytes.fromhex, document.rows_path)),
             header=BatchHeader.from_document(document.header),
-            log_index=document.log_index,
-            log_path=tuple(map(bytes.fromhex, document.log_path)),
-            checkpoint=document.checkpoint,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Disclosure:
-    """A receipt, opened fields, the policy that encoded them, and the purpose of the disclosure.
-
-    Parameters
-    ----------
-    receipt : Receipt
-    policy : str
-        The policy document that the row was encoded with; it allows to compare the row with the fields.
-    fields : tuple of OpenedField
-    purpose : str
-        Why, and for whom, the fields are opened.
-    signature : bytes
-        EIP-191 signature by the posting account over all the other fields.
-    """
-
-    receipt: Receipt
-    policy: str
-    fields: tuple[OpenedField, ...]
-    purpose: str
-    signature: bytes = b""
-
-    def _unsigned(self) -> dict[str, Any]:
-        return {
-            "format": DISCLOSURE_FORMAT,
-            "receipt": self.receipt.to_json(),
-            "policy": self.policy,
-            "fields": [
-                {
-                    "name": opened.name,
-                    "value": opened.value,
-                    "salt": opened.salt.hex(),
-                    "index": opened.index,
-                    "path": [node.hex() for node in opened.path],
-                }
-                for opened in self.fields
-            ],
-            "purpose": self.purpose,
-        }
-
-    def _message(self) -> str:
-        digest = sha256(canonical.dumps(self._unsigned())).hexdigest()
-        return f"{DISCLOSURE_FORMAT}\n{digest}"
-
-    def sign(self, key: bytes) -> Disclosure:
-        """Return the disclosure signed with the posting account's key."""
-        signature = sign_text(self._message(), key)
-        return Disclosure(self.receipt, self.policy, self.fields, self.purpose, signature)
-
-    def signer(self) -> bytes:
-        """Return the address that signed, 20 bytes.
-
-        Raises
-        ------
-        VerificationError
-            When the signature is malformed or not valid.
-        """
-        upper = int.from_bytes(self.signature[32:64], "big") > _HALF_ORDER  # (r, n - s) would verify as well
-        if len(self.signature) != SIGNATURE_SIZE or self.signature[64] not in (27, 28) or upper:
-            raise VerificationError("the disclosure's signature is not in its canonical form")
-        try:
-            address = recover_address(self._message(), self.signature)
-        except VerificationError as error:
-            raise VerificationError(f"the disclosure's signature is not valid: {error}") from error
-        return bytes.fromhex(address[2:])
-
-    def to_bytes(self) -> bytes:
-        """Return the disclosure as the bytes of its file."""
-        return canonical.dumps({**self._unsigned(), "signature": self.signature.hex()})
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Disclosure:
-        """Read a disclosure.
-
-        Raises
-        ------
-        VerificationError
-            When it is malformed or has content that its format does not allow.
-        """
-        document = _read(data, DisclosureDocument, "disclosure")
-        return cls(
-            receipt=Receipt.from_document(document.receipt),
-            policy=document.policy,
-            fields=tuple(
-                OpenedField(
-                    name=opened.name,
-                    value=opened.value,
-                    salt=bytes.fromhex(opened.salt),
-                    index=opened.index,
-                    path=tuple(map(bytes.fromhex, opened.path)),
-                )
-                for opened in document.fields
-            ),
-            purpose=document.purpose,
             signature=bytes.fromhex(document.signature),
+            block=document.block,
+            block_time=document.block_time,
+            ledger_proof=document.ledger_proof,
+            verdict_proof=document.verdict_proof,
         )
-
-
-def _read(data: bytes, kind: type[_Kind], what: str) -> _Kind:
-    if len(data) > _MAX_SIZE:
-        raise VerificationError(f"the {what} is larger than {_MAX_SIZE} bytes")
-    return documents.read(data, kind, what=what)

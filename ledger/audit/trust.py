@@ -1,67 +1,194 @@
-"""The trust file: an auditor gets it once, out of band, and verifies everything against it."""
+"""The trust file: an auditor gets it once, out of band, and verifies everything against it.
+
+It pins the consortium (chain, first block, contracts), the policy by which a checkpoint is accepted (the keys
+of the two logs, the witnesses, and how many of them must have cosigned), every account that was ever a
+member, with the signature by which the bank itself joined, and the public keys of the pseudonym key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Self
+
+from msgspec import Meta
 
 from ledger import documents
 from ledger.deployment import Deployment, DeploymentDocument
-from ledger.documents import Address, Document
-from ledger.errors import ConfigurationError
-from ledger.log import decode_verifier_key, encode_verifier_key
+from ledger.documents import Address, Count, Document, Hash, Hex
+from ledger.encoding.evaluation import EpochKey
+from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
+from ledger.log.policy import Policy
 from ledger.storage import PUBLISHED, write_atomically
+from ledger.typed_data import ADMISSION, KEY_CHANGE, recover_typed
 
-__all__ = ["FORMAT", "Trust"]
+__all__ = ["FORMAT", "Trust", "TrustedMember"]
 
-FORMAT: Final = "counterfoil/trust/1"
+FORMAT: Final = "counterfoil/trust/2"
 
 _ANEW: Final = "Get it again from the consortium, out of band, and do not edit it."
+
+
+class MemberDocument(Document):
+    """An account of a member in JSON."""
+
+    code: Annotated[int, Meta(ge=1, le=65_535)]
+    agent: str
+    account: Address
+    x25519_key: Hash
+    hpke_key: Hash
+    witness_key: Hash
+    signature: Hex
+    previous: Address | None
+    new_signature: Hex | None
+
+
+class EpochDocument(Document):
+    """The public keys of an epoch of the pseudonym key in JSON."""
+
+    number: Count
+    generation: Count
+    public_key: Hash
+    share_commitments: list[Hash]
 
 
 class TrustDocument(Document, tag_field="format", tag=FORMAT):
     """A trust file in JSON."""
 
     deployment: DeploymentDocument
-    checkpoint_keys: list[str]
-    members: dict[Address, str]
+    policy: str
+    members: list[MemberDocument]
+    epochs: list[EpochDocument]
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedMember:
+    """An account from which a bank posts or has posted, and the signatures that bind it to the bank.
+
+    Parameters
+    ----------
+    code : int
+        The bank's code in the consortium.
+    agent : str
+        The bank's identifier.
+    account : bytes
+        Address, 20 bytes.
+    x25519_key, hpke_key, witness_key : bytes
+        Public keys that the account signed, 32 bytes each.
+    signature : bytes
+        The account's signature over the admission; after a change of keys, the signature of the account
+        before the change.
+    previous : bytes or None
+        The account before the change; None for an admission.
+    new_signature : bytes or None
+        This account's signature over the change; None for an admission.
+    """
+
+    code: int
+    agent: str
+    account: bytes
+    x25519_key: bytes
+    hpke_key: bytes
+    witness_key: bytes
+    signature: bytes
+    previous: bytes | None = None
+    new_signature: bytes | None = None
+
+    def check(self, deployment: Deployment) -> None:
+        """Check that the bank itself signed.
+
+        Raises
+        ------
+        VerificationError
+            When a signature is missing, or is not that of the account.
+        """
+        domain = deployment.domain("Consortium")
+        keys = {"x25519Key": self.x25519_key, "hpkeKey": self.hpke_key, "witnessKey": self.witness_key}
+        if self.previous is None:
+            values = {"account": self.account, "agent": self.agent, **keys}
+            self._signed_by(self.account, recover_typed(domain, ADMISSION, values, self.signature))
+            return
+        values = {"account": self.previous, "newAccount": self.account, **keys}
+        self._signed_by(self.previous, recover_typed(domain, KEY_CHANGE, values, self.signature))
+        self._signed_by(self.account, recover_typed(domain, KEY_CHANGE, values, self.new_signature or b""))
+
+    def _signed_by(self, expected: bytes, got: bytes) -> None:
+        if expected != got:
+            raise VerificationError(
+                f"the keys of {self.agent} are not signed by its own account", expected=expected, got=got
+            )
+
+
+@dataclass(frozen=True)
 class Trust:
-    """The pinned facts: the consortium's contracts, the keys that sign its checkpoints, and its members.
+    """The pinned facts that everything is verified against.
 
     Parameters
     ----------
     deployment : Deployment
-    checkpoint_keys : mapping of key name to Ed25519 public key
-    members : mapping of address (hex, lower case) to agent identifier
-        Identifies the bank that posted a batch; a batch of any other account is refused.
+    policy : Policy
+        The keys of the ledger log and of the verdict log, the witnesses, and the quorum.
+    members : sequence of TrustedMember
+        Every account that was ever a member; a batch of any other account is refused.
+    epochs : sequence of EpochKey
+        The public keys of the pseudonym key, one for each epoch and generation.
     """
 
     deployment: Deployment
-    checkpoint_keys: Mapping[str, bytes]
-    members: Mapping[str, str] = field(default_factory=dict)
+    policy: Policy
+    members: Sequence[TrustedMember] = ()
+    epochs: Sequence[EpochKey] = ()
+
+    @cached_property
+    def accounts(self) -> Mapping[bytes, TrustedMember]:
+        """The members by address."""
+        return {member.account: member for member in self.members}
+
+    @cached_property
+    def agents(self) -> Mapping[int, str]:
+        """The banks' identifiers by code."""
+        return {member.code: member.agent for member in self.members}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the trust file, hex; a report names it, so that a reader knows what was pinned."""
+        return sha256(self.to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return the trust file's bytes."""
+        ordered = sorted(self.members, key=lambda m: (m.code, m.previous is not None, m.account))
+        epochs = sorted(self.epochs, key=lambda e: (e.number, e.generation))
+        document = TrustDocument(
+            deployment=self.deployment.to_document(),
+            policy=self.policy.text,
+            members=[_member_document(member) for member in ordered],
+            epochs=[
+                EpochDocument(
+                    number=epoch.number,
+                    generation=epoch.generation,
+                    public_key=epoch.public_key.hex(),
+                    share_commitments=[share.hex() for share in epoch.share_commitments],
+                )
+                for epoch in epochs
+            ],
+        )
+        return documents.write(document)
 
     def save(self, path: Path) -> None:
         """Write the trust file; others may read it."""
-        document = TrustDocument(
-            deployment=self.deployment.to_document(),
-            checkpoint_keys=[encode_verifier_key(n, k) for n, k in sorted(self.checkpoint_keys.items())],
-            members=dict(sorted(self.members.items())),
-        )
-        write_atomically(path, documents.write(document), mode=PUBLISHED)
+        write_atomically(path, self.to_bytes(), mode=PUBLISHED)
 
     @classmethod
-    def load(cls, path: Path) -> Trust:
+    def load(cls, path: Path) -> Self:
         """Read a trust file.
 
         Raises
         ------
         ConfigurationError
-            When it is missing or malformed.
+            When it is missing or malformed, or a bank did not sign its own entry.
         """
         document = documents.load(
             path,
@@ -72,19 +199,75 @@ class Trust:
             next_step=_ANEW,
         )
         try:
-            keys = [decode_verifier_key(text) for text in document.checkpoint_keys]
-        except ConfigurationError as error:
-            raise ConfigurationError(
-                f"the trust file is malformed: a checkpoint key is {error.what}",
-                where=str(path),
-                next_step=_ANEW,
-            ) from error
-        if not keys or len(dict(keys)) != len(keys):
-            raise ConfigurationError(
-                "the trust file is malformed: it has no checkpoint key, or two of the same name",
-                where=str(path),
-                next_step=_ANEW,
+            trust = cls(
+                Deployment.from_document(document.deployment, where=str(path)),
+                Policy.parse(document.policy),
+                tuple(_member(entry) for entry in document.members),
+                tuple(
+                    EpochKey(
+                        number=entry.number,
+                        generation=entry.generation,
+                        public_key=bytes.fromhex(entry.public_key),
+                        share_commitments=tuple(map(bytes.fromhex, entry.share_commitments)),
+                    )
+                    for entry in document.epochs
+                ),
             )
-        return cls(
-            Deployment.from_document(document.deployment, where=str(path)), dict(keys), document.members
-        )
+            trust.check()
+        except CounterfoilError as error:
+            raise ConfigurationError(
+                f"the trust file is malformed: {error.what}", where=str(path), next_step=_ANEW
+            ) from error
+        return trust
+
+    def check(self) -> None:
+        """Check that the policy names both logs, and that each bank signed its own entry.
+
+        Raises
+        ------
+        VerificationError
+            With the entry that is wrong.
+        """
+        for origin in (self.deployment.ledger_origin, self.deployment.verdict_origin):
+            if origin not in self.policy.logs:
+                raise VerificationError(f"its policy has no key for the log {origin}")
+        if len(self.accounts) != len(self.members):
+            raise VerificationError("it lists an account twice")
+        pairs = {(member.code, member.agent) for member in self.members}
+        if not len(pairs) == len(self.agents) == len(set(self.agents.values())):
+            raise VerificationError("two banks have the same code or the same identifier")
+        for member in self.members:
+            member.check(self.deployment)
+            before = None if member.previous is None else self.accounts.get(member.previous)
+            if member.previous is not None and (before is None or before.code != member.code):
+                raise VerificationError(f"an account of {member.agent} replaces an account of no such bank")
+        if sum(member.previous is None for member in self.members) != len(pairs):
+            raise VerificationError("a bank was admitted with two accounts, or with none")
+
+
+def _member_document(member: TrustedMember) -> MemberDocument:
+    return MemberDocument(
+        code=member.code,
+        agent=member.agent,
+        account=member.account.hex(),
+        x25519_key=member.x25519_key.hex(),
+        hpke_key=member.hpke_key.hex(),
+        witness_key=member.witness_key.hex(),
+        signature=member.signature.hex(),
+        previous=None if member.previous is None else member.previous.hex(),
+        new_signature=None if member.new_signature is None else member.new_signature.hex(),
+    )
+
+
+def _member(document: MemberDocument) -> TrustedMember:
+    return TrustedMember(
+        code=document.code,
+        agent=document.agent,
+        account=bytes.fromhex(document.account),
+        x25519_key=bytes.fromhex(document.x25519_key),
+        hpke_key=bytes.fromhex(document.hpke_key),
+        witness_key=bytes.fromhex(document.witness_key),
+        signature=bytes.fromhex(document.signature),
+        previous=None if document.previous is None else bytes.fromhex(document.previous),
+        new_signature=None if document.new_signature is None else bytes.fromhex(document.new_signature),
+    )

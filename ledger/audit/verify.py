@@ -1,138 +1,226 @@
-"""Offline verification of a receipt or a disclosure against a trust file; any failure raises an error."""
+"""Offline verification of receipts and disclosures against a trust file; any failure raises an error."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from ledger import canonical
+from ledger.audit.fields import ProvenField, prove_fields
 from ledger.audit.trust import Trust
 from ledger.commitment import merkle
 from ledger.commitment.record import verify_field
-from ledger.encoding.consistency import check_consistent
+from ledger.disclosure import DISCLOSURE_FORMAT, Disclosure
 from ledger.encoding.policy import Policy
+from ledger.entries import batch_entry
 from ledger.errors import VerificationError
-from ledger.log import Checkpoint, open_checkpoint
-from ledger.receipt import DISCLOSURE_FORMAT, Disclosure, Receipt
-from ledger.schema import FIELDS, ROW_SIZE, Side, unpack_row
+from ledger.log import OpenedCheckpoint, open_checkpoint
+from ledger.log.proof import Proof
+from ledger.receipt import RECEIPT_FORMAT, Receipt
+from ledger.schema import FIELDS, ROW_SIZE, ROW_VERSION, Flags, unpack_row
+from ledger.verdicts import accepted_entry
 
-__all__ = ["Verified", "verify", "verify_disclosure", "verify_receipt"]
+__all__ = ["Verified", "Verifier", "verify"]
+
+#: Number of checkpoints and policies that a verifier remembers.
+_REMEMBERED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The proven facts: which bank posted the row, its place in the log, and the opened fields.
+    """The proven facts: which bank posted the row, when, that it was accepted, and the opened fields.
 
     Parameters
     ----------
     agent : str
-        The bank that posted it.
+        The bank that posted it; its own account signed the batch.
     receipt : Receipt
-    checkpoint : Checkpoint
-        The signed checkpoint of the log that contains the row.
+    ledger, verdicts : OpenedCheckpoint
+        The checkpoints of the two logs, and who cosigned them.
     row : mapping of column name to value
         The posted row, as `ledger.schema.unpack_row` returns it.
-    fields : mapping of field name to value
-        Opened fields; empty for a receipt.
-    purpose : str or None
-        The purpose of a disclosure.
+    fields : tuple of ProvenField
+        Opened fields, each with what it rests on; empty for a receipt.
+    purpose, recipient : str or None
+        Why and for whom a disclosure was made; None for a receipt.
     """
 
     agent: str
     receipt: Receipt
-    checkpoint: Checkpoint
+    ledger: OpenedCheckpoint
+    verdicts: OpenedCheckpoint
     row: Mapping[str, Any]
-    fields: Mapping[str, str | None] = field(default_factory=dict)
+    fields: tuple[ProvenField, ...] = ()
     purpose: str | None = None
+    recipient: str | None = None
 
 
-def verify(data: bytes, trust: Trust) -> Verified:
-    """Verify the bytes of a receipt or of a disclosure.
+@dataclass
+class Verifier:
+    """Verifies many proofs against one trust file; a checkpoint that many proofs contain is read once.
 
-    Raises
-    ------
-    VerificationError
-        When any part is not valid; it names the part, the expected value and the found value.
+    Parameters
+    ----------
+    trust : Trust
     """
-    if f'"format":"{DISCLOSURE_FORMAT}"'.encode() in data[: 1 << 20] and b'"signature":' in data:
-        return verify_disclosure(data, trust)
-    return verify_receipt(data, trust)
 
+    trust: Trust
+    _checkpoints: dict[tuple[str, str], OpenedCheckpoint] = field(default_factory=dict, repr=False)
+    _policies: dict[str, Policy] = field(default_factory=dict, repr=False)
 
-def verify_receipt(data: bytes, trust: Trust) -> Verified:
-    """Verify a receipt's bytes.
+    def verify(self, data: bytes, *, recipient: str | None = None) -> Verified:
+        """Verify the bytes of a receipt or of a disclosure.
 
-    Raises
-    ------
-    VerificationError
-        As for `verify`.
-    """
-    return _verify(Receipt.from_bytes(data), trust)
+        Parameters
+        ----------
+        data : bytes
+        recipient : str, optional
+            Whoever the disclosure must have been made for.
 
+        Raises
+        ------
+        VerificationError
+            When any part is not valid; it names the part, and never a disclosed value.
+        """
+        value = canonical.loads(data, what="proof")
+        kind = value.get("format") if isinstance(value, dict) else None
+        if kind == DISCLOSURE_FORMAT:
+            return self.disclosure(Disclosure.from_bytes(data), recipient=recipient)
+        if kind == RECEIPT_FORMAT:
+            if recipient is not None:
+                raise VerificationError("this is a receipt: it names no recipient")
+            return self.receipt(Receipt.from_bytes(data))
+        if kind in ("counterfoil/receipt/1", "counterfoil/disclosure/1"):
+            raise VerificationError(
+                f"{kind} is a format of an earlier version, which did not prove who posted the row",
+                next_step="Ask the bank to issue the proof again.",
+            )
+        raise VerificationError("this is neither a receipt nor a disclosure")
 
-def verify_disclosure(data: bytes, trust: Trust) -> Verified:
-    """Verify a disclosure: receipt, signature, each opened field, and that the row agrees with them.
+    def receipt(self, receipt: Receipt) -> Verified:
+        """Verify a receipt: author, row, posting and acceptance.
 
-    Raises
-    ------
-    VerificationError
-        As for `verify`.
-    """
-    disclosure = Disclosure.from_bytes(data)
-    proven = _verify(disclosure.receipt, trust)
-    header = disclosure.receipt.header
-    if disclosure.signer() != header.member:
-        raise VerificationError(
-            "the disclosure is not signed by the bank that posted the row",
-            expected=header.member,
-            got=disclosure.signer(),
+        Raises
+        ------
+        VerificationError
+            When any part is not valid.
+        """
+        deployment, header = self.trust.deployment, receipt.header
+        _equal("chain id", deployment.chain_id, header.chain_id)
+        _equal("contract", deployment.address("BatchLedger"), header.contract)
+        member = self.trust.accounts.get(header.member)
+        if member is None:
+            raise VerificationError(
+                f"0x{header.member.hex()} posted the batch, but is not a member in the trust file",
+                next_step="If the member is new, get a newer trust file from the consortium.",
+            )
+        header.check_author(receipt.signature, deployment.genesis)
+        _equal("row size", ROW_SIZE, len(receipt.row))
+        merkle.verify_inclusion(
+            merkle.leaf_hash(receipt.row),
+            receipt.index,
+            header.row_count,
+            receipt.rows_path,
+            header.rows_root,
         )
-    policy = Policy.from_document(disclosure.policy.encode())
-    if policy.hash != header.policy_hash:
-        raise VerificationError(
-            "the disclosure's policy is not the policy of the batch",
-            expected=header.policy_hash,
-            got=policy.hash,
+        row = unpack_row(receipt.row)
+        _equal("row version", ROW_VERSION, row["version"])
+        if Flags(row["flags"]) & Flags.DECOY:
+            raise VerificationError("the row is padding (a decoy): it stands for no transaction")
+        posted = batch_entry(header, receipt.signature, receipt.block, receipt.block_time)
+        index, ledger = self._included(receipt.ledger_proof, posted, deployment.ledger_origin)
+        accepted = accepted_entry(index, header.hash)
+        _, verdicts = self._included(receipt.verdict_proof, accepted, deployment.verdict_origin)
+        return Verified(member.agent, receipt, ledger, verdicts, row)
+
+    def disclosure(self, disclosure: Disclosure, *, recipient: str | None = None) -> Verified:
+        """Verify a disclosure: its receipt, its signature, and each opened field.
+
+        Raises
+        ------
+        VerificationError
+            When any part is not valid, or the disclosure was made for another `recipient`.
+        """
+        proven = self.receipt(disclosure.receipt)
+        header = disclosure.receipt.header
+        signer = disclosure.signer(self.trust.deployment.domain("BatchLedger"))
+        by = self.trust.accounts.get(signer)
+        if by is None or by.agent != proven.agent:
+            raise VerificationError(
+                "the disclosure is not signed by the bank that posted the row", expected=header.member, got=signer
+            )
+        if recipient is not None and disclosure.recipient != recipient:
+            raise VerificationError("the disclosure was made for another recipient")
+        policy = self._policy(disclosure.policy)
+        if policy.hash != header.policy_hash:
+            raise VerificationError(
+                "the disclosure's policy is not the policy of the batch",
+                expected=header.policy_hash,
+                got=policy.hash,
+            )
+        seen: set[str] = set()
+        for disclosed in disclosure.fields:
+            verify_field(disclosed.opened, proven.row["record_root"], names=FIELDS)
+            if disclosed.opened.name in seen:
+                raise VerificationError(f"the disclosure opens the field {disclosed.opened.name} twice")
+            seen.add(disclosed.opened.name)
+        fields = prove_fields(
+            disclosure.fields,
+            disclosure.evaluations,
+            proven.row,
+            policy,
+            agent=proven.agent,
+            epoch=header.epoch,
+            trust=self.trust,
         )
-    record_root = proven.row["record_root"]
-    fields: dict[str, str | None] = {}
-    for opened in disclosure.fields:
-        if opened.name in fields:
-            raise VerificationError(f"the disclosure opens the field {opened.name!r} twice")
-        verify_field(opened, record_root, names=FIELDS)
-        fields[opened.name] = opened.value
-    check_consistent(fields, proven.row, policy)
-    for name, sides in (
-        ("debtor_agent", (Side.DEBIT, Side.ON_US)),
-        ("creditor_agent", (Side.CREDIT, Side.ON_US)),
-    ):
-        if name in fields and proven.row["side"] in sides:
-            _equal(f"{name}: it is not the bank that posted the row", proven.agent, fields[name])
-    return Verified(
-        proven.agent, disclosure.receipt, proven.checkpoint, proven.row, fields, disclosure.purpose
-    )
+        return Verified(
+            proven.agent,
+            proven.receipt,
+            proven.ledger,
+            proven.verdicts,
+            proven.row,
+            fields,
+            disclosure.purpose,
+            disclosure.recipient,
+        )
+
+    def checkpoint(self, note: str | bytes) -> OpenedCheckpoint:
+        """Verify a checkpoint of either log; see `ledger.log.open_checkpoint`."""
+        text = note.decode("utf-8", "replace") if isinstance(note, bytes) else note
+        origin = text.partition("\n")[0]
+        if origin not in (self.trust.deployment.ledger_origin, self.trust.deployment.verdict_origin):
+            raise VerificationError("the checkpoint is of a log of another consortium")
+        return open_checkpoint(note, self.trust.policy, origin=origin)
+
+    def _included(self, text: str, entry: bytes, origin: str) -> tuple[int, OpenedCheckpoint]:
+        """Check that a log contains an entry; return its index and the checkpoint."""
+        proof = Proof.parse(text)
+        opened = self._checkpoints.get((proof.checkpoint, origin))
+        if opened is None:
+            opened = open_checkpoint(proof.checkpoint, self.trust.policy, origin=origin)
+            _remember(self._checkpoints, (proof.checkpoint, origin), opened)
+        head = opened.checkpoint
+        merkle.verify_inclusion(merkle.leaf_hash(entry), proof.index, head.size, proof.path, head.root)
+        return proof.index, opened
+
+    def _policy(self, document: str) -> Policy:
+        policy = self._policies.get(document)
+        if policy is None:
+            policy = Policy.from_document(document.encode())
+            _remember(self._policies, document, policy)
+        return policy
 
 
-def _verify(receipt: Receipt, trust: Trust) -> Verified:
-    deployment, header = trust.deployment, receipt.header
-    checkpoint = open_checkpoint(receipt.checkpoint, trust.checkpoint_keys)
-    _equal("log origin", deployment.origin, checkpoint.origin)
-    _equal("chain id", deployment.chain_id, header.chain_id)
-    _equal("contract", deployment.address("BatchLedger"), header.contract)
-    agent = trust.members.get(header.member.hex())
-    if agent is None:
-        raise VerificationError(
-            f"0x{header.member.hex()} posted the batch, but is not a member in the trust file",
-            next_step="If the member is new, get a newer trust file from the consortium.",
-        )
-    _equal("row size", ROW_SIZE, len(receipt.row))
-    merkle.verify_inclusion(
-        merkle.leaf_hash(receipt.row), receipt.index, header.row_count, receipt.rows_path, header.rows_root
-    )
-    merkle.verify_inclusion(
-        merkle.leaf_hash(header.hash), receipt.log_index, checkpoint.size, receipt.log_path, checkpoint.root
-    )
-    return Verified(agent, receipt, checkpoint, unpack_row(receipt.row))
+def verify(data: bytes, trust: Trust, *, recipient: str | None = None) -> Verified:
+    """Verify the bytes of a receipt or of a disclosure; see `Verifier.verify`."""
+    return Verifier(trust).verify(data, recipient=recipient)
+
+
+def _remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    memory[key] = value
 
 
 def _equal(what: str, expected: object, got: object) -> None:
