@@ -138,7 +138,7 @@ class Witness:
                 raise
 
     def latest(self, origin: str) -> str | None:
-        """Return the largest checkpoint of a log that was cosigned, with its cosignature; None if none was."""
+        """Return the largest cosigned checkpoint of a log, with its cosignature; None if there is none."""
         with WitnessBook(self.folder) as book:
             return book.note(origin)
 
@@ -202,7 +202,7 @@ class Witness:
                 raise RefusedError(_UNPROCESSABLE, f"the consistency proof is wrong: {error.what}") from error
             now = int(self._clock())
             line = cosign(submission.note, self.key.name, self._private, now)
-            own = [line for key in self._logs if (line := submission.note.line_of(key)) is not None]
+            own = [of_log for key in self._logs if (of_log := submission.note.line_of(key)) is not None]
             book.remember(checkpoint, Note(submission.note.body, (*own, line)).text, now)
         return line.text
 
