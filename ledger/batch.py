@@ -27,7 +27,7 @@ SUITE: Final = 1
 #: Previous hash of a member's first batch.
 GENESIS_HASH: Final = bytes(32)
 
-#: Rows per transaction; 800 rows of 136 bytes and their envelope stay below `MAX_PAYLOAD`.
+#: Rows per transaction; 800 rows of 144 bytes and their envelope stay below `MAX_PAYLOAD`.
 ROWS_PER_BATCH: Final = 800
 
 #: Largest sealed payload; some networks limit a transaction to 128 KiB.

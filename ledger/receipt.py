@@ -70,7 +70,7 @@ class Receipt:
     Parameters
     ----------
     row : bytes
-        The packed row, 136 bytes; it ends with the record root.
+        The packed row, 144 bytes; it ends with the record root.
     index : int
         Index of the row in the batch.
     rows_path : tuple of bytes
