@@ -51,8 +51,8 @@ class Artifact:
     bytecode : bytes
         Creation bytecode, without constructor arguments.
     runtime_bytecode_hash : bytes
-        SHA-256 of the compiled runtime bytecode. Immutable values (the consortium's address) are zeros in it,
-        so only for `Consortium` does it equal the hash of the deployed code.
+        SHA-256 of the compiled runtime bytecode. Immutable values (the consortium's address, the hash of the
+        first block) are zeros in it, and must be set to zero in deployed code before it is compared.
     input_hash : bytes
         SHA-256 of the compiler's whole input: every source, its imports, and the settings.
     compiler : str

@@ -104,6 +104,7 @@ def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
         from localchain.faucet import fund
 
         fund(gateway.url, home.chain, [member.address for member in new], 1_000)
+    domain = gateway.deployment.domain("Consortium")
     for member in new:
         gateway.transact(
             governance.operator,
@@ -113,6 +114,8 @@ def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
             member.agent,
             member.x25519_public,
             member.hpke_public,
+            member.witness_public,
+            member.sign_admission(domain),
         )
     write_trust(home, gateway)
 

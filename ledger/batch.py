@@ -2,7 +2,8 @@
 
 Layout, big-endian, no padding: version (1), suite (1), chain id (8), contract (20), member (20),
 sequence (8), previous batch hash (32), epoch (4), policy hash (32), row count (4), rows root (32).
-Its SHA-256 is the batch hash, which the member's next batch contains as its previous batch hash.
+Its SHA-256 is the batch hash, which the member's next batch contains as its previous batch hash. The author
+signs the header as typed data (EIP-712), so that whoever has header and signature knows who posted.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any, Final, Literal
 from ledger import canonical, documents
 from ledger.documents import Address, Count, Document, Hash
 from ledger.errors import VerificationError
+from ledger.typed_data import BATCH_HEADER, Domain, recover_typed, sign_typed
 
-__all__ = ["GENESIS_HASH", "MAX_PAYLOAD", "ROWS_PER_BATCH", "BatchHeader", "HeaderDocument"]
+__all__ = ["GENESIS_HASH", "MAX_PAYLOAD", "ROWS_PER_BATCH", "AuthorError", "BatchHeader", "HeaderDocument"]
 
 _LAYOUT: Final = struct.Struct(">BBQ20s20sQ32sI32sI32s")
 
-VERSION: Final = 1
+VERSION: Final = 2
 #: Suite 1: SHA-256 trees, AES-256-GCM, HPKE over X25519, VOPRF over ristretto255.
 SUITE: Final = 1
 
@@ -34,10 +36,14 @@ ROWS_PER_BATCH: Final = 800
 MAX_PAYLOAD: Final = 120 * 1024
 
 
+class AuthorError(VerificationError):
+    """Raised when a batch is not signed by the account that its header names."""
+
+
 class HeaderDocument(Document):
     """A batch header in JSON."""
 
-    version: Literal[1]
+    version: Literal[2]
     suite: Literal[1]
     chain_id: Count
     contract: Address
@@ -108,6 +114,43 @@ class BatchHeader:
     def hash(self) -> bytes:
         """SHA-256 of the packed header."""
         return sha256(self.pack()).digest()
+
+    def sign(self, genesis_hash: bytes, key: bytes) -> bytes:
+        """Return the author's signature, 65 bytes; `genesis_hash` is the hash of the chain's first block."""
+        return sign_typed(self._domain(genesis_hash), BATCH_HEADER, self._signed_values(), key)
+
+    def check_author(self, signature: bytes, genesis_hash: bytes) -> None:
+        """Check that the account in the header signed it.
+
+        Raises
+        ------
+        AuthorError
+            When the signature is not canonical, or of another account, another consortium or another chain.
+        """
+        try:
+            signer = recover_typed(self._domain(genesis_hash), BATCH_HEADER, self._signed_values(), signature)
+        except VerificationError as error:
+            raise AuthorError(f"the author's signature is not valid: {error.what}") from error
+        if signer != self.member:
+            raise AuthorError(
+                "the batch is not signed by the account that posted it", expected=self.member, got=signer
+            )
+
+    def _domain(self, genesis_hash: bytes) -> Domain:
+        return Domain(self.chain_id, self.contract, genesis_hash)
+
+    def _signed_values(self) -> dict[str, int | bytes]:
+        return {
+            "version": VERSION,
+            "suite": SUITE,
+            "member": self.member,
+            "sequence": self.sequence,
+            "previousHash": self.previous_hash,
+            "epoch": self.epoch,
+            "policyHash": self.policy_hash,
+            "rowCount": self.row_count,
+            "rowsRoot": self.rows_root,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the header as JSON values, byte strings in lower-case hex."""

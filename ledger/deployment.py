@@ -12,6 +12,7 @@ from ledger import documents
 from ledger.documents import Count, Document
 from ledger.errors import ConfigurationError
 from ledger.storage import write_atomically
+from ledger.typed_data import Domain
 
 __all__ = ["CONTRACTS", "FORMAT", "Deployment", "DeploymentDocument"]
 
@@ -45,9 +46,32 @@ class Deployment:
         return bytes.fromhex(self.contracts[contract].removeprefix("0x"))
 
     @property
-    def origin(self) -> str:
-        """The log's name in its checkpoints; it is unique to the chain and the contract."""
-        return f"counterfoil/{self.chain_id}/{self.address('BatchLedger').hex()}"
+    def genesis(self) -> bytes:
+        """Hash of the chain's first block, 32 bytes."""
+        return bytes.fromhex(self.genesis_hash.removeprefix("0x"))
+
+    def domain(self, contract: str) -> Domain:
+        """Return the domain of the signatures that are made for a contract."""
+        return Domain(self.chain_id, self.address(contract), self.genesis)
+
+    @property
+    def name(self) -> str:
+        """The consortium's name: it names the chain, its first block and the contract."""
+        return f"counterfoil/{self.chain_id}/{self.genesis.hex()}/{self.address('BatchLedger').hex()}"
+
+    @property
+    def ledger_origin(self) -> str:
+        """Origin of the ledger log in its checkpoints."""
+        return f"{self.name}/ledger"
+
+    @property
+    def verdict_origin(self) -> str:
+        """Origin of the verdict log in its checkpoints."""
+        return f"{self.name}/verdicts"
+
+    def witness_name(self, agent: str) -> str:
+        """Return the key name of a member's witness in the checkpoints that it cosigns."""
+        return f"{self.name}/witness/{agent}"
 
     def to_document(self) -> DeploymentDocument:
         """Return the deployment as a document."""

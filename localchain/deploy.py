@@ -46,11 +46,13 @@ def deploy(url: str, *, deployer_key: bytes, operator: str) -> dict[str, Any]:
     account: LocalAccount = Account.from_key(deployer_key)
     addresses: dict[str, str] = {}
     blocks = []
-    for name in CONTRACTS:
-        argument = addresses.get("Consortium", operator)
-        addresses[name], block = _deploy_one(web3, account, name, Web3.to_checksum_address(argument))
-        blocks.append(block)
     genesis = web3.eth.get_block(BlockNumber(0))
+    for name in CONTRACTS:
+        arguments: tuple[Any, ...] = (Web3.to_checksum_address(operator), bytes(genesis["hash"]))
+        if name != "Consortium":
+            arguments = (Web3.to_checksum_address(addresses["Consortium"]),)
+        addresses[name], block = _deploy_one(web3, account, name, arguments)
+        blocks.append(block)
     return {
         "format": FORMAT,
         "chain_id": web3.eth.chain_id,
@@ -61,10 +63,10 @@ def deploy(url: str, *, deployer_key: bytes, operator: str) -> dict[str, Any]:
 
 
 def _deploy_one(
-    web3: Web3, account: LocalAccount, name: str, argument: ChecksumAddress
+    web3: Web3, account: LocalAccount, name: str, arguments: tuple[Any, ...]
 ) -> tuple[ChecksumAddress, int]:
     artifact = load(name)
-    constructor = web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(argument)
+    constructor = web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(*arguments)
     try:
         unsigned = constructor.build_transaction(
             {

@@ -14,7 +14,8 @@ import {Consortium} from "./Consortium.sol";
  * WARNING: Payloads are public to every node of the network. Seal what names a person or a customer; `contentHash`
  * should cover a random salt, or a guess of the content can be tested against it.
  *
- * NOTE: `contentHash` is unique over all authors. It is not checked against the payload, which is usually sealed:
+ * NOTE: `contentHash` is unique for one author and one kind, so that nobody can take another's content first and so
+ * keep it out. It is not checked against the payload, which is usually sealed:
  * who opens the seal compares.
  */
 contract CaseLog {
@@ -33,7 +34,7 @@ contract CaseLog {
     uint8 private constant NOTE = 6;
 
     Consortium private immutable _consortium;
-    mapping(bytes32 contentHash => bool) private _contents;
+    mapping(bytes32 contentId => bool) private _contents;
     bytes32 private _head;
     uint64 private _size;
 
@@ -55,7 +56,7 @@ contract CaseLog {
     error CaseLogInvalidKind(uint8 kind);
     /// @notice The author has no role that may append this kind.
     error CaseLogUnauthorized(address author, uint8 kind);
-    /// @notice The content was appended before.
+    /// @notice The author appended this content as this kind before.
     error CaseLogDuplicate(bytes32 contentHash);
 
     constructor(Consortium consortium_) {
@@ -87,9 +88,9 @@ contract CaseLog {
         return _size;
     }
 
-    /// @notice Whether content with this hash was appended.
-    function has(bytes32 contentHash) external view returns (bool) {
-        return _contents[contentHash];
+    /// @notice Whether an author appended content with this hash as this kind.
+    function has(address author, uint8 kind, bytes32 contentHash) external view returns (bool) {
+        return _contents[_contentId(author, kind, contentHash)];
     }
 
     /// @notice The consortium that names roles and members.
@@ -98,7 +99,8 @@ contract CaseLog {
     }
 
     function _append(Entry calldata entry, uint64 index, bytes32 before) private returns (bytes32 newHead) {
-        if (_contents[entry.contentHash]) revert CaseLogDuplicate(entry.contentHash);
+        bytes32 contentId = _contentId(msg.sender, entry.kind, entry.contentHash);
+        if (_contents[contentId]) revert CaseLogDuplicate(entry.contentHash);
         newHead = sha256(
             abi.encodePacked(
                 before,
@@ -110,7 +112,7 @@ contract CaseLog {
                 sha256(entry.payload)
             )
         );
-        _contents[entry.contentHash] = true;
+        _contents[contentId] = true;
         emit CaseEntryAppended(
             index,
             entry.caseId,
@@ -120,6 +122,10 @@ contract CaseLog {
             newHead,
             entry.payload
         );
+    }
+
+    function _contentId(address author, uint8 kind, bytes32 contentHash) private pure returns (bytes32) {
+        return keccak256(abi.encode(author, kind, contentHash));
     }
 
     /**

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {TypedData} from "./TypedData.sol";
 
 /**
  * @title Consortium
@@ -23,7 +24,8 @@ contract Consortium is AccessControl, Pausable {
         None,
         Active,
         Suspended,
-        Revoked
+        Revoked,
+        Replaced
     }
 
     struct Member {
@@ -32,6 +34,7 @@ contract Consortium is AccessControl, Pausable {
         string agent;
         bytes32 x25519Key;
         bytes32 hpkeKey;
+        bytes32 witnessKey;
     }
 
     enum ReaderStatus {
@@ -48,6 +51,18 @@ contract Consortium is AccessControl, Pausable {
     bytes32 public constant DESK_ROLE = keccak256("DESK_ROLE");
     /// @notice Records requests for disclosure.
     bytes32 public constant AUDITOR_ROLE = keccak256("AUDITOR_ROLE");
+
+    /// @notice What a bank signs when it joins (EIP-712).
+    bytes32 public constant ADMISSION_TYPE =
+        keccak256("Admission(address account,string agent,bytes32 x25519Key,bytes32 hpkeKey,bytes32 witnessKey)");
+    /// @notice What a bank signs when it replaces its account or its keys (EIP-712).
+    bytes32 public constant KEY_CHANGE_TYPE =
+        keccak256(
+            "KeyChange(address account,address newAccount,bytes32 x25519Key,bytes32 hpkeKey,bytes32 witnessKey)"
+        );
+
+    /// @notice Hash of the chain's first block, the salt of every signature that is made for this consortium.
+    bytes32 public immutable genesisHash;
 
     mapping(address account => Member) private _members;
     mapping(uint16 code => address) private _accounts;
@@ -70,7 +85,19 @@ contract Consortium is AccessControl, Pausable {
         uint16 indexed code,
         string agent,
         bytes32 x25519Key,
-        bytes32 hpkeKey
+        bytes32 hpkeKey,
+        bytes32 witnessKey,
+        bytes signature
+    );
+    event MemberKeysChanged(
+        uint16 indexed code,
+        address indexed account,
+        address indexed newAccount,
+        bytes32 x25519Key,
+        bytes32 hpkeKey,
+        bytes32 witnessKey,
+        bytes signature,
+        bytes newSignature
     );
     event MemberSuspended(address indexed account, uint16 indexed code);
     event MemberReinstated(address indexed account, uint16 indexed code);
@@ -90,6 +117,10 @@ contract Consortium is AccessControl, Pausable {
     error ConsortiumAccountAlreadyAdmitted(address account);
     /// @notice The agent belongs to a member already, perhaps a revoked one.
     error ConsortiumAgentAlreadyAdmitted(string agent);
+    /// @notice The bank's own account did not sign this, or not in the canonical form.
+    error ConsortiumNotSignedBy(address account);
+    /// @notice The bank has another account now.
+    error ConsortiumAccountReplaced(address account);
     /// @notice The account was never admitted.
     error ConsortiumNotMember(address account);
     /// @notice The member is suspended.
@@ -114,8 +145,9 @@ contract Consortium is AccessControl, Pausable {
     error ConsortiumPolicyAlreadyPublished(bytes32 policyHash);
 
     /// @dev The operator starts as admin too; see the NOTE on the contract.
-    constructor(address operator) {
+    constructor(address operator, bytes32 genesisHash_) {
         if (operator == address(0)) revert ConsortiumInvalidAccount();
+        genesisHash = genesisHash_;
         _grantRole(DEFAULT_ADMIN_ROLE, operator);
         _grantRole(OPERATOR_ROLE, operator);
     }
@@ -128,28 +160,82 @@ contract Consortium is AccessControl, Pausable {
      * @param agent The bank's identifier, for instance its BIC; unique for all time.
      * @param x25519Key Key for the match tokens it shares with each other member.
      * @param hpkeKey Key that flags and requests addressed to it are sealed to.
+     * @param witnessKey Ed25519 key with which the bank's witness cosigns checkpoints.
+     * @param signature The bank's own signature over all of this (EIP-712, `ADMISSION_TYPE`), by `account`.
      *
-     * WARNING: The keys are taken as given. Verify them with the bank over another channel: whoever substitutes
-     * a key here can read what is sealed to that bank.
+     * WARNING: The signature proves that whoever holds `account` agreed, not that it is the bank of that name.
+     * Compare account and keys with the bank over another channel.
      */
     function admitMember(
         address account,
         string calldata agent,
         bytes32 x25519Key,
-        bytes32 hpkeKey
+        bytes32 hpkeKey,
+        bytes32 witnessKey,
+        bytes calldata signature
     ) external onlyRole(OPERATOR_ROLE) returns (uint16 code) {
         if (account == address(0)) revert ConsortiumInvalidAccount();
         if (bytes(agent).length == 0) revert ConsortiumInvalidAgent();
-        if (x25519Key == 0 || hpkeKey == 0) revert ConsortiumInvalidKey();
+        _requireKeys(x25519Key, hpkeKey, witnessKey);
         if (_members[account].status != MemberStatus.None) revert ConsortiumAccountAlreadyAdmitted(account);
         bytes32 agentHash = keccak256(bytes(agent));
         if (_agents[agentHash]) revert ConsortiumAgentAlreadyAdmitted(agent);
+        _requireSignedBy(
+            account,
+            keccak256(abi.encode(ADMISSION_TYPE, account, agentHash, x25519Key, hpkeKey, witnessKey)),
+            signature
+        );
 
         code = ++_memberCount; // checked arithmetic: the 65,536th admission reverts
         _agents[agentHash] = true;
         _accounts[code] = account;
-        _members[account] = Member(code, MemberStatus.Active, agent, x25519Key, hpkeKey);
-        emit MemberAdmitted(account, code, agent, x25519Key, hpkeKey);
+        _members[account] = Member(code, MemberStatus.Active, agent, x25519Key, hpkeKey, witnessKey);
+        emit MemberAdmitted(account, code, agent, x25519Key, hpkeKey, witnessKey, signature);
+    }
+
+    /**
+     * @notice Replaces a member's account, its keys, or both; code, agent and posted batches stay.
+     * @param account The account in force, which signs.
+     * @param newAccount The account from now on, which signs too; it may be the same, and was never a member
+     * otherwise.
+     * @param signature Signature over all of this (EIP-712, `KEY_CHANGE_TYPE`) by `account`.
+     * @param newSignature The same signature by `newAccount`.
+     *
+     * NOTE: Anybody may send it, since both signatures are the bank's. A suspended member stays suspended.
+     *
+     * WARNING: Whoever has the old key can do this. A bank whose key was stolen asks for its suspension first.
+     */
+    function changeKeys(
+        address account,
+        address newAccount,
+        bytes32 x25519Key,
+        bytes32 hpkeKey,
+        bytes32 witnessKey,
+        bytes calldata signature,
+        bytes calldata newSignature
+    ) external {
+        Member storage member = _requireNotRevoked(account);
+        if (newAccount == address(0)) revert ConsortiumInvalidAccount();
+        _requireKeys(x25519Key, hpkeKey, witnessKey);
+        bytes32 structHash = keccak256(
+            abi.encode(KEY_CHANGE_TYPE, account, newAccount, x25519Key, hpkeKey, witnessKey)
+        );
+        _requireSignedBy(account, structHash, signature);
+        _requireSignedBy(newAccount, structHash, newSignature);
+        uint16 code = member.code;
+        if (newAccount != account) {
+            if (_members[newAccount].status != MemberStatus.None) {
+                revert ConsortiumAccountAlreadyAdmitted(newAccount);
+            }
+            _members[newAccount] = member;
+            member.status = MemberStatus.Replaced;
+            _accounts[code] = newAccount;
+        }
+        Member storage changed = _members[newAccount];
+        changed.x25519Key = x25519Key;
+        changed.hpkeKey = hpkeKey;
+        changed.witnessKey = witnessKey;
+        _emitKeysChanged(code, account, newAccount, signature, newSignature);
     }
 
     /// @notice Stops a member from posting until it is reinstated.
@@ -184,10 +270,29 @@ contract Consortium is AccessControl, Pausable {
     )
         external
         view
-        returns (uint16 code, MemberStatus status, string memory agent, bytes32 x25519Key, bytes32 hpkeKey)
+        returns (
+            uint16 code,
+            MemberStatus status,
+            string memory agent,
+            bytes32 x25519Key,
+            bytes32 hpkeKey,
+            bytes32 witnessKey
+        )
     {
         Member storage member = _members[account];
-        return (member.code, member.status, member.agent, member.x25519Key, member.hpkeKey);
+        return (
+            member.code,
+            member.status,
+            member.agent,
+            member.x25519Key,
+            member.hpkeKey,
+            member.witnessKey
+        );
+    }
+
+    /// @notice The code of an account that is or was a member; zero if it was never admitted.
+    function codeOf(address account) external view returns (uint16) {
+        return _members[account].code;
     }
 
     /// @notice The account behind a code; zero if the code was never given.
@@ -211,6 +316,37 @@ contract Consortium is AccessControl, Pausable {
         member = _members[account];
         if (member.status == MemberStatus.None) revert ConsortiumNotMember(account);
         if (member.status == MemberStatus.Revoked) revert ConsortiumMemberRevoked(account);
+        if (member.status == MemberStatus.Replaced) revert ConsortiumAccountReplaced(account);
+    }
+
+    function _requireKeys(bytes32 x25519Key, bytes32 hpkeKey, bytes32 witnessKey) private pure {
+        if (x25519Key == 0 || hpkeKey == 0 || witnessKey == 0) revert ConsortiumInvalidKey();
+    }
+
+    function _requireSignedBy(address account, bytes32 structHash, bytes calldata signature) private view {
+        bytes32 separator = TypedData.domainSeparator(address(this), genesisHash);
+        if (TypedData.signer(separator, structHash, signature) != account) revert ConsortiumNotSignedBy(account);
+    }
+
+    /// @dev A function of its own: the EVM reaches only so deep into its stack.
+    function _emitKeysChanged(
+        uint16 code,
+        address account,
+        address newAccount,
+        bytes calldata signature,
+        bytes calldata newSignature
+    ) private {
+        Member storage changed = _members[newAccount];
+        emit MemberKeysChanged(
+            code,
+            account,
+            newAccount,
+            changed.x25519Key,
+            changed.hpkeKey,
+            changed.witnessKey,
+            signature,
+            newSignature
+        );
     }
 
     // ---------------------------------------------------------------- readers

@@ -2,18 +2,19 @@
 
 It connects to a chain by a JSON-RPC URL, so the same code runs on the embedded chain, anvil, geth or Besu.
 `connection` checks the endpoint, `registry` reads members, readers, policies and rule sets, `log` reads
-batches and cases, and `writing` sends transactions. `records` defines the returned objects, and `refusals`
-translates a contract's errors into messages for a person.
+batches and cases, `ledger` derives the entries of the ledger log, and `writing` sends transactions. `records`
+defines the returned objects, and `refusals` translates a contract's errors into messages for a person.
 """
 
 from __future__ import annotations
 
 from ledger.gateway import lean  # noqa: F401 - before every import of web3
-from ledger.gateway.log import Log
+from ledger.gateway.ledger import Ledger
 from ledger.gateway.records import (
     CaseEntry,
     Epoch,
     Member,
+    MemberAccount,
     PostedBatch,
     Reader,
     RuleSetDocument,
@@ -28,6 +29,7 @@ __all__ = [
     "Epoch",
     "Gateway",
     "Member",
+    "MemberAccount",
     "PostedBatch",
     "Reader",
     "RuleSetDocument",
@@ -36,7 +38,7 @@ __all__ = [
 ]
 
 
-class Gateway(Registry, Log, Writing):
+class Gateway(Registry, Ledger, Writing):
     """A connection to one consortium on one chain.
 
     Parameters

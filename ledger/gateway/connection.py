@@ -101,6 +101,14 @@ class Connection:
                         where=self.url,
                         next_step="Check --chain, or --home if you meant another consortium.",
                     )
+            founded = self._contracts["Consortium"].functions.genesisHash().call()
+            if bytes(founded) != expected.genesis:
+                raise WrongChainError(
+                    "the consortium was founded with the hash of another first block: no signature that is "
+                    "made for this chain would hold",
+                    where=self.url,
+                    next_step="Found the consortium again; its contracts cannot be corrected.",
+                )
 
     # -- blocks -----------------------------------------------------------------------------------------
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from web3 import Web3
 
 from ledger.batch import BatchHeader
+from ledger.deployment import Deployment
 from ledger.gateway.connection import Connection
 from ledger.gateway.records import CaseEntry, PostedBatch
 
-__all__ = ["Log"]
+__all__ = ["Log", "posted_batch"]
 
 
 class Log(Connection):
@@ -32,26 +34,7 @@ class Log(Connection):
             if expected is not None and args["logIndex"] != expected:
                 raise self._incomplete(f"batch {expected} of the log", block=entry["blockNumber"])
             expected = args["logIndex"] + 1
-            header = BatchHeader(
-                chain_id=self.deployment.chain_id,
-                contract=self.deployment.address("BatchLedger"),
-                member=bytes.fromhex(args["member"][2:]),
-                sequence=args["sequence"],
-                previous_hash=bytes(args["previousHash"]),
-                epoch=args["epoch"],
-                policy_hash=bytes(args["policyHash"]),
-                row_count=args["rowCount"],
-                rows_root=bytes(args["rowsRoot"]),
-            )
-            yield PostedBatch(
-                header=header,
-                batch_hash=bytes(args["batchHash"]),
-                log_index=args["logIndex"],
-                block=entry["blockNumber"],
-                block_hash=bytes(entry["blockHash"]),
-                transaction=bytes(entry["transactionHash"]),
-                payload=bytes(args["payload"]),
-            )
+            yield posted_batch(self.deployment, args, entry)
 
     def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
         """Yield the entries of the case log in blocks `first` to `last`."""
@@ -70,3 +53,28 @@ class Log(Connection):
                 block=entry["blockNumber"],
                 payload=bytes(args["payload"]),
             )
+
+
+def posted_batch(deployment: Deployment, args: dict[str, Any], entry: Any) -> PostedBatch:
+    """Return the batch in an event `BatchPosted`."""
+    header = BatchHeader(
+        chain_id=deployment.chain_id,
+        contract=deployment.address("BatchLedger"),
+        member=bytes.fromhex(args["member"][2:]),
+        sequence=args["sequence"],
+        previous_hash=bytes(args["previousHash"]),
+        epoch=args["epoch"],
+        policy_hash=bytes(args["policyHash"]),
+        row_count=args["rowCount"],
+        rows_root=bytes(args["rowsRoot"]),
+    )
+    return PostedBatch(
+        header=header,
+        signature=bytes(args["signature"]),
+        batch_hash=bytes(args["batchHash"]),
+        log_index=args["logIndex"],
+        block=entry["blockNumber"],
+        block_hash=bytes(entry["blockHash"]),
+        transaction=bytes(entry["transactionHash"]),
+        payload=bytes(args["payload"]),
+    )

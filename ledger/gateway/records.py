@@ -10,6 +10,7 @@ __all__ = [
     "CaseEntry",
     "Epoch",
     "Member",
+    "MemberAccount",
     "PostedBatch",
     "Reader",
     "RuleSetDocument",
@@ -28,6 +29,38 @@ class Member:
     status: str
     x25519_key: bytes
     hpke_key: bytes
+    witness_key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAccount:
+    """An account that is or was a member's, with the signatures by which the bank chose it and its keys.
+
+    Parameters
+    ----------
+    code : int
+    agent : str
+    account : bytes
+        Address, 20 bytes.
+    x25519_key, hpke_key, witness_key : bytes
+        The keys that were signed last for this account.
+    signature : bytes
+        By `account` over the admission, or by `previous` over the change of keys.
+    previous : bytes or None
+        The account that signed the change; None for an admission.
+    new_signature : bytes or None
+        By `account` over the change; None for an admission.
+    """
+
+    code: int
+    agent: str
+    account: bytes
+    x25519_key: bytes
+    hpke_key: bytes
+    witness_key: bytes
+    signature: bytes
+    previous: bytes | None = None
+    new_signature: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +80,15 @@ class Epoch:
     number: int
     starts_at: int
     public_key: bytes
+    share_commitments: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PostedBatch:
-    """A batch on the chain: its header, its position, and the sealed rows."""
+    """A batch on the chain: its header with its author's signature, its position, and the sealed rows."""
 
     header: BatchHeader
+    signature: bytes
     batch_hash: bytes
     log_index: int
     block: int

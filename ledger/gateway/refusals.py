@@ -23,6 +23,18 @@ _REFUSALS: Final = {
         "this member is suspended",
         "Ask the operator to reinstate it; no data is lost.",
     ),
+    "ConsortiumAccountReplaced": (
+        "this member posts from another account now",
+        "Use the keys of the new account; those of the old one are kept to read what was sealed to them.",
+    ),
+    "ConsortiumNotSignedBy": (
+        "the bank's own account did not sign its admission or its change of keys",
+        "Ask the bank to sign with the account from which it will post.",
+    ),
+    "BatchLedgerNotSignedBy": (
+        "the author's signature of the batch is not that of the account that sends it",
+        "Check that the key file is complete and of this consortium.",
+    ),
     "ConsortiumMemberRevoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
     "BatchLedgerPaused": ("the consortium is paused", "Run the same command again once it is resumed."),
     "EnforcedPause": ("the consortium is paused", "Run the same command again once it is resumed."),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from web3 import Web3
 
 from ledger.errors import ChainError
 from ledger.gateway.connection import Connection
-from ledger.gateway.records import Epoch, Member, Reader, RuleSetDocument, RuleSetStep
+from ledger.gateway.records import Epoch, Member, MemberAccount, Reader, RuleSetDocument, RuleSetStep
 from ledger.transport import quoted
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "address_bytes", "member_keys"]
 
-_STATUS: Final = ("none", "active", "suspended", "revoked")
+_STATUS: Final = ("none", "active", "suspended", "revoked", "replaced")
 _STANDING: Final = {
     "MemberSuspended": "suspended",
     "MemberReinstated": "active",
@@ -44,18 +44,45 @@ class Registry(Connection):
         """Return every member that was ever admitted, sorted by code."""
         found: dict[int, Member] = {}
         count = self._ask("Consortium", "memberCount")
-        for name, args, entry in self._events("Consortium", ("MemberAdmitted", *_STANDING)):
+        for name, args, entry in self._events(
+            "Consortium", ("MemberAdmitted", "MemberKeysChanged", *_STANDING)
+        ):
             code = args["code"]
             if code != len(found) + 1 if name == "MemberAdmitted" else code not in found:
                 raise self._incomplete("a member's admission", block=entry["blockNumber"])
             if name == "MemberAdmitted":
-                keys = bytes(args["x25519Key"]), bytes(args["hpkeKey"])
-                found[code] = Member(code, args["account"], args["agent"], "active", *keys)
+                found[code] = Member(code, args["account"], args["agent"], "active", *member_keys(args))
+            elif name == "MemberKeysChanged":
+                x25519, hpke, witness = member_keys(args)
+                found[code] = replace(
+                    found[code],
+                    account=args["newAccount"],
+                    x25519_key=x25519,
+                    hpke_key=hpke,
+                    witness_key=witness,
+                )
             else:
                 found[code] = replace(found[code], status=_STANDING[name])
         if len(found) < count:
             raise self._incomplete(f"{count - len(found)} of {count} members")
         return [found[code] for code in sorted(found)]
+
+    def accounts(self) -> list[MemberAccount]:
+        """Return every account that is or was a member's, with the bank's own signatures, oldest first."""
+        found: dict[bytes, MemberAccount] = {}
+        for name, args, entry in self._events("Consortium", ("MemberAdmitted", "MemberKeysChanged")):
+            account, keys = address_bytes(args["account"]), member_keys(args)
+            if name == "MemberAdmitted":
+                signature = bytes(args["signature"])
+                found[account] = MemberAccount(args["code"], args["agent"], account, *keys, signature)
+                continue
+            if account not in found:
+                raise self._incomplete("a member's admission", block=entry["blockNumber"])
+            new, agent = address_bytes(args["newAccount"]), found[account].agent
+            signatures = bytes(args["signature"]), account, bytes(args["newSignature"])
+            if new != account:  # keys that change alone leave the admission as the account's origin
+                found[new] = MemberAccount(args["code"], agent, new, *keys, *signatures)
+        return list(found.values())
 
     def member(self, account: str) -> Member:
         """Return one account's membership; its status is ``none`` when it was never admitted."""
@@ -64,8 +91,8 @@ class Registry(Connection):
 
     def _member(self, account: str) -> Member:
         address = Web3.to_checksum_address(account)
-        code, status, agent, x25519, hpke = self._contracts["Consortium"].functions.memberOf(address).call()
-        return Member(code, address, agent, _STATUS[status], bytes(x25519), bytes(hpke))
+        code, status, agent, *keys = self._contracts["Consortium"].functions.memberOf(address).call()
+        return Member(code, address, agent, _STATUS[status], *map(bytes, keys))
 
     def role(self, name: str) -> bytes:
         """Return a role's identifier, for `grantRole` and `revokeRole`."""
@@ -99,7 +126,12 @@ class Registry(Connection):
         """
         current = self._ask("Consortium", "currentEpoch")
         found = [
-            Epoch(args["epoch"], args["startsAt"], bytes(args["publicKey"]))
+            Epoch(
+                args["epoch"],
+                args["startsAt"],
+                bytes(args["publicKey"]),
+                tuple(bytes(share) for share in args["shareCommitments"]),
+            )
             for _, args, _ in self._events("Consortium", ("EpochOpened",))
         ]
         if current not in {0, *(epoch.number for epoch in found)}:
@@ -186,3 +218,13 @@ class Registry(Connection):
     def active_rule_set(self) -> RuleSetDocument | None:
         """Return the rule set in force; None before the first activation and after a withdrawal."""
         return next((entry for entry in self.rule_sets() if entry.status == "active"), None)
+
+
+def member_keys(args: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
+    """Return the X25519, HPKE and witness keys in the arguments of an event."""
+    return bytes(args["x25519Key"]), bytes(args["hpkeKey"]), bytes(args["witnessKey"])
+
+
+def address_bytes(text: str) -> bytes:
+    """Return an address as 20 bytes."""
+    return bytes.fromhex(text[2:])

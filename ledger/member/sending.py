@@ -157,7 +157,9 @@ class Sender:
                 where=self._where(batch),
                 next_step="The node may still be synchronising; run the same command again.",
             )
-        self._vault.batches.confirm(batch.sequence, log_index=posted.log_index, block=posted.block)
+        self._vault.batches.confirm(
+            batch.sequence, block=posted.block, block_time=self._gateway.block_time(posted.block)
+        )
 
     def _foreign(self, batch: SealedBatch) -> TransactionRejectedError:
         sequence, head = self._gateway.head_of(self._account)

@@ -17,10 +17,14 @@ from web3.contract import Contract
 from web3.types import TxReceipt
 
 from contracts.artifacts import CONTRACTS, load
+from ledger.typed_data import ADMISSION, BATCH_HEADER, KEY_CHANGE, Domain, sign_typed
 
 GAS = 8_000_000
 X25519_KEY = b"x" * 32
 HPKE_KEY = b"h" * 32
+WITNESS_KEY = b"w" * 32
+GENESIS_HASH = b"g" * 32
+KEYS = {"x25519Key": X25519_KEY, "hpkeKey": HPKE_KEY, "witnessKey": WITNESS_KEY}
 
 
 @dataclass
@@ -30,6 +34,7 @@ class World:
     tester: EthereumTester
     web3: Web3
     contracts: dict[str, Contract] = field(default_factory=dict)
+    keys: dict[str, bytes] = field(default_factory=dict)
     _read: dict[tuple[bytes, str, str], list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,9 +46,11 @@ class World:
         self.desk, self.auditor, self.stranger = accounts[7:10]
         for name in CONTRACTS:
             artifact = load(name)
-            argument = self.contracts["Consortium"].address if self.contracts else self.operator
+            arguments = (
+                (self.contracts["Consortium"].address,) if self.contracts else (self.operator, GENESIS_HASH)
+            )
             factory = self.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-            receipt = self.do(factory.constructor(argument), self.operator)
+            receipt = self.do(factory.constructor(*arguments), self.operator)
             self.contracts[name] = self.web3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
         self.consortium = self.contracts["Consortium"]
         self.ledger = self.contracts["BatchLedger"]
@@ -81,9 +88,49 @@ class World:
         role_id = self.consortium.functions[role]().call()
         self.do(self.consortium.functions.grantRole(role_id, account), self.operator)
 
+    def key(self, account: str) -> bytes:
+        """The private key of one of the tester's accounts, or of an account in `keys`."""
+        if account in self.keys:
+            return self.keys[account]
+        return bytes(self.tester.backend._key_lookup[bytes.fromhex(account[2:])].to_bytes())
+
+    def domain(self, contract: Contract) -> Domain:
+        """The domain of the signatures that are made for a contract."""
+        return Domain(self.web3.eth.chain_id, bytes.fromhex(contract.address[2:]), GENESIS_HASH)
+
+    def admission(self, bank: str, agent: str, *, signer: str | None = None, **keys: bytes) -> Any:
+        """A call that admits a bank, signed by itself or by another account."""
+        stated = KEYS | keys
+        values = {"account": bytes.fromhex(bank[2:]), "agent": agent, **stated}
+        key = self.key(signer or bank)
+        signature = sign_typed(self.domain(self.consortium), ADMISSION, values, key)
+        return self.consortium.functions.admitMember(bank, agent, *stated.values(), signature)
+
+    def key_change(
+        self, bank: str, new: str, *, signers: tuple[str, str] | None = None, **keys: bytes
+    ) -> Any:
+        """A call that replaces a bank's account and keys, signed by both accounts or by two others."""
+        stated = KEYS | keys
+        values = {"account": bytes.fromhex(bank[2:]), "newAccount": bytes.fromhex(new[2:]), **stated}
+        domain = self.domain(self.consortium)
+        signatures = [
+            sign_typed(domain, KEY_CHANGE, values, self.key(account)) for account in signers or (bank, new)
+        ]
+        return self.consortium.functions.changeKeys(bank, new, *stated.values(), *signatures)
+
+    def post(
+        self, bank: str, header: tuple[Any, ...], payload: bytes = b"sealed", *, signer: str | None = None
+    ) -> Any:
+        """A call that posts a batch; `header` is sequence, previous hash, epoch, policy, row count, root."""
+        names = ("sequence", "previousHash", "epoch", "policyHash", "rowCount", "rowsRoot")
+        values = {"version": 2, "suite": 1, "member": bytes.fromhex(bank[2:])}
+        values |= dict(zip(names, header, strict=True))
+        signature = sign_typed(self.domain(self.ledger), BATCH_HEADER, values, self.key(signer or bank))
+        return self.ledger.functions.post(header, signature, payload)
+
     def admit(self, bank: str, agent: str) -> int:
         """Admit a bank and return its code."""
-        self.do(self.consortium.functions.admitMember(bank, agent, X25519_KEY, HPKE_KEY), self.operator)
+        self.do(self.admission(bank, agent), self.operator)
         return int(self.consortium.functions.requireActive(bank).call())
 
     def publish(self, document: bytes) -> bytes:

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from ledger.typed_data import BATCH_HEADER, sign_typed
+
 ROWS_ROOT = b"r" * 32
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 def header_bytes(world, member, sequence, previous, epoch, policy, rows, root):
     """The packed header, written again from the format's description."""
     return (
-        struct.pack(">BBQ", 1, 1, world.web3.eth.chain_id)
+        struct.pack(">BBQ", 2, 1, world.web3.eth.chain_id)
         + bytes.fromhex(world.ledger.address[2:])
         + bytes.fromhex(member[2:])
         + struct.pack(">Q", sequence)
@@ -37,10 +40,12 @@ class Batch:
     root: bytes = ROWS_ROOT
     payload: bytes = b"sealed"
 
-    def call(self, world):
-        return world.ledger.functions.post(
-            self.sequence, self.previous, self.epoch, self.policy, self.rows, self.root, self.payload
-        )
+    @property
+    def stated(self):
+        return (self.sequence, self.previous, self.epoch, self.policy, self.rows, self.root)
+
+    def call(self, world, bank=None, *, signer=None):
+        return world.post(bank or world.banks[0], self.stated, self.payload, signer=signer)
 
     def hash(self, world, member):
         header = header_bytes(
@@ -53,7 +58,7 @@ def test_a_batch_is_chained_numbered_and_stands_in_the_event(staffed):
     bank, other = staffed.banks[:2]
     first = Batch()
     staffed.do(first.call(staffed), bank)
-    staffed.do(Batch(payload=b"of another").call(staffed), other)
+    staffed.do(Batch(payload=b"of another").call(staffed, other), other)
     second = Batch(sequence=1, previous=first.hash(staffed, bank), rows=4096, payload=b"more")
     staffed.do(second.call(staffed), bank)
 
@@ -73,6 +78,7 @@ def test_a_batch_is_chained_numbered_and_stands_in_the_event(staffed):
         "policyHash": second.policy,
         "rowCount": 4096,
         "rowsRoot": ROWS_ROOT,
+        "signature": events[2]["signature"],
         "payload": b"more",
     }
     functions = staffed.ledger.functions
@@ -84,10 +90,10 @@ def test_a_batch_is_chained_numbered_and_stands_in_the_event(staffed):
 
 def test_the_chain_computes_the_header_it_was_given_by_nobody(staffed):
     bank = staffed.banks[0]
-    arguments = (bank, 7, b"\x07" * 32, 1, b"\x08" * 32, 12, b"\x09" * 32)
-    expected = header_bytes(staffed, *arguments)
+    stated = (7, b"\x07" * 32, 1, b"\x08" * 32, 12, b"\x09" * 32)
+    expected = header_bytes(staffed, bank, *stated)
     assert len(expected) == 162
-    assert staffed.ledger.functions.headerBytes(*arguments).call() == expected
+    assert staffed.ledger.functions.headerBytes(bank, stated).call() == expected
     assert Batch().call(staffed).call({"from": bank}) == Batch().hash(staffed, bank)
 
 
@@ -126,13 +132,14 @@ def test_one_member_cannot_continue_the_chain_of_another(staffed):
     bank, other = staffed.banks[:2]
     staffed.do(Batch().call(staffed), bank)
     stolen = Batch(sequence=1, previous=Batch().hash(staffed, bank))
-    staffed.refuses(stolen.call(staffed), other, "BatchLedgerUnexpectedSequence", 0, 1)
+    staffed.refuses(stolen.call(staffed, other), other, "BatchLedgerUnexpectedSequence", 0, 1)
 
 
 def test_only_active_members_post(staffed):
     bank = staffed.banks[0]
     for outsider in (staffed.operator, staffed.desk, staffed.officers[0], staffed.stranger):
-        staffed.refuses(Batch().call(staffed), outsider, "ConsortiumNotMember", outsider)
+        call = Batch().call(staffed, outsider)
+        staffed.refuses(call, outsider, "ConsortiumNotMember", outsider)
     staffed.do(staffed.consortium.functions.suspendMember(bank), staffed.operator)
     staffed.refuses(Batch().call(staffed), bank, "ConsortiumMemberSuspended", bank)
     staffed.do(staffed.consortium.functions.revokeMember(bank), staffed.operator)
@@ -161,3 +168,77 @@ def test_gas_per_row_of_a_full_batch(staffed, record_property):
     record_property("gas_per_row", gas / rows)
     floor = 40 * width
     assert floor * 0.99 < gas / rows < floor * 1.02
+
+
+# authorship
+
+
+def test_nobody_posts_what_another_account_signed(staffed):
+    bank, other = staffed.banks[:2]
+    for signer in (other, staffed.operator, staffed.desk, staffed.stranger):
+        call = Batch().call(staffed, bank, signer=signer)
+        staffed.refuses(call, bank, "BatchLedgerNotSignedBy", bank)
+    copied = Batch().call(staffed, bank)
+    staffed.refuses(copied, other, "BatchLedgerNotSignedBy", other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sequence": 1},
+        {"previous": b"\1" * 32},
+        {"epoch": 2},
+        {"policy": b"\2" * 32},
+        {"rows": 4},
+        {"root": b"R" * 32},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_signature_covers_every_field(staffed, change):
+    bank = staffed.banks[0]
+    signed = replace(Batch(), **change).call(staffed, bank).args[1]
+    call = staffed.ledger.functions.post(Batch().stated, signed, b"sealed")
+    staffed.refuses(call, bank, "BatchLedgerNotSignedBy", bank)
+
+
+def test_a_signature_has_one_form(staffed):
+    bank = staffed.banks[0]
+    good = Batch().call(staffed, bank).args[1]
+    r, s, v = good[:32], int.from_bytes(good[32:64], "big"), good[64]
+    high = (SECP256K1_ORDER - s).to_bytes(32, "big")
+    others = [
+        r + high + bytes([55 - v]), good[:64] + bytes([v - 27]), good[:64] + bytes([v + 8]),
+        good[:64], good + b"\0", b"", bytes(65),
+    ]  # fmt: skip
+    for signature in others:
+        call = staffed.ledger.functions.post(Batch().stated, signature, b"sealed")
+        staffed.refuses(call, bank, "BatchLedgerNotSignedBy", bank)
+    staffed.do(staffed.ledger.functions.post(Batch().stated, good, b"sealed"), bank)
+
+
+@pytest.mark.parametrize("part", ["chain", "contract", "genesis"])
+def test_a_signature_for_another_consortium_or_chain_is_worth_nothing(staffed, part):
+    bank, domain = staffed.banks[0], staffed.domain(staffed.ledger)
+    other = {
+        "chain": replace(domain, chain_id=domain.chain_id + 1),
+        "contract": replace(domain, contract=bytes.fromhex(staffed.cases.address[2:])),
+        "genesis": replace(domain, genesis_hash=b"G" * 32),
+    }[part]
+    names = ("sequence", "previousHash", "epoch", "policyHash", "rowCount", "rowsRoot")
+    values = {"version": 2, "suite": 1, "member": bytes.fromhex(bank[2:])}
+    values |= dict(zip(names, Batch().stated, strict=True))
+    signature = sign_typed(other, BATCH_HEADER, values, staffed.key(bank))
+    call = staffed.ledger.functions.post(Batch().stated, signature, b"sealed")
+    staffed.refuses(call, bank, "BatchLedgerNotSignedBy", bank)
+
+
+def test_a_bank_that_replaced_its_account_goes_on_where_it_was(staffed):
+    bank, new = staffed.banks[0], staffed.stranger
+    staffed.do(Batch().call(staffed), bank)
+    staffed.do(staffed.key_change(bank, new), staffed.operator)
+    second = Batch(sequence=1, previous=Batch().hash(staffed, bank))
+    staffed.refuses(second.call(staffed, bank), bank, "ConsortiumAccountReplaced", bank)
+    staffed.do(second.call(staffed, new), new)
+    head = [2, second.hash(staffed, new)]
+    assert staffed.ledger.functions.headOf(new).call() == head
+    assert staffed.ledger.functions.headOf(bank).call() == head

@@ -137,7 +137,8 @@ class History(RuleBasedStateMachine):
         }
 
     def _post(self, bank, batch):
-        call = self.world.ledger.functions.post(*batch.values())
+        *stated, payload = batch.values()
+        call = self.world.post(self.world.banks[bank], tuple(stated), payload)
         error = self._expected_error(bank, batch)
         if error is not None:
             self.world.refuses(call, self.world.banks[bank], *error)
@@ -169,7 +170,7 @@ class History(RuleBasedStateMachine):
 
     def _hash(self, bank, batch):
         return hashlib.sha256(
-            struct.pack(">BBQ", 1, 1, self.world.web3.eth.chain_id)
+            struct.pack(">BBQ", 2, 1, self.world.web3.eth.chain_id)
             + bytes.fromhex(self.world.ledger.address[2:] + self.world.banks[bank][2:])
             + struct.pack(">Q", batch["sequence"])
             + batch["previous"]

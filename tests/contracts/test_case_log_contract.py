@@ -55,8 +55,14 @@ def test_entries_of_all_authors_form_one_chain(staffed):
     assert staffed.events(staffed.cases, "CaseEntryAppended") == expected
     assert functions.head().call() == head
     assert functions.size().call() == 7
-    assert functions.has(expected[3]["contentHash"]).call()
-    assert not functions.has(bytes(32)).call()
+    fourth = expected[3]
+    assert functions.has(fourth["author"], REQUEST, fourth["contentHash"]).call()
+    for other in (
+        (staffed.desk, REQUEST, fourth["contentHash"]),
+        (fourth["author"], DECISION, fourth["contentHash"]),
+        (fourth["author"], REQUEST, bytes(32)),
+    ):
+        assert not functions.has(*other).call()
 
 
 @pytest.mark.parametrize(
@@ -97,12 +103,24 @@ def test_a_suspended_member_cannot_answer(staffed):
     staffed.refuses(call, bank, "ConsortiumMemberSuspended", bank)
 
 
+def test_nobody_keeps_out_the_content_of_another_author(staffed):
+    """A member that learns a flag's identifier and appends it first changes nothing for the desk."""
+    functions, flag = staffed.cases.functions, entry(FLAG, b"1")
+    staffed.do(functions.append([(ANSWER, *flag[1:])]), staffed.banks[0])
+    staffed.do(functions.append([(ANSWER, *flag[1:])]), staffed.banks[1])
+    staffed.do(functions.append([flag, (FINDING, *flag[1:])]), staffed.desk)
+    assert functions.size().call() == 4
+    for author, kind in ((staffed.banks[0], ANSWER), (staffed.banks[1], ANSWER), (staffed.desk, FLAG)):
+        again = functions.append([(kind, *flag[1:])])
+        staffed.refuses(again, author, "CaseLogDuplicate", flag[2])
+
+
 def test_content_is_appended_once_and_an_array_is_all_or_nothing(staffed):
     functions, desk = staffed.cases.functions, staffed.desk
     first = entry(FLAG, b"1")
     staffed.do(functions.append([first]), desk)
     head = functions.head().call()
-    again = functions.append([entry(FLAG, b"2"), (FINDING, b"d" * 32, first[2], b"other")])
+    again = functions.append([entry(FLAG, b"2"), (FLAG, b"d" * 32, first[2], b"other")])
     staffed.refuses(again, desk, "CaseLogDuplicate", first[2])
     twins = functions.append([entry(FLAG, b"3"), entry(FLAG, b"3")])
     staffed.refuses(twins, desk, "CaseLogDuplicate", entry(FLAG, b"3")[2])

@@ -6,41 +6,46 @@ import hashlib
 
 import pytest
 
+from tests.contracts.conftest import KEYS
+
 HPKE = b"h" * 32
 X25519 = b"x" * 32
+WITNESS = b"w" * 32
 ZERO = "0x" + "00" * 20
-ACTIVE, SUSPENDED, REVOKED = 1, 2, 3
+ACTIVE, SUSPENDED, REVOKED, REPLACED = 1, 2, 3, 4
 
 
 def test_admission_gives_codes_from_one_and_keeps_the_keys(world):
     assert world.admit(world.banks[0], "ALPHDEFF") == 1
     assert world.admit(world.banks[1], "BETAFRPP") == 2
     functions = world.consortium.functions
-    assert functions.memberOf(world.banks[0]).call() == [1, ACTIVE, "ALPHDEFF", X25519, HPKE]
-    assert functions.memberOf(world.stranger).call() == [0, 0, "", bytes(32), bytes(32)]
+    assert functions.memberOf(world.banks[0]).call() == [1, ACTIVE, "ALPHDEFF", X25519, HPKE, WITNESS]
+    assert functions.memberOf(world.stranger).call() == [0, 0, "", bytes(32), bytes(32), bytes(32)]
     assert functions.memberAt(2).call() == world.banks[1]
     assert functions.memberAt(0).call() == functions.memberAt(3).call() == ZERO
     assert functions.memberCount().call() == 2
-    assert world.events(world.consortium, "MemberAdmitted")[1] == {
+    event = world.events(world.consortium, "MemberAdmitted")[1]
+    assert event == {
         "account": world.banks[1],
         "code": 2,
         "agent": "BETAFRPP",
         "x25519Key": X25519,
         "hpkeKey": HPKE,
+        "witnessKey": WITNESS,
+        "signature": event["signature"],
     }
 
 
 def test_admission_is_refused_where_it_would_be_ambiguous(world):
-    admit = world.consortium.functions.admitMember
+    admit = world.admission
     bank, other = world.banks[:2]
     world.admit(bank, "ALPHDEFF")
     refused = [
-        (admit(bank, "OTHERXXX", X25519, HPKE), "ConsortiumAccountAlreadyAdmitted", bank),
-        (admit(other, "ALPHDEFF", X25519, HPKE), "ConsortiumAgentAlreadyAdmitted", "ALPHDEFF"),
-        (admit(other, "", X25519, HPKE), "ConsortiumInvalidAgent"),
-        (admit(ZERO, "OTHERXXX", X25519, HPKE), "ConsortiumInvalidAccount"),
-        (admit(other, "OTHERXXX", bytes(32), HPKE), "ConsortiumInvalidKey"),
-        (admit(other, "OTHERXXX", X25519, bytes(32)), "ConsortiumInvalidKey"),
+        (admit(bank, "OTHERXXX"), "ConsortiumAccountAlreadyAdmitted", bank),
+        (admit(other, "ALPHDEFF"), "ConsortiumAgentAlreadyAdmitted", "ALPHDEFF"),
+        (admit(other, ""), "ConsortiumInvalidAgent"),
+        (admit(ZERO, "OTHERXXX", signer=bank), "ConsortiumInvalidAccount"),
+        *((admit(other, "OTHERXXX", **{key: bytes(32)}), "ConsortiumInvalidKey") for key in KEYS),
     ]
     for call, *error in refused:
         world.refuses(call, world.operator, *error)
@@ -62,9 +67,9 @@ def test_a_member_is_suspended_reinstated_and_revoked_for_good(world):
     world.do(functions.revokeMember(bank), world.operator)
     for call in (functions.suspendMember, functions.reinstateMember, functions.revokeMember):
         world.refuses(call(bank), world.operator, "ConsortiumMemberRevoked", bank)
-    again = functions.admitMember(bank, "AGAINXXX", X25519, HPKE)
+    again = world.admission(bank, "AGAINXXX")
     world.refuses(again, world.operator, "ConsortiumAccountAlreadyAdmitted", bank)
-    elsewhere = functions.admitMember(world.banks[1], "ALPHDEFF", X25519, HPKE)
+    elsewhere = world.admission(world.banks[1], "ALPHDEFF")
     world.refuses(elsewhere, world.operator, "ConsortiumAgentAlreadyAdmitted", "ALPHDEFF")
     assert functions.memberOf(bank).call()[1] == REVOKED
     for name in ("MemberSuspended", "MemberReinstated", "MemberRevoked"):
@@ -162,7 +167,7 @@ def test_only_the_operator_changes_the_consortium(staffed, role):
     functions = staffed.consortium.functions
     operator_role = functions.OPERATOR_ROLE().call()
     for call in (
-        functions.admitMember(staffed.stranger, "EVILXXXX", X25519, HPKE),
+        staffed.admission(staffed.stranger, "EVILXXXX"),
         functions.suspendMember(staffed.banks[1]),
         functions.reinstateMember(staffed.banks[1]),
         functions.revokeMember(staffed.banks[1]),
@@ -194,3 +199,61 @@ def test_pausing_is_the_operators_and_cannot_be_doubled(world):
     world.refuses(functions.pause(), world.operator, "EnforcedPause")
     world.do(functions.unpause(), world.operator)
     assert not functions.paused().call()
+
+
+# a bank's own signature
+
+
+def test_the_operator_cannot_admit_a_bank_that_did_not_sign(world):
+    bank, other = world.banks[:2]
+    for signer in (world.operator, other, world.stranger):
+        call = world.admission(bank, "ALPHDEFF", signer=signer)
+        world.refuses(call, world.operator, "ConsortiumNotSignedBy", bank)
+    signed = world.admission(bank, "ALPHDEFF").args
+    changes = {1: "BETAFRPP", 2: b"X" * 32, 3: b"H" * 32, 4: b"W" * 32}
+    for place, value in changes.items():
+        changed = [*signed[:place], value, *signed[place + 1 :]]
+        world.refuses(
+            world.consortium.functions.admitMember(*changed), world.operator, "ConsortiumNotSignedBy", bank
+        )
+    moved = world.consortium.functions.admitMember(other, *signed[1:])
+    world.refuses(moved, world.operator, "ConsortiumNotSignedBy", other)
+
+
+def test_a_bank_replaces_its_account_with_both_signatures(world):
+    functions, (bank, other), new = world.consortium.functions, world.banks[:2], world.stranger
+    world.admit(bank, "ALPHDEFF")
+    world.admit(other, "BETAFRPP")
+    for signers, missing in (((new, new), bank), ((world.operator, new), bank), ((bank, bank), new)):
+        call = world.key_change(bank, new, signers=signers)
+        world.refuses(call, world.operator, "ConsortiumNotSignedBy", missing)
+    taken = world.key_change(bank, other)
+    world.refuses(taken, world.operator, "ConsortiumAccountAlreadyAdmitted", other)
+    unknown = world.key_change(new, world.desk)
+    world.refuses(unknown, world.operator, "ConsortiumNotMember", new)
+
+    world.do(world.key_change(bank, new, x25519Key=b"X" * 32), world.desk)  # anybody may send it
+    assert functions.memberOf(new).call() == [1, ACTIVE, "ALPHDEFF", b"X" * 32, HPKE, WITNESS]
+    assert functions.memberOf(bank).call()[:3] == [1, REPLACED, "ALPHDEFF"]
+    assert functions.memberAt(1).call() == new
+    assert functions.codeOf(bank).call() == functions.codeOf(new).call() == 1
+    for call in (functions.requireActive, functions.suspendMember, functions.revokeMember):
+        world.refuses(call(bank), world.operator, "ConsortiumAccountReplaced", bank)
+    back = world.key_change(new, bank)
+    world.refuses(back, world.operator, "ConsortiumAccountAlreadyAdmitted", bank)
+    again = world.key_change(bank, world.auditor)
+    world.refuses(again, world.operator, "ConsortiumAccountReplaced", bank)
+
+
+def test_keys_change_without_the_account_and_a_suspension_stays(world):
+    functions, bank = world.consortium.functions, world.banks[0]
+    world.admit(bank, "ALPHDEFF")
+    world.do(functions.suspendMember(bank), world.operator)
+    for key in KEYS:
+        call = world.key_change(bank, bank, **{key: bytes(32)})
+        world.refuses(call, bank, "ConsortiumInvalidKey")
+    world.do(world.key_change(bank, bank, witnessKey=b"W" * 32), bank)
+    assert functions.memberOf(bank).call() == [1, SUSPENDED, "ALPHDEFF", X25519, HPKE, b"W" * 32]
+    (event,) = world.events(world.consortium, "MemberKeysChanged")
+    assert (event["account"], event["newAccount"], event["witnessKey"]) == (bank, bank, b"W" * 32)
+    assert event["signature"] == event["newSignature"]

@@ -90,7 +90,7 @@ class Registry(OnChain):
         taken = {agent for _code, _status, agent in self.members.values()}
         good = account not in self.members and name and name not in taken and not keyless
         key = ZERO if keyless else b"k" * 32
-        call = self.world.consortium.functions.admitMember(self.people[account], name, key, b"h" * 32)
+        call = self.world.admission(self.people[account], name, x25519Key=key)
         self.check(call, bool(good))
         if good:
             self.members[account] = [len(self.members) + 1, 1, name]

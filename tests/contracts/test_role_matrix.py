@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 from eth_tester.exceptions import TransactionFailed
-from web3 import Web3
 
 from contracts.artifacts import CONTRACTS, load
+from ledger.signing import address_of
 
 KEY = b"k" * 32
 KEY_ID = hashlib.sha256(KEY).digest()
 OLD_KEY = b"o" * 32
 PROPOSED, DRAFTED, ACTIVE = b"proposed", b"drafted", b"active"
 ZERO = "0x" + "00" * 20
+FRESH_KEY = b"\xfe" * 32
 CASE = b"c" * 32
 
 ROLES = (
@@ -63,7 +64,8 @@ def _entry(kind: int) -> Callable[[Any], tuple[Any, ...]]:
 #: For each function that changes something, calls that would succeed but for the caller, and who may.
 MATRIX: dict[str, dict[str, list[tuple[Callable[[Any], tuple[Any, ...]], set[str]]]]] = {
     "Consortium": {
-        "admitMember": [(lambda m: (m.fresh, "NEWBXXXX", KEY, KEY), {"operator"})],
+        "admitMember": [(lambda m: m.admission, {"operator"})],
+        "changeKeys": [(lambda m: m.key_change, EVERYBODY)],  # the bank's signatures allow it, not the sender
         "suspendMember": [(lambda m: (m.accounts["member"],), {"operator"})],
         "reinstateMember": [(lambda m: (m.accounts["suspended"],), {"operator"})],
         "revokeMember": [(lambda m: (m.accounts["member"],), {"operator"})],
@@ -81,7 +83,7 @@ MATRIX: dict[str, dict[str, list[tuple[Callable[[Any], tuple[Any, ...]], set[str
         ],
     },
     "BatchLedger": {
-        "post": [(lambda m: (0, bytes(32), 1, m.policy, 1, KEY, b"sealed"), {"member"})],
+        "post": [(lambda m: m.batch(), {"member"})],
     },
     "RuleBook": {
         "propose": [(lambda m: (b"new",), OFFICERS)],
@@ -131,7 +133,8 @@ class Matrix:
             "stranger": world.stranger,
         }
         assert len(set(self.accounts.values())) == len(ROLES)
-        self.fresh = Web3.to_checksum_address("0x" + "fe" * 20)
+        self.fresh = address_of(FRESH_KEY)
+        world.keys[self.fresh] = FRESH_KEY
         self.caller = ZERO
         world.admit(revoked, "GONEXXXX")
         consortium, rules = world.consortium.functions, world.rules.functions
@@ -146,11 +149,18 @@ class Matrix:
         world.do(rules.draft(DRAFTED, bytes(32)), author)
         world.do(consortium.revokeRole(self.role("OFFICER_ROLE"), operator), admin)
         world.grant("OPERATOR_ROLE", operator)
+        self.admission = world.admission(self.fresh, "NEWBXXXX").args
+        self.key_change = world.key_change(member, self.fresh).args
         world.do(consortium.renounceRole(self.role("OPERATOR_ROLE"), admin), admin)
 
     def role(self, name: str) -> bytes:
         """The identifier of a role."""
         return bytes(self.world.consortium.functions[name]().call())
+
+    def batch(self) -> tuple[Any, ...]:
+        """The arguments of a batch that the caller signed."""
+        stated = (0, bytes(32), 1, self.policy, 1, KEY)
+        return tuple(self.world.post(self.caller, stated).args)
 
     def outcome(self, contract: str, function: str, arguments: Any, role: str) -> str:
         """Try a call without sending it; returns the error's name, empty if it would succeed."""
@@ -243,6 +253,7 @@ def test_everybody_may_look(matrix, contract):
         "bytes32": KEY,
         "bytes4": b"\x01\xff\xc9\xa7",
         "string": "",
+        "tuple": (0, bytes(32), 1, KEY, 1, KEY),
     }
     for name in functions(contract, changing=False):
         (entry,) = (e for e in load(contract).abi if e["type"] == "function" and e["name"] == name)

@@ -11,7 +11,7 @@ from ledger.batch import BatchHeader
 from ledger.errors import ConfigurationError
 from ledger.storage import transaction
 
-__all__ = ["Batches", "SealedBatch"]
+__all__ = ["Batches", "KeptBatch", "SealedBatch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,28 @@ class SealedBatch:
     block: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBatch:
+    """All of a batch that its receipts need.
+
+    Parameters
+    ----------
+    header : BatchHeader
+    signature : bytes
+        The author's signature over the header.
+    rows : bytes
+        The packed rows.
+    block, block_time : int or None
+        The block that holds the batch, and its Unix time; None while it is not known to be on the chain.
+    """
+
+    header: BatchHeader
+    signature: bytes
+    rows: bytes
+    block: int | None
+    block_time: int | None
+
+
 _COLUMNS = "sequence, hash, raw, transaction_hash, nonce, block"
 
 
@@ -57,13 +79,22 @@ class Batches:
         self._connection = connection
         self._path = path
 
-    def add(self, batch: SealedBatch, header: BatchHeader, rows: bytes, records: Sequence[int]) -> None:
+    def add(
+        self,
+        batch: SealedBatch,
+        header: BatchHeader,
+        signature: bytes,
+        rows: bytes,
+        records: Sequence[int],
+    ) -> None:
         """Store a batch and mark its records with their row index in it, in one transaction.
 
         Parameters
         ----------
         batch : SealedBatch
         header : BatchHeader
+        signature : bytes
+            The author's signature over the header.
         rows : bytes
             Its packed rows.
         records : sequence of int
@@ -76,12 +107,13 @@ class Batches:
         """
         with transaction(self._connection, self._path) as connection:
             written = connection.execute(
-                "INSERT INTO batch (sequence, header, hash, rows, raw, transaction_hash, nonce) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO batch (sequence, header, hash, signature, rows, raw, transaction_hash, nonce) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (
                     batch.sequence,
                     header.to_bytes().decode(),
                     batch.hash,
+                    signature,
                     rows,
                     batch.raw,
                     batch.transaction,
@@ -111,12 +143,12 @@ class Batches:
         row = self._connection.execute("SELECT header FROM batch ORDER BY sequence DESC LIMIT 1").fetchone()
         return None if row is None else BatchHeader.from_bytes(row[0].encode())
 
-    def posted(self, sequence: int) -> tuple[BatchHeader, bytes, int | None]:
-        """Return a batch's header, its packed rows, and its log index (None: not confirmed yet)."""
-        header, rows, log_index = self._connection.execute(
-            "SELECT header, rows, log_index FROM batch WHERE sequence = ?", (sequence,)
+    def posted(self, sequence: int) -> KeptBatch:
+        """Return a batch."""
+        header, *others = self._connection.execute(
+            "SELECT header, signature, rows, block, block_time FROM batch WHERE sequence = ?", (sequence,)
         ).fetchone()
-        return BatchHeader.from_bytes(header.encode()), rows, log_index
+        return KeptBatch(BatchHeader.from_bytes(header.encode()), *others)
 
     def count(self) -> tuple[int, int]:
         """Return the number of batches, and the number of those that are confirmed on the chain."""
@@ -149,9 +181,9 @@ class Batches:
                     (signed.raw, signed.transaction, signed.nonce, batch.sequence),
                 )
 
-    def confirm(self, sequence: int, *, log_index: int, block: int) -> None:
-        """Store the log index and the block of a confirmed batch."""
+    def confirm(self, sequence: int, *, block: int, block_time: int) -> None:
+        """Store the block of a confirmed batch, and that block's time."""
         with transaction(self._connection, self._path) as connection:
             connection.execute(
-                "UPDATE batch SET log_index = ?, block = ? WHERE sequence = ?", (log_index, block, sequence)
+                "UPDATE batch SET block = ?, block_time = ? WHERE sequence = ?", (block, block_time, sequence)
             )

@@ -13,7 +13,7 @@ from ledger.storage import open_database, transaction
 
 __all__ = ["opened"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 _TABLES: Final = f"""
 CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), vault_key BLOB NOT NULL);
@@ -34,9 +34,9 @@ CREATE TABLE IF NOT EXISTS pseudonym (
   epoch INTEGER NOT NULL, identifier TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (epoch, identifier)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batch (
-  sequence INTEGER PRIMARY KEY, header TEXT NOT NULL, hash BLOB NOT NULL, rows BLOB NOT NULL,
-  raw BLOB NOT NULL, transaction_hash BLOB NOT NULL, nonce INTEGER NOT NULL,
-  log_index INTEGER, block INTEGER
+  sequence INTEGER PRIMARY KEY, header TEXT NOT NULL, hash BLOB NOT NULL, signature BLOB NOT NULL,
+  rows BLOB NOT NULL, raw BLOB NOT NULL, transaction_hash BLOB NOT NULL, nonce INTEGER NOT NULL,
+  block INTEGER, block_time INTEGER
 );
 """
 

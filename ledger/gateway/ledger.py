@@ -1,0 +1,102 @@
+"""Derive the entries of the ledger log from the chain's events, in chain order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any, Final
+
+from ledger.entries import (
+    CaseAnchor,
+    Standing,
+    admission_entry,
+    batch_entry,
+    case_entry,
+    epoch_entry,
+    key_change_entry,
+    standing_entry,
+)
+from ledger.gateway.log import Log, posted_batch
+from ledger.gateway.registry import address_bytes, member_keys
+
+__all__ = ["Ledger"]
+
+_STANDING: Final = {
+    "MemberSuspended": Standing.SUSPENDED,
+    "MemberReinstated": Standing.ACTIVE,
+    "MemberRevoked": Standing.REVOKED,
+}
+_CONSORTIUM: Final = ("MemberAdmitted", "MemberKeysChanged", *_STANDING, "EpochOpened")
+
+
+class Ledger(Log):
+    """Derives the ledger log (`ledger.entries`)."""
+
+    def ledger_entries(self, first: int, last: int) -> Iterator[bytes]:
+        """Yield the entries of blocks `first` to `last`, in chain order.
+
+        Whoever derives the log from its beginning, in any ranges, gets the same entries.
+
+        Raises
+        ------
+        ChainError
+            When the node leaves out an event, or does not answer.
+        """
+        times: dict[int, int] = {}
+
+        def time_of(block: int) -> int:
+            if block not in times:
+                times[block] = self.block_time(block)
+            return times[block]
+
+        found: list[tuple[tuple[int, int], bytes]] = []
+        for name, args, entry in self._events("Consortium", _CONSORTIUM, first, last):
+            found.append((_place(entry), _consortium_entry(name, args)))
+        for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
+            batch = posted_batch(self.deployment, args, entry)
+            made = batch_entry(batch.header, batch.signature, batch.block, time_of(batch.block))
+            found.append((_place(entry), made))
+        for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
+            found.append((_place(entry), case_entry(_anchor(args, entry, time_of))))
+        for _, made in sorted(found, key=lambda pair: pair[0]):
+            yield made
+
+
+def _place(entry: Any) -> tuple[int, int]:
+    return int(entry["blockNumber"]), int(entry["logIndex"])
+
+
+def _consortium_entry(name: str, args: dict[str, Any]) -> bytes:
+    if name == "EpochOpened":
+        shares = [bytes(share) for share in args["shareCommitments"]]
+        return epoch_entry(args["epoch"], args["startsAt"], bytes(args["publicKey"]), shares)
+    if name in _STANDING:
+        return standing_entry(args["code"], _STANDING[name])
+    x25519, hpke, witness = member_keys(args)
+    keys = {"x25519_key": x25519, "hpke_key": hpke, "witness_key": witness}
+    account, signature = address_bytes(args["account"]), bytes(args["signature"])
+    if name == "MemberAdmitted":
+        return admission_entry(args["code"], account, args["agent"], **keys, signature=signature)
+    return key_change_entry(
+        args["code"],
+        account,
+        address_bytes(args["newAccount"]),
+        **keys,
+        signature=signature,
+        new_signature=bytes(args["newSignature"]),
+    )
+
+
+def _anchor(args: dict[str, Any], entry: Any, time_of: Callable[[int], int]) -> CaseAnchor:
+    block = int(entry["blockNumber"])
+    return CaseAnchor(
+        index=args["index"],
+        kind=args["kind"],
+        case_id=bytes(args["caseId"]),
+        content_hash=bytes(args["contentHash"]),
+        author=address_bytes(args["author"]),
+        payload_hash=sha256(bytes(args["payload"])).digest(),
+        head=bytes(args["head"]),
+        block=block,
+        block_time=time_of(block),
+    )
