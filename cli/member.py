@@ -162,9 +162,7 @@ def status(context: typer.Context, agent: Agent) -> None:
 
 
 @app.command()
-def receipt(
-    context: typer.Context, agent: Agent, key: Key, desk: DeskUrl = None, out: Out = None
-) -> None:
+def receipt(context: typer.Context, agent: Agent, key: Key, desk: DeskUrl = None, out: Out = None) -> None:
     """Issue a receipt: it proves that a record is posted and accepted, and anyone can verify it offline."""
     options = settings(context)
     _hand_out(options, _member(options, agent, desk=desk).receipt(key).to_bytes(), out)
@@ -225,7 +223,8 @@ def witness(
         int, typer.Option(min=0, help="Number of later blocks after which a block is final.")
     ] = 0,
     once: Annotated[
-        bool, typer.Option("--once", help="Check the last cosigned checkpoints again, show the state, and end.")
+        bool,
+        typer.Option("--once", help="Check the last cosigned checkpoints again, show the state, and end."),
     ] = False,
     show: Annotated[bool, typer.Option("--status", help="Show the state, and end.")] = False,
 ) -> None:
