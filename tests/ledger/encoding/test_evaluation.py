@@ -18,6 +18,7 @@ from ledger import canonical, documents
 from ledger.encoding import evaluation as module
 from ledger.encoding import oprf, ristretto
 from ledger.encoding.evaluation import (
+    MOST_ELEMENTS,
     PROOF_BATCH,
     EpochKey,
     Evaluation,
@@ -56,7 +57,7 @@ class Claim:
 
 
 def claims(*, epoch: int = 1, secret: bytes = SECRET) -> list[Claim]:
-    """True claims about eight identifiers, made anew."""
+    """True claims about the identifiers, made anew."""
     (batch,) = proven(IDENTIFIERS, epoch=epoch, secret=secret)
     keys = {epoch: EpochKey(epoch, 0, oprf.public_key(secret))}
     return [
@@ -66,8 +67,7 @@ def claims(*, epoch: int = 1, secret: bytes = SECRET) -> list[Claim]:
 
 
 CLAIMS = claims()
-CLAIM = CLAIMS[3]
-OTHER = CLAIMS[4]
+CLAIM, OTHER = CLAIMS[1:3]
 SHARE = CLAIM.evaluation.shares[0]
 
 
@@ -151,18 +151,18 @@ def another_spelling() -> Claim:
 
 
 def an_evaluation_by_a_key_of_ones_own() -> Claim:
-    forged = claims(secret=oprf.generate_key())[3]
+    forged = claims(secret=oprf.generate_key())[CLAIM.element]
     return replace(forged, keys=KEYS)
 
 
 def an_evaluation_of_another_epoch() -> Claim:
     """The next epoch's evaluation, by its own name, for the row of this epoch."""
-    following = claims(epoch=2, secret=oprf.generate_key())[3]
+    following = claims(epoch=2, secret=oprf.generate_key())[CLAIM.element]
     return replace(following, pseudonym=CLAIM.pseudonym, keys={**KEYS, **following.keys})
 
 
 def an_evaluation_of_another_epoch_under_this_ones_name() -> Claim:
-    following = claims(epoch=2, secret=oprf.generate_key())[3]
+    following = claims(epoch=2, secret=oprf.generate_key())[CLAIM.element]
     return replace(following, evaluation=replace(following.evaluation, epoch=1), keys=KEYS)
 
 
@@ -185,7 +185,7 @@ def a_blind_that_moves_the_value() -> Claim:
 
 
 def a_longer_batch() -> Claim:
-    blinded = [oprf.blind(b"%d" % number).element for number in range(PROOF_BATCH + 1)]
+    blinded = [oprf.blind(b"%d" % number).element for number in range(MOST_ELEMENTS + 1)]
     elements, proof = oprf.evaluate(SECRET, blinded)
     return with_evaluation(blinded=tuple(blinded), shares=(Share(1, tuple(elements), proof),))
 
@@ -286,8 +286,16 @@ def test_errors_say_what_is_wrong() -> None:
         ("no identifier", EvaluationError, "not an identifier"),
         ("no key of this epoch", EvaluationError, "key of epoch 1 is not known"),
         ("another generation", EvaluationError, "expected epoch 1, generation 0, got epoch 1, generation 1"),
-        ("a position past the end", EvaluationError, "8 elements, and none at position 8"),
-        ("an identity among the evaluated", ElementError, "evaluated element 3 is the identity"),
+        (
+            "a position past the end",
+            EvaluationError,
+            f"{PROOF_BATCH} elements, and none at position {PROOF_BATCH}",
+        ),
+        (
+            "an identity among the evaluated",
+            ElementError,
+            f"evaluated element {CLAIM.element} is the identity",
+        ),
         ("an identity among the blinded", EvaluationError, "not the value with this blind"),
         ("a second share", EvaluationError, "holders 1 to 1"),
         ("an evaluation by a key of ones own", ProofError, "private key of this public key"),
@@ -373,7 +381,7 @@ def changed(*path: str | int, to: Any) -> Any:
         changed("generation", to=None), changed("generation", to=-1),
         changed("blinded", to=[]), changed("blinded", to=None), changed("blinded", 0, to="00" * 31),
         changed("blinded", 0, to=DOCUMENT.blinded[0].upper()), changed("blinded", 0, to=7),
-        changed("blinded", to=DOCUMENT.blinded * 2),
+        changed("blinded", to=DOCUMENT.blinded[:1] * (MOST_ELEMENTS + 1)),
         changed("shares", to=[]), changed("shares", to={}), changed("shares", 0, to=None),
         changed("shares", 0, "index", to=0), changed("shares", 0, "index", to=True),
         changed("shares", 0, "index", to="1"), changed("shares", 0, "index", to=256),
@@ -389,23 +397,20 @@ def test_a_document_of_another_form_is_refused(document: Any) -> None:
         read(document)
 
 
-@pytest.mark.parametrize("threshold", [1, 3, 5])
-def test_an_opened_account_takes_at_most_16_kib_in_a_document(threshold: int) -> None:
+@pytest.mark.parametrize(
+    ("holders", "elements", "most"),
+    [(1, PROOF_BATCH, 1_000), (5, PROOF_BATCH, 3_000), (5, MOST_ELEMENTS, 16_384)],
+)
+def test_an_opened_account_takes_at_most_16_kib_in_a_document(holders: int, elements: int, most: int) -> None:
     """With the largest numbers, and the field's own part of the proof."""
-    group = ThresholdGroup(threshold, 5)
-    elements = [oprf.blind(identifier.encode()).element for identifier in IDENTIFIERS]
-    evaluation = group.evaluate(elements, range(1, threshold + 1))
-    written = replace(
-        evaluation,
-        epoch=2**32 - 1,
-        generation=2**16 - 1,
-        shares=tuple(replace(share, index=255 - share.index) for share in evaluation.shares),
-    )
-    size = len(canonical.dumps(documents.plain(EvaluationDocument.of(written))))
-    field = {"kind": "pseudonym", "evaluation": 9999, "element": 7, "blind": "0" * 64}
-    total = size + len(canonical.dumps(field))
-    bound = 200 + 67 * PROOF_BATCH + threshold * (180 + 67 * PROOF_BATCH)
-    assert total <= bound <= 16 * 1024
+    group = ThresholdGroup(holders, 5)
+    blinded = [oprf.blind(b"%d" % number).element for number in range(elements)]
+    evaluation = group.evaluate(blinded, range(1, holders + 1))
+    shares = tuple(replace(share, index=255 - share.index) for share in evaluation.shares)
+    largest = replace(evaluation, epoch=2**32 - 1, generation=2**16 - 1, shares=shares)
+    field = {"kind": "pseudonym", "evaluation": 9999, "element": 31, "blind": "0" * 64}
+    parts = (documents.plain(EvaluationDocument.of(largest)), field)
+    assert sum(len(canonical.dumps(part)) for part in parts) <= most
 
 
 # several holders
