@@ -34,7 +34,9 @@ steps = st.lists(st.sampled_from([0, 1, 2, 7, 100, 255, 256, 257, 513]), min_siz
 
 @settings(max_examples=25)
 @given(steps, st.randoms(use_true_random=False))
-def test_a_log_that_grew_in_steps_is_the_tree_of_all_entries(counts: list[int], chance: random.Random) -> None:
+def test_a_log_that_grew_in_steps_is_the_tree_of_all_entries(
+    counts: list[int], chance: random.Random
+) -> None:
     entries: list[bytes] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
