@@ -1,6 +1,6 @@
 """The HTTP service of a key holder: it evaluates blinded points for active members, up to a daily quota.
 
-The caller signs ``POST /v1/evaluate`` (`ledger.encoding.keyholder_client`); ``GET /v1/epochs/{epoch}`` and
+The caller signs ``POST /v2/evaluate`` (`ledger.encoding.keyholder_client`); ``GET /v2/epochs/{epoch}`` and
 ``GET /healthz`` need no signature. Errors are problem documents (RFC 9457). The service never sees an
 identifier of an account: it learns only how many points each member sends. Use a TLS proxy if other machines
 connect to it.
@@ -51,10 +51,10 @@ class EvaluateRequest(BaseModel):
 
 
 class EvaluateResponse(BaseModel):
-    """Evaluated points in the order of the request, and one proof for all points (hex)."""
+    """Evaluated points in the order of the request, and one proof for each eight points (hex)."""
 
     elements: list[str]
-    proof: str
+    proofs: list[str]
 
 
 class _SeenRequests:
@@ -96,7 +96,7 @@ def create_app(
         Returns the Unix time in seconds.
     """
     seen = _SeenRequests(clock)
-    app = FastAPI(title="Counterfoil key holder", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Counterfoil key holder", version="2", docs_url=None, redoc_url=None)
     problems.handle(app)
 
     @app.exception_handler(Exception)
@@ -108,7 +108,7 @@ def create_app(
     def health() -> dict[str, Any]:
         return {"status": "ok", "epochs": holder.epochs()}
 
-    @app.get("/v1/epochs/{epoch}")
+    @app.get("/v2/epochs/{epoch}")
     def epoch_key(epoch: Annotated[int, PathParameter(ge=0, lt=10**9)]) -> dict[str, Any]:
         try:
             return {"epoch": epoch, "public_key": holder.public_key(epoch).hex()}
@@ -116,7 +116,7 @@ def create_app(
             raise _refusal(error, holder, clock) from error
 
     @app.post(
-        "/v1/evaluate",
+        "/v2/evaluate",
         response_model=EvaluateResponse,
         openapi_extra={
             "requestBody": {"content": {"application/json": {"schema": EvaluateRequest.model_json_schema()}}}
@@ -135,8 +135,13 @@ def create_app(
         except CounterfoilError as error:
             raise _refusal(error, holder, clock) from error
         return EvaluateResponse(
-            elements=[element.hex() for element in answer.elements], proof=answer.proof.hex()
+            elements=[element.hex() for element in answer.elements],
+            proofs=[proof.hex() for proof in answer.proofs],
         )
+
+    @app.api_route("/v1/{rest:path}", methods=["GET", "POST"], include_in_schema=False)
+    def version_1(rest: str) -> None:
+        raise ProblemError("other-version", "this key holder speaks version 2 of the protocol, not version 1")
 
     return app
 

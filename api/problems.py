@@ -104,6 +104,11 @@ KEYHOLDER_KINDS: Final[Mapping[str, tuple[int, str, str]]] = {
     ),
     "not-active": (403, "Not an active member", "The signer is not an active member on the chain."),
     "unknown-epoch": (404, "Unknown epoch", "The key holder has no key for this epoch."),
+    "other-version": (
+        410,
+        "Another version of the protocol",
+        "Install the version of Counterfoil that the key holder runs.",
+    ),
     "repeated": (409, "Request repeated", "A signed request is answered only once."),
     "request-too-large": (413, "Request too large", "Send fewer elements in one request."),
     "request-not-understood": (422, "Request not understood", "The body has the wrong form."),

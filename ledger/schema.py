@@ -26,6 +26,7 @@ __all__ = [
     "MatchState",
     "PartyType",
     "Side",
+    "TokenKind",
     "unpack_row",
 ]
 
@@ -134,6 +135,18 @@ class LagClass(IntEnum):
 
 #: Upper limits, in seconds, of the lag classes `UNDER_1H` to `UNDER_7D`; `MORE` has no upper limit.
 LAG_EDGES_SECONDS: Final = (3_600, 6 * 3_600, 24 * 3_600, 7 * 86_400)
+
+
+class TokenKind(IntEnum):
+    """What a row's match token was computed of, and with whose key.
+
+    `UETR` and `TUPLE`: with the key of two banks, of the UETR, or of accounts, currency and amount. `OWN`:
+    with the bank's own key, as there is no other member; such a token never matches.
+    """
+
+    UETR = 1
+    TUPLE = 2
+    OWN = 3
 
 
 class MatchState(IntEnum):

@@ -21,7 +21,8 @@ from pathlib import Path
 from ledger import documents
 from ledger.documents import Count, Document, Hash
 from ledger.encoding import oprf, ristretto
-from ledger.encoding.pseudonym import Evaluation
+from ledger.encoding.evaluation import PROOF_BATCH
+from ledger.encoding.pseudonym import Answer
 from ledger.errors import (
     ConfigurationError,
     InputError,
@@ -163,8 +164,8 @@ class LocalKeyHolder:
         """
         return self._key(epoch)[1]
 
-    def evaluate(self, epoch: int, blinded: Sequence[bytes], member: str = "local") -> Evaluation:
-        """Count blinded elements and evaluate them.
+    def evaluate(self, epoch: int, blinded: Sequence[bytes], member: str = "local") -> Answer:
+        """Count blinded elements and evaluate them, with a proof for each `PROOF_BATCH` of them.
 
         Parameters
         ----------
@@ -191,8 +192,12 @@ class LocalKeyHolder:
         for number, element in enumerate(blinded):
             ristretto.check_element(element, f"blinded element {number}")
         self._count(member, epoch, len(blinded))
-        elements, proof = oprf.evaluate(private, blinded)
-        return Evaluation(elements, proof)
+        answer = Answer([], [])
+        for start in range(0, len(blinded), PROOF_BATCH):
+            elements, proof = oprf.evaluate(private, blinded[start : start + PROOF_BATCH])
+            answer.elements.extend(elements)
+            answer.proofs.append(proof)
+        return answer
 
     def used(self, member: str, epoch: int) -> int:
         """Return the number of a member's evaluations today with the key of an epoch."""

@@ -2,7 +2,9 @@
 
 The member's Ethereum key signs a request (EIP-191 ``personal_sign``) over its method, path, time and body, so
 the holder knows which member's quota to use and stores no passwords. Requests contain only blinded points.
-`Pseudonymiser` verifies the proof of each answer, so a wrong holder cannot give wrong pseudonyms.
+`Pseudonymiser` verifies the proofs of each answer, so a wrong holder cannot give wrong pseudonyms.
+
+This is version 2 of the protocol: an answer has one proof for each `PROOF_BATCH` elements, in order.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import httpx
 import msgspec
+from msgspec import Meta
 
-from ledger.documents import Hex
-from ledger.encoding.pseudonym import Evaluation
+from ledger.documents import Hash
+from ledger.encoding.pseudonym import Answer
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.nesting import MOST_DEPTH, nesting
 from ledger.signing import address_of, sign_text
@@ -27,7 +30,7 @@ ACCOUNT_HEADER = "Counterfoil-Account"
 TIME_HEADER = "Counterfoil-Time"
 SIGNATURE_HEADER = "Counterfoil-Signature"
 
-#: Maximum size of an answer in bytes; a full batch has about 70,000.
+#: Maximum size of an answer in bytes; a full request has about 86,000.
 MOST_BYTES: Final = 2**20
 
 _CHUNK: Final = 2**16
@@ -42,14 +45,14 @@ _Answer = TypeVar("_Answer")
 class EvaluationAnswer(msgspec.Struct):
     """The answer to a request for an evaluation; a later version may have more fields."""
 
-    elements: list[Hex]
-    proof: Hex
+    elements: list[Hash]
+    proofs: list[Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]]
 
 
 class EpochAnswer(msgspec.Struct):
     """The answer to a request for the public key of an epoch."""
 
-    public_key: Hex
+    public_key: Hash
 
 
 class ProblemAnswer(msgspec.Struct):
@@ -64,12 +67,12 @@ def request_message(method: str, path: str, unix_time: str, body: bytes) -> str:
     Parameters
     ----------
     method, path : str
-        As in ``POST`` and ``/v1/evaluate``.
+        As in ``POST`` and ``/v2/evaluate``.
     unix_time : str
         Seconds since 1970, in decimal.
     body : bytes
     """
-    return f"counterfoil keyholder v1\n{method} {path}\n{unix_time}\n{sha256(body).hexdigest()}"
+    return f"counterfoil keyholder v2\n{method} {path}\n{unix_time}\n{sha256(body).hexdigest()}"
 
 
 class HttpKeyHolder:
@@ -93,17 +96,17 @@ class HttpKeyHolder:
             base_url=self._url, timeout=timeout, headers={"Accept-Encoding": "identity"}
         )
 
-    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
-        """Ask the holder to evaluate a batch.
+    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
+        """Ask the holder to evaluate blinded elements.
 
         Raises
         ------
         QuotaExceededError
-            When the batch exceeds this member's quota.
+            When the request exceeds this member's quota.
         KeyHolderError
             When the holder cannot be reached, refuses, or gives an invalid answer.
         """
-        path = "/v1/evaluate"
+        path = "/v2/evaluate"
         request = httpx.Request(
             "POST", self._url + path, json={"epoch": epoch, "blinded": [item.hex() for item in blinded]}
         )
@@ -116,7 +119,7 @@ class HttpKeyHolder:
             SIGNATURE_HEADER: "0x" + signature.hex(),
         }
         answer = self._send("POST", path, body, headers, EvaluationAnswer)
-        return Evaluation([bytes.fromhex(text) for text in answer.elements], bytes.fromhex(answer.proof))
+        return Answer(*([bytes.fromhex(text) for text in part] for part in (answer.elements, answer.proofs)))
 
     def public_key(self, epoch: int) -> bytes:
         """Ask for the public key of an epoch.
@@ -126,7 +129,7 @@ class HttpKeyHolder:
         KeyHolderError
             When the holder cannot be reached, has no such epoch, or gives an invalid answer.
         """
-        return bytes.fromhex(self._send("GET", f"/v1/epochs/{epoch}", b"", {}, EpochAnswer).public_key)
+        return bytes.fromhex(self._send("GET", f"/v2/epochs/{epoch}", b"", {}, EpochAnswer).public_key)
 
     def close(self) -> None:
         """Close the connections."""

@@ -15,7 +15,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha512
 from hmac import compare_digest
@@ -40,6 +41,7 @@ __all__ = [
     "hash_to_scalar",
     "prf",
     "public_key",
+    "unblind",
     "verify_proof",
 ]
 
@@ -197,10 +199,9 @@ def evaluate(
     """
     if not 1 <= len(elements) <= MAX_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_BATCH} elements, not {len(elements)}")
-    for number, element in enumerate(elements):
-        check_element(element, f"blinded element {number}")
     public = public_key(private_key)
-    evaluated = [ristretto.multiply(private_key, element) for element in elements]
+    with _naming_the_bad_one(blinded=elements):
+        evaluated = [ristretto.multiply(private_key, element) for element in elements]
     if proof_scalar is None:
         proof_scalar = generate_key()
     else:
@@ -233,21 +234,15 @@ def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[b
         raise ProofError("a batch has the wrong length", expected=f"1 to {MAX_BATCH}", got=len(elements))
     if len(proof) != PROOF_SIZE:
         raise ProofError("the proof has the wrong size", expected=PROOF_SIZE, got=len(proof))
-    check_element(public, "the public key")
-    for number, element in enumerate(elements):
-        check_element(element, f"blinded element {number}")
-    for number, element in enumerate(evaluated):
-        check_element(element, f"evaluated element {number}")
     challenge, response = proof[:SCALAR_SIZE], proof[SCALAR_SIZE:]
     check_scalar(challenge, "the proof's challenge")
     check_scalar(response, "the proof's response")
-    try:
+    check_element(public, "the public key")
+    with _naming_the_bad_one(blinded=elements, evaluated=evaluated):
         weights = _weights(public, elements, evaluated)
         before, after = _weigh(weights, elements), _weigh(weights, evaluated)
         commitment = ristretto.add(ristretto.multiply_base(response), ristretto.multiply(challenge, public))
         shifted = ristretto.add(ristretto.multiply(response, before), ristretto.multiply(challenge, after))
-    except RuntimeError as error:  # libsodium does not return the identity; valid proofs never produce it
-        raise ProofError("the proof is degenerate") from error
     expected = _challenge(public, before, after, commitment, shifted)
     if not compare_digest(challenge, expected):
         raise ProofError(
@@ -273,6 +268,19 @@ def finalize(
         As for `verify_proof`.
     """
     verify_proof(public, [item.element for item in blinded], evaluated, proof)
+    return unblind(blinded, evaluated)
+
+
+def unblind(blinded: Sequence[Blinded], evaluated: Sequence[bytes]) -> list[bytes]:
+    """Remove the blinds from evaluated elements whose proof was verified: the second half of `finalize`.
+
+    Parameters
+    ----------
+    blinded : sequence of Blinded
+        At least one.
+    evaluated : sequence of bytes
+        The evaluated element of each blinded one, in the same order.
+    """
     inverses = _invert([item.scalar for item in blinded])
     return [
         _output(item.input, ristretto.multiply(inverse, element))
@@ -284,6 +292,22 @@ def prf(private_key: bytes, input: bytes) -> bytes:
     """Evaluate the function on a known input with the private key (RFC 9497, section 3.3.1, Evaluate)."""
     check_scalar(private_key, "the private key")
     return _output(input, ristretto.multiply(private_key, hash_to_group(input)))
+
+
+@contextmanager
+def _naming_the_bad_one(**elements: Sequence[bytes]) -> Iterator[None]:
+    """Turn an error of libsodium into one that names the element that caused it.
+
+    libsodium multiplies only elements, and never returns the identity. To check all elements before would
+    cost a tenth of the time of a proof.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, OverflowError) as error:
+        for kind, group in elements.items():
+            for number, element in enumerate(group):
+                check_element(element, f"{kind} element {number}")
+        raise ProofError("the proof is degenerate") from error
 
 
 def _output(input: bytes, element: bytes) -> bytes:

@@ -192,7 +192,6 @@ class RowEncoder:
             values[_AT["creditor_account"]] or "",
             values[_AT["currency"]] or "",
             record.amount_minor,
-            (values[_AT["timestamp"]] or "")[:10],
         )
         return match_token(key, values[_AT["uetr"]], fallback)
 

@@ -122,8 +122,7 @@ class Outbox:
         missing = self.without_pseudonym(epoch)
         for start in range(0, len(missing), PSEUDONYM_CHUNK):
             part = missing[start : start + PSEUDONYM_CHUNK]
-            values = pseudonymiser.pseudonyms(part, processes=processes)
-            self._vault.store_pseudonyms(epoch, zip(part, values, strict=True))
+            self._vault.store_pseudonyms(pseudonymiser.pseudonyms(part, processes=processes))
             if progress:
                 progress("pseudonyms", min(start + len(part), len(missing)), len(missing))
         return len(missing)

@@ -19,16 +19,18 @@ from fastapi.testclient import TestClient
 
 from api.keyholder import create_app
 from ledger.encoding import oprf
+from ledger.encoding.evaluation import PROOF_BATCH
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.keyholder_client import HttpKeyHolder, request_message
 from ledger.encoding.oprf import ProofError
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.errors import ChainUnreachableError, KeyHolderError, QuotaExceededError
+from tests.support.pseudonyms import values
 
 MEMBER = Account.from_key(b"\x01" * 32)
 STRANGER = Account.from_key(b"\x02" * 32)
 NOON = 1_750_000_000
-PATH = "/v1/evaluate"
+PATH = "/v2/evaluate"
 
 
 class Service:
@@ -90,17 +92,38 @@ def test_a_member_gets_a_proven_answer(service: Service) -> None:
     blinded = [oprf.blind(b"one"), oprf.blind(b"two")]
     body = json.dumps({"epoch": 3, "blinded": [item.element.hex() for item in blinded]}).encode()
     answer = service.call(body).json()
-    public = bytes.fromhex(service.client.get("/v1/epochs/3").json()["public_key"])
+    public = bytes.fromhex(service.client.get("/v2/epochs/3").json()["public_key"])
     elements = [bytes.fromhex(text) for text in answer["elements"]]
-    assert len(oprf.finalize(blinded, elements, bytes.fromhex(answer["proof"]), public)) == 2
+    (proof,) = answer["proofs"]
+    assert len(oprf.finalize(blinded, elements, bytes.fromhex(proof), public)) == 2
     assert LocalKeyHolder(service.home, quota=1, clock=lambda: NOON).used(MEMBER.address, 3) == 2
+
+
+def test_a_large_request_gets_a_proof_for_each_few_elements(service: Service) -> None:
+    blinded = [oprf.blind(b"%d" % number) for number in range(2 * PROOF_BATCH + 1)]
+    body = json.dumps({"epoch": 3, "blinded": [item.element.hex() for item in blinded]}).encode()
+    answer = service.call(body).json()
+    public = LocalKeyHolder(service.home, quota=1).public_key(3)
+    elements = [bytes.fromhex(text) for text in answer["elements"]]
+    assert len(answer["proofs"]) == 3
+    for number, proof in enumerate(answer["proofs"]):
+        part = slice(number * PROOF_BATCH, (number + 1) * PROOF_BATCH)
+        oprf.finalize(blinded[part], elements[part], bytes.fromhex(proof), public)
+
+
+def test_a_client_of_version_1_is_told_so(service: Service) -> None:
+    for response in (
+        service.client.post("/v1/evaluate", content=request_body()),
+        service.client.get("/v1/epochs/3"),
+    ):
+        assert "version 2 of the protocol, not version 1" in problem(response, 410)
 
 
 def test_health_and_epochs(service: Service) -> None:
     assert service.client.get("/healthz").json() == {"status": "ok", "epochs": [3]}
-    assert "keys for epochs: 3" in problem(service.client.get("/v1/epochs/4"), 404)
+    assert "keys for epochs: 3" in problem(service.client.get("/v2/epochs/4"), 404)
     for bad in ("-1", "x", "9" * 300):
-        assert "epoch" in problem(service.client.get(f"/v1/epochs/{bad}"), 422)
+        assert "epoch" in problem(service.client.get(f"/v2/epochs/{bad}"), 422)
     assert "Not Found" in problem(service.client.get("/nothing"), 404)
     assert service.client.get("/openapi.json").status_code == 200
 
@@ -129,7 +152,7 @@ def test_nobody_can_spend_the_quota_of_another(service: Service) -> None:
     body = request_body()
     assert "signature" in problem(service.call(body, account=STRANGER, claim=MEMBER.address), 401)
     assert "signature" in problem(service.call(body, sent=request_body(3)), 401)
-    assert "signature" in problem(service.call(body, signed_path="/v1/other"), 401)
+    assert "signature" in problem(service.call(body, signed_path="/v2/other"), 401)
     assert "signature" in problem(service.call(body, **{"Counterfoil-Time": str(NOON + 1)}), 401)
     assert LocalKeyHolder(service.home, quota=1, clock=lambda: NOON).used(MEMBER.address, 3) == 0
 
@@ -240,7 +263,7 @@ def test_two_members_get_one_pseudonym_over_http(served: tuple[str, bytes]) -> N
     results = []
     for account in (MEMBER, STRANGER):
         holder = HttpKeyHolder(url, bytes(account.key))
-        results.append(Pseudonymiser(holder, 3, public).pseudonyms(["acct:A:1", "acct:A:2"]))
+        results.append(values(Pseudonymiser(holder, 3, public), ["acct:A:1", "acct:A:2"]))
         holder.close()
     assert results[0] == results[1]
     assert len(set(results[0])) == 2
@@ -265,7 +288,15 @@ def test_an_absent_holder_names_the_command_that_starts_one() -> None:
         holder.public_key(1)
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"[]", b"{}", b'{"public_key":5}', b'{"public_key":"xyz"}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html>", b"[]", b"{}", b'{"public_key":5}', b'{"public_key":"xyz"}',
+        b'{"public_key":"00","elements":["00"],"proofs":[]}',
+        b'{"elements":["%s"],"proofs":["%s"]}' % (b"0" * 64, b"0" * 126),
+        b'{"elements":["%s"],"proof":"%s"}' % (b"0" * 64, b"0" * 128),
+    ],
+)  # fmt: skip
 def test_something_else_at_the_address_is_recognised(answer: bytes) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -14,10 +14,11 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from ledger.encoding.pseudonym import ProvenBatch
 from ledger.member.intake import Chunk, Quarantined
 from ledger.member.transaction import Transaction
 from ledger.member.vault.batches import Batches
-from ledger.member.vault.pseudonyms import Pseudonyms
+from ledger.member.vault.pseudonyms import PseudonymProof, Pseudonyms, proof, store
 from ledger.member.vault.tables import opened
 from ledger.schema import FIELDS, Side
 from ledger.storage import transaction
@@ -212,17 +213,18 @@ class Vault:
         )
         return [row[0] for row in cursor]
 
-    def store_pseudonyms(self, epoch: int, pairs: Iterable[tuple[str, bytes]]) -> None:
-        """Store pseudonyms; the key holder counts every evaluation, so none is requested twice."""
+    def store_pseudonyms(self, batches: Iterable[ProvenBatch]) -> None:
+        """Store pseudonyms with what proves them; an identifier that has one keeps it."""
         with self.writing() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO pseudonym (epoch, identifier, value) VALUES (?, ?, ?)",
-                ((epoch, identifier, value) for identifier, value in pairs),
-            )
+            store(connection, batches)
 
     def pseudonyms(self, epoch: int, *, cache: int = CACHED_PSEUDONYMS) -> Pseudonyms:
         """Return the epoch's pseudonyms by identifier, at most `cache` of them in memory at a time."""
         return Pseudonyms(self.connection, epoch, cache)
+
+    def pseudonym_proof(self, epoch: int, identifier: str) -> PseudonymProof | None:
+        """Return what proves the pseudonym of an identifier in an epoch, or None if it has none."""
+        return proof(self.connection, epoch, identifier)
 
     def records(self, ids: Sequence[int]) -> list[tuple[HeldRecord, int | None]]:
         """Return records in the order of `ids`, each with its debtor account's last incoming payment.

@@ -30,8 +30,14 @@ CREATE UNIQUE INDEX IF NOT EXISTS record_transaction ON record (transaction_id);
 CREATE INDEX IF NOT EXISTS record_waiting ON record (time_us) WHERE batch IS NULL;
 CREATE INDEX IF NOT EXISTS record_batch ON record (batch, row_index) WHERE batch IS NOT NULL;
 CREATE INDEX IF NOT EXISTS record_incoming ON record (creditor_account, time_us) WHERE side IN (2, 3);
+CREATE TABLE IF NOT EXISTS evaluation (
+  id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, generation INTEGER NOT NULL,
+  blinded BLOB NOT NULL, shares BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS pseudonym (
-  epoch INTEGER NOT NULL, identifier TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (epoch, identifier)
+  epoch INTEGER NOT NULL, identifier TEXT NOT NULL, value BLOB NOT NULL,
+  blind BLOB NOT NULL, evaluation INTEGER NOT NULL, element INTEGER NOT NULL,
+  PRIMARY KEY (epoch, identifier)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batch (
   sequence INTEGER PRIMARY KEY, header TEXT NOT NULL, hash BLOB NOT NULL, signature BLOB NOT NULL,

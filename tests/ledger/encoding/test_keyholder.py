@@ -14,6 +14,7 @@ from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpoch
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.ristretto import ElementError
 from ledger.errors import ConfigurationError, InputError, QuotaExceededError, VerificationError
+from tests.support.pseudonyms import values
 
 NOON = 1_750_000_000.0  # 2025-06-15 15:06:40 UTC
 
@@ -31,8 +32,8 @@ def blinded(count: int) -> list[bytes]:
 
 def test_an_epoch_survives_a_restart(home: Path) -> None:
     public = LocalKeyHolder(home, quota=10).public_key(1)
-    first = Pseudonymiser(LocalKeyHolder(home, quota=10), 1, public).pseudonyms(["acct:A:1"])
-    again = Pseudonymiser(LocalKeyHolder(home, quota=10), 1, public).pseudonyms(["acct:A:1"])
+    first = values(Pseudonymiser(LocalKeyHolder(home, quota=10), 1, public), ["acct:A:1"])
+    again = values(Pseudonymiser(LocalKeyHolder(home, quota=10), 1, public), ["acct:A:1"])
     assert first == again
 
 
@@ -42,7 +43,7 @@ def test_epochs_have_their_own_keys_and_unlike_pseudonyms(home: Path) -> None:
     assert epochs(home) == [1, 2, 12]
     holder = LocalKeyHolder(home, quota=10)
     results = {
-        Pseudonymiser(holder, epoch, holder.public_key(epoch)).pseudonyms(["acct:A:1"])[0]
+        values(Pseudonymiser(holder, epoch, holder.public_key(epoch)), ["acct:A:1"])[0]
         for epoch in epochs(home)
     }
     assert len(results) == 3

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.encoding import oprf
+from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, check_pseudonym
 from ledger.encoding.identifiers import normalise_identifier
 from ledger.encoding.oprf import ProofError
-from ledger.encoding.pseudonym import BATCH, Evaluation, Pseudonymiser
+from ledger.encoding.pseudonym import BATCH, Answer, Pseudonymiser
 from ledger.encoding.ristretto import ElementError
 from ledger.errors import InputError
+from tests.support.pseudonyms import MemoryHolder, values
 
 SECRET, PUBLIC = oprf.derive_key_pair(bytes(32), b"pseudonym tests")
 IDENTIFIERS = [
@@ -24,91 +26,119 @@ IDENTIFIERS = [
 ]
 
 
-class Holder:
-    """A key holder in memory; `secret` is what it computes with, `claimed` what it says its key is."""
+def holder_of(secret: bytes = SECRET, claimed: bytes = PUBLIC) -> MemoryHolder:
+    return MemoryHolder(secret, claimed)
 
-    def __init__(self, secret: bytes = SECRET, claimed: bytes = PUBLIC) -> None:
-        self.secret, self.claimed = secret, claimed
-        self.batches: list[int] = []
 
-    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
-        self.batches.append(len(blinded))
-        return Evaluation(*oprf.evaluate(self.secret, blinded))
-
-    def public_key(self, epoch: int) -> bytes:
-        return self.claimed
+def prf(identifiers: Sequence[str]) -> list[bytes]:
+    return [oprf.prf(SECRET, identifier.encode())[:16] for identifier in identifiers]
 
 
 def test_a_pseudonym_is_the_truncated_prf_of_the_identifier() -> None:
-    result = Pseudonymiser(Holder(), 1, PUBLIC).pseudonyms(IDENTIFIERS)
-    assert result == [oprf.prf(SECRET, identifier.encode())[:16] for identifier in IDENTIFIERS]
+    assert values(Pseudonymiser(holder_of(), 1, PUBLIC), IDENTIFIERS) == prf(IDENTIFIERS)
 
 
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(IDENTIFIERS), max_size=12))
 def test_repeats_are_asked_for_once_and_order_is_kept(identifiers: list[str]) -> None:
-    holder = Holder()
-    result = Pseudonymiser(holder, 1, PUBLIC).pseudonyms(identifiers)
-    assert result == [oprf.prf(SECRET, identifier.encode())[:16] for identifier in identifiers]
-    assert sum(holder.batches) == len(set(identifiers))
+    holder = holder_of()
+    result = values(Pseudonymiser(holder, 1, PUBLIC), identifiers)
+    distinct = list(dict.fromkeys(identifiers))
+    assert result == prf(distinct)
+    assert sum(holder.requests) == len(distinct)
 
 
-def test_large_inputs_travel_in_batches_and_processes_change_nothing() -> None:
+@pytest.mark.parametrize("count", [1, PROOF_BATCH, BATCH + PROOF_BATCH + 3])
+def test_neighbours_share_an_evaluation_that_proves_each_of_them(count: int) -> None:
+    """Also to someone who knows only the epoch's public key."""
+    identifiers = [f"acct:BANK:{number:04}" for number in range(count)]
+    batches = Pseudonymiser(holder_of(), 4, PUBLIC).pseudonyms(identifiers)
+    assert [len(batch.pseudonyms) for batch in batches] == [
+        len(part) for start in range(0, count, BATCH)
+        for part in batched(identifiers[start : start + BATCH])
+    ]  # fmt: skip
+    assert [made.identifier for batch in batches for made in batch.pseudonyms] == identifiers
+    keys = {4: EpochKey(4, 0, PUBLIC)}
+    for evaluation, pseudonyms in batches:
+        for element, (identifier, value, blind) in enumerate(pseudonyms):
+            check_pseudonym(identifier, value, evaluation, element, blind, keys)
+
+
+def batched(items: list[str]) -> list[list[str]]:
+    return [items[start : start + PROOF_BATCH] for start in range(0, len(items), PROOF_BATCH)]
+
+
+def test_large_inputs_travel_in_requests_and_processes_change_nothing() -> None:
     identifiers = [f"acct:BANK:{number}" for number in range(2 * BATCH + 7)]
-    alone, shared = Holder(), Holder()
-    result = Pseudonymiser(alone, 1, PUBLIC).pseudonyms(identifiers)
-    assert alone.batches == [BATCH, BATCH, 7]
+    alone, shared = holder_of(), holder_of()
+    result = values(Pseudonymiser(alone, 1, PUBLIC), identifiers)
+    assert alone.requests == [BATCH, BATCH, 7]
     assert len(set(result)) == len(identifiers)
     spread = Pseudonymiser(shared, 1, PUBLIC)
-    assert spread.pseudonyms(identifiers, processes=2) == result
-    assert shared.batches == [BATCH, BATCH, 7]
-    liar = Pseudonymiser(Holder(oprf.generate_key()), 1, PUBLIC)
+    assert values(spread, identifiers, processes=2) == result
+    assert shared.requests == [BATCH, BATCH, 7]
+    liar = Pseudonymiser(holder_of(oprf.generate_key()), 1, PUBLIC)
     with pytest.raises(ProofError):
         liar.pseudonyms(identifiers, processes=2)
     for started in (spread, liar):
         started.close()
-    assert spread.pseudonyms(identifiers[:1], processes=2) == result[:1]
+    assert values(spread, identifiers[:1], processes=2) == result[:1]
     spread.close()
 
 
 def test_a_holder_of_another_key_is_refused_before_it_is_asked() -> None:
     secret = oprf.generate_key()
-    holder = Holder(secret, oprf.public_key(secret))
+    holder = MemoryHolder(secret)
     with pytest.raises(ProofError, match="public key for epoch 7 differs"):
         Pseudonymiser(holder, 7, PUBLIC).pseudonyms(IDENTIFIERS)
-    assert holder.batches == []
+    assert holder.requests == []
 
 
 def test_a_holder_that_lies_about_its_key_is_caught_by_the_proof() -> None:
-    liar = Holder(oprf.generate_key(), PUBLIC)
+    liar = holder_of(oprf.generate_key())
     with pytest.raises(ProofError, match="not computed with the private key"):
         Pseudonymiser(liar, 1, PUBLIC).pseudonyms(IDENTIFIERS)
 
 
-def test_a_short_answer_is_refused() -> None:
-    class Short(Holder):
-        def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Evaluation:
-            return super().evaluate(epoch, blinded[:-1])
+ALTERED: dict[str, Callable[[Answer], Answer]] = {
+    "an element less": lambda answer: Answer(answer.elements[:-1], answer.proofs),
+    "a whole batch less": lambda answer: Answer(answer.elements[:PROOF_BATCH], answer.proofs[:1]),
+    "an element more": lambda answer: Answer([*answer.elements, answer.elements[0]], answer.proofs),
+    "a proof less": lambda answer: Answer(answer.elements, answer.proofs[:-1]),
+    "a proof more": lambda answer: Answer(answer.elements, [*answer.proofs, answer.proofs[0]]),
+    "nothing": lambda answer: Answer([], []),
+    "proofs exchanged": lambda answer: Answer(answer.elements, answer.proofs[::-1]),
+    "batches exchanged": lambda answer: Answer(answer.elements[::-1], answer.proofs[::-1]),
+    "one proof for two batches": lambda answer: Answer(answer.elements, answer.proofs[:1] * 2),
+}
 
-    with pytest.raises(ProofError, match="wrong length"):
-        Pseudonymiser(Short(), 1, PUBLIC).pseudonyms(IDENTIFIERS)
+
+@pytest.mark.parametrize("kind", ALTERED)
+def test_an_altered_answer_is_refused(kind: str) -> None:
+    class Altering(MemoryHolder):
+        def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
+            return ALTERED[kind](super().evaluate(epoch, blinded))
+
+    identifiers = [f"acct:BANK:{number}" for number in range(2 * PROOF_BATCH)]
+    with pytest.raises(ProofError):
+        Pseudonymiser(Altering(SECRET), 1, PUBLIC).pseudonyms(identifiers)
 
 
 def test_no_identifiers_need_no_holder() -> None:
-    holder = Holder(claimed=bytes(32))
+    holder = holder_of(claimed=bytes(32))
     assert Pseudonymiser(holder, 1, PUBLIC).pseudonyms([]) == []
 
 
 def test_the_epoch_key_must_be_a_key() -> None:
     with pytest.raises(ElementError):
-        Pseudonymiser(Holder(), 1, bytes(32))
+        Pseudonymiser(holder_of(), 1, bytes(32))
 
 
 def test_one_malformed_identifier_costs_no_evaluation() -> None:
-    holder = Holder()
+    holder = holder_of()
     with pytest.raises(InputError):
         Pseudonymiser(holder, 1, PUBLIC).pseudonyms([*IDENTIFIERS, "DE89370400440532013000"])
-    assert holder.batches == []
+    assert holder.requests == []
 
 
 @pytest.mark.parametrize("identifier", IDENTIFIERS)

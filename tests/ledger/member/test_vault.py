@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from ledger.encoding import oprf
+from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, check_pseudonym
+from ledger.encoding.pseudonym import ProvenBatch, Pseudonym
 from ledger.errors import ConfigurationError
 from ledger.member.intake import Chunk, open_source, read_chunks
 from ledger.member.transaction import Transaction
 from ledger.member.vault import Vault
 from ledger.schema import FIELDS, Side
+from tests.support.pseudonyms import SECRET, ThresholdGroup, proven
 from tests.support.rows import row, write_csv
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -116,15 +120,66 @@ def test_every_identifier_without_a_pseudonym_is_named_also_when_others_have_one
     missing = vault.identifiers_without_pseudonym(1)
     assert missing == sorted(missing)
     assert len(missing) == 9
-    vault.store_pseudonyms(1, [(missing[0], bytes(16)), (missing[4], bytes(16))])
+    vault.store_pseudonyms(proven([missing[0], missing[4]]))
     assert vault.identifiers_without_pseudonym(1) == [m for m in missing if m not in (missing[0], missing[4])]
     assert vault.identifiers_without_pseudonym(2) == missing
 
 
 def test_a_pseudonym_is_never_replaced(vault: Vault) -> None:
-    vault.store_pseudonyms(1, [("acct:A:1", b"a" * 16)])
-    vault.store_pseudonyms(1, [("acct:A:1", b"b" * 16)])
-    assert vault.pseudonyms(1) == {"acct:A:1": b"a" * 16}
+    (first,), (second,) = (proven(["acct:A:1"], secret=oprf.generate_key()) for _ in range(2))
+    vault.store_pseudonyms([first])
+    kept = vault.pseudonym_proof(1, "acct:A:1")
+    vault.store_pseudonyms([second])
+    assert vault.pseudonyms(1) == {"acct:A:1": first.pseudonyms[0].value}
+    assert vault.pseudonym_proof(1, "acct:A:1") == kept == (first.evaluation, 0, first.pseudonyms[0].blind)
+
+
+def test_each_stored_pseudonym_is_proven_by_what_is_stored_with_it(vault: Vault) -> None:
+    identifiers = [f"acct:A:{number:02}" for number in range(2 * PROOF_BATCH + 3)]
+    for epoch in (1, 2):
+        vault.store_pseudonyms(proven(identifiers, epoch=epoch))
+    keys = {epoch: EpochKey(epoch, 0, oprf.public_key(SECRET)) for epoch in (1, 2)}
+    with Vault(vault.path) as again:
+        for epoch in (1, 2):
+            for identifier, value in again.pseudonyms(epoch).items():
+                proof = again.pseudonym_proof(epoch, identifier)
+                assert proof is not None
+                check_pseudonym(identifier, value, *proof, keys)
+    assert vault.pseudonym_proof(3, identifiers[0]) is None
+    assert vault.pseudonym_proof(1, "acct:A:none") is None
+
+
+def test_the_shares_of_several_holders_are_stored_too(vault: Vault) -> None:
+    group = ThresholdGroup(3, 5, generation=7)
+    blinded = [oprf.blind(b"acct:A:%d" % number) for number in range(3)]
+    evaluation = group.evaluate([item.element for item in blinded], [1, 4, 5])
+    made = tuple(Pseudonym(f"acct:A:{number}", b"p" * 16, item.scalar) for number, item in enumerate(blinded))
+    vault.store_pseudonyms([ProvenBatch(evaluation, made)])
+    for number, item in enumerate(blinded):
+        assert vault.pseudonym_proof(1, f"acct:A:{number}") == (evaluation, number, item.scalar)
+
+
+def test_pseudonyms_and_their_evaluation_are_stored_together_or_not_at_all(vault: Vault) -> None:
+    (batch,) = proven(["acct:A:1", "acct:A:2"])
+    without_blind = Pseudonym("acct:A:3", bytes(16), None)  # type: ignore[arg-type]
+    broken = batch._replace(pseudonyms=(*batch.pseudonyms, without_blind))
+    with pytest.raises(sqlite3.IntegrityError):
+        vault.store_pseudonyms([batch, broken])
+    for table in ("pseudonym", "evaluation"):
+        assert vault.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
+
+
+def test_what_proves_a_pseudonym_takes_little_room(vault: Vault) -> None:
+    """The pseudonym, the identifier and the proof together; half of it in the blind and the elements."""
+    identifiers = [f"acct:EXAMPLEXX:{number:010}" for number in range(400)]
+
+    def size() -> int:
+        vault.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return vault.path.stat().st_size
+
+    before = size()
+    vault.store_pseudonyms(proven(identifiers))
+    assert (size() - before) / len(identifiers) < 250
 
 
 def test_salts_differ_between_records_and_between_vaults(vault: Vault, tmp_path: Path) -> None:

@@ -1,0 +1,293 @@
+"""Evaluations of the pseudonym key, with their proofs: they show that a pseudonym belongs to a value.
+
+A holder of the pseudonym key evaluates blinded elements in small batches, and proves each batch (RFC 9497).
+A bank keeps for each pseudonym the blind, the evaluation and the element's position in it. With these it can
+later show anyone that the pseudonym in its row is that of a certain account:
+
+1. Each share's proof is valid under the holder's key, and the shares' keys combine to the key of the epoch.
+2. The element is the value, hashed to the group and blinded with the blind.
+3. The evaluated element, without the blind, gives the pseudonym.
+
+One holder has one share, with the index 1, under the public key of the epoch. With several holders (t of n),
+each share is verified under the holder's share commitment, and the shares are combined (Lagrange).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Final, Self
+
+from msgspec import Meta
+
+from ledger.documents import Count, Document, Hash
+from ledger.encoding import oprf, ristretto
+from ledger.encoding.identifiers import normalise_identifier
+from ledger.errors import InputError, VerificationError
+from ledger.schema import PSEUDONYM_BYTES
+
+__all__ = [
+    "PROOF_BATCH",
+    "EpochKey",
+    "Evaluation",
+    "EvaluationDocument",
+    "EvaluationError",
+    "Share",
+    "check_pseudonym",
+    "evaluated_element",
+    "verify_evaluation",
+]
+
+#: Maximum number of elements that one proof covers.
+PROOF_BATCH: Final = 8
+
+#: Verified evaluations that are kept in memory: about 3 kB each.
+_KEPT: Final = 4096
+
+_Elements = Annotated[list[Hash], Meta(min_length=1, max_length=PROOF_BATCH)]
+_Proof = Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]
+_Index = Annotated[int, Meta(ge=1, le=255)]
+
+
+class EvaluationError(VerificationError):
+    """Raised when an evaluation does not show that a pseudonym belongs to a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One holder's evaluated elements, 32 bytes each, with its proof, 64 bytes.
+
+    Parameters
+    ----------
+    index : int
+        The holder's index, from 1.
+    elements : tuple of bytes
+    proof : bytes
+    """
+
+    index: int
+    elements: tuple[bytes, ...]
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A batch of blinded elements, and what the holders of the key made of them.
+
+    Parameters
+    ----------
+    epoch, generation : int
+        The epoch of the key, and the generation of its share commitments.
+    blinded : tuple of bytes
+        1 to `PROOF_BATCH` elements of 32 bytes.
+    shares : tuple of Share
+        In order of their indices.
+    """
+
+    epoch: int
+    generation: int
+    blinded: tuple[bytes, ...]
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochKey:
+    """The public side of the pseudonym key of one epoch, from the chain or a trust file.
+
+    Parameters
+    ----------
+    number : int
+        The epoch.
+    generation : int
+        The generation of the share commitments.
+    public_key : bytes
+    share_commitments : tuple of bytes
+        The public key of each holder's share, in the order of the indices; empty for a single holder.
+    """
+
+    number: int
+    generation: int
+    public_key: bytes
+    share_commitments: tuple[bytes, ...] = ()
+
+
+class ShareDocument(Document):
+    """A `Share` in JSON."""
+
+    index: _Index
+    elements: _Elements
+    proof: _Proof
+
+
+class EvaluationDocument(Document):
+    """An `Evaluation` in JSON; a part of a disclosure."""
+
+    epoch: Count
+    generation: Count
+    blinded: _Elements
+    shares: Annotated[list[ShareDocument], Meta(min_length=1)]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Self:
+        """Return the document of an evaluation."""
+        return cls(
+            epoch=evaluation.epoch,
+            generation=evaluation.generation,
+            blinded=[element.hex() for element in evaluation.blinded],
+            shares=[
+                ShareDocument(
+                    index=share.index,
+                    elements=[element.hex() for element in share.elements],
+                    proof=share.proof.hex(),
+                )
+                for share in evaluation.shares
+            ],
+        )
+
+    def evaluation(self) -> Evaluation:
+        """Return the evaluation of the document."""
+        return Evaluation(
+            self.epoch,
+            self.generation,
+            _bytes(self.blinded),
+            tuple(
+                Share(share.index, _bytes(share.elements), bytes.fromhex(share.proof))
+                for share in self.shares
+            ),
+        )
+
+
+def check_pseudonym(
+    value: str,
+    pseudonym: bytes,
+    evaluation: Evaluation,
+    element: int,
+    blind: bytes,
+    keys: Mapping[int, EpochKey],
+) -> None:
+    """Check that a pseudonym is that of a value.
+
+    Parameters
+    ----------
+    value : str
+        An identifier in its normal form (`ledger.encoding.identifiers`).
+    pseudonym : bytes
+        The pseudonym in the row, 16 bytes.
+    evaluation : Evaluation
+        The evaluation that the pseudonym was made from; a verified evaluation is not verified again.
+    element : int
+        Position of the value's element in the evaluation, from 0.
+    blind : bytes
+        The blind of the element, 32 bytes.
+    keys : mapping of epoch number to EpochKey
+        From the trust file.
+
+    Raises
+    ------
+    VerificationError
+        When the evaluation does not show it. The message never repeats the value.
+    """
+    key = keys.get(evaluation.epoch)
+    if key is None:
+        raise EvaluationError(
+            f"the pseudonym key of epoch {evaluation.epoch} is not known",
+            next_step="Use a trust file of this consortium that has the key of this epoch.",
+        )
+    if not 0 <= element < len(evaluation.blinded):
+        raise EvaluationError(
+            f"the evaluation has {len(evaluation.blinded)} elements, and none at position {element}"
+        )
+    blinded = _blinded(value, blind)
+    if blinded.element != evaluation.blinded[element]:
+        raise EvaluationError("this element of the evaluation is not the value with this blind")
+    weights = _verified(evaluation, key)
+    (output,) = oprf.unblind([blinded], [evaluated_element(evaluation, weights, element)])
+    if output[:PSEUDONYM_BYTES] != pseudonym:
+        raise EvaluationError("the value has another pseudonym in this epoch than the one in the row")
+
+
+def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> tuple[bytes, ...]:
+    """Verify the proof of each share, and that the shares are of the epoch's key.
+
+    Returns
+    -------
+    tuple of bytes
+        The weight of each share, which `evaluated_element` needs.
+
+    Raises
+    ------
+    VerificationError
+        When a proof is not valid, or the shares are not of this key.
+    """
+    if (evaluation.epoch, evaluation.generation) != (key.number, key.generation):
+        raise EvaluationError(
+            "the evaluation is of another key",
+            expected=f"epoch {key.number}, generation {key.generation}",
+            got=f"epoch {evaluation.epoch}, generation {evaluation.generation}",
+        )
+    if not 1 <= len(evaluation.blinded) <= PROOF_BATCH:
+        raise EvaluationError(
+            "an evaluation has the wrong length",
+            expected=f"1 to {PROOF_BATCH}",
+            got=len(evaluation.blinded),
+        )
+    ristretto.check_element(key.public_key, "the public key of the epoch")
+    holders = key.share_commitments or (key.public_key,)
+    indices = [share.index for share in evaluation.shares]
+    if not indices or indices != sorted({*indices} & {*range(1, len(holders) + 1)}):
+        raise EvaluationError(f"the shares are not those of different holders 1 to {len(holders)}, in order")
+    for share in evaluation.shares:
+        oprf.verify_proof(holders[share.index - 1], evaluation.blinded, share.elements, share.proof)
+    weights = _weights(indices)
+    if _combined(weights, [holders[index - 1] for index in indices]) != key.public_key:
+        raise EvaluationError(
+            f"shares of the holders {', '.join(map(str, indices))} do not make the key of the epoch",
+            next_step="More holders must take part in an evaluation.",
+        )
+    return weights
+
+
+def evaluated_element(evaluation: Evaluation, weights: Sequence[bytes], element: int) -> bytes:
+    """Return an evaluated element: the sum of its shares with the weights that `verify_evaluation` gave."""
+    return _combined(weights, [share.elements[element] for share in evaluation.shares])
+
+
+#: Evaluations are compared by their content: a document cannot pass another one off as verified.
+_verified = lru_cache(_KEPT)(verify_evaluation)
+
+
+def _blinded(value: str, blind: bytes) -> oprf.Blinded:
+    try:
+        normal = normalise_identifier(value)
+    except InputError as error:
+        raise EvaluationError("the value is not an identifier of an account or a party") from error
+    if normal != value:
+        raise EvaluationError("the value is an identifier, but not in its normal form")
+    return oprf.blind(value.encode(), blind)
+
+
+def _weights(indices: Sequence[int]) -> tuple[bytes, ...]:
+    """Return the Lagrange coefficients at zero: the key is the sum of the shares with these weights."""
+    weights = []
+    for index in indices:
+        over = under = 1
+        for other in indices:
+            if other != index:
+                over = over * other % ristretto.ORDER
+                under = under * (other - index) % ristretto.ORDER
+        weights.append((over * pow(under, -1, ristretto.ORDER) % ristretto.ORDER).to_bytes(32, "little"))
+    return tuple(weights)
+
+
+def _combined(weights: Sequence[bytes], elements: Sequence[bytes]) -> bytes:
+    if len(elements) == 1:  # the weight is 1
+        return elements[0]
+    total = ristretto.multiply(weights[0], elements[0])
+    for weight, element in zip(weights[1:], elements[1:], strict=True):
+        total = ristretto.add(total, ristretto.multiply(weight, element))
+    return total
+
+
+def _bytes(texts: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(bytes.fromhex(text) for text in texts)

@@ -1,0 +1,69 @@
+"""Pseudonyms for tests: holders in memory, a threshold group among them, and the values of proven batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger.encoding import oprf, ristretto
+from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, Evaluation, Share
+from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
+
+__all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "proven", "values"]
+
+#: The key of `proven`.
+SECRET = oprf.derive_key_pair(bytes(32), b"pseudonyms of tests")[0]
+
+
+class MemoryHolder:
+    """A key holder in memory; `secret` is what it computes with, `claimed` what it says its key is."""
+
+    def __init__(self, secret: bytes, claimed: bytes | None = None) -> None:
+        self.secret = secret
+        self.claimed = oprf.public_key(secret) if claimed is None else claimed
+        self.requests: list[int] = []
+
+    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
+        self.requests.append(len(blinded))
+        groups = [blinded[start : start + PROOF_BATCH] for start in range(0, len(blinded), PROOF_BATCH)]
+        parts = [oprf.evaluate(self.secret, group) for group in groups]
+        return Answer([element for elements, _ in parts for element in elements], [part[1] for part in parts])
+
+    def public_key(self, epoch: int) -> bytes:
+        return self.claimed
+
+
+class ThresholdGroup:
+    """A key that a dealer split among `count` holders, any `threshold` of which can evaluate (Shamir)."""
+
+    def __init__(
+        self, threshold: int, count: int, *, generation: int = 0, secret: bytes | None = None
+    ) -> None:
+        self.secret = secret or oprf.generate_key()
+        rest = [int.from_bytes(oprf.generate_key(), "little") for _ in range(threshold - 1)]
+        polynomial = [int.from_bytes(self.secret, "little"), *rest]
+        shares = [
+            sum(factor * index**power for power, factor in enumerate(polynomial)) % ristretto.ORDER
+            for index in range(1, count + 1)
+        ]
+        self.shares = [share.to_bytes(32, "little") for share in shares]
+        self.key = EpochKey(
+            1, generation, oprf.public_key(self.secret), tuple(map(oprf.public_key, self.shares))
+        )
+
+    def evaluate(self, blinded: Sequence[bytes], indices: Sequence[int]) -> Evaluation:
+        """Return the evaluation of these holders."""
+        parts = [(index, *oprf.evaluate(self.shares[index - 1], blinded)) for index in indices]
+        shares = tuple(Share(index, tuple(elements), proof) for index, elements, proof in parts)
+        return Evaluation(self.key.number, self.key.generation, tuple(blinded), shares)
+
+
+def proven(identifiers: Sequence[str], *, epoch: int = 1, secret: bytes = SECRET) -> list[ProvenBatch]:
+    """Return the pseudonyms of identifiers with their evaluations, of a holder in memory."""
+    holder = MemoryHolder(secret)
+    return Pseudonymiser(holder, epoch, holder.claimed).pseudonyms(identifiers)
+
+
+def values(pseudonymiser: Pseudonymiser, identifiers: Sequence[str], *, processes: int = 1) -> list[bytes]:
+    """Return the pseudonyms alone, one for each distinct identifier in their order."""
+    batches = pseudonymiser.pseudonyms(identifiers, processes=processes)
+    return [made.value for batch in batches for made in batch.pseudonyms]
