@@ -37,7 +37,7 @@ from localchain.backup import back_up
 
 LENGTHS = (100, 1_000, 3_000, 10_000)
 
-#: Bytes of one row sealed to one reader, and of 800 rows: a row has 136 bytes, the envelope about 300.
+#: Bytes of one row sealed to one reader, and of 800 rows: a row has 144 bytes, the envelope about 300.
 SMALL, FULL = 440, 120 * 1024
 
 #: Number of timed posts at each length; every sixth post is a full batch.

@@ -33,7 +33,7 @@ ZERO = bytes(32)
 KEY = b"k" * 32
 
 #: Bytes of one packed row, and of an envelope around them for one reader (see docs/formats.md).
-ROW, ENVELOPE = 136, 2 + 112 + 32 + 4 + 16
+ROW, ENVELOPE = 144, 2 + 112 + 32 + 4 + 16
 
 
 @dataclass

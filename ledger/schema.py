@@ -78,7 +78,7 @@ OPTIONAL_FIELDS: Final = (
 NOT_A_MEMBER: Final = 0
 
 PSEUDONYM_BYTES: Final = 16
-ROW_VERSION: Final = 1
+ROW_VERSION: Final = 2
 
 
 class Side(IntEnum):
@@ -113,13 +113,17 @@ class PartyType(IntEnum):
 
 
 class Flags(IntFlag):
-    """Yes-or-no facts of a transaction."""
+    """Yes-or-no facts of a transaction.
+
+    `DECOY`: the row is padding and describes no transaction; it hides how many transactions a batch has.
+    """
 
     CASH_IN = 1
     CASH_OUT = 2
     OWN_ACCOUNT = 4
     OCCASIONAL = 8
     EXEMPT = 16
+    DECOY = 32
 
 
 class LagClass(IntEnum):
@@ -191,6 +195,9 @@ ROW_LAYOUT: Final = (
     ("amount_band", 2),
     ("business_date", 2),  # days since 1970-01-01, local to the booking bank
     ("time_bucket", 4),  # Unix time divided by the policy's bucket length
+    ("key_generation", 2),  # of the shares of the epoch's pseudonym key; 0 is the first
+    ("token_kind", 1),  # TokenKind
+    ("reserved", 5),  # zero
     ("debtor_account", 16),
     ("creditor_account", 16),
     ("party", 16),

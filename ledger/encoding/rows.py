@@ -14,7 +14,7 @@ from ledger.commitment.record import RecordCommitter
 from ledger.encoding import band_arrays
 from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.policy import Policy
-from ledger.encoding.token import match_token, own_key, pair_key
+from ledger.encoding.token import match_token, own_key, pair_key, token_kind
 from ledger.errors import InputError
 from ledger.money import ALPHA, NUMERIC
 from ledger.schema import (
@@ -28,6 +28,7 @@ from ledger.schema import (
     LagClass,
     PartyType,
     Side,
+    TokenKind,
 )
 
 __all__ = ["ROW", "EncodingInput", "RowEncoder", "decode_intervals", "lag_class", "rows_from_bytes"]
@@ -41,7 +42,10 @@ _AT: Final = {name: slot for slot, name in enumerate(FIELDS)}
 _DAY: Final = 86_400
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _NO_PSEUDONYM: Final = bytes(16)
-_FLAGS: Final = tuple((_AT[flag.name.lower()], int(flag)) for flag in Flags if flag.name)
+#: The field that each flag states; no field states that a row is padding.
+_FLAGS: Final = tuple(
+    (_AT[flag.name.lower()], int(flag)) for flag in Flags if flag.name and flag is not Flags.DECOY
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,9 @@ class RowEncoder:
             ("on_behalf_of", "on_behalf_of"),
         ):
             rows[name] = self._pseudonyms(columns[_AT[source]])
-        rows["match_token"] = _fixed([self._token(r) for r in records], 16)
+        tokens = [self._token(r) for r in records]
+        rows["token_kind"] = [kind for kind, _ in tokens]
+        rows["match_token"] = _fixed([token for _, token in tokens], 16)
         rows["record_root"] = _fixed([self._committer.root(r.values, r.seed) for r in records], 32)
         return rows
 
@@ -174,7 +180,7 @@ class RowEncoder:
                 next_step="Run `counterfoil member post` again with the key holder running.",
             ) from error
 
-    def _token(self, record: EncodingInput) -> bytes:
+    def _token(self, record: EncodingInput) -> tuple[TokenKind, bytes]:
         values = record.values
         agents = {Side.DEBIT: values[_AT["creditor_agent"]], Side.CREDIT: values[_AT["debtor_agent"]]}
         other = agents.get(Side(record.side)) or ""
@@ -193,7 +199,8 @@ class RowEncoder:
             values[_AT["currency"]] or "",
             record.amount_minor,
         )
-        return match_token(key, values[_AT["uetr"]], fallback)
+        uetr = values[_AT["uetr"]]
+        return token_kind(uetr, shared=other in self.x25519_keys), match_token(key, uetr, fallback)
 
 
 def rows_from_bytes(data: bytes) -> npt.NDArray[np.void]:
