@@ -150,7 +150,7 @@ def _pseudonym(
             expected=epoch,
             got=evaluation.epoch,
         )
-    keys = {(key.number, key.generation): key for key in trust.epochs}
+    keys = {key.number: key for key in trust.epochs if key.generation == evaluation.generation}
     check_pseudonym(value, pseudonym, evaluation, proof.element, proof.blind, keys)
     return Basis.ROW
 

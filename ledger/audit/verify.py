@@ -13,7 +13,7 @@ from ledger.commitment import merkle
 from ledger.commitment.record import verify_field
 from ledger.disclosure import DISCLOSURE_FORMAT, Disclosure
 from ledger.encoding.policy import Policy
-from ledger.entries import batch_entry
+from ledger.entries import CaseAnchor, batch_entry, case_entry
 from ledger.errors import VerificationError
 from ledger.log import OpenedCheckpoint, open_checkpoint
 from ledger.log.proof import Proof
@@ -192,6 +192,17 @@ class Verifier:
         if origin not in (self.trust.deployment.ledger_origin, self.trust.deployment.verdict_origin):
             raise VerificationError("the checkpoint is of a log of another consortium")
         return open_checkpoint(note, self.trust.policy, origin=origin)
+
+    def anchored(self, anchor: CaseAnchor, proof: str) -> OpenedCheckpoint:
+        """Verify that the ledger log contains an entry of the case log.
+
+        Raises
+        ------
+        VerificationError
+            When it does not, or the checkpoint does not meet the policy.
+        """
+        _, opened = self._included(proof, case_entry(anchor), self.trust.deployment.ledger_origin)
+        return opened
 
     def _included(self, text: str, entry: bytes, origin: str) -> tuple[int, OpenedCheckpoint]:
         """Check that a log contains an entry; return its index and the checkpoint."""
