@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from cli.output import emit, say, settings, show_facts, show_table, tell
 from counterfoil import Operator
+from counterfoil.member import agent_identifier
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Found a consortium; show its members, readers, policy and rules.", no_args_is_help=True
+    help="Found a consortium; show its members, readers, policy and rules; name its witnesses.", no_args_is_help=True
 )
 
 
@@ -51,3 +53,45 @@ def status(context: typer.Context) -> None:
         show_table("Members", columns, members)
 
     emit(options, value, render)
+
+
+@app.command()
+def witnesses(
+    context: typer.Context,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--add", help="AGENT=URL: a member, and where its witness takes checkpoints; repeat for more."
+        ),
+    ] = None,
+    quorum: Annotated[
+        int | None,
+        typer.Option(min=0, help="How many witnesses must have cosigned a checkpoint. Default: as before."),
+    ] = None,
+) -> None:
+    """Show who cosigns the checkpoints, or name more witnesses; this writes a new trust file."""
+    options = settings(context)
+    operator = Operator(options.home, chain=options.chain)
+    if add or quorum is not None:
+        policy = operator.name_witnesses(dict(map(_witness, add or [])), quorum=quorum)
+        say(f"Send the trust file {options.home.trust} to the auditors, and {options.home.policy} to the desk.")
+    else:
+        policy = operator.policy()
+    group = policy.groups.get(policy.quorum)
+    value = {
+        "quorum": policy.quorum if group is None else group.threshold,
+        "witnesses": [{"agent": w.name, "key": w.key.text, "url": w.url} for w in policy.witnesses.values()],
+    }
+
+    def render() -> None:
+        rows = [(w.name, w.url or "", w.key.key_id.hex()) for w in policy.witnesses.values()]
+        show_table(f"Witnesses; quorum: {value['quorum']}", ["agent", "URL", "key ID"], rows)
+
+    emit(options, value, render)
+
+
+def _witness(text: str) -> tuple[str, str]:
+    agent, sign, url = text.partition("=")
+    if not sign or not url.startswith(("http://", "https://")) or url.split() != [url]:
+        raise typer.BadParameter("give a member and its witness as AGENT=URL, with an http or https URL")
+    return agent_identifier(agent), url

@@ -13,6 +13,7 @@ import typer
 
 from cli import tokens
 from cli.learning import show_training, tell_drift
+from cli.log_views import show_logs
 from cli.output import emit, progress, say, settings, show_table, tell
 from counterfoil import Desk
 from counterfoil.processes import listen
@@ -37,7 +38,7 @@ def sync(
         int, typer.Option(min=0, help="Number of later blocks after which a block is final.")
     ] = 0,
 ) -> None:
-    """Mirror new batches from the chain, match their rows, and sign the checkpoint of the log."""
+    """Mirror new batches from the chain, match their rows, and publish the two logs, cosigned by witnesses."""
     options = settings(context)
     with progress(options) as advance:
         report = Desk(options.home, chain=options.chain).sync(depth=depth, progress=advance)
@@ -50,6 +51,7 @@ def sync(
         if report.rejected:
             rejected = [(r.log_index, r.member, r.sequence, r.reason) for r in report.rejected]
             show_table("Rejected batches", ["log index", "member", "sequence", "reason"], rejected)
+        show_logs(report.logs)
 
     emit(options, asdict(report), render)
 

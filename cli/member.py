@@ -11,10 +11,12 @@ from typing import Annotated
 
 import typer
 
+from cli.log_views import show_witness
 from cli.output import Settings, counted, emit, progress, say, settings, show_entries, show_facts, show_table
-from counterfoil import Member, Operator
+from counterfoil import Member, MemberWitness, Operator
 from counterfoil.member import MemberFlag, agent_identifier
-from ledger.errors import InputError
+from counterfoil.processes import listen
+from ledger.errors import InputError, VerificationError
 from ledger.schema import FIELDS, OPTIONAL_FIELDS
 from ledger.storage import PUBLISHED, write_atomically
 
@@ -212,6 +214,63 @@ def flags(
         [flag.to_json() for flag in received],
         lambda: show_entries(f"{counted(len(entries), 'flag')} for {agent}", entries),
     )
+
+
+@app.command()
+def witness(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(callback=_agent, help="Agent identifier (BIC).")],
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free port.")] = 0,
+    depth: Annotated[
+        int, typer.Option(min=0, help="Number of later blocks after which a block is final.")
+    ] = 0,
+    once: Annotated[
+        bool, typer.Option("--once", help="Check the last cosigned checkpoints again, show the state, and end.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--status", help="Show the state, and end.")] = False,
+) -> None:
+    """Cosign the desk's checkpoints, after checking them with the bank's own node, until you stop it.
+
+    The state folder needs the consortium's deployment file and policy file, and the member's keys. The exit
+    code of --status and --once is 1 if a log showed two histories.
+    """
+    options = settings(context)
+    party = MemberWitness(agent, options.home, chain=options.chain, depth=depth)
+    if show or once:
+        _show_witness(options, party, check=once)
+        return
+    from api.keyholder import server
+    from api.witness import create_app
+
+    made = party.witness(warn=lambda text: say(f"WARNING: {text}"))
+    party.review()  # report an error of the consortium or its chain before serving
+    listening = listen(port)
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with party.announced(url):
+        say(f"The witness of {party.agent} answers at {url} (stop with Ctrl-C).")
+        say(f"Its verifier key: {made.key.text}")
+        server(create_app(made)).run(sockets=[listening])
+
+
+def _show_witness(options: Settings, party: MemberWitness, *, check: bool) -> None:
+    problem: VerificationError | None = None
+    if check:
+        try:
+            party.review()
+        except VerificationError as error:
+            problem = error
+    state = party.status()
+    value = asdict(state) | {"evidence": [asdict(c) | {"folder": str(c.folder)} for c in state.evidence]}
+    emit(options, value, lambda: show_witness(state))
+    if problem is not None:
+        raise problem
+    found = [case for case in state.evidence if case.kind == "contradiction"]
+    if found:
+        raise VerificationError(
+            f"{counted(len(found), 'checkpoint')} of a log contradicts what this witness knows",
+            where=str(found[-1].folder),
+            next_step="Tell the other members and the auditors, and send them the folder.",
+        )
 
 
 def _entry(flag: MemberFlag) -> tuple[tuple[str, ...], str]:

@@ -1,6 +1,7 @@
 """The Python API of Counterfoil: one class for each party of a consortium.
 
 - `Member`      a bank: posts transactions, issues receipts and disclosures, reads its flags
+- `MemberWitness`   a bank's witness: cosigns the desk's checkpoints after it checked them with its own node
 - `Desk`        the reader: mirrors and matches, scans, checks rules, trains the model, shows flags
 - `Officer`     decides on flags; drafts, edits, backtests and approves rule sets
 - `Auditor`     verifies proofs offline, compares the desk with the chain
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from counterfoil.officer import Officer
     from counterfoil.operator import Operator
     from counterfoil.rules import extract_rules
+    from counterfoil.witness import MemberWitness
 
     __version__: str
 
@@ -41,6 +43,7 @@ __all__ = [
     "Desk",
     "KeyHolder",
     "Member",
+    "MemberWitness",
     "Officer",
     "Operator",
     "__version__",
@@ -55,6 +58,7 @@ _MODULES: Final = {
     "Desk": "desk",
     "KeyHolder": "keyholder",
     "Member": "member",
+    "MemberWitness": "witness",
     "Officer": "officer",
     "Operator": "operator",
     "extract_rules": "rules",

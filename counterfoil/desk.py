@@ -51,7 +51,9 @@ class Desk(DeskFlags):
     """
 
     def sync(self, *, depth: int = 0, progress: Progress | None = None) -> SyncReport:
-        """Mirror new batches from the chain, match their rows, and sign the checkpoint of the log.
+        """Mirror new batches from the chain, match their rows, and publish the two logs.
+
+        The report says which witnesses cosigned the new checkpoints, and which checkpoints are served.
 
         Parameters
         ----------
@@ -59,12 +61,13 @@ class Desk(DeskFlags):
             Number of later blocks after which a block is final.
         progress : callable, optional
         """
+        from counterfoil.witnesses import load_policy
         from ledger.reader import desk as rounds
         from ledger.reader.keys import DeskKeys
 
-        keys = DeskKeys.load(self.home.desk.keys)
+        keys, policy = DeskKeys.load(self.home.desk.keys), load_policy(self.home)
         gateway = self.gateway()
-        report = rounds.sync(self.home.desk, gateway, keys, depth=depth, progress=progress)
+        report = rounds.sync(self.home.desk, gateway, keys, policy, depth=depth, progress=progress)
         caseload.note_members(self.home, gateway)
         return report
 

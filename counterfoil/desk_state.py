@@ -1,4 +1,4 @@
-"""What the desk reads of the chain and of its own files: members, rules, mirror, published log."""
+"""What the desk reads of the chain and of its own files: members, rules, mirror, published logs."""
 
 from __future__ import annotations
 
@@ -162,34 +162,19 @@ class DeskState:
 
         return Trust.load(self.home.trust)
 
-    def checkpoint(self) -> bytes:
-        """Return the newest signed checkpoint.
+    def published(self, log: str, path: str) -> bytes | None:
+        """Return a published file of a log: its checkpoint, or a tile; None if there is none.
 
-        Raises
-        ------
-        ConfigurationError
-            When no checkpoint was signed yet.
+        Parameters
+        ----------
+        log : {"ledger", "verdicts"}
+        path : str
+            Path below the log, as C2SP tlog-tiles defines it; the caller has checked it.
         """
         try:
-            return self.home.desk.checkpoint.read_bytes()
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                "no checkpoint was signed yet", next_step="Run `counterfoil desk sync` first."
-            ) from error
-
-    def log(self) -> Path:
-        """Return the file of published batch hashes.
-
-        Raises
-        ------
-        ConfigurationError
-            When no log was published yet.
-        """
-        if not self.home.desk.log.exists():
-            raise ConfigurationError(
-                "no log was published yet", next_step="Run `counterfoil desk sync` first."
-            )
-        return self.home.desk.log
+            return (self.home.desk.public / log / path).read_bytes()
+        except FileNotFoundError:
+            return None
 
 
 @lru_cache(maxsize=4)

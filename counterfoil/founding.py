@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from counterfoil.governance import Governance
+from counterfoil.witnesses import witness_policy, write_first_policy
 from ledger.errors import ConfigurationError
 from ledger.home import Home
 from ledger.signing import address_of
@@ -79,6 +80,7 @@ def found(home: Home, url: str) -> Gateway:
     for epoch, (key_id, public) in keys.readers_public().items():
         gateway.transact(governance.operator, "Consortium", "addReader", key_id, public, epoch, "desk")
     deployment.save(home.deployment)
+    write_first_policy(home, deployment)
     write_trust(home, gateway)
     return gateway
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from counterfoil.member import Member
     from ledger.encoding.policy import Policy, TimeUnit
     from ledger.gateway import Gateway
+    from ledger.log import Policy as LogPolicy
     from localchain.check import Summary
 
 __all__ = ["ConsortiumStatus", "Operator"]
@@ -93,6 +94,24 @@ class Operator:
         """Admit members that are not yet admitted, and write a new trust file."""
         with chain_errors():
             founding.admit(self.home, self.gateway(), [member.keys() for member in members])
+
+    def policy(self) -> LogPolicy:
+        """Return the policy of the checkpoints: the logs, the witnesses, and the quorum."""
+        from counterfoil.witnesses import load_policy
+
+        return load_policy(self.home)
+
+    def name_witnesses(self, urls: Mapping[str, str], *, quorum: int | None = None) -> LogPolicy:
+        """Add witnesses of members to the policy of the checkpoints, and write a new trust file.
+
+        See `counterfoil.witnesses.name_witnesses`.
+        """
+        from counterfoil.witnesses import name_witnesses
+
+        gateway = self.gateway()
+        policy = name_witnesses(self.home, gateway, urls, quorum=quorum)
+        founding.write_trust(self.home, gateway)
+        return policy
 
     def open_epoch(self, epoch: int, public_key: bytes, *, starts: datetime | None = None) -> None:
         """Open an epoch of the pseudonym key; see `counterfoil.founding.open_epoch`."""

@@ -10,7 +10,7 @@ __all__ = ["DeskHome", "Home", "MemberHome"]
 
 @dataclass(frozen=True, slots=True)
 class MemberHome:
-    """A member's folder: keys, vault and quarantined rows."""
+    """A member's folder: keys, vault, quarantined rows, and the state of its witness."""
 
     root: Path
 
@@ -28,6 +28,11 @@ class MemberHome:
     def quarantine(self) -> Path:
         """The folder of quarantined rows, with one CSV file for each intake run."""
         return self.root / "quarantine"
+
+    @property
+    def witness(self) -> Path:
+        """The folder of the member's witness: what it cosigned, its copy of the ledger log, evidence."""
+        return self.root / "witness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,11 @@ class Home:
     def trust(self) -> Path:
         """The trust file, which an auditor pins."""
         return self.root / "trust.json"
+
+    @property
+    def policy(self) -> Path:
+        """The policy of the checkpoints: the two logs, the witnesses, and how many must cosign."""
+        return self.root / "policy"
 
     @property
     def governance(self) -> Path:

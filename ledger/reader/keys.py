@@ -1,4 +1,4 @@
-"""The desk's private keys: account key (anchors flags), checkpoint key, and reader keys by epoch."""
+"""The desk's private keys: account key (anchors flags), a key for each log, and reader keys by epoch."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from ledger import documents
 from ledger.documents import Count, Document, Hash
 from ledger.envelope import generate_keypair, key_id, public_key
+from ledger.log import generate_signing_key
 from ledger.signing import address_of, new_key
 from ledger.storage import write_atomically
 
-__all__ = ["CHECKPOINT_KEY_NAME", "DeskKeys"]
+__all__ = ["DeskKeys"]
 
-#: The desk's key name in the checkpoints that it signs.
-CHECKPOINT_KEY_NAME: Final = "desk"
-
-FORMAT: Final = "counterfoil/desk-keys/1"
+FORMAT: Final = "counterfoil/desk-keys/2"
 
 
 class KeysDocument(Document, tag_field="format", tag=FORMAT):
     """The desk's key file in JSON."""
 
     account: Hash
-    checkpoint: Hash
+    ledger: Hash
+    verdicts: Hash
     readers: dict[Count, Hash]
 
 
@@ -38,36 +35,31 @@ class DeskKeys:
     ----------
     account : bytes
         secp256k1 key of the account that writes to the case log.
-    checkpoint : bytes
-        Ed25519 key that signs checkpoints of the log.
+    ledger : bytes
+        Ed25519 key that signs checkpoints of the ledger log.
+    verdicts : bytes
+        Ed25519 key that signs checkpoints of the verdict log; a policy allows no key for two logs.
     readers : dict of epoch to bytes
         HPKE private keys. If the key of a past epoch is destroyed, nobody can open its sealed rows again;
         roots and proofs stay valid.
     """
 
     account: bytes
-    checkpoint: bytes
+    ledger: bytes
+    verdicts: bytes
     readers: dict[int, bytes]
 
     @classmethod
     def generate(cls, reader_epoch: int) -> Self:
         """Generate new keys with one reader key."""
         private, _ = generate_keypair()
-        return cls(
-            new_key(),
-            Ed25519PrivateKey.generate().private_bytes_raw(),
-            {reader_epoch: private},
-        )
+        (ledger, _), (verdicts, _) = generate_signing_key(), generate_signing_key()
+        return cls(new_key(), ledger, verdicts, {reader_epoch: private})
 
     @property
     def address(self) -> str:
         """The account's address, with checksum (EIP-55)."""
         return address_of(self.account)
-
-    @property
-    def checkpoint_public(self) -> bytes:
-        """The Ed25519 public key for the trust file."""
-        return Ed25519PrivateKey.from_private_bytes(self.checkpoint).public_key().public_bytes_raw()
 
     def readers_public(self) -> dict[int, tuple[bytes, bytes]]:
         """Return (key identifier, HPKE public key) by epoch, as they are registered on the chain."""
@@ -78,7 +70,8 @@ class DeskKeys:
         """Write the keys, readable by their owner only; replaces an existing file atomically."""
         document = KeysDocument(
             account=self.account.hex(),
-            checkpoint=self.checkpoint.hex(),
+            ledger=self.ledger.hex(),
+            verdicts=self.verdicts.hex(),
             readers={epoch: key.hex() for epoch, key in sorted(self.readers.items())},
         )
         write_atomically(path, documents.write(document), mode=0o600)
@@ -102,6 +95,7 @@ class DeskKeys:
         )
         return cls(
             bytes.fromhex(document.account),
-            bytes.fromhex(document.checkpoint),
+            bytes.fromhex(document.ledger),
+            bytes.fromhex(document.verdicts),
             {epoch: bytes.fromhex(key) for epoch, key in document.readers.items()},
         )

@@ -1,0 +1,69 @@
+"""The HTTP service of a witness: C2SP tlog-witness.
+
+``POST /add-checkpoint`` takes a checkpoint and answers with a cosignature. ``GET /<hash>/checkpoint`` returns
+the last cosigned checkpoint of a log, where the hash is the SHA-256 of the log's origin in hex. Nothing needs
+a token: a checkpoint is taken only if its log has signed it. Use a TLS proxy if other machines connect to it.
+
+References
+----------
+.. [1] C2SP tlog-witness, https://c2sp.org/tlog-witness
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import FastAPI, Request
+from fastapi import Path as PathParameter
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse, Response
+
+from ledger.log.submission import MOST_BYTES, PATH, SIZE_TYPE
+from ledger.witness import Refusal, Witness
+
+__all__ = ["create_app"]
+
+
+def create_app(witness: Witness) -> FastAPI:
+    """Build the service of a witness."""
+    app = FastAPI(title="Counterfoil witness", version="1", docs_url=None, redoc_url=None)
+    origins = {sha256(origin.encode()).hexdigest(): origin for origin in witness.origins}
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, refusal: Refusal) -> Response:
+        if refusal.size is not None:
+            # no character set: the media type must be exactly this
+            return Response(f"{refusal.size}\n", refusal.status, headers={"Content-Type": SIZE_TYPE})
+        return PlainTextResponse(f"{refusal.what}\n", refusal.status)
+
+    @app.get("/healthz")
+    def health() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.post(PATH)
+    async def add_checkpoint(request: Request) -> PlainTextResponse:
+        body = await _read(request)
+        return PlainTextResponse(await run_in_threadpool(witness.add_checkpoint, body))
+
+    @app.get("/{log}/checkpoint")
+    def checkpoint(log: Annotated[str, PathParameter(pattern=r"^[0-9a-f]{64}$")]) -> PlainTextResponse:
+        note = witness.latest(origins[log]) if log in origins else None
+        if note is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "the witness has cosigned no checkpoint of this log")
+        return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
+
+    return app
+
+
+async def _read(request: Request) -> bytes:
+    """Read the body; refuse one that is larger than the largest valid request."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise Refusal(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {MOST_BYTES} bytes"
+            )
+    return bytes(body)
