@@ -14,7 +14,8 @@ from counterfoil.member import agent_identifier
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Found a consortium; show its members, readers, policy and rules; name its witnesses.", no_args_is_help=True
+    help="Found a consortium; show its members, readers, policy and rules; name its witnesses.",
+    no_args_is_help=True,
 )
 
 
@@ -74,7 +75,9 @@ def witnesses(
     operator = Operator(options.home, chain=options.chain)
     if add or quorum is not None:
         policy = operator.name_witnesses(dict(map(_witness, add or [])), quorum=quorum)
-        say(f"Send the trust file {options.home.trust} to the auditors, and {options.home.policy} to the desk.")
+        say(
+            f"Send the trust file {options.home.trust} to the auditors, and {options.home.policy} to the desk."
+        )
     else:
         policy = operator.policy()
     group = policy.groups.get(policy.quorum)

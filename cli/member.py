@@ -225,7 +225,8 @@ def witness(
         int, typer.Option(min=0, help="Number of later blocks after which a block is final.")
     ] = 0,
     once: Annotated[
-        bool, typer.Option("--once", help="Check the last cosigned checkpoints again, show the state, and end.")
+        bool,
+        typer.Option("--once", help="Check the last cosigned checkpoints again, show the state, and end."),
     ] = False,
     show: Annotated[bool, typer.Option("--status", help="Show the state, and end.")] = False,
 ) -> None:

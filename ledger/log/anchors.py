@@ -105,7 +105,11 @@ def next_anchor(last: Anchor, entry: _Entry) -> Anchor:
         return last
     where = f"block {entry.block}"
     note = documents.read(
-        entry.payload, AnchorDocument, what="note with a head of the verdict log", error=AnchorError, where=where
+        entry.payload,
+        AnchorDocument,
+        what="note with a head of the verdict log",
+        error=AnchorError,
+        where=where,
     )
     root = bytes.fromhex(note.root)
     if sha256(entry.payload).digest() != entry.content_hash:

@@ -107,7 +107,9 @@ class ChainLogs:
     @property
     def last_anchor(self) -> Anchor:
         """The head of the verdict log that the chain records last."""
-        row = self._state.execute("SELECT size, root, block FROM anchor ORDER BY size DESC LIMIT 1").fetchone()
+        row = self._state.execute(
+            "SELECT size, root, block FROM anchor ORDER BY size DESC LIMIT 1"
+        ).fetchone()
         return FIRST if row is None else Anchor(*row)
 
     def anchor_at(self, size: int) -> Anchor | None:

@@ -302,9 +302,7 @@ def _text(note: str | bytes) -> str:
     try:
         raw = note.encode() if isinstance(note, str) else note
         if len(raw) > _MAX_NOTE:
-            raise CheckpointError(
-                "the note is too long", expected=f"at most {_MAX_NOTE} bytes", got=len(raw)
-            )
+            raise CheckpointError("the note is too long", expected=f"at most {_MAX_NOTE} bytes", got=len(raw))
         text = raw.decode()
     except UnicodeError as error:
         raise CheckpointError("the note is not UTF-8") from error

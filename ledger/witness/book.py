@@ -188,9 +188,7 @@ class WitnessBook:
         write_atomically(folder / _SHOWN, note.text.encode())
         if held is not None:
             write_atomically(folder / _COSIGNED, held.encode())
-        about = CaseDocument(
-            kind=kind, origin=checkpoint.origin, size=checkpoint.size, what=what, time=time
-        )
+        about = CaseDocument(kind=kind, origin=checkpoint.origin, size=checkpoint.size, what=what, time=time)
         write_atomically(folder / _ABOUT, documents.write(about))  # last: it makes the case complete
         return Case(folder, kind, checkpoint.origin, checkpoint.size, what, time)
 

@@ -188,15 +188,15 @@ class Witness:
                 )
             if checkpoint.size == last.size and last.size and checkpoint.root != last.root:
                 raise Refusal(
-                    _CONFLICT, "the last cosigned checkpoint has the same size and another root", size=last.size
+                    _CONFLICT,
+                    "the last cosigned checkpoint has the same size and another root",
+                    size=last.size,
                 )
             if against is not None:
                 status = _UNPROCESSABLE if isinstance(against, ContradictionError) else _UNAVAILABLE
                 raise Refusal(status, str(against)) from against
             try:
-                verify_consistency(
-                    last.size, checkpoint.size, last.root, checkpoint.root, submission.proof
-                )
+                verify_consistency(last.size, checkpoint.size, last.root, checkpoint.root, submission.proof)
             except ConsistencyError as error:
                 self._wrong_proof(book, submission.note, error)
                 raise Refusal(_UNPROCESSABLE, f"the consistency proof is wrong: {error.what}") from error

@@ -95,7 +95,9 @@ class VerdictRule:
         with self._followed() as logs:
             wrong, last, anchor = logs.contradiction, logs.last_anchor, logs.anchor_at(checkpoint.size)
         if wrong is not None:
-            raise ContradictionError(f"the heads of the verdict log on the chain contradict each other: {wrong}")
+            raise ContradictionError(
+                f"the heads of the verdict log on the chain contradict each other: {wrong}"
+            )
         if anchor is None and checkpoint.size > last.size:
             raise NotYetError(
                 f"the final blocks of the witness's own node record {last.size} verdicts, "
