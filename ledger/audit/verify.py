@@ -9,6 +9,7 @@ from typing import Any, Final
 from ledger import canonical
 from ledger.audit.fields import ProvenField, prove_fields
 from ledger.audit.trust import Trust
+from ledger.batch import BatchHeader
 from ledger.commitment import merkle
 from ledger.commitment.record import verify_field
 from ledger.disclosure import DISCLOSURE_FORMAT, Disclosure
@@ -23,7 +24,7 @@ from ledger.verdicts import accepted_entry
 
 __all__ = ["Verified", "Verifier", "verify"]
 
-#: Number of checkpoints and policies that a verifier remembers.
+#: Number of checkpoints, of policies and of signed headers that a verifier remembers.
 _REMEMBERED: Final = 64
 
 
@@ -68,6 +69,7 @@ class Verifier:
     trust: Trust
     _checkpoints: dict[tuple[str, str], OpenedCheckpoint] = field(default_factory=dict, repr=False)
     _policies: dict[str, Policy] = field(default_factory=dict, repr=False)
+    _signed: dict[tuple[BatchHeader, bytes], None] = field(default_factory=dict, repr=False)
 
     def verify(self, data: bytes, *, recipient: str | None = None) -> Verified:
         """Verify the bytes of a receipt or of a disclosure.
@@ -115,7 +117,9 @@ class Verifier:
                 f"0x{header.member.hex()} posted the batch, but is not a member in the trust file",
                 next_step="If the member is new, get a newer trust file from the consortium.",
             )
-        header.check_author(receipt.signature, deployment.genesis)
+        if (header, receipt.signature) not in self._signed:
+            header.check_author(receipt.signature, deployment.genesis)
+            _remember(self._signed, (header, receipt.signature), None)
         _equal("row size", ROW_SIZE, len(receipt.row))
         merkle.verify_inclusion(
             merkle.leaf_hash(receipt.row),

@@ -10,7 +10,8 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import canonical
+from ledger import canonical, documents
+from ledger.documents import Document
 from ledger.errors import VerificationError
 
 #: A whole number beyond 2**53 is written without a fraction, and is then refused.
@@ -27,6 +28,15 @@ def test_a_value_has_the_bytes_of_rfc_8785_and_is_read_back(value: Any) -> None:
     data = rfc8785.dumps(value)
     assert canonical.dumps(value) == data
     assert rfc8785.dumps(canonical.loads(data)) == data
+
+
+class _Holder(Document):
+    held: dict[str, Any]
+
+
+@given(st.dictionaries(st.text(), _VALUES))
+def test_a_document_has_the_bytes_of_rfc_8785(value: dict[str, Any]) -> None:
+    assert documents.write(_Holder(held=value)) == rfc8785.dumps({"held": value})
 
 
 @given(_VALUES, st.booleans(), st.booleans())
