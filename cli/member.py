@@ -162,9 +162,7 @@ def status(context: typer.Context, agent: Agent) -> None:
 
 
 @app.command()
-def receipt(
-    context: typer.Context, agent: Agent, key: Key, desk: DeskUrl = None, out: Out = None
-) -> None:
+def receipt(context: typer.Context, agent: Agent, key: Key, desk: DeskUrl = None, out: Out = None) -> None:
     """Issue a receipt: it proves that a record is posted and accepted, and anyone can verify it offline."""
     options = settings(context)
     _hand_out(options, _member(options, agent, desk=desk).receipt(key).to_bytes(), out)

@@ -37,7 +37,8 @@ __all__ = ["Banks", "Demonstration"]
 _HEED_SECONDS: Final = 0.2
 _ASKED: Final = "demo.json"
 _DISCLOSED: Final = ("uetr", "timestamp", "amount", "currency", "debtor_account", "creditor_account")
-_PURPOSE: Final = "Evidence for a flag, to the compliance officer of the consortium"
+_PURPOSE: Final = "Evidence for a flag"
+_RECIPIENT: Final = "The compliance officer of the consortium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,7 @@ class Demonstration:
         member = Member(agent, self.home, chain=self.chain)
         key = f"{place.sequence}:{place.index}"
         receipt = member.receipt(key)
-        disclosure = member.disclose(key, _DISCLOSED, purpose=_PURPOSE)
+        disclosure = member.disclose(key, _DISCLOSED, purpose=_PURPOSE, recipient=_RECIPIENT)
         return {"receipt": receipt.to_bytes(), "disclosure": disclosure.to_bytes()}
 
     def _draw(self, flag: Flag, out: Path) -> dict[str, str]:

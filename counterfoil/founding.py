@@ -159,6 +159,7 @@ def open_epoch(
         )
     operator = Governance.load(home).operator
     gateway.transact(operator, "Consortium", "openEpoch", epoch, start, public_key, [public_key])
+    write_trust(home, gateway)
 
 
 def activate_rules(home: Home, gateway: Gateway, document: bytes) -> None:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from counterfoil.keyholder import KeyHolder
     from counterfoil.posting import PostReport
     from counterfoil.progress import Progress
+    from ledger.disclosure import Disclosure
     from ledger.member.keys import MemberKeys
     from ledger.member.vault import HeldRecord, Vault
-    from ledger.receipt import Disclosure, Receipt
+    from ledger.receipt import Receipt
 
 __all__ = ["Member", "MemberFlag", "VaultStatus", "agent_identifier"]
 
@@ -340,13 +341,13 @@ class Member:
         from ledger.log.published import published_log
         from ledger.member.receipts import make_receipts
 
-        trust, deployment = Trust.load(self.home.trust), self._connection.deployment()
+        trust = Trust.load(self.home.trust)
         source = self._desk or self.home.desk.public
         return make_receipts(
             vault,
             records,
-            ledger=published_log(source, "ledger", trust.policy, deployment.ledger_origin),
-            verdicts=published_log(source, "verdicts", trust.policy, deployment.verdict_origin),
+            ledger=published_log(source, "ledger", trust.policy, trust.deployment.ledger_origin),
+            verdicts=published_log(source, "verdicts", trust.policy, trust.deployment.verdict_origin),
         )
 
 

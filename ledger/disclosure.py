@@ -20,7 +20,14 @@ from ledger.errors import VerificationError
 from ledger.receipt import MAX_SIZE, Receipt, ReceiptDocument
 from ledger.typed_data import DISCLOSURE, Domain, recover_typed, sign_typed
 
-__all__ = ["DISCLOSURE_FORMAT", "MAX_TEXT", "Disclosure", "DisclosedField", "PseudonymOpening", "TokenOpening"]
+__all__ = [
+    "DISCLOSURE_FORMAT",
+    "MAX_TEXT",
+    "DisclosedField",
+    "Disclosure",
+    "PseudonymOpening",
+    "TokenOpening",
+]
 
 DISCLOSURE_FORMAT: Final = "counterfoil/disclosure/2"
 
@@ -207,9 +214,7 @@ def _field_document(field: DisclosedField) -> FieldDocument:
     opened, proof = field.opened, field.proof
     told: PseudonymDocument | TokenDocument | None = None
     if isinstance(proof, PseudonymOpening):
-        told = PseudonymDocument(
-            evaluation=proof.evaluation, element=proof.element, blind=proof.blind.hex()
-        )
+        told = PseudonymDocument(evaluation=proof.evaluation, element=proof.element, blind=proof.blind.hex())
     elif isinstance(proof, TokenOpening):
         told = TokenDocument(t=proof.t.hex())
     return FieldDocument(

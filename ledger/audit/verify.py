@@ -152,7 +152,9 @@ class Verifier:
         by = self.trust.accounts.get(signer)
         if by is None or by.agent != proven.agent:
             raise VerificationError(
-                "the disclosure is not signed by the bank that posted the row", expected=header.member, got=signer
+                "the disclosure is not signed by the bank that posted the row",
+                expected=header.member,
+                got=signer,
             )
         if recipient is not None and disclosure.recipient != recipient:
             raise VerificationError("the disclosure was made for another recipient")

@@ -69,9 +69,7 @@ def check_consistent(fields: Mapping[str, str | None], row: Mapping[str, Any], p
         try:
             expected = _encoded(name, value, row, policy)
         except (KeyError, ValueError, ArithmeticError, InputError):
-            raise InconsistentRecordError(
-                f"the field {name} has a value that cannot be encoded"
-            ) from None
+            raise InconsistentRecordError(f"the field {name} has a value that cannot be encoded") from None
         if expected is None:
             continue
         column, code = expected

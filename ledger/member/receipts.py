@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from ledger.commitment import merkle
 from ledger.commitment.record import open_fields
-from ledger.disclosure import MAX_TEXT, Disclosure, DisclosedField, PseudonymOpening, TokenOpening
+from ledger.disclosure import MAX_TEXT, DisclosedField, Disclosure, PseudonymOpening, TokenOpening
 from ledger.encoding.evaluation import Evaluation
 from ledger.encoding.token import open_token, own_key, pair_key, token_opening
 from ledger.entries import batch_entry
@@ -220,9 +220,7 @@ def disclose(
         if len(text.strip()) > MAX_TEXT:
             raise InputError(f"the {what} is too long", next_step=f"Use at most {MAX_TEXT} characters.")
     seed = vault.seed(record.values[_TRANSACTION_ID] or "")
-    opened = open_fields(
-        list(zip(FIELDS, record.values, strict=True)), seed, list(dict.fromkeys(names))
-    )
+    opened = open_fields(list(zip(FIELDS, record.values, strict=True)), seed, list(dict.fromkeys(names)))
     evaluations: list[Evaluation] = []
     fields = []
     for field in opened:

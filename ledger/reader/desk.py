@@ -36,8 +36,8 @@ def sync(
     home: DeskHome,
     gateway: Gateway,
     keys: DeskKeys,
-    policy: Policy,
     *,
+    policy: Policy | None = None,
     depth: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SyncReport:
@@ -51,8 +51,9 @@ def sync(
     home : DeskHome
     gateway : Gateway
     keys : DeskKeys
-    policy : Policy
-        The consortium's policy, with the URLs of the witnesses that cosign the checkpoints.
+    policy : Policy, optional
+        The consortium's policy, with the URLs of the witnesses that cosign the checkpoints; without it the
+        logs are not published, and nothing is written to the chain.
     depth : int
         Number of later blocks after which a block is final.
     progress : callable, optional
@@ -70,7 +71,7 @@ def sync(
             progress("match", 1, 1)
         mirror.publish(position, transfers)
         found = states(load(home.mirror, transfers, columns=["state"]))
-        logs = publish(home, gateway, keys, policy, mirror, depth=depth)
+        logs = () if policy is None else publish(home, gateway, keys, policy, mirror, depth=depth)
         return SyncReport(counts, position, found, tuple(mirror.rejected()), logs)
     finally:
         mirror.close()

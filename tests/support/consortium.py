@@ -18,21 +18,24 @@ import pytest
 from counterfoil import processes
 from counterfoil.founding import admit, found, open_epoch, publish_policy
 from counterfoil.governance import Governance
+from counterfoil.witnesses import load_policy
 from ledger.audit.trust import Trust
+from ledger.disclosure import Disclosure
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.gateway import Gateway, PostedBatch
 from ledger.home import Home
+from ledger.log.published import published_log
 from ledger.member.intake import open_source
 from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox, SealCounts
 from ledger.member.quarantine import take_in
-from ledger.member.receipts import disclose, make_receipt
+from ledger.member.receipts import disclose, make_receipts
 from ledger.member.vault import HeldRecord, IntakeCounts, Vault
 from ledger.reader.desk import SyncReport, sync
-from ledger.reader.keys import CHECKPOINT_KEY_NAME, DeskKeys
-from ledger.receipt import Disclosure, Receipt
+from ledger.reader.keys import DeskKeys
+from ledger.receipt import Receipt
 from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
 
 __all__ = ["CUTS", "EPOCH", "ChainProcess", "Poster", "SmallConsortium", "chain_process", "founded"]
@@ -90,11 +93,6 @@ class SmallConsortium:
         """The desk's secrets."""
         return DeskKeys.load(self.home.desk.keys)
 
-    @property
-    def checkpoint_keys(self) -> dict[str, bytes]:
-        """Name and public key that checkpoints are checked with."""
-        return {CHECKPOINT_KEY_NAME: self.desk_keys.checkpoint_public}
-
     def vault(self, bank: str) -> Vault:
         """Open a bank's vault; close it, or use it in a with statement."""
         return Vault(self.home.member(bank).vault)
@@ -125,7 +123,7 @@ class SmallConsortium:
 
     def sync(self) -> SyncReport:
         """Run the desk's round."""
-        return sync(self.home.desk, self.gateway, self.desk_keys)
+        return sync(self.home.desk, self.gateway, self.desk_keys, policy=load_policy(self.home))
 
     def record(self, bank: str, index: int = 0) -> HeldRecord:
         """Return a posted record: row `index` of the bank's first batch."""
@@ -136,17 +134,20 @@ class SmallConsortium:
 
     def receipt(self, bank: str, index: int = 0) -> Receipt:
         """Return the receipt of a posted record."""
+        trust, public = self.trust, self.home.desk.public
+        origins = {"ledger": trust.deployment.ledger_origin, "verdicts": trust.deployment.verdict_origin}
+        logs = {name: published_log(public, name, trust.policy, origin) for name, origin in origins.items()}
         with self.vault(bank) as vault:
-            return make_receipt(
-                vault,
-                self.record(bank, index),
-                log=self.home.desk.log.read_bytes(),
-                checkpoint=self.home.desk.checkpoint.read_text("utf-8"),
-                checkpoint_keys=self.checkpoint_keys,
-            )
+            (made,) = make_receipts(vault, [self.record(bank, index)], **logs)
+        return made
 
     def disclosure(
-        self, bank: str, names: Sequence[str] = ("amount", "currency"), index: int = 0
+        self,
+        bank: str,
+        names: Sequence[str] = ("amount", "currency"),
+        index: int = 0,
+        *,
+        recipient: str = "The supervisor",
     ) -> Disclosure:
         """Return a signed disclosure of some fields of a posted record."""
         receipt = self.receipt(bank, index)
@@ -157,9 +158,12 @@ class SmallConsortium:
                 self.keys[bank],
                 self.record(bank, index),
                 receipt,
+                domain=self.gateway.deployment.domain("BatchLedger"),
                 policy=policy,
+                x25519_keys={member.agent: member.x25519_key for member in self.gateway.members()},
                 names=names,
                 purpose="supervisory request 7",
+                recipient=recipient,
             )
 
     def copy(self, folder: Path) -> SmallConsortium:
