@@ -9,21 +9,22 @@ from typing import Any, Final
 from ledger import canonical
 from ledger.audit.fields import ProvenField, prove_fields
 from ledger.audit.trust import Trust
+from ledger.batch import BatchHeader
 from ledger.commitment import merkle
 from ledger.commitment.record import verify_field
 from ledger.disclosure import DISCLOSURE_FORMAT, Disclosure
 from ledger.encoding.policy import Policy
-from ledger.entries import batch_entry
+from ledger.entries import CaseAnchor, batch_entry, case_entry
 from ledger.errors import VerificationError
 from ledger.log import OpenedCheckpoint, open_checkpoint
 from ledger.log.proof import Proof
-from ledger.receipt import RECEIPT_FORMAT, Receipt
+from ledger.receipt import MAX_SIZE, RECEIPT_FORMAT, Receipt
 from ledger.schema import FIELDS, ROW_SIZE, ROW_VERSION, Flags, unpack_row
 from ledger.verdicts import accepted_entry
 
 __all__ = ["Verified", "Verifier", "verify"]
 
-#: Number of checkpoints and policies that a verifier remembers.
+#: Number of checkpoints, of policies and of signed headers that a verifier remembers.
 _REMEMBERED: Final = 64
 
 
@@ -68,6 +69,7 @@ class Verifier:
     trust: Trust
     _checkpoints: dict[tuple[str, str], OpenedCheckpoint] = field(default_factory=dict, repr=False)
     _policies: dict[str, Policy] = field(default_factory=dict, repr=False)
+    _signed: dict[tuple[BatchHeader, bytes], None] = field(default_factory=dict, repr=False)
 
     def verify(self, data: bytes, *, recipient: str | None = None) -> Verified:
         """Verify the bytes of a receipt or of a disclosure.
@@ -83,14 +85,16 @@ class Verifier:
         VerificationError
             When any part is not valid; it names the part, and never a disclosed value.
         """
+        if len(data) > MAX_SIZE:
+            raise VerificationError(f"the proof is larger than {MAX_SIZE} bytes")
         value = canonical.loads(data, what="proof")
         kind = value.get("format") if isinstance(value, dict) else None
         if kind == DISCLOSURE_FORMAT:
-            return self.disclosure(Disclosure.from_bytes(data), recipient=recipient)
+            return self.disclosure(Disclosure.from_json(value), recipient=recipient)
         if kind == RECEIPT_FORMAT:
             if recipient is not None:
                 raise VerificationError("this is a receipt: it names no recipient")
-            return self.receipt(Receipt.from_bytes(data))
+            return self.receipt(Receipt.from_json(value))
         if kind in ("counterfoil/receipt/1", "counterfoil/disclosure/1"):
             raise VerificationError(
                 f"{kind} is a format of an earlier version, which did not prove who posted the row",
@@ -115,7 +119,9 @@ class Verifier:
                 f"0x{header.member.hex()} posted the batch, but is not a member in the trust file",
                 next_step="If the member is new, get a newer trust file from the consortium.",
             )
-        header.check_author(receipt.signature, deployment.genesis)
+        if (header, receipt.signature) not in self._signed:
+            header.check_author(receipt.signature, deployment.genesis)
+            _remember(self._signed, (header, receipt.signature), None)
         _equal("row size", ROW_SIZE, len(receipt.row))
         merkle.verify_inclusion(
             merkle.leaf_hash(receipt.row),
@@ -194,6 +200,17 @@ class Verifier:
         if origin not in (self.trust.deployment.ledger_origin, self.trust.deployment.verdict_origin):
             raise VerificationError("the checkpoint is of a log of another consortium")
         return open_checkpoint(note, self.trust.policy, origin=origin)
+
+    def anchored(self, anchor: CaseAnchor, proof: str) -> OpenedCheckpoint:
+        """Verify that the ledger log contains an entry of the case log.
+
+        Raises
+        ------
+        VerificationError
+            When it does not, or the checkpoint does not meet the policy.
+        """
+        _, opened = self._included(proof, case_entry(anchor), self.trust.deployment.ledger_origin)
+        return opened
 
     def _included(self, text: str, entry: bytes, origin: str) -> tuple[int, OpenedCheckpoint]:
         """Check that a log contains an entry; return its index and the checkpoint."""
