@@ -117,7 +117,9 @@ def test_whatever_is_recorded_all_heads_that_count_are_of_one_history(
 
 
 def record(node: MemoryNode, entry: CaseEntry) -> None:
-    node.transact(secret("desk"), "CaseLog", "append", [(entry.kind, CASE, entry.content_hash, entry.payload)])
+    node.transact(
+        secret("desk"), "CaseLog", "append", [(entry.kind, CASE, entry.content_hash, entry.payload)]
+    )
 
 
 def test_after_a_contradiction_no_head_counts(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_two_verdict_histories_of_one_size(node: MemoryNode, banks: tuple[Bank, 
 
 
 def test_a_second_head_of_one_size_on_the_chain(node: MemoryNode, banks: tuple[Bank, Bank]) -> None:
-    alfa, beta = banks
+    alfa, _ = banks
     true, false = verdict_log(b"v1", b"v2"), verdict_log(b"v1", b"accepted after all")
     anchor(node, true)
     assert alfa.shown(true)
