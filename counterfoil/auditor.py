@@ -194,9 +194,7 @@ class Auditor:
         from ledger.audit.reread import compare_verdicts
 
         gateway, trust = self._gateway(), self.trust()
-        report = check_chain(
-            gateway, trust, published=self._published(), depth=depth, progress=progress
-        )
+        report = check_chain(gateway, trust, published=self._published(), depth=depth, progress=progress)
         if self._reader_keys is None:
             return report
         with self._own_mirror(gateway, progress) as mirror:
