@@ -34,11 +34,13 @@ __all__ = [
     "CaseAnchor",
     "EntryKind",
     "Standing",
+    "account_of_entry",
     "admission_entry",
     "batch_entry",
     "batch_place",
     "case_entry",
     "epoch_entry",
+    "epoch_of_entry",
     "key_change_entry",
     "standing_entry",
 ]
@@ -189,6 +191,25 @@ def standing_entry(code: int, standing: Standing) -> bytes:
 def epoch_entry(epoch: int, starts_at: int, public_key: bytes, share_commitments: Sequence[bytes]) -> bytes:
     """Return the entry of a new epoch of the pseudonym key."""
     return struct.pack(">BIQ32s", EntryKind.EPOCH, epoch, starts_at, public_key) + b"".join(share_commitments)
+
+
+def account_of_entry(entry: bytes) -> tuple[bytes, int] | None:
+    """Return the account from which a member posts after an entry, and its code; None for other entries."""
+    if entry[0] == EntryKind.ADMISSION:
+        code, account = struct.unpack_from(">H20s", entry, 1)
+    elif entry[0] == EntryKind.KEY_CHANGE:
+        code, account = struct.unpack_from(">H20x20s", entry, 1)
+    else:
+        return None
+    return account, code
+
+
+def epoch_of_entry(entry: bytes) -> tuple[int, int] | None:
+    """Return the number and the start (Unix seconds) of the epoch that an entry opens; None for others."""
+    if entry[0] != EntryKind.EPOCH:
+        return None
+    number, starts_at = struct.unpack_from(">IQ", entry, 1)
+    return number, starts_at
 
 
 def _check_signatures(*signatures: bytes) -> None:
