@@ -297,8 +297,9 @@ class Auditor:
 
 def _apart(mirror: Mirror) -> list[Apart]:
     from ledger.audit.completeness import Apart
+    from ledger.verdicts import Reason
 
     return [
-        Apart(bytes.fromhex(found.member.removeprefix("0x")), found.row_count, found.reason)
+        Apart(bytes.fromhex(found.member.removeprefix("0x")), found.row_count, Reason(found.reason_code).text)
         for found in mirror.rejected()
     ]

@@ -408,8 +408,8 @@ def _not_proven(proven: VerifiedBundle, trust: Trust) -> Iterator[str]:
         yield "That there is no other or later decision on the flag: it has those that were put in."
         yield "That the flag follows from the rows: `counterfoil flag replay` computes it again."
     yield (
-        "That the evidence is complete: payments that no bank posted, or that the flag does not name, are not "
-        "in the bundle."
+        "That the evidence is complete: payments that no bank posted, or that the flag does not name, are "
+        "not in the bundle."
     )
 
 

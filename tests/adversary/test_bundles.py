@@ -71,7 +71,8 @@ def test_the_honest_bundles_verify(case: Case) -> None:
     assert [row.proven is not None for row in found.rows] == [True] * 4
     assert [payment.confirmed for payment in found.payments] == [True, True]
     assert [held.decision.verdict for held in found.decisions] == ["suspicious", "not_suspicious"]
-    assert found.flag is not None and found.flag.shown["title"] == "structuring"
+    assert found.flag is not None
+    assert found.flag.shown["title"] == "structuring"
     assert found.recipient == "FIU"
     case.verify(case.other)
 
@@ -145,7 +146,8 @@ def test_banks_that_contradict_each_other_confirm_nothing() -> None:
 
 
 def test_the_anchor_of_another_flag_is_refused(case: Case) -> None:
-    assert case.bundle.flag is not None and case.other.flag is not None
+    assert case.bundle.flag is not None
+    assert case.other.flag is not None
     flag = replace(case.bundle.flag, proof=case.other.flag.proof)
     case.refused(replace(case.bundle, flag=flag), "that of another flag")
 
