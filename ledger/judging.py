@@ -80,6 +80,8 @@ def judge_chain(
     for first in range(start, last + 1, BLOCKS_PER_REQUEST):
         until = min(first + BLOCKS_PER_REQUEST - 1, last)
         for entry in gateway.ledger(first, until):
+            if entry.batch is not None and entry.batch.log_index != len(accepted):
+                raise _left_out(len(accepted), entry.batch)
             judged = door.read(entry)
             if entry.batch is not None and judged is not None:
                 verdict, outcome = judged
@@ -87,6 +89,16 @@ def judge_chain(
                 yield Judged(entry.batch, verdict, outcome)
         if progress:
             progress(until - start + 1, last - start + 1)
+
+
+def _left_out(expected: int, posted: PostedBatch) -> VerificationError:
+    return VerificationError(
+        "the node left out a batch of the log",
+        expected=expected,
+        got=posted.log_index,
+        where=f"block {posted.block}",
+        next_step="Try another endpoint with --chain.",
+    )
 
 
 def _other_batch(log_index: int, block: int) -> VerificationError:
