@@ -2,8 +2,8 @@
 
 Two banks post payments on an embedded chain. Told are, in one run: the share of posting that signing the
 batch headers takes (the member's signature and the chain's recovery of its account, beside sealing, sending
-and mining); the time to make the receipts of 1,000 rows; the time to verify 1,000 receipts, 1,000 disclosures,
-and bundles of them; and the size of a disclosure.
+and mining); the time to make the receipts of 1,000 rows; the time to verify 1,000 receipts, 1,000
+disclosures, and bundles of them; and the size of a disclosure.
 """
 
 from __future__ import annotations

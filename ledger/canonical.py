@@ -18,8 +18,8 @@ MOST_BYTES: Final = 16 * 2**20
 
 #: An integer that may be beyond 2**53.
 _LONG: Final = re.compile(rb"[0-9]{16}")
-#: The first byte of a character beyond U+FFFF, of which RFC 8785 sorts the UTF-16 form.
-_BEYOND_BMP: Final = re.compile(rb"[\xf0-\xff]")
+#: The first bytes of characters beyond U+FFFF, of which RFC 8785 sorts the UTF-16 form.
+_BEYOND_BMP: Final = tuple(bytes([first]) for first in range(0xF0, 0xF5))
 
 
 def dumps(value: Any) -> bytes:
@@ -44,7 +44,7 @@ def is_plain(data: bytes) -> bool:
     It may then be written by a serialiser in C. The delicate cases are fractions, integers beyond 2**53, and
     the order of keys with characters beyond U+FFFF.
     """
-    if not data.isascii() and _BEYOND_BMP.search(data):
+    if any(first in data for first in _BEYOND_BMP):
         return False
     unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
     outside_of_strings = b"".join(unescaped.split(b'"')[::2])
