@@ -20,6 +20,7 @@ from ledger.flag import Position
 from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
 from ledger.reader.keys import DeskKeys
 from ledger.segment import FileEntry, Manifest, SegmentError, write_table
+from ledger.verdicts import Reason, accepted_entry, rejected_entry
 from ledger.storage import open_database, private_file, storing, transaction
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS cursor (
 );
 CREATE TABLE IF NOT EXISTS head (member BLOB PRIMARY KEY, sequence INTEGER NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS leaf (log_index INTEGER PRIMARY KEY, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS verdict (log_index INTEGER PRIMARY KEY, entry BLOB NOT NULL, size INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS segment (
   name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, rows INTEGER NOT NULL,
   log_from INTEGER NOT NULL, log_to INTEGER NOT NULL
@@ -125,6 +127,9 @@ class Mirror:
         """Return the log's leaf hashes (RFC 6962, over the batch hashes) in order."""
         return [leaf_hash(row[0]) for row in self._state.execute("SELECT hash FROM leaf ORDER BY log_index")]
 
+    def verdict_entries(self, first: int = 0) -> list[bytes]:
+        return [r[0] for r in self._state.execute("SELECT entry FROM verdict WHERE log_index >= ? ORDER BY log_index", (first,))]
+
     def batch_hashes(self) -> list[bytes]:
         """Return the batch hashes in log order."""
         return [row[0] for row in self._state.execute("SELECT hash FROM leaf ORDER BY log_index")]
@@ -171,10 +176,20 @@ class Mirror:
         seen: list[PostedBatch] = []
         rejected: list[Rejected] = []
         heads = self._heads()
+        entries: list[bytes] = []
+        size = self._state.execute("SELECT coalesce(max(size), -1) FROM verdict").fetchone()[0]
+        size = sum(1 for _ in gateway.ledger_entries(gateway.deployment.block, start - 1)) if start > gateway.deployment.block else 0
         expected_index = self._state.execute("SELECT count(*) FROM leaf").fetchone()[0]
         while first <= last:
             until = min(first + BLOCKS_PER_REQUEST - 1, last)
+            places = {}
+            for entry in gateway.ledger_entries(first, until):
+                if entry[0] == 3:
+                    places[len(places)] = size
+                size += 1
+            n = 0
             for posted in gateway.batches(first, until):
+                place = places[n]; n += 1
                 if posted.log_index != expected_index:
                     raise _left_out(expected_index, posted.log_index, posted.block)
                 expected_index += 1
@@ -182,8 +197,10 @@ class Mirror:
                 try:
                     member = opener.check_place(posted, heads.get(posted.header.member, Head()))
                     opened.append(opener.open(posted, member))
+                    self._state.execute("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?)", (posted.log_index, accepted_entry(place, posted.batch_hash), 0))
                 except BatchError as problem:
                     rejected.append(_rejected(posted, problem))
+                    self._state.execute("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?)", (posted.log_index, rejected_entry(place, posted.batch_hash, Reason.ROOT), 0))
                 heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
             first = until + 1
             if first > last and (size := gateway.log_size(last)) != expected_index:
