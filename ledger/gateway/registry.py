@@ -117,13 +117,7 @@ class Registry(Connection):
         return list(current.values())
 
     def epochs(self) -> list[Epoch]:
-        """Return every epoch of the pseudonym key, oldest first; see `ledger.encoding.epochs`.
-
-        Raises
-        ------
-        ChainError
-            When no epoch is open yet.
-        """
+        """Return every epoch of the pseudonym key, oldest first; see `ledger.encoding.epochs`."""
         current = self._ask("Consortium", "currentEpoch")
         found = [
             Epoch(
@@ -136,10 +130,6 @@ class Registry(Connection):
         ]
         if current not in {0, *(epoch.number for epoch in found)}:
             raise self._incomplete(f"the opening of epoch {current}")
-        if not found:
-            raise ChainError(
-                "no epoch of the pseudonym key is open yet", next_step="Ask the operator to open one."
-            )
         return found
 
     def epoch(self) -> Epoch:
@@ -150,7 +140,12 @@ class Registry(Connection):
         ChainError
             When no epoch is open yet.
         """
-        return self.epochs()[-1]
+        found = self.epochs()
+        if not found:
+            raise ChainError(
+                "no epoch of the pseudonym key is open yet", next_step="Ask the operator to open one."
+            )
+        return found[-1]
 
     def policies(self, *, at: int | None = None) -> dict[bytes, bytes]:
         """Return the policy documents by hash, oldest first: all, or those published up to block `at`."""
