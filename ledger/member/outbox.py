@@ -88,16 +88,21 @@ class Outbox:
 
     def epochs(self) -> list[Epoch]:
         """Return the epochs of waiting records, by the time of the records, oldest first."""
-        opened = self.gateway.epochs()
+        opened = self._opened()
         return [
             epoch
             for position, epoch in enumerate(opened)
             if self._vault.waiting_between(*epoch_range_us(opened, position))
         ]
 
+    def _opened(self) -> list[Epoch]:
+        """Return every epoch of the pseudonym key; raise ChainError if none is open yet."""
+        self.gateway.epoch()
+        return self.gateway.epochs()
+
     def without_pseudonym(self, epoch: int) -> list[str]:
         """Return the identifiers of an epoch's waiting records that have no pseudonym in it yet, sorted."""
-        opened = self.gateway.epochs()
+        opened = self._opened()
         numbers = [known.number for known in opened]
         if epoch not in numbers:
             raise ConfigurationError(
@@ -156,7 +161,7 @@ class Outbox:
         gateway, vault = self.gateway, self._vault
         policy = Policy.from_document(gateway.active_policy())
         recipients = self._recipients()
-        opened = gateway.epochs()
+        opened = self._opened()
         encoders: dict[int, RowEncoder] = {}
         bucket_us = policy.bucket_seconds * 1_000_000
         now_us = int(closed_before.timestamp() * 1_000_000)
