@@ -29,7 +29,7 @@ _TAGS: Final = [
     {"name": "ledger", "description": "Posted batches, and the counts of matched transfers."},
     {
         "name": "log",
-        "description": "The public checkpoint and batch hashes, which receipts are verified against.",
+        "description": "The two public logs, which receipts are verified against.",
     },
     {"name": "flags", "description": "Flags of the detectors and findings of the rules."},
     {"name": "rules", "description": "The rule set in force."},

@@ -51,7 +51,7 @@ class EvaluateRequest(BaseModel):
 
 
 class EvaluateResponse(BaseModel):
-    """Evaluated points in the order of the request, and one proof for each eight points (hex)."""
+    """Evaluated points in the order of the request, and one proof for each four points (hex)."""
 
     elements: list[str]
     proofs: list[str]

@@ -21,7 +21,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
 from ledger.log.submission import MOST_BYTES, PATH, SIZE_TYPE
-from ledger.witness import Refusal, Witness
+from ledger.witness import RefusedError, Witness
 
 __all__ = ["create_app"]
 
@@ -31,8 +31,8 @@ def create_app(witness: Witness) -> FastAPI:
     app = FastAPI(title="Counterfoil witness", version="1", docs_url=None, redoc_url=None)
     origins = {sha256(origin.encode()).hexdigest(): origin for origin in witness.origins}
 
-    @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> Response:
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, refusal: RefusedError) -> Response:
         if refusal.size is not None:
             # no character set: the media type must be exactly this
             return Response(f"{refusal.size}\n", refusal.status, headers={"Content-Type": SIZE_TYPE})
@@ -51,7 +51,7 @@ def create_app(witness: Witness) -> FastAPI:
     def checkpoint(log: Annotated[str, PathParameter(pattern=r"^[0-9a-f]{64}$")]) -> PlainTextResponse:
         note = witness.latest(origins[log]) if log in origins else None
         if note is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, "the witness has cosigned no checkpoint of this log")
+            raise RefusedError(HTTPStatus.NOT_FOUND, "the witness has cosigned no checkpoint of this log")
         return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
 
     return app
@@ -63,5 +63,7 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
-            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {MOST_BYTES} bytes")
+            raise RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {MOST_BYTES} bytes"
+            )
     return bytes(body)

@@ -76,7 +76,8 @@ def witnesses(
     if add or quorum is not None:
         policy = operator.name_witnesses(dict(map(_witness, add or [])), quorum=quorum)
         say(
-            f"Send the trust file {options.home.trust} to the auditors, and {options.home.policy} to the desk."
+            f"Send the trust file {options.home.trust} to the auditors, and the file {options.home.policy} "
+            "to the desk."
         )
     else:
         policy = operator.policy()

@@ -38,7 +38,7 @@ def sync(
         int, typer.Option(min=0, help="Number of later blocks after which a block is final.")
     ] = 0,
 ) -> None:
-    """Mirror new batches from the chain, match their rows, and publish the two logs, cosigned by witnesses."""
+    """Mirror new batches from the chain, match their rows, and publish the logs, cosigned by witnesses."""
     options = settings(context)
     with progress(options) as advance:
         report = Desk(options.home, chain=options.chain).sync(depth=depth, progress=advance)

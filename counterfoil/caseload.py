@@ -316,7 +316,6 @@ def _at_position(
         return
     from ledger.reader import desk as rounds
     from ledger.reader.keys import DeskKeys
-    from ledger.reader.mirror import Mirror
 
     chain = gateway()
     depth = chain.height() - flag.position.block
@@ -332,11 +331,7 @@ def _at_position(
     keys = DeskKeys.load(home.desk.keys)
     with TemporaryDirectory(prefix="counterfoil-") as folder:
         there = DeskHome(Path(folder))
-        mirror = Mirror(there.mirror, depth=depth)
-        try:
-            rounds.mirror_and_match(there, chain, keys, mirror, progress=progress)
-        finally:
-            mirror.close()
+        rounds.sync(there, chain, keys, depth=depth, progress=progress)
         yield load_mirror(there.mirror, period=period)[0]
 
 

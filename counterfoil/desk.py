@@ -67,7 +67,9 @@ class Desk(DeskFlags):
 
         keys, policy = DeskKeys.load(self.home.desk.keys), load_policy(self.home)
         gateway = self.gateway()
-        report = rounds.sync(self.home.desk, gateway, keys, policy, depth=depth, progress=progress)
+        report = rounds.sync(
+            self.home.desk, gateway, keys, policy=policy, depth=depth, progress=progress
+        )
         caseload.note_members(self.home, gateway)
         return report
 

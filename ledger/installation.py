@@ -24,13 +24,13 @@ _SERVICE: Final = {"fastapi", "pydantic", "starlette", "uvicorn"}
 
 #: The modules of each extra of pyproject.toml that our code imports.
 EXTRAS: Final[Mapping[str, frozenset[str]]] = {
-    "member": frozenset({*_CHAIN, "httpx", "numpy", "pandas", "pyarrow", "rbcl"}),
+    "member": frozenset({*_CHAIN, "httpx", "numpy", "pandas", "pyarrow"}),
     "desk": frozenset(
         {*_CHAIN, *_SERVICE, "duckdb", "holidays", "networkx", "numba", "numpy", "pandas", "pyarrow"}
         | {"scipy", "sklearn", "spacy", "sqlglot", "structlog", "threadpoolctl"}
     ),
     "operator": frozenset(
-        {*_CHAIN, *_SERVICE, "eth", "eth_bloom", "eth_hash", "eth_utils", "httpx", "rbcl", "rlp", "spacy"}
+        {*_CHAIN, *_SERVICE, "eth", "eth_bloom", "eth_hash", "eth_utils", "httpx", "rlp", "spacy"}
     ),
     "pdf": frozenset({"pypdf"}),
     "scale": frozenset({"pyspark"}),

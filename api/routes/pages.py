@@ -28,7 +28,7 @@ _STYLE: Final = Path(__file__).parents[1] / "desk.css"
 
 @router.get("/", response_class=HTMLResponse)
 def front_page(desk: Desk) -> HTMLResponse:
-    """Show the state of the desk and its checkpoint."""
+    """Show the state of the desk and its checkpoints."""
     try:
         state = readiness(desk)
         status = (
@@ -46,12 +46,13 @@ def front_page(desk: Desk) -> HTMLResponse:
     body = (
         f'<p class="status {"good" if good else "bad"}" role="status">{escape(status)}</p>'
         + _list(facts)
-        + "<h2>Checkpoint</h2><p>The signed state of the log. Compare it with the copies of other "
-        "members: two checkpoints that contradict each other prove that the desk has cheated.</p>"
-        + f"<pre>{escape(_checkpoint(desk))}</pre>"
+        + "<h2>Checkpoints</h2><p>The signed state of the two logs, with the cosignatures of the members' "
+        "witnesses. The ledger log has what the chain records, the verdict log what the desk says about each "
+        "batch. Receipts are verified against both.</p>"
+        + "".join(f"<pre>{escape(_checkpoint(desk, log))}</pre>" for log in ("ledger", "verdicts"))
         + '<h2>More</h2><ul><li><a href="/docs">The API</a></li>'
-        '<li><a href="/v1/log/checkpoint">Checkpoint</a> and <a href="/v1/log/hashes">batch hashes</a>: '
-        "receipts are verified against them</li>"
+        '<li>The checkpoint of the <a href="/v1/log/ledger/checkpoint">ledger log</a> and of the '
+        '<a href="/v1/log/verdicts/checkpoint">verdict log</a></li>'
         '<li><a href="/readyz">Readiness</a>, <a href="/openapi.json">OpenAPI document</a></li></ul>'
         "<p>Rows on this ledger are pseudonymised, but they are still personal data. Only the API "
         "shows flags and rows, and it needs a token.</p>"
@@ -94,11 +95,11 @@ def style() -> Response:
     return Response(_STYLE.read_bytes(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
-def _checkpoint(desk: ServedDesk) -> str:
-    try:
-        return desk.checkpoint().decode(errors="replace")
-    except CounterfoilError as error:
-        return error.what
+def _checkpoint(desk: ServedDesk, log: str) -> str:
+    note = desk.published(log, "checkpoint")
+    if note is None:
+        return f"no checkpoint of the log {log} was published yet"
+    return str(note.decode(errors="replace"))
 
 
 def _parameters(operation: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from ledger.errors import InputError, VerificationError
 from ledger.schema import PSEUDONYM_BYTES
 
 __all__ = [
+    "MOST_ELEMENTS",
     "PROOF_BATCH",
     "EpochKey",
     "Evaluation",
@@ -39,13 +40,17 @@ __all__ = [
     "verify_evaluation",
 ]
 
-#: Maximum number of elements that one proof covers.
-PROOF_BATCH: Final = 8
+#: Number of elements that a holder proves together. More of them make a pseudonym cheaper to compute, and a
+#: proof dearer to verify: 2,000 accounts in different batches take 2.2 s with four, and 3.5 s with eight.
+PROOF_BATCH: Final = 4
 
-#: Verified evaluations that are kept in memory: about 3 kB each.
+#: Maximum number of elements in an evaluation: with five shares it takes less than 16 KiB in a document.
+MOST_ELEMENTS: Final = 32
+
+#: Verified evaluations that are kept in memory: about 2 kB each with one holder.
 _KEPT: Final = 4096
 
-_Elements = Annotated[list[Hash], Meta(min_length=1, max_length=PROOF_BATCH)]
+_Elements = Annotated[list[Hash], Meta(min_length=1, max_length=MOST_ELEMENTS)]
 _Proof = Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]
 _Index = Annotated[int, Meta(ge=1, le=255)]
 
@@ -80,7 +85,7 @@ class Evaluation:
     epoch, generation : int
         The epoch of the key, and the generation of its share commitments.
     blinded : tuple of bytes
-        1 to `PROOF_BATCH` elements of 32 bytes.
+        1 to `MOST_ELEMENTS` elements of 32 bytes.
     shares : tuple of Share
         In order of their indices.
     """
@@ -226,10 +231,10 @@ def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> tuple[bytes, ...
             expected=f"epoch {key.number}, generation {key.generation}",
             got=f"epoch {evaluation.epoch}, generation {evaluation.generation}",
         )
-    if not 1 <= len(evaluation.blinded) <= PROOF_BATCH:
+    if not 1 <= len(evaluation.blinded) <= MOST_ELEMENTS:
         raise EvaluationError(
             "an evaluation has the wrong length",
-            expected=f"1 to {PROOF_BATCH}",
+            expected=f"1 to {MOST_ELEMENTS}",
             got=len(evaluation.blinded),
         )
     ristretto.check_element(key.public_key, "the public key of the epoch")

@@ -14,13 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ledger import canonical, documents
 from ledger.caselog import CaseKind
 from ledger.commitment.merkle import EMPTY_ROOT, verify_consistency
 from ledger.documents import Count, Document, Hash
 from ledger.errors import VerificationError
+
+if TYPE_CHECKING:
+    from ledger.gateway import CaseEntry
 
 __all__ = ["CASE", "FIRST", "TOPIC", "Anchor", "AnchorError", "anchor_content", "next_anchor"]
 
@@ -54,19 +57,6 @@ class Anchor:
     block: int
 
 
-class _Entry(Protocol):
-    """What this module reads of `ledger.gateway.CaseEntry`."""
-
-    @property
-    def kind(self) -> int: ...
-    @property
-    def content_hash(self) -> bytes: ...
-    @property
-    def block(self) -> int: ...
-    @property
-    def payload(self) -> bytes: ...
-
-
 #: The head before the first note: the empty log.
 FIRST: Final = Anchor(0, EMPTY_ROOT, 0)
 
@@ -86,7 +76,7 @@ def anchor_content(size: int, root: bytes, before: int, proof: Sequence[bytes]) 
     return {"size": size, "root": root.hex(), "before": before, "proof": [value.hex() for value in proof]}
 
 
-def next_anchor(last: Anchor, entry: _Entry) -> Anchor:
+def next_anchor(last: Anchor, entry: CaseEntry) -> Anchor:
     """Return the head that the chain records last, after one more entry of the case log.
 
     Parameters

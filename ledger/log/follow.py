@@ -1,30 +1,28 @@
 """Both logs as one party derives them from its own node: nobody else is asked.
 
-The entries of the ledger log are a function of the chain's final blocks, so each party computes the same tree.
-The chain also records the heads of the verdict log (`ledger.log.anchors`). The desk publishes what it derives;
-a witness compares with what it derives before it cosigns.
+The entries of the ledger log are a function of the chain's final blocks, so each party computes the same
+tree. The chain also records the heads of the verdict log (`ledger.log.anchors`). The desk publishes what it
+derives; a witness compares with what it derives before it cosigns.
 
-The tree is stored as tiles, the rest in one SQLite file. The tiles are written first; a block counts only when
-the file says so. So a crash leaves nothing that has to be repaired.
+The tree is stored as tiles, the rest in one SQLite file. The tiles are written first; a block counts only
+when the file says so. So a crash leaves nothing that has to be repaired.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from ledger.deployment import Deployment
 from ledger.errors import VerificationError
 from ledger.log.anchors import FIRST, Anchor, AnchorError, next_anchor
 from ledger.log.tiles import Tiles, append
 from ledger.storage import open_database, transaction
 
 if TYPE_CHECKING:
-    from ledger.gateway import CaseEntry
+    from ledger.gateway import CaseEntry, Gateway
 
-__all__ = ["ChainLogs", "Node", "ReplacedBlockError"]
+__all__ = ["ChainLogs", "ReplacedBlockError"]
 
 #: Blocks read in one request; the gateway divides it when the answer is too large.
 _BLOCKS: Final = 64
@@ -33,7 +31,8 @@ _ENTRIES: Final = 4096
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS cursor (
-  id INTEGER PRIMARY KEY CHECK (id = 1), block INTEGER NOT NULL, block_hash BLOB NOT NULL, size INTEGER NOT NULL
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  block INTEGER NOT NULL, block_hash BLOB NOT NULL, size INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS anchor (size INTEGER PRIMARY KEY, root BLOB NOT NULL, block INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS contradiction (id INTEGER PRIMARY KEY CHECK (id = 1), what TEXT NOT NULL);
@@ -42,17 +41,6 @@ CREATE TABLE IF NOT EXISTS contradiction (id INTEGER PRIMARY KEY CHECK (id = 1),
 
 class ReplacedBlockError(VerificationError):
     """Raised when the chain replaced a block that was treated as final."""
-
-
-class Node(Protocol):
-    """What is read of a chain; `ledger.gateway.Gateway` has it."""
-
-    @property
-    def deployment(self) -> Deployment: ...
-    def height(self) -> int: ...
-    def block_hash(self, number: int) -> bytes: ...
-    def ledger_entries(self, first: int, last: int) -> Iterator[bytes]: ...
-    def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]: ...
 
 
 class ChainLogs:
@@ -121,16 +109,16 @@ class ChainLogs:
 
     @property
     def contradiction(self) -> str | None:
-        """What is wrong with the recorded heads of the verdict log; None if each follows from the one before."""
+        """What is wrong with the recorded heads of the verdict log; None if each follows from the last."""
         row = self._state.execute("SELECT what FROM contradiction").fetchone()
         return None if row is None else str(row[0])
 
-    def next_block(self, node: Node) -> int:
+    def next_block(self, node: Gateway) -> int:
         """Return the first block that was not read yet."""
         row = self._state.execute("SELECT block FROM cursor").fetchone()
         return node.deployment.block if row is None else int(row[0]) + 1
 
-    def follow(self, node: Node, last: int) -> None:
+    def follow(self, node: Gateway, last: int) -> None:
         """Read every block up to `last` that was not read yet. What was read is kept if the node fails.
 
         Raises
@@ -152,7 +140,7 @@ class ChainLogs:
                 self._commit(node, end, entries, notes)
                 entries, notes = [], []
 
-    def _commit(self, node: Node, block: int, entries: list[bytes], notes: list[CaseEntry]) -> None:
+    def _commit(self, node: Gateway, block: int, entries: list[bytes], notes: list[CaseEntry]) -> None:
         block_hash = node.block_hash(block)
         size = append(self._folder, self.size, entries)
         anchors, contradiction = self._anchors(notes)
@@ -186,7 +174,7 @@ class ChainLogs:
                 last = after
         return found, None
 
-    def _check_same_chain(self, node: Node) -> None:
+    def _check_same_chain(self, node: Gateway) -> None:
         row = self._state.execute("SELECT block, block_hash FROM cursor").fetchone()
         if row is not None and node.block_hash(row[0]) != row[1]:
             raise ReplacedBlockError(

@@ -101,7 +101,7 @@ def _from_url(url: str, name: str) -> Callable[[str], bytes | None]:
             with urlopen(f"{base}/{path}", timeout=_SECONDS) as answer:  # noqa: S310 - http or https, see above
                 return bytes(answer.read(_MOST_BYTES))
         except HTTPError as error:
-            if error.code == http.client.NOT_FOUND:
+            if error.code in (http.client.NOT_FOUND, http.client.SERVICE_UNAVAILABLE):
                 return None
             raise _silent(f"{base}/{path}", f"HTTP {error.code}") from error
         except (OSError, http.client.HTTPException) as error:

@@ -64,7 +64,8 @@ class Submission:
             raise CheckpointError("the lines before the checkpoint are not ASCII") from error
         if not blank or not first.startswith(_OLD) or len(lines) > _MAX_PROOF:
             raise CheckpointError(
-                f"a request is the line 'old <size>', at most {_MAX_PROOF} hashes, an empty line, and a checkpoint"
+                f"a request is the line 'old <size>', at most {_MAX_PROOF} hashes, an empty line, "
+                "and a checkpoint"
             )
         proof = tuple(base64_value(line, 32) for line in lines)
         return cls(decimal(first.removeprefix(_OLD)), proof, Note.parse(note))

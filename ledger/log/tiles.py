@@ -1,9 +1,9 @@
 """A log in files that only grow: tiles of hashes, and bundles of entries, as C2SP tlog-tiles defines them.
 
 A tile holds up to 256 hashes. The hashes of a tile at level 0 are of entries; each hash at a higher level is
-the root of a full tile below it. A bundle holds the entries of one tile at level 0. A full tile never changes;
-the last tile of each level is stored under another name for each of its widths. So a reader that knows a
-checkpoint can compute every proof from a few files, and whoever serves them can cache them forever.
+the root of a full tile below it. A bundle holds the entries of one tile at level 0. A full tile never
+changes; the last tile of each level is stored under another name for each of its widths. So a reader that
+knows a checkpoint can compute every proof from a few files, and whoever serves them can cache them forever.
 
 `Tiles` reads a log; `append` adds entries to a log in a folder, and writes only the last tiles.
 

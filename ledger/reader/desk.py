@@ -18,7 +18,7 @@ from ledger.segment import load
 if TYPE_CHECKING:
     from ledger.gateway import Gateway
 
-__all__ = ["SyncReport", "mirror_and_match", "sync"]
+__all__ = ["SyncReport", "sync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ def sync(
     home: DeskHome,
     gateway: Gateway,
     keys: DeskKeys,
-    policy: Policy,
     *,
+    policy: Policy | None = None,
     depth: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SyncReport:
@@ -51,8 +51,9 @@ def sync(
     home : DeskHome
     gateway : Gateway
     keys : DeskKeys
-    policy : Policy
-        The consortium's policy, with the URLs of the witnesses that cosign the checkpoints.
+    policy : Policy, optional
+        The consortium's policy, with the URLs of the witnesses that cosign the checkpoints; without it the
+        logs are not published, and nothing is written to the chain.
     depth : int
         Number of later blocks after which a block is final.
     progress : callable, optional
@@ -60,34 +61,17 @@ def sync(
     """
     mirror = Mirror(home.mirror, depth=depth)
     try:
-        counts, found = mirror_and_match(home, gateway, keys, mirror, progress=progress)
-        logs = publish(home, gateway, keys, policy, mirror, depth=depth)
-        return SyncReport(counts, mirror.position(gateway), found, tuple(mirror.rejected()), logs)
+        counts = mirror.sync(gateway, keys, progress=progress)
+        position = mirror.position(gateway)
+        rules = rules_at(gateway, position.block)
+        if progress:
+            progress("match", 0, 1)
+        transfers = match_segments(home.mirror, mirror.segments(), rules)
+        if progress:
+            progress("match", 1, 1)
+        mirror.publish(position, transfers)
+        found = states(load(home.mirror, transfers, columns=["state"]))
+        logs = () if policy is None else publish(home, gateway, keys, policy, mirror, depth=depth)
+        return SyncReport(counts, position, found, tuple(mirror.rejected()), logs)
     finally:
         mirror.close()
-
-
-def mirror_and_match(
-    home: DeskHome,
-    gateway: Gateway,
-    keys: DeskKeys,
-    mirror: Mirror,
-    *,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[SyncCounts, dict[str, int]]:
-    """Read new blocks into an open mirror and match its rows; publish nothing.
-
-    Returns
-    -------
-    tuple of SyncCounts and dict
-        The counts, and the number of transfers by state.
-    """
-    counts = mirror.sync(gateway, keys, progress=progress)
-    position = mirror.position(gateway)
-    if progress:
-        progress("match", 0, 1)
-    transfers = match_segments(home.mirror, mirror.segments(), rules_at(gateway, position.block))
-    if progress:
-        progress("match", 1, 1)
-    mirror.publish(position, transfers)
-    return counts, states(load(home.mirror, transfers, columns=["state"]))

@@ -1,4 +1,4 @@
-"""Publish the two logs: write their tiles, record the verdicts' head on the chain, sign, collect cosignatures.
+"""Publish the two logs: write tiles, record the verdicts' head on the chain, sign, collect cosignatures.
 
 A checkpoint is published when it meets the policy; until then the one before is still served. Its file is
 written last, after all tiles that it needs.
@@ -41,9 +41,10 @@ _OTHER_ROOT: Final = "the chain records another root of the verdict log than the
 
 
 class Verdicts(Protocol):
-    """What is read of the mirror."""
+    """What is read of the mirror (`ledger.reader.mirror.Mirror`)."""
 
-    def verdict_entries(self, first: int = 0) -> list[bytes]: ...
+    def verdict_entries(self, first: int = 0) -> list[bytes]:
+        """Return the entries of the verdict log from index `first` on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ def publish(
 ) -> tuple[LogReport, ...]:
     """Bring both published logs up to date.
 
-    If the process dies, call it again: it writes the same tiles, and records a head only if the chain does not
-    have it.
+    If the process dies, call it again: it writes the same tiles, and records a head only if the chain does
+    not have it.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ def _append_verdicts(log: _Log, mirror: Verdicts) -> Tiles:
 
 
 def _record(gateway: Gateway, keys: DeskKeys, logs: ChainLogs, verdicts: Tiles) -> str | None:
-    """Write the head of the verdict log to the chain, unless the chain has it; return what is wrong, if anything."""
+    """Write the head of the verdict log to the chain, unless the chain has it; return what is wrong."""
     try:
         last = _newest_anchor(gateway, logs)
     except AnchorError as error:

@@ -10,7 +10,7 @@ A log without a rule is witnessed as C2SP describes: it must only grow.
 from __future__ import annotations
 
 from ledger.witness.book import Case, LogState, WitnessBook
-from ledger.witness.core import Refusal, Witness
+from ledger.witness.core import RefusedError, Witness
 from ledger.witness.rules import ContradictionError, LedgerRule, NotYetError, Rule, VerdictRule
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "LedgerRule",
     "LogState",
     "NotYetError",
-    "Refusal",
+    "RefusedError",
     "Rule",
     "VerdictRule",
     "Witness",

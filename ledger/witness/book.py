@@ -125,7 +125,7 @@ class WitnessBook:
 
     @contextmanager
     def deciding(self) -> Iterator[sqlite3.Connection]:
-        """Run one transaction: what is read in it stays true until it ends, and `remember` is stored with it."""
+        """Run one transaction: what is read in it stays true until it ends; `remember` is part of it."""
         with transaction(self._state, self._path) as state:
             yield state
 
@@ -139,7 +139,8 @@ class WitnessBook:
     def note(self, origin: str, size: int | None = None) -> str | None:
         """Return the cosigned note of a size, or the largest one; None if there is none."""
         row = self._state.execute(
-            "SELECT note FROM cosigned WHERE origin = ? AND size = coalesce(?, size) ORDER BY size DESC LIMIT 1",
+            "SELECT note FROM cosigned WHERE origin = ? AND size = coalesce(?, size) "
+            "ORDER BY size DESC LIMIT 1",
             (origin, size),
         ).fetchone()
         return None if row is None else str(row[0])

@@ -29,7 +29,7 @@ from ledger.storage import private_file, private_folder, storing
 from ledger.witness.book import WitnessBook
 from ledger.witness.rules import ContradictionError, NotYetError, Rule
 
-__all__ = ["Refusal", "Witness"]
+__all__ = ["RefusedError", "Witness"]
 
 _BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
@@ -39,7 +39,7 @@ _UNPROCESSABLE: Final = 422
 _UNAVAILABLE: Final = 503
 
 
-class Refusal(CounterfoilError):
+class RefusedError(CounterfoilError):
     """Raised when a checkpoint is not cosigned.
 
     Parameters
@@ -113,32 +113,32 @@ class Witness:
 
         Raises
         ------
-        Refusal
+        RefusedError
             When the checkpoint is not cosigned.
         """
         try:
             submission = Submission.parse(body)
             checkpoint = read_checkpoint(submission.note)
         except CheckpointError as error:
-            raise Refusal(_BAD_REQUEST, f"the request is malformed: {error}") from error
+            raise RefusedError(_BAD_REQUEST, f"the request is malformed: {error}") from error
         if checkpoint.origin not in {key.name for key in self._logs}:
-            raise Refusal(_NOT_FOUND, "the witness does not know this log")
+            raise RefusedError(_NOT_FOUND, "the witness does not know this log")
         try:
             signed_by_log(submission.note, self._logs)
         except CheckpointError as error:
-            raise Refusal(_FORBIDDEN, str(error)) from error
+            raise RefusedError(_FORBIDDEN, str(error)) from error
         if submission.old > checkpoint.size:
-            raise Refusal(_BAD_REQUEST, "the old size is larger than the checkpoint")
+            raise RefusedError(_BAD_REQUEST, "the old size is larger than the checkpoint")
         with self._one_at_a_time(), WitnessBook(self.folder) as book:
             try:
                 return self._decide(book, submission, checkpoint)
-            except Refusal as refusal:
+            except RefusedError as refusal:
                 if refusal.status != _CONFLICT:  # a log asks for the size like this
                     book.refuse(checkpoint, refusal.what, int(self._clock()))
                 raise
 
     def latest(self, origin: str) -> str | None:
-        """Return the largest checkpoint of a log that was cosigned, with its cosignature; None if none was."""
+        """Return the largest cosigned checkpoint of a log, with its cosignature; None if there is none."""
         with WitnessBook(self.folder) as book:
             return book.note(origin)
 
@@ -183,26 +183,26 @@ class Witness:
                 )
             last = book.last(checkpoint.origin)
             if submission.old != last.size:
-                raise Refusal(
+                raise RefusedError(
                     _CONFLICT, f"the last cosigned checkpoint has {last.size} entries", size=last.size
                 )
             if checkpoint.size == last.size and last.size and checkpoint.root != last.root:
-                raise Refusal(
+                raise RefusedError(
                     _CONFLICT,
                     "the last cosigned checkpoint has the same size and another root",
                     size=last.size,
                 )
             if against is not None:
                 status = _UNPROCESSABLE if isinstance(against, ContradictionError) else _UNAVAILABLE
-                raise Refusal(status, str(against)) from against
+                raise RefusedError(status, str(against)) from against
             try:
                 verify_consistency(last.size, checkpoint.size, last.root, checkpoint.root, submission.proof)
             except ConsistencyError as error:
                 self._wrong_proof(book, submission.note, error)
-                raise Refusal(_UNPROCESSABLE, f"the consistency proof is wrong: {error.what}") from error
+                raise RefusedError(_UNPROCESSABLE, f"the consistency proof is wrong: {error.what}") from error
             now = int(self._clock())
             line = cosign(submission.note, self.key.name, self._private, now)
-            own = [line for key in self._logs if (line := submission.note.line_of(key)) is not None]
+            own = [of_log for key in self._logs if (of_log := submission.note.line_of(key)) is not None]
             book.remember(checkpoint, Note(submission.note.body, (*own, line)).text, now)
         return line.text
 

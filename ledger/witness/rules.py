@@ -73,7 +73,7 @@ class LedgerRule:
 
 
 class VerdictRule:
-    """The verdict log: the chain must record this head, and each recorded head must follow from the one before.
+    """The verdict log: the chain must record this head, and each recorded head must follow from the last.
 
     The witness cannot say whether a verdict is right: only whoever can open the rows can.
 

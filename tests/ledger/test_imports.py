@@ -16,7 +16,8 @@ HEAVY = {
 #: What an auditor runs, with the base install alone.
 VERIFIER = [
     "ledger.audit.trust", "ledger.audit.verify", "ledger.batch", "ledger.canonical", "ledger.deployment",
-    "ledger.encoding.bands", "ledger.encoding.codes", "ledger.encoding.consistency", "ledger.encoding.policy",
+    "ledger.encoding.bands", "ledger.encoding.codes", "ledger.encoding.consistency",
+    "ledger.encoding.evaluation", "ledger.encoding.policy", "ledger.encoding.token",
     "ledger.errors", "ledger.home", "ledger.installation", "ledger.log", "ledger.money", "ledger.receipt",
     "ledger.schema", "ledger.signing", "ledger.storage",
 ]  # fmt: skip

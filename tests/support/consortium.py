@@ -123,7 +123,7 @@ class SmallConsortium:
 
     def sync(self) -> SyncReport:
         """Run the desk's round."""
-        return sync(self.home.desk, self.gateway, self.desk_keys, load_policy(self.home))
+        return sync(self.home.desk, self.gateway, self.desk_keys, policy=load_policy(self.home))
 
     def record(self, bank: str, index: int = 0) -> HeldRecord:
         """Return a posted record: row `index` of the bank's first batch."""

@@ -8,7 +8,7 @@ from ledger.encoding import oprf, ristretto
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, Evaluation, Share
 from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
 
-__all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "proven", "values"]
+__all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "proof_in", "proven", "values", "with_proof"]
 
 #: The key of `proven`.
 SECRET = oprf.derive_key_pair(bytes(32), b"pseudonyms of tests")[0]
@@ -67,3 +67,13 @@ def values(pseudonymiser: Pseudonymiser, identifiers: Sequence[str], *, processe
     """Return the pseudonyms alone, one for each distinct identifier in their order."""
     batches = pseudonymiser.pseudonyms(identifiers, processes=processes)
     return [made.value for batch in batches for made in batch.pseudonyms]
+
+
+def proof_in(answer: bytes, evaluated: bytes) -> bytes:
+    """Return the proof in an answer as `voprf` serialises it: before or after the evaluated elements."""
+    return answer[:64] if answer.index(evaluated) >= 64 else answer[-64:]
+
+
+def with_proof(answer: bytes, evaluated: bytes, proof: bytes) -> bytes:
+    """Put another proof into an answer as `voprf` serialises it."""
+    return proof + answer[64:] if answer.index(evaluated) >= 64 else answer[:-64] + proof

@@ -16,6 +16,7 @@ from ledger.encoding import oprf, ristretto
 from ledger.encoding.oprf import ProofError
 from ledger.encoding.ristretto import ElementError
 from ledger.errors import VerificationError
+from tests.support.pseudonyms import proof_in, with_proof
 
 VECTORS = Path(__file__).resolve().parents[3] / "../shared/vectors"
 SECRET = bytes.fromhex("e6f73f344b79b379f1a0dd37e07ff62e38d9f71345ce62ae3a9bc60b04ccd909")
@@ -136,15 +137,7 @@ def test_expand_message_bounds_and_long_names() -> None:
             oprf.expand_message_xmd(b"", b"d", size)
 
 
-def proof_in(answer: bytes, evaluated: bytes) -> bytes:
-    """Take the proof out of an answer as the independent implementation serialises it."""
-    start = answer.index(evaluated)
-    return answer[:64] if start >= 64 else answer[-64:]
-
-
-def test_our_client_agrees_with_an_independent_holder() -> None:
-    """voprf (Rust, curve25519-dalek)."""
-    oracle = pytest.importorskip("voprf", reason="the independent implementation is not installed").ristretto
+def test_our_client_agrees_with_an_independent_holder(oracle: Any) -> None:
     holder = oracle.Evaluator.from_seed(bytes(32), b"epoch 3")
     secret, public = oprf.derive_key_pair(bytes(32), b"epoch 3")
     assert holder.public_key.serialize() == public
@@ -163,8 +156,25 @@ def test_our_client_agrees_with_an_independent_holder() -> None:
         assert oprf.finalize([item], [element], proof, public) == [output]
 
 
-def test_an_independent_client_accepts_our_holder() -> None:
-    oracle = pytest.importorskip("voprf", reason="the independent implementation is not installed").ristretto
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+def test_an_independent_client_accepts_the_small_batches_of_our_holder(oracle: Any, count: int) -> None:
+    secret, public = oprf.derive_key_pair(bytes(32), b"epoch 3")
+    inputs = [b"acct:B:%d" % number for number in range(count)]
+    clients, requests = zip(*(oracle.Client.blind(data) for data in inputs), strict=True)
+    evaluated, proof = oprf.evaluate(secret, [request.serialize() for request in requests])
+    theirs = oracle.Evaluator.from_seed(bytes(32), b"epoch 3").evaluate_batch(list(requests)).serialize()
+
+    def finalized(proof: bytes) -> list[bytes]:
+        answer = with_proof(theirs, b"".join(evaluated), proof)
+        output = oracle.VerifiableBatchOutput.deserialize(answer)
+        return list(oracle.Client.finalize_batch(list(clients), output, oracle.PublicKey.deserialize(public)))
+
+    assert finalized(proof) == [oprf.prf(secret, data) for data in inputs]
+    with pytest.raises(BaseException, match="ProofVerification"):
+        finalized(oprf.evaluate(oprf.generate_key(), [request.serialize() for request in requests])[1])
+
+
+def test_an_independent_client_accepts_our_holder(oracle: Any) -> None:
     secret, public = oprf.derive_key_pair(secrets.token_bytes(32), b"")
     client, request = oracle.Client.blind(b"iban:DE89370400440532013000")
     (element,), proof = oprf.evaluate(secret, [request.serialize()])

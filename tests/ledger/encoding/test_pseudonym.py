@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from ledger.encoding.oprf import ProofError
 from ledger.encoding.pseudonym import BATCH, Answer, Pseudonymiser
 from ledger.encoding.ristretto import ElementError
 from ledger.errors import InputError
-from tests.support.pseudonyms import MemoryHolder, values
+from tests.support.pseudonyms import MemoryHolder, proof_in, values
 
 SECRET, PUBLIC = oprf.derive_key_pair(bytes(32), b"pseudonym tests")
 IDENTIFIERS = [
@@ -62,6 +63,30 @@ def test_neighbours_share_an_evaluation_that_proves_each_of_them(count: int) -> 
     for evaluation, pseudonyms in batches:
         for element, (identifier, value, blind) in enumerate(pseudonyms):
             check_pseudonym(identifier, value, evaluation, element, blind, keys)
+
+
+def test_the_batches_of_an_independent_holder_prove_the_same(oracle: Any) -> None:
+    whole = oracle.Evaluator.from_seed(bytes(32), b"pseudonym tests")
+
+    class Independent(MemoryHolder):
+        def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
+            answer = super().evaluate(epoch, blinded)
+            proofs = []
+            for start in range(0, len(blinded), PROOF_BATCH):
+                part = slice(start, start + PROOF_BATCH)
+                batch = whole.evaluate_batch(
+                    [oracle.BlindedInput.deserialize(item) for item in blinded[part]]
+                )
+                proofs.append(proof_in(batch.serialize(), b"".join(answer.elements[part])))
+            assert proofs != answer.proofs
+            return Answer(answer.elements, proofs)
+
+    identifiers = [f"acct:BANK:{number}" for number in range(2 * PROOF_BATCH + 1)]
+    batches = Pseudonymiser(Independent(SECRET), 1, PUBLIC).pseudonyms(identifiers)
+    for evaluation, pseudonyms in batches:
+        for element, (identifier, value, blind) in enumerate(pseudonyms):
+            check_pseudonym(identifier, value, evaluation, element, blind, {1: EpochKey(1, 0, PUBLIC)})
+            assert value == whole.evaluate_known_input(identifier.encode())[:16]
 
 
 def batched(items: list[str]) -> list[list[str]]:
