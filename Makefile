@@ -21,7 +21,7 @@ help: ## List the targets
 demo: $(VENV)/.ready ## Run a whole consortium on this machine (ONCE=1 ends after the summary)
 	$(BIN)/counterfoil --home $(HOME_DIR) demo $(if $(ONCE),--once)
 
-test: $(VENV)/.ready-dev ## Run the tests
+test: $(VENV)/.ready-dev $(VENV)/foreign/.ready ## Run the tests
 	$(BIN)/pytest -q -n 2 --dist loadfile
 
 # A cache of its own: what is compiled with checks must not be taken for what is not.
@@ -73,4 +73,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Software of others that the tests use; it is not installed beside the project's own packages.
+$(VENV)/foreign/.ready: requirements-foreign.lock | $(VENV)/.ready-dev
+	rm -rf $(VENV)/foreign
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --only-binary=:all: --ignore-requires-python \
+	  --require-hashes --target $(VENV)/foreign -r requirements-foreign.lock
 	@touch $@

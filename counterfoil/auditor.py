@@ -1,28 +1,43 @@
-"""An auditor: verifies receipts, disclosures and checkpoints offline, and compares a desk with the chain."""
+"""An auditor: verifies proofs and bundles offline, and checks a consortium with its own node.
+
+An auditor needs a trust file, and for the chain an endpoint. It needs no file and no key of the desk: what
+rows say, it reads with a reader key of its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.extras import needs
-from ledger.errors import InputError
+from ledger.errors import InputError, VerificationError
 from ledger.home import Home
 
 if TYPE_CHECKING:
     from counterfoil.progress import Progress
-    from ledger.audit.completeness import MemberMonth
+    from ledger.audit.bundle import VerifiedBundle
+    from ledger.audit.chain_check import ChainReport
+    from ledger.audit.completeness import Apart, Completeness
     from ledger.audit.fsck import FsckReport
+    from ledger.audit.report import WorkingPaper
     from ledger.audit.trust import Trust
     from ledger.audit.verify import Verified
-    from ledger.log import Checkpoint
+    from ledger.gateway import Gateway
+    from ledger.log import OpenedCheckpoint
+    from ledger.reader.mirror import Mirror
 
 __all__ = ["Auditor", "verify"]
 
 
-def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | Checkpoint:
-    """Verify a receipt, a disclosure or a checkpoint, offline.
+def verify(
+    proof: bytes | Path | str, trust: Trust | Path | str, *, recipient: str | None = None
+) -> Verified | VerifiedBundle | OpenedCheckpoint:
+    """Verify a receipt, a disclosure, a bundle or a checkpoint, offline.
 
     Parameters
     ----------
@@ -30,44 +45,60 @@ def verify(proof: bytes | Path | str, trust: Trust | Path | str) -> Verified | C
         The proof as it was issued, or the file that holds it.
     trust : Trust or path
         The trust file that the consortium has given to the auditor.
+    recipient : str, optional
+        Whoever the disclosures must have been made for.
 
     Returns
     -------
-    Verified or Checkpoint
-        What a receipt or a disclosure proves; or the signed checkpoint of the log.
+    Verified, VerifiedBundle or OpenedCheckpoint
+        What a receipt or a disclosure proves, what a bundle proves and does not prove, or the checkpoint and
+        who cosigned it.
 
     Raises
     ------
     VerificationError
-        When the proof is not valid; the error contains the expected and the found value.
+        When the proof is not valid; the error names the part, and never a person's data.
     InputError
         When the file does not exist, or it is not a proof.
     ConfigurationError
         When the trust file is missing or malformed.
     """
     from ledger.audit.trust import Trust
-    from ledger.audit.verify import verify as verify_proof
-    from ledger.log import CheckpointError, open_checkpoint
 
     where = None if isinstance(proof, bytes) else str(proof)
-    if not isinstance(proof, bytes):
-        path = Path(proof)
-        if not path.is_file():
-            raise InputError("there is no such file", where=where)
-        proof = path.read_bytes()
+    data = proof if isinstance(proof, bytes) else _read(Path(proof))
     pinned = trust if isinstance(trust, Trust) else Trust.load(Path(trust))
-    if proof.lstrip().startswith(b"{"):
-        return verify_proof(proof, pinned)
-    try:
-        return open_checkpoint(proof, pinned.checkpoint_keys, origin=pinned.deployment.origin)
-    except CheckpointError as error:
-        if b"\n\n" in proof:
-            raise
+    return _verified(data, pinned, recipient, where)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise InputError("there is no such file", where=str(path))
+    return path.read_bytes()
+
+
+def _verified(
+    data: bytes, trust: Trust, recipient: str | None, where: str | None
+) -> Verified | VerifiedBundle | OpenedCheckpoint:
+    from ledger import canonical
+    from ledger.audit.bundle import verify_bundle
+    from ledger.audit.verify import Verifier
+    from ledger.bundle import BUNDLE_FORMAT, MAX_BUNDLE, Bundle
+    from ledger.receipt import MAX_SIZE
+
+    if data.lstrip().startswith(b"{"):
+        if len(data) > MAX_SIZE or b'"ledger_checkpoint":' in data:
+            value = canonical.loads(data, what="proof", most_bytes=MAX_BUNDLE)
+            if isinstance(value, dict) and value.get("format") == BUNDLE_FORMAT:
+                return verify_bundle(Bundle.from_json(value), trust, recipient=recipient)
+        return Verifier(trust).verify(data, recipient=recipient)
+    if b"\n\n" not in data:
         raise InputError(
-            "this is neither a receipt, a disclosure nor a checkpoint",
+            "this is neither a receipt, a disclosure, a bundle nor a checkpoint",
             where=where,
-            next_step="Ask the member for its receipt, or download /v1/log/checkpoint of the desk.",
-        ) from error
+            next_step="Ask the member for its receipt, or download /v1/log/ledger/checkpoint of the desk.",
+        )
+    return Verifier(trust).checkpoint(data)
 
 
 @needs()
@@ -77,11 +108,16 @@ class Auditor:
     Parameters
     ----------
     home : Home or path
-        The state folder of the consortium that is audited.
+        The state folder; without the folder of a consortium, `trust` and `chain` are needed.
     trust : path, optional
         The trust file; the trust file of the state folder by default.
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
+    reader_keys : path, optional
+        The auditor's own reader keys (`ledger.audit.keys.ReaderKeys`).
+    published : path or str, optional
+        The folder with the desk's published logs, or the URL of the desk; the desk's folder in the state
+        folder by default, if it is there.
     """
 
     def __init__(
@@ -90,14 +126,82 @@ class Auditor:
         *,
         trust: Path | str | None = None,
         chain: str | None = None,
+        reader_keys: Path | str | None = None,
+        published: Path | str | None = None,
     ) -> None:
         self.home = as_home(home)
         self.trust_file = self.home.trust if trust is None else Path(trust)
+        self._chain = chain
+        self._reader_keys = None if reader_keys is None else Path(reader_keys)
+        self._given = published
         self._connection = Connection(self.home, chain)
 
-    def verify(self, proof: bytes | Path | str) -> Verified | Checkpoint:
-        """Verify a receipt, a disclosure or a checkpoint against the trust file; see `verify`."""
-        return verify(proof, self.trust_file)
+    def trust(self) -> Trust:
+        """Return the trust file."""
+        from ledger.audit.trust import Trust
+
+        return Trust.load(self.trust_file)
+
+    def verify(
+        self, proof: bytes | Path | str, *, recipient: str | None = None
+    ) -> Verified | VerifiedBundle | OpenedCheckpoint:
+        """Verify a receipt, a disclosure, a bundle or a checkpoint against the trust file; see `verify`."""
+        return verify(proof, self.trust_file, recipient=recipient)
+
+    def working_paper(
+        self, file: Path | str, *, date: datetime, recipient: str | None = None
+    ) -> tuple[WorkingPaper, Verified | VerifiedBundle | OpenedCheckpoint | VerificationError]:
+        """Verify a file, and make the working paper of it, also when it does not verify.
+
+        Parameters
+        ----------
+        file : path
+        date : datetime
+            When the file is verified, with a time zone.
+        recipient : str, optional
+            As for `verify`.
+
+        Returns
+        -------
+        WorkingPaper
+            `to_html` and `to_csv` write it.
+        Verified, VerifiedBundle, OpenedCheckpoint or VerificationError
+            What `verify` returns or raises.
+        """
+        import counterfoil
+        from ledger.audit.report import working_paper
+
+        data, trust = _read(Path(file)), self.trust()
+        result: Verified | VerifiedBundle | OpenedCheckpoint | VerificationError
+        try:
+            result = _verified(data, trust, recipient, str(file))
+        except VerificationError as error:
+            result = error
+        paper = working_paper(
+            result, trust, name=Path(file).name, data=data, version=counterfoil.__version__, date=date
+        )
+        return paper, result
+
+    def check_chain(self, *, depth: int = 0, progress: Progress | None = None) -> ChainReport:
+        """Check the consortium from the chain alone; no file and no key of the desk is needed.
+
+        With reader keys, each batch is opened too, and the published verdicts are compared with those that
+        the keys give. The result lists the differences; its `raise_if_different` raises VerificationError.
+        """
+        from dataclasses import replace
+
+        from ledger.audit.chain_check import check_chain
+        from ledger.audit.reread import compare_verdicts
+
+        gateway, trust = self._gateway(), self.trust()
+        report = check_chain(
+            gateway, trust, published=self._published(), depth=depth, progress=progress
+        )
+        if self._reader_keys is None:
+            return report
+        with self._own_mirror(gateway, progress) as mirror:
+            more = compare_verdicts(mirror.verdict_entries(), self._published(), trust)
+        return replace(report, differences=(*report.differences, *more))
 
     def fsck(self, *, progress: Progress | None = None) -> FsckReport:
         """Read the whole chain again and compare the result with the desk's mirror.
@@ -106,7 +210,6 @@ class Auditor:
         keys must be in the state folder.
         """
         from ledger.audit.fsck import fsck
-        from ledger.audit.trust import Trust
         from ledger.reader.keys import DeskKeys
 
         desk = self.home.desk
@@ -116,12 +219,15 @@ class Auditor:
             DeskKeys.load(desk.keys).readers.values(),
             log=desk.log,
             checkpoint=desk.checkpoint,
-            checkpoint_keys=dict(Trust.load(self.trust_file).checkpoint_keys),
+            checkpoint_keys=dict(self.trust().checkpoint_keys),
             progress=progress,
         )
 
-    def completeness(self) -> list[MemberMonth]:
-        """Count rows by member and month: posted by both banks, only by it, or only by the other bank.
+    def completeness(self, *, progress: Progress | None = None) -> Completeness:
+        """Count rows by member and month: proven by both banks, claimed by one, and unknown to this reader.
+
+        With reader keys, the rows are read from the chain into a temporary folder; without, the desk's mirror
+        in the state folder is read.
 
         Raises
         ------
@@ -131,8 +237,70 @@ class Auditor:
         from ledger.audit.completeness import completeness
         from ledger.segment import Manifest, load
 
-        manifest = Manifest.read(self.home.desk.mirror)
-        if manifest.transfers is None:
-            raise InputError("no transfers were matched yet", next_step="Run `counterfoil desk sync` first.")
-        agents = {member.code: member.agent for member in self._connection.members()}
-        return completeness(load(self.home.desk.mirror, manifest.transfers), agents)
+        gateway = self._gateway()
+        with self._own_mirror(gateway, progress) if self._reader_keys else self._desk_mirror() as mirror:
+            manifest = Manifest.read(mirror.folder)
+            if manifest.transfers is None:
+                raise InputError(
+                    "no transfers were matched yet", next_step="Run `counterfoil desk sync` first."
+                )
+            transfers = load(mirror.folder, manifest.transfers)
+            apart = _apart(mirror)
+        accounts = {account.account: account.agent for account in gateway.accounts()}
+        agents = {member.code: member.agent for member in gateway.members()}
+        return completeness(transfers, agents, apart=apart, accounts=accounts)
+
+    def _gateway(self) -> Gateway:
+        """Connect to the chain; without a consortium in the state folder, the trust file names it."""
+        if self.home.deployment.exists() or self._chain is None:
+            return self._connection.gateway()
+        from ledger.gateway import Gateway
+
+        return Gateway(self._chain, self.trust().deployment)
+
+    def _published(self) -> Path | str | None:
+        if self._given is not None:
+            text = str(self._given)
+            return text if text.startswith(("http://", "https://")) else Path(text)
+        public = self.home.desk.public
+        return public if public.exists() else None
+
+    @contextmanager
+    def _desk_mirror(self) -> Iterator[Mirror]:
+        from ledger.reader.mirror import Mirror
+        from ledger.segment import Manifest
+
+        Manifest.read(self.home.desk.mirror)  # no mirror is an error, and none is made
+        mirror = Mirror(self.home.desk.mirror)
+        try:
+            yield mirror
+        finally:
+            mirror.close()
+
+    @contextmanager
+    def _own_mirror(self, gateway: Gateway, progress: Progress | None) -> Iterator[Mirror]:
+        """Read the chain with the auditor's own keys, into a folder that is removed afterwards."""
+        from ledger.audit.keys import ReaderKeys
+        from ledger.matching import match_segments, rules_at
+        from ledger.reader.mirror import Mirror
+
+        keys: Any = ReaderKeys.load(self._reader_keys or Path())
+        with TemporaryDirectory(prefix="counterfoil-") as folder:
+            mirror = Mirror(Path(folder))
+            try:
+                mirror.sync(gateway, keys, progress=progress)
+                position = mirror.position(gateway)
+                rules = rules_at(gateway, position.block)
+                mirror.publish(position, match_segments(mirror.folder, mirror.segments(), rules))
+                yield mirror
+            finally:
+                mirror.close()
+
+
+def _apart(mirror: Mirror) -> list[Apart]:
+    from ledger.audit.completeness import Apart
+
+    return [
+        Apart(bytes.fromhex(found.member.removeprefix("0x")), found.row_count, found.reason)
+        for found in mirror.rejected()
+    ]

@@ -44,8 +44,8 @@ operator.admit([alfa, bravo])
 print("The members:", *(member["agent"] for member in operator.status().members))
 
 # %% [markdown]
-# Each bank posts its own half of each payment. The desk reads the chain, matches the halves, and signs a
-# checkpoint.
+# Each bank posts its own half of each payment. The desk reads the chain, matches the halves, and
+# publishes two logs with a signed checkpoint each.
 
 # %%
 payments = pd.DataFrame(
@@ -67,7 +67,7 @@ print("The desk matched:", Desk(home).sync().states["matched"], "payments")
 
 # %% [markdown]
 # The bank Alfa hands out a receipt for one payment, and a disclosure that opens two of its fields for a
-# purpose. The desk publishes the checkpoint. The trust file is what the auditor was given when the
+# recipient and a purpose. The desk publishes the checkpoints. The trust file is what the auditor was given when the
 # consortium was founded.
 
 # %%
@@ -76,8 +76,11 @@ evidence.mkdir()
 receipt, disclosure = evidence / "receipt.json", evidence / "disclosure.json"
 checkpoint, trust = evidence / "checkpoint", evidence / "trust.json"
 receipt.write_bytes(alfa.receipt("A-3").to_bytes())
-disclosure.write_bytes(alfa.disclose("A-3", ["amount", "currency"], purpose="request 42").to_bytes())
-checkpoint.write_bytes(Desk(home).home.desk.checkpoint.read_bytes())
+opened = alfa.disclose(
+    "A-3", ["amount", "currency", "debtor_account"], purpose="request 42", recipient="Supervisor"
+)
+disclosure.write_bytes(opened.to_bytes())
+checkpoint.write_bytes((Desk(home).home.desk.public / "ledger" / "checkpoint").read_bytes())
 trust.write_bytes(operator.home.trust.read_bytes())
 
 # %% [markdown]
@@ -86,7 +89,8 @@ trust.write_bytes(operator.home.trust.read_bytes())
 # From here on, `verify` reads the four files of the folder `evidence` and nothing else: no chain, no desk,
 # no bank.
 #
-# A receipt proves that an encoded row stands in the log. It opens no field.
+# A receipt proves that the bank posted an encoded row, in which block, and that the desk accepted it. It opens
+# no field.
 
 # %%
 proven = verify(receipt, trust)
@@ -94,28 +98,29 @@ print("\nThe receipt holds.")
 print("  posted by:     ", proven.agent)
 print("  place:         ", f"batch {proven.receipt.header.sequence}, row {proven.receipt.index}")
 print("  record root:   ", proven.row["record_root"].hex())
-print("  opened fields: ", dict(proven.fields) or "none")
+print("  posted in:     ", f"block {proven.receipt.block}")
+print("  cosigned by:   ", [name for name, _ in proven.ledger.cosigned_by] or "no witness: it rests on the desk")
 
 # %% [markdown]
-# A disclosure proves the same and opens exact fields. The bank's signature covers the fields and the
-# purpose.
+# A disclosure proves the same and opens exact fields. The bank's signature covers the fields, the recipient and
+# the purpose. Each field says what it rests on: the row itself, the row's interval, or the bank's word.
 
 # %%
 opened = verify(disclosure, trust)
 print("\nThe disclosure holds.")
 print("  purpose:       ", opened.purpose)
-for field, value in opened.fields.items():
-    print(f"  {field + ':':15}", value)
+print("  recipient:     ", opened.recipient)
+for field in opened.fields:
+    print(f"  {field.name + ':':15}", f"{field.value} ({field.basis.value})")
 
 # %% [markdown]
-# A checkpoint is the desk's signature over the whole log at one block.
+# A checkpoint is the state of one log, signed by the desk and cosigned by witnesses.
 
 # %%
 signed = verify(checkpoint, trust)
 print("\nThe checkpoint holds.")
-print("  log:           ", signed.origin)
-print("  batches:       ", signed.size)
-print("  block:         ", signed.block)
+print("  log:           ", signed.checkpoint.origin.rpartition("/")[2])
+print("  entries:       ", signed.checkpoint.size)
 
 # %% [markdown]
 # ## Forged proofs are refused
@@ -138,8 +143,8 @@ other_amount = disclosure.read_bytes().replace(b'"1750.00"', b'"9750.00"')
 print("  a disclosure with another amount: ", refused(other_amount))
 other_purpose = disclosure.read_bytes().replace(b"request 42", b"request 43")
 print("  a disclosure with another purpose:", refused(other_purpose))
-other_place = receipt.read_bytes().replace(b'"log_index":0', b'"log_index":1')
-print("  a receipt with another place:     ", refused(other_place))
+other_time = receipt.read_bytes().replace(b'"block":', b'"block":1')
+print("  a receipt with another block:     ", refused(other_time))
 
 # %% [markdown]
 # ## Compare the desk with the chain

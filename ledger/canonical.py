@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 import rfc8785
@@ -14,6 +15,11 @@ __all__ = ["MOST_BYTES", "dumps", "loads"]
 
 #: Maximum size of a document in bytes; the largest, a mirror's manifest, has about 200 for each segment.
 MOST_BYTES: Final = 16 * 2**20
+
+#: Outside of strings: a fraction, an exponent, or an integer that may be beyond 2**53.
+_DELICATE_NUMBER: Final = re.compile(rb"[.]|[0-9][eE]|[0-9]{16}")
+#: The first byte of a character beyond U+FFFF, of which RFC 8785 sorts the UTF-16 form.
+_BEYOND_BMP: Final = re.compile(rb"[\xf0-\xff]")
 
 
 def dumps(value: Any) -> bytes:
@@ -32,7 +38,20 @@ def dumps(value: Any) -> bytes:
     return rfc8785.dumps(value)
 
 
-def loads(data: bytes, *, what: str = "document") -> Any:
+def is_plain(data: bytes) -> bool:
+    """Return whether JSON has only what every serialiser with sorted keys writes as RFC 8785 does.
+
+    It may then be written by a serialiser in C. The delicate cases are fractions, integers beyond 2**53, and
+    the order of keys with characters beyond U+FFFF.
+    """
+    if not data.isascii() and _BEYOND_BMP.search(data):
+        return False
+    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+    outside_of_strings = b"".join(unescaped.split(b'"')[::2])
+    return not _DELICATE_NUMBER.search(outside_of_strings)
+
+
+def loads(data: bytes, *, what: str = "document", most_bytes: int = MOST_BYTES) -> Any:
     """Parse canonical JSON; refuse any other form.
 
     JSON that differs from the canonical form (white space, an escape, a duplicate key, another order) is
@@ -43,13 +62,13 @@ def loads(data: bytes, *, what: str = "document") -> Any:
     VerificationError
         When the bytes are not JSON, not in canonical form, or exceed the limits of size or depth.
     """
-    if len(data) > MOST_BYTES:
-        raise VerificationError(f"the {what} is larger than {MOST_BYTES} bytes", got=f"{len(data)} bytes")
+    if len(data) > most_bytes:
+        raise VerificationError(f"the {what} is larger than {most_bytes} bytes", got=f"{len(data)} bytes")
     if nesting(data) > MOST_DEPTH:
         raise VerificationError(f"the {what} is nested deeper than {MOST_DEPTH} levels")
     try:
         value = json.loads(data.decode("utf-8"))
-        again = rfc8785.dumps(value)
+        again = _plain_dumps(value) if is_plain(data) else rfc8785.dumps(value)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise VerificationError(f"the {what} is not canonical JSON: {error}") from error
     if again != data:
@@ -58,3 +77,9 @@ def loads(data: bytes, *, what: str = "document") -> Any:
             next_step="Use the original file; do not edit or reformat it.",
         )
     return value
+
+
+def _plain_dumps(value: Any) -> bytes:
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    ).encode()

@@ -166,7 +166,9 @@ def _base(value: Any) -> float | str:
 
 def write(document: Document) -> bytes:
     """Return a document's bytes: canonical JSON."""
-    return canonical.dumps(plain(document))
+    value = plain(document)
+    data = msgspec.json.encode(value, order="sorted")
+    return data if canonical.is_plain(data) else canonical.dumps(value)
 
 
 def _told(said: str) -> str:

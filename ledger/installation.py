@@ -24,7 +24,7 @@ _SERVICE: Final = {"fastapi", "pydantic", "starlette", "uvicorn"}
 
 #: The modules of each extra of pyproject.toml that our code imports.
 EXTRAS: Final[Mapping[str, frozenset[str]]] = {
-    "member": frozenset({*_CHAIN, "httpx", "numpy", "pandas", "pyarrow"}),
+    "member": frozenset({*_CHAIN, *_SERVICE, "httpx", "numpy", "pandas", "pyarrow"}),
     "desk": frozenset(
         {*_CHAIN, *_SERVICE, "duckdb", "holidays", "networkx", "numba", "numpy", "pandas", "pyarrow"}
         | {"scipy", "sklearn", "spacy", "sqlglot", "structlog", "threadpoolctl"}

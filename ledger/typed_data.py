@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from ledger.errors import VerificationError
@@ -135,14 +136,7 @@ class Domain:
     @property
     def separator(self) -> bytes:
         """The 32 bytes that bind a signature to the domain."""
-        values = {
-            "name": _NAME,
-            "version": _VERSION,
-            "chainId": self.chain_id,
-            "verifyingContract": self.contract,
-            "salt": self.genesis_hash,
-        }
-        return _struct_hash(_DOMAIN, values)
+        return _separator(self)
 
 
 def typed_digest(domain: Domain, kind: TypedData, values: Mapping[str, Any]) -> bytes:
@@ -183,9 +177,26 @@ def recover_typed(domain: Domain, kind: TypedData, values: Mapping[str, Any], si
     return bytes.fromhex(recover_digest(typed_digest(domain, kind, values), signature)[2:])
 
 
+@lru_cache(16)
+def _separator(domain: Domain) -> bytes:
+    values = {
+        "name": _NAME,
+        "version": _VERSION,
+        "chainId": domain.chain_id,
+        "verifyingContract": domain.contract,
+        "salt": domain.genesis_hash,
+    }
+    return _struct_hash(_DOMAIN, values)
+
+
 def _struct_hash(kind: TypedData, values: Mapping[str, Any]) -> bytes:
     words = b"".join(_word(solidity_type, values[name]) for solidity_type, name in kind.fields)
-    return keccak256(keccak256(kind.encoded_type.encode()) + words)
+    return keccak256(_type_hash(kind) + words)
+
+
+@lru_cache(16)
+def _type_hash(kind: TypedData) -> bytes:
+    return keccak256(kind.encoded_type.encode())
 
 
 def _word(solidity_type: str, value: Any) -> bytes:

@@ -9,11 +9,12 @@ from typing import Any, Final
 from ledger import canonical
 from ledger.audit.fields import ProvenField, prove_fields
 from ledger.audit.trust import Trust
+from ledger.batch import BatchHeader
 from ledger.commitment import merkle
 from ledger.commitment.record import verify_field
 from ledger.disclosure import DISCLOSURE_FORMAT, Disclosure
 from ledger.encoding.policy import Policy
-from ledger.entries import batch_entry
+from ledger.entries import CaseAnchor, batch_entry, case_entry
 from ledger.errors import VerificationError
 from ledger.log import OpenedCheckpoint, open_checkpoint
 from ledger.log.proof import Proof
@@ -23,7 +24,7 @@ from ledger.verdicts import accepted_entry
 
 __all__ = ["Verified", "Verifier", "verify"]
 
-#: Number of checkpoints and policies that a verifier remembers.
+#: Number of checkpoints, of policies and of signed headers that a verifier remembers.
 _REMEMBERED: Final = 64
 
 
@@ -68,6 +69,7 @@ class Verifier:
     trust: Trust
     _checkpoints: dict[tuple[str, str], OpenedCheckpoint] = field(default_factory=dict, repr=False)
     _policies: dict[str, Policy] = field(default_factory=dict, repr=False)
+    _signed: dict[tuple[BatchHeader, bytes], None] = field(default_factory=dict, repr=False)
 
     def verify(self, data: bytes, *, recipient: str | None = None) -> Verified:
         """Verify the bytes of a receipt or of a disclosure.
@@ -115,7 +117,9 @@ class Verifier:
                 f"0x{header.member.hex()} posted the batch, but is not a member in the trust file",
                 next_step="If the member is new, get a newer trust file from the consortium.",
             )
-        header.check_author(receipt.signature, deployment.genesis)
+        if (header, receipt.signature) not in self._signed:
+            header.check_author(receipt.signature, deployment.genesis)
+            _remember(self._signed, (header, receipt.signature), None)
         _equal("row size", ROW_SIZE, len(receipt.row))
         merkle.verify_inclusion(
             merkle.leaf_hash(receipt.row),
@@ -194,6 +198,17 @@ class Verifier:
         if origin not in (self.trust.deployment.ledger_origin, self.trust.deployment.verdict_origin):
             raise VerificationError("the checkpoint is of a log of another consortium")
         return open_checkpoint(note, self.trust.policy, origin=origin)
+
+    def anchored(self, anchor: CaseAnchor, proof: str) -> OpenedCheckpoint:
+        """Verify that the ledger log contains an entry of the case log.
+
+        Raises
+        ------
+        VerificationError
+            When it does not, or the checkpoint does not meet the policy.
+        """
+        _, opened = self._included(proof, case_entry(anchor), self.trust.deployment.ledger_origin)
+        return opened
 
     def _included(self, text: str, entry: bytes, origin: str) -> tuple[int, OpenedCheckpoint]:
         """Check that a log contains an entry; return its index and the checkpoint."""

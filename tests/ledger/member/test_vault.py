@@ -54,7 +54,7 @@ def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
     Vault(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(ConfigurationError, match="format 99, this version reads 1"):
+    with pytest.raises(ConfigurationError, match="format 99, this version reads 2"):
         Vault(path)
 
 
