@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Final
 
 from ledger import canonical
@@ -20,6 +21,7 @@ from ledger.encoding.token import pair_key, token_opening
 from ledger.entries import batch_entry
 from ledger.receipt import Receipt
 from ledger.schema import FIELDS
+from ledger.typed_data import DISCLOSURE, sign_typed
 from ledger.verdicts import accepted_entry
 from tests.support.evidence import EPOCH, POLICY, Consortium, Payment, Posted
 
@@ -143,10 +145,6 @@ def _opening(consortium: Consortium, posted: Posted, uetr: str) -> bytes:
 
 def signed_json(consortium: Consortium, value: dict[str, Any], *, bank: str = ALFA) -> bytes:
     """Return a disclosure's JSON with the signature of a bank over whatever the JSON says."""
-    from hashlib import sha256
-
-    from ledger.typed_data import DISCLOSURE, sign_typed
-
     document = sha256(canonical.dumps(value | {"signature": ""})).digest()
     said = {"purpose": value["purpose"], "recipient": value["recipient"], "document": document}
     domain = consortium.deployment.domain("BatchLedger")
