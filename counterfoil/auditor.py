@@ -194,9 +194,7 @@ class Auditor:
         from ledger.audit.reread import compare_verdicts
 
         gateway, trust = self._gateway(), self.trust()
-        report = check_chain(
-            gateway, trust, published=self._published(), depth=depth, progress=progress
-        )
+        report = check_chain(gateway, trust, published=self._published(), depth=depth, progress=progress)
         if self._reader_keys is None:
             return report
         with self._own_mirror(gateway, progress) as mirror:
@@ -299,8 +297,9 @@ class Auditor:
 
 def _apart(mirror: Mirror) -> list[Apart]:
     from ledger.audit.completeness import Apart
+    from ledger.verdicts import Reason
 
     return [
-        Apart(bytes.fromhex(found.member.removeprefix("0x")), found.row_count, found.reason)
+        Apart(bytes.fromhex(found.member.removeprefix("0x")), found.row_count, Reason(found.reason_code).text)
         for found in mirror.rejected()
     ]

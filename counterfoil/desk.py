@@ -6,9 +6,10 @@ only they need (detectors, rules, tables), so that the other methods start fast.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterfoil import caseload
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from counterfoil.learning import TrainReport
     from counterfoil.progress import Progress
     from counterfoil.scanning import ScanReport
+    from ledger.bundle import Bundle
     from ledger.flag import Flag
     from ledger.reader.desk import SyncReport
 
@@ -67,9 +69,7 @@ class Desk(DeskFlags):
 
         keys, policy = DeskKeys.load(self.home.desk.keys), load_policy(self.home)
         gateway = self.gateway()
-        report = rounds.sync(
-            self.home.desk, gateway, keys, policy=policy, depth=depth, progress=progress
-        )
+        report = rounds.sync(self.home.desk, gateway, keys, policy=policy, depth=depth, progress=progress)
         caseload.note_members(self.home, gateway)
         return report
 
@@ -137,6 +137,32 @@ class Desk(DeskFlags):
         run = check_transfers(gateway, transfers, position, home=self.home)
         new, anchored = caseload.keep_and_anchor(self.home, gateway, run.findings)
         return CheckReport(run.findings, run.summary, new, anchored)
+
+    def bundle(self, prefix: str, *, disclosures: Iterable[Path | str] = ()) -> Bundle:
+        """Make the evidence file of a flag, which an auditor verifies offline with the base install.
+
+        The desk makes the receipts of the flag's rows, and of the other halves of their payments; it adds the
+        officers' decisions, and what banks disclosed.
+
+        Parameters
+        ----------
+        prefix : str
+            The flag's identifier (hex), or its first digits.
+        disclosures : iterable of path
+            Files that the banks gave, all for the same recipient.
+
+        Raises
+        ------
+        InputError
+            When there is no such flag, it is not on the chain yet, or no checkpoint covers it yet.
+        VerificationError
+            When a published log or a disclosure is not valid.
+        """
+        from counterfoil.bundling import make_bundle, read_disclosures
+
+        held, gateway = read_disclosures(disclosures), self.gateway()
+        caseload.read_decisions(self.home, gateway)
+        return make_bundle(self.home.desk, gateway, self.trust(), self.flag(prefix), held)
 
     def train(
         self,

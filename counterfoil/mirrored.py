@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +34,9 @@ class MirroredBatch:
         Code of the member that posted it; None if the account was never a member's.
     sequence : int
         Number of the batch among the member's batches, from 0.
-    rows, block : int
+    rows : int
+        All rows of the batch, also those that are padding: as many as the chain says.
+    block : int
     state : {"mirrored", "rejected"}
     reason : str or None
         Why the desk rejected the batch.
@@ -59,19 +61,13 @@ class MatchCounts:
     states: dict[str, int]
 
 
-def list_batches(
-    folder: Path, mirror: Mirror, codes: Callable[[], Mapping[str, int]], *, after: int, limit: int
-) -> tuple[list[MirroredBatch], int | None]:
+def list_batches(mirror: Mirror, *, after: int, limit: int) -> tuple[list[MirroredBatch], int | None]:
     """Return a page of the batches that the mirror has read, in log order.
 
     Parameters
     ----------
-    folder : Path
-        The mirror's folder.
     mirror : Mirror
         The open state of the mirror.
-    codes : callable
-        Returns the code of each member account (lower case); called only if the page has a rejected batch.
     after : int
         List the batches after this log index; -1 for the first page.
     limit : int
@@ -81,32 +77,20 @@ def list_batches(
     (list of MirroredBatch, int or None)
         The page, and the value of `after` for the next page (None on the last page).
     """
-    last = after + limit
-    segments, rejected = mirror.segments(), mirror.rejected()
-    found = [
-        batch
-        for entry in segments
-        if entry.log_from <= last and entry.log_to > after
-        for batch in _taken(folder, entry)
-        if after < batch.log_index <= last
-    ]
-    refused = [entry for entry in rejected if after < entry.log_index <= last]
-    known = codes() if refused else {}
-    found += [
+    found = mirror.batches(first=after + 1, limit=limit + 1)
+    page = [
         MirroredBatch(
-            log_index=entry.log_index,
-            member=known.get(entry.member.lower()),
-            sequence=entry.sequence,
-            rows=entry.row_count,
-            block=entry.block,
-            state="rejected",
-            reason=entry.reason,
+            log_index=batch.log_index,
+            member=batch.code,
+            sequence=batch.sequence,
+            rows=batch.row_count,
+            block=batch.block,
+            state="mirrored" if batch.verdict.reason is None else "rejected",
+            reason=batch.reason,
         )
-        for entry in refused
+        for batch in found[:limit]
     ]
-    end = max([entry.log_to for entry in segments] + [entry.log_index + 1 for entry in rejected], default=0)
-    found.sort(key=lambda batch: batch.log_index)
-    return found, last if last < end - 1 else None
+    return page, page[-1].log_index if len(found) > limit else None
 
 
 def matched(folder: Path) -> tuple[Manifest, pa.Table]:
@@ -156,21 +140,3 @@ def _twice(read: Callable[[], T]) -> T:
 @lru_cache(maxsize=1)
 def _transfers(folder: Path, entry: FileEntry) -> pa.Table:
     return load(folder, entry)
-
-
-@lru_cache(maxsize=256)
-def _taken(folder: Path, entry: FileEntry) -> tuple[MirroredBatch, ...]:
-    """Return the batches of one segment; the result is cached, because a segment never changes."""
-    places = load(folder, entry, columns=["log_index", "member", "sequence", "block"])
-    counted = places.group_by(["log_index", "member", "sequence", "block"]).aggregate([([], "count_all")])
-    return tuple(
-        MirroredBatch(
-            log_index=row["log_index"],
-            member=row["member"],
-            sequence=row["sequence"],
-            rows=row["count_all"],
-            block=row["block"],
-            state="mirrored",
-        )
-        for row in counted.to_pylist()
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ledger import documents
 from ledger.commitment.record import OpenedField
@@ -190,6 +190,11 @@ class Disclosure:
         if len(data) > MAX_SIZE:
             raise VerificationError(f"the disclosure is larger than {MAX_SIZE} bytes")
         return cls.from_document(documents.read(data, DisclosureDocument, what="disclosure"))
+
+    @classmethod
+    def from_json(cls, value: Any) -> Disclosure:
+        """Return the disclosure in JSON values; raises the same errors as `from_bytes`."""
+        return cls.from_document(documents.convert(value, DisclosureDocument, what="disclosure"))
 
     @classmethod
     def from_document(cls, document: DisclosureDocument) -> Disclosure:

@@ -30,13 +30,17 @@ from typing import Final
 from ledger.batch import BatchHeader
 
 __all__ = [
+    "BatchPlace",
     "CaseAnchor",
     "EntryKind",
     "Standing",
+    "account_of_entry",
     "admission_entry",
     "batch_entry",
+    "batch_place",
     "case_entry",
     "epoch_entry",
+    "epoch_of_entry",
     "key_change_entry",
     "standing_entry",
 ]
@@ -143,6 +147,25 @@ def batch_entry(header: BatchHeader, signature: bytes, block: int, block_time: i
     return bytes([EntryKind.BATCH]) + header.pack() + signature + struct.pack(">QQ", block, block_time)
 
 
+@dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Who posted a batch, its number, and the block and block time; as a batch entry says."""
+
+    account: bytes
+    sequence: int
+    block: int
+    block_time: int
+
+
+def batch_place(entry: bytes) -> BatchPlace | None:
+    """Return the place that a batch entry names; None for an entry of another kind."""
+    if entry[0] != EntryKind.BATCH:
+        return None
+    # kind, version, suite, chain id and contract stand before the account
+    account, sequence = struct.unpack_from(">20sQ", entry, 31)
+    return BatchPlace(account, sequence, *struct.unpack(">QQ", entry[-16:]))
+
+
 def case_entry(anchor: CaseAnchor) -> bytes:
     """Return the entry of an entry of the case log."""
     return struct.pack(
@@ -168,6 +191,25 @@ def standing_entry(code: int, standing: Standing) -> bytes:
 def epoch_entry(epoch: int, starts_at: int, public_key: bytes, share_commitments: Sequence[bytes]) -> bytes:
     """Return the entry of a new epoch of the pseudonym key."""
     return struct.pack(">BIQ32s", EntryKind.EPOCH, epoch, starts_at, public_key) + b"".join(share_commitments)
+
+
+def account_of_entry(entry: bytes) -> tuple[bytes, int] | None:
+    """Return the account from which a member posts after an entry, and its code; None for other entries."""
+    if entry[0] == EntryKind.ADMISSION:
+        code, account = struct.unpack_from(">H20s", entry, 1)
+    elif entry[0] == EntryKind.KEY_CHANGE:
+        code, account = struct.unpack_from(">H20x20s", entry, 1)
+    else:
+        return None
+    return account, code
+
+
+def epoch_of_entry(entry: bytes) -> tuple[int, int] | None:
+    """Return the number and the start (Unix seconds) of the epoch that an entry opens; None for others."""
+    if entry[0] != EntryKind.EPOCH:
+        return None
+    number, starts_at = struct.unpack_from(">IQ", entry, 1)
+    return number, starts_at
 
 
 def _check_signatures(*signatures: bytes) -> None:

@@ -9,7 +9,7 @@ representation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ledger import documents
 from ledger.batch import BatchHeader, HeaderDocument
@@ -101,6 +101,11 @@ class Receipt:
         if len(data) > MAX_SIZE:
             raise VerificationError(f"the receipt is larger than {MAX_SIZE} bytes")
         return cls.from_document(documents.read(data, ReceiptDocument, what="receipt"))
+
+    @classmethod
+    def from_json(cls, value: Any) -> Receipt:
+        """Return the receipt in JSON values; raises the same errors as `from_bytes`."""
+        return cls.from_document(documents.convert(value, ReceiptDocument, what="receipt"))
 
     @classmethod
     def from_document(cls, document: ReceiptDocument) -> Receipt:

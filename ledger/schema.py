@@ -12,9 +12,12 @@ from struct import Struct
 from typing import Any, Final
 
 __all__ = [
+    "BUSINESS_DATE_DAYS",
+    "CLOCK_TOLERANCE",
     "FIELDS",
     "LAG_EDGES_SECONDS",
     "NOT_A_MEMBER",
+    "OLDEST_DAYS",
     "OPTIONAL_FIELDS",
     "PSEUDONYM_BYTES",
     "ROW_LAYOUT",
@@ -136,6 +139,13 @@ class LagClass(IntEnum):
     UNDER_7D = 4
     MORE = 5
 
+
+#: Seconds by which the end of a row's time bucket may lie after the time of its block: clocks differ.
+CLOCK_TOLERANCE: Final = 300
+#: Days before its block from which a row's time bucket may be at the earliest: ten years.
+OLDEST_DAYS: Final = 3_653
+#: Days by which a row's business date may lie before or after its time bucket: holidays, corrections.
+BUSINESS_DATE_DAYS: Final = 31
 
 #: Upper limits, in seconds, of the lag classes `UNDER_1H` to `UNDER_7D`; `MORE` has no upper limit.
 LAG_EDGES_SECONDS: Final = (3_600, 6 * 3_600, 24 * 3_600, 7 * 86_400)

@@ -20,6 +20,7 @@ _PLACE = [
     ("row_index", pa.uint32()),
     ("log_index", pa.uint32()),
     ("block", pa.uint64()),
+    ("late", pa.bool_()),
 ]
 
 _NUMBERS: Final = {1: pa.uint8(), 2: pa.uint16(), 4: pa.uint32()}
@@ -34,8 +35,9 @@ _INTERVALS = [
     ("time_high", pa.int64()),
 ]
 
-#: A mirrored row: its position on the ledger, the columns of the encoded row, and the intervals that its
-#: policy gives (amounts in minor units, both ends included; Unix seconds, the upper end excluded).
+#: A mirrored row: its position on the ledger, whether it was posted after the policy's deadline, the columns
+#: of the encoded row, and the intervals that its policy gives (amounts in minor units, both ends included;
+#: Unix seconds, the upper end excluded). Rows that are padding are not mirrored.
 SEGMENT: Final = pa.schema(_PLACE + _ROW + _INTERVALS)
 
 #: One payment after matching. A pseudonym is null if no half contains it; the position of a missing half is

@@ -45,10 +45,6 @@ def list_batches(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Batches:
     """List the batches that the mirror has read, rejected batches with the reason. For every role."""
-
-    def codes() -> dict[str, int]:
-        return {member.account.lower(): member.code for member in desk.members()}
-
     with desk.mirror() as mirror:
-        found, following = mirrored_batches(desk.home.desk.mirror, mirror, codes, after=after, limit=limit)
+        found, following = mirrored_batches(mirror, after=after, limit=limit)
     return Batches(items=[Batch(**asdict(batch)) for batch in found], next=following)

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from ledger.audit.fsck import Difference, FsckError
+from ledger.audit.differences import Difference, FsckError
 from ledger.audit.trust import Trust
 from ledger.batch import GENESIS_HASH
 from ledger.caselog import CaseKind

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from ledger.audit.differences import Difference, FsckError
 from ledger.commitment.merkle import Frontier, leaf_hash
 from ledger.errors import VerificationError
 from ledger.log import open_checkpoint
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
 
 BLOCKS_PER_REQUEST: Final = 16
-
-
-class FsckError(VerificationError):
-    """Raised when the mirror differs from the chain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference: its place and its description."""
-
-    where: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)

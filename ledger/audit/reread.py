@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ledger.audit.fsck import Difference
+from ledger.audit.differences import Difference
 from ledger.audit.trust import Trust
 from ledger.log.published import published_log
 from ledger.verdicts import Reason, parse_verdict

@@ -19,7 +19,7 @@ from ledger.entries import CaseAnchor, batch_entry, case_entry
 from ledger.errors import VerificationError
 from ledger.log import OpenedCheckpoint, open_checkpoint
 from ledger.log.proof import Proof
-from ledger.receipt import RECEIPT_FORMAT, Receipt
+from ledger.receipt import MAX_SIZE, RECEIPT_FORMAT, Receipt
 from ledger.schema import FIELDS, ROW_SIZE, ROW_VERSION, Flags, unpack_row
 from ledger.verdicts import accepted_entry
 
@@ -86,14 +86,16 @@ class Verifier:
         VerificationError
             When any part is not valid; it names the part, and never a disclosed value.
         """
+        if len(data) > MAX_SIZE:
+            raise VerificationError(f"the proof is larger than {MAX_SIZE} bytes")
         value = canonical.loads(data, what="proof")
         kind = value.get("format") if isinstance(value, dict) else None
         if kind == DISCLOSURE_FORMAT:
-            return self.disclosure(Disclosure.from_bytes(data), recipient=recipient)
+            return self.disclosure(Disclosure.from_json(value), recipient=recipient)
         if kind == RECEIPT_FORMAT:
             if recipient is not None:
                 raise VerificationError("this is a receipt: it names no recipient")
-            return self.receipt(Receipt.from_bytes(data))
+            return self.receipt(Receipt.from_json(value))
         if kind in ("counterfoil/receipt/1", "counterfoil/disclosure/1"):
             raise VerificationError(
                 f"{kind} is a format of an earlier version, which did not prove who posted the row",

@@ -9,7 +9,7 @@ defines the returned objects, and `refusals` translates a contract's errors into
 from __future__ import annotations
 
 from ledger.gateway import lean  # noqa: F401 - before every import of web3
-from ledger.gateway.ledger import Ledger
+from ledger.gateway.ledger import Ledger, LedgerEntry
 from ledger.gateway.records import (
     CaseEntry,
     Epoch,
@@ -28,6 +28,7 @@ __all__ = [
     "CaseEntry",
     "Epoch",
     "Gateway",
+    "LedgerEntry",
     "Member",
     "MemberAccount",
     "PostedBatch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -17,9 +18,10 @@ from ledger.entries import (
     standing_entry,
 )
 from ledger.gateway.log import Log, posted_batch
+from ledger.gateway.records import PostedBatch
 from ledger.gateway.registry import address_bytes, member_keys
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "LedgerEntry"]
 
 _STANDING: Final = {
     "MemberSuspended": Standing.SUSPENDED,
@@ -29,10 +31,23 @@ _STANDING: Final = {
 _CONSORTIUM: Final = ("MemberAdmitted", "MemberKeysChanged", *_STANDING, "EpochOpened")
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """An entry of the ledger log; if it is a batch, also the batch with its payload, and its block's time."""
+
+    data: bytes
+    batch: PostedBatch | None = None
+    block_time: int = 0
+
+
 class Ledger(Log):
     """Derives the ledger log (`ledger.entries`)."""
 
     def ledger_entries(self, first: int, last: int) -> Iterator[bytes]:
+        """Yield the entries of blocks `first` to `last` as bytes; see `ledger`."""
+        return (entry.data for entry in self.ledger(first, last))
+
+    def ledger(self, first: int, last: int) -> Iterator[LedgerEntry]:
         """Yield the entries of blocks `first` to `last`, in chain order.
 
         Whoever derives the log from its beginning, in any ranges, gets the same entries.
@@ -49,17 +64,18 @@ class Ledger(Log):
                 times[block] = self.block_time(block)
             return times[block]
 
-        found: list[tuple[tuple[int, int], bytes]] = []
+        found: list[tuple[tuple[int, int], LedgerEntry]] = []
         for name, args, entry in self._events("Consortium", _CONSORTIUM, first, last):
-            found.append((_place(entry), _consortium_entry(name, args)))
+            found.append((_place(entry), LedgerEntry(_consortium_entry(name, args))))
         for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
             batch = posted_batch(self.deployment, args, entry)
-            made = batch_entry(batch.header, batch.signature, batch.block, time_of(batch.block))
-            found.append((_place(entry), made))
+            time = time_of(batch.block)
+            made = batch_entry(batch.header, batch.signature, batch.block, time)
+            found.append((_place(entry), LedgerEntry(made, batch, time)))
         for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
-            found.append((_place(entry), case_entry(_anchor(args, entry, time_of))))
-        for _, made in sorted(found, key=lambda pair: pair[0]):
-            yield made
+            found.append((_place(entry), LedgerEntry(case_entry(_anchor(args, entry, time_of)))))
+        for _, ledger_entry in sorted(found, key=lambda pair: pair[0]):
+            yield ledger_entry
 
 
 def _place(entry: Any) -> tuple[int, int]:

@@ -1,30 +1,33 @@
-"""The mirror: reads final blocks, checks and opens every batch, and stores the rows as Parquet segments.
+"""The mirror: reads final blocks, judges and opens every batch, and stores the rows as Parquet segments.
 
-Cursor, heads, log leaves and segment entries change together in one SQLite transaction, after the segment's
-file is durable. A file that is in no transaction is left over from a crash and is removed.
+Its state (`ledger.reader.mirror_state`) changes in one transaction, after the segment's file is durable. A
+file that is in no transaction is left over from a crash and is removed.
 """
 
 from __future__ import annotations
 
 import fcntl
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from ledger.commitment.merkle import leaf_hash
+import numpy as np
+import pyarrow as pa
+
+from ledger.batch_errors import BatchError
+from ledger.door import Door
+from ledger.duplicates import KEYED, KeyedRows, keyed
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Position
-from ledger.opening import BatchError, BatchOpener, Head, OpenedBatch, to_table
+from ledger.opening import OpenedBatch, to_table
 from ledger.reader.keys import DeskKeys
-from ledger.segment import FileEntry, Manifest, SegmentError, write_table
-from ledger.verdicts import Reason, accepted_entry, rejected_entry
-from ledger.storage import open_database, private_file, storing, transaction
+from ledger.reader.mirror_state import MirrorState, ReadBatch
+from ledger.segment import FileEntry, Manifest, SegmentError, load, write_table
+from ledger.storage import private_file, storing
 
 if TYPE_CHECKING:
-    from ledger.gateway import Gateway, PostedBatch
+    from ledger.gateway import Gateway, LedgerEntry
 
 __all__ = ["Mirror", "Rejected", "ReorganisedError", "SyncCounts"]
 
@@ -34,22 +37,8 @@ BLOCKS_PER_REQUEST: Final = 16
 #: Rows collected before a segment is written, unless the sync ends earlier.
 ROWS_PER_SEGMENT: Final = 100_000
 
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS cursor (
-  id INTEGER PRIMARY KEY CHECK (id = 1), block INTEGER NOT NULL, block_hash BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS head (member BLOB PRIMARY KEY, sequence INTEGER NOT NULL, hash BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS leaf (log_index INTEGER PRIMARY KEY, hash BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS verdict (log_index INTEGER PRIMARY KEY, entry BLOB NOT NULL, size INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS segment (
-  name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, rows INTEGER NOT NULL,
-  log_from INTEGER NOT NULL, log_to INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS rejected (
-  log_index INTEGER PRIMARY KEY, member TEXT NOT NULL, sequence INTEGER NOT NULL, block INTEGER NOT NULL,
-  row_count INTEGER NOT NULL, reason TEXT NOT NULL
-);
-"""
+#: Columns of a segment that are compared when a row may have been posted before.
+_KEYS: Final = list(KEYED.names or ())
 
 
 class ReorganisedError(VerificationError):
@@ -58,7 +47,7 @@ class ReorganisedError(VerificationError):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A batch that failed a check, and the reason; it is counted, and its rows are not used."""
+    """A batch that is kept apart, and why (`ledger.verdicts.Reason`); its rows are counted and not used."""
 
     log_index: int
     member: str
@@ -66,16 +55,44 @@ class Rejected:
     block: int
     row_count: int
     reason: str
+    reason_code: int
 
 
 @dataclass(slots=True)
 class SyncCounts:
-    """The counts of one sync."""
+    """The counts of one sync.
+
+    Parameters
+    ----------
+    blocks, batches : int
+    rows : int
+        Rows that were mirrored.
+    late : int
+        Rows among them that were posted after the policy's deadline.
+    decoys : int
+        Rows that are padding and were not mirrored.
+    rejected : int
+        Batches that are kept apart.
+    """
 
     blocks: int = 0
     batches: int = 0
     rows: int = 0
     rejected: int = 0
+    late: int = 0
+    decoys: int = 0
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What was read and is not stored yet."""
+
+    opened: list[OpenedBatch] = field(default_factory=list)
+    read: list[ReadBatch] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(batch.rows) for batch in self.opened)
 
 
 class Mirror:
@@ -93,12 +110,8 @@ class Mirror:
         self.folder = folder
         self._depth = depth
         self._held: IO[bytes] | None = None
-        self._state = open_database(
-            folder / "state.sqlite",
-            what="the mirror's state",
-            remedy="Remove the mirror folder and sync again; the chain holds everything.",
-            tables=_TABLES,
-        )
+        self._state = MirrorState(folder / "state.sqlite")
+        self._pending = _Pending()
 
     def close(self) -> None:
         """Close the state and release the lock."""
@@ -111,42 +124,36 @@ class Mirror:
 
     def segments(self) -> tuple[FileEntry, ...]:
         """Return the segments in log order."""
-        cursor = self._state.execute(
-            "SELECT name, sha256, rows, log_from, log_to FROM segment ORDER BY log_from"
-        )
-        return tuple(FileEntry(*row) for row in cursor)
+        return self._state.segments()
+
+    def batches(self, *, first: int = 0, limit: int = -1) -> list[ReadBatch]:
+        """Return the batches that were read, from log index `first` on; a negative limit is none."""
+        return self._state.batches(first=first, limit=limit)
 
     def rejected(self) -> list[Rejected]:
-        """Return every batch that failed a check."""
-        cursor = self._state.execute(
-            "SELECT log_index, member, sequence, block, row_count, reason FROM rejected ORDER BY log_index"
-        )
-        return [Rejected(*row) for row in cursor]
-
-    def leaves(self) -> list[bytes]:
-        """Return the log's leaf hashes (RFC 6962, over the batch hashes) in order."""
-        return [leaf_hash(row[0]) for row in self._state.execute("SELECT hash FROM leaf ORDER BY log_index")]
+        """Return every batch that is kept apart, in log order."""
+        return [
+            Rejected(b.log_index, b.member, b.sequence, b.block, b.row_count, b.reason or "", int(reason))
+            for b in self._state.batches(rejected_only=True)
+            if (reason := b.verdict.reason) is not None
+        ]
 
     def verdict_entries(self, first: int = 0) -> list[bytes]:
-        return [r[0] for r in self._state.execute("SELECT entry FROM verdict WHERE log_index >= ? ORDER BY log_index", (first,))]
-
-    def batch_hashes(self) -> list[bytes]:
-        """Return the batch hashes in log order."""
-        return [row[0] for row in self._state.execute("SELECT hash FROM leaf ORDER BY log_index")]
+        """Return the entries of the verdict log from index `first` on: one for each batch in log order."""
+        return [batch.verdict.to_entry() for batch in self._state.batches(first=first)]
 
     def next_block(self, first: int) -> int:
         """Return the next block to read; `first` if no block was read yet."""
-        row = self._state.execute("SELECT block FROM cursor").fetchone()
-        return first if row is None else int(row[0]) + 1
+        cursor = self._state.cursor()
+        return first if cursor is None else cursor[0] + 1
 
     def position(self, gateway: Gateway) -> Position:
         """Return the ledger position of the mirror."""
-        (size,) = self._state.execute("SELECT count(*) FROM leaf").fetchone()
         return Position(
             chain_id=gateway.deployment.chain_id,
             contract="0x" + gateway.deployment.address("BatchLedger").hex(),
             block=self.next_block(gateway.deployment.block) - 1,
-            log_size=size,
+            log_size=self._state.size(),
         )
 
     # -- following --------------------------------------------------------------------------------------
@@ -168,53 +175,91 @@ class Mirror:
         self._lock()
         self._remove_debris()
         self._check_not_reorganised(gateway)
+        self._pending = _Pending()
         counts = SyncCounts()
         last = gateway.height() - self._depth
-        opener = BatchOpener.at(gateway, list(keys.readers.values())[::-1])
         start = first = self.next_block(gateway.deployment.block)
-        opened: list[OpenedBatch] = []
-        seen: list[PostedBatch] = []
-        rejected: list[Rejected] = []
-        heads = self._heads()
-        entries: list[bytes] = []
-        size = self._state.execute("SELECT coalesce(max(size), -1) FROM verdict").fetchone()[0]
-        size = sum(1 for _ in gateway.ledger_entries(gateway.deployment.block, start - 1)) if start > gateway.deployment.block else 0
-        expected_index = self._state.execute("SELECT count(*) FROM leaf").fetchone()[0]
+        size = self._state.size()
+        readers = list(keys.readers.values())[::-1]
+        door = Door.at(gateway, readers, self._read_again, self._state.known())
+        if first <= last and gateway.log_size(last) != size:
+            self._restore(door)
         while first <= last:
             until = min(first + BLOCKS_PER_REQUEST - 1, last)
-            places = {}
-            for entry in gateway.ledger_entries(first, until):
-                if entry[0] == 3:
-                    places[len(places)] = size
-                size += 1
-            n = 0
-            for posted in gateway.batches(first, until):
-                place = places[n]; n += 1
-                if posted.log_index != expected_index:
-                    raise _left_out(expected_index, posted.log_index, posted.block)
-                expected_index += 1
-                seen.append(replace(posted, payload=b""))
-                try:
-                    member = opener.check_place(posted, heads.get(posted.header.member, Head()))
-                    opened.append(opener.open(posted, member))
-                    self._state.execute("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?)", (posted.log_index, accepted_entry(place, posted.batch_hash), 0))
-                except BatchError as problem:
-                    rejected.append(_rejected(posted, problem))
-                    self._state.execute("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?)", (posted.log_index, rejected_entry(place, posted.batch_hash, Reason.ROOT), 0))
-                heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
+            for entry in gateway.ledger(first, until):
+                self._read(door, entry, size + len(self._pending.read))
             first = until + 1
-            if first > last and (size := gateway.log_size(last)) != expected_index:
-                raise _left_out(size, expected_index, last)
-            if sum(len(batch.rows) for batch in opened) >= ROWS_PER_SEGMENT or first > last:
-                self._commit(gateway, until, opened, seen, rejected, heads)
-                counts.batches += len(seen)
-                counts.rows += sum(len(batch.rows) for batch in opened)
-                counts.rejected += len(rejected)
-                opened, seen, rejected = [], [], []
+            expected = size + len(self._pending.read)
+            if first > last and (found := gateway.log_size(last)) != expected:
+                raise _left_out(found, expected, last)
+            if self._pending.rows >= ROWS_PER_SEGMENT or first > last:
+                self._store(gateway, until, door, counts)
+                size = expected
             if progress:
                 progress("mirror", until - start + 1, last - start + 1)
         counts.blocks = max(0, last - start + 1)
         return counts
+
+    def _read(self, door: Door, entry: LedgerEntry, expected: int) -> None:
+        posted = entry.batch
+        if posted is not None and posted.log_index != expected:
+            raise _left_out(expected, posted.log_index, posted.block)
+        judged = door.read(entry)
+        if judged is None or posted is None:
+            return
+        verdict, outcome = judged
+        problem = str(outcome) if isinstance(outcome, BatchError) else None
+        if isinstance(outcome, OpenedBatch):
+            self._pending.opened.append(outcome)
+        self._pending.read.append(
+            ReadBatch(
+                log_index=posted.log_index,
+                verdict=verdict,
+                member="0x" + posted.header.member.hex(),
+                code=door.known.accounts.get(posted.header.member),
+                sequence=posted.header.sequence,
+                block=posted.block,
+                row_count=posted.header.row_count,
+                reason=problem,
+            )
+        )
+
+    def _store(self, gateway: Gateway, block: int, door: Door, counts: SyncCounts) -> None:
+        pending, entry = self._pending, None
+        if pending.opened:
+            table = to_table(pending.opened)
+            log_from = pending.opened[0].posted.log_index
+            log_to = pending.opened[-1].posted.log_index + 1
+            path = self.folder / f"rows-{log_from:09d}-{log_to:09d}.parquet"
+            entry = write_table(path, table, log_from=log_from, log_to=log_to)
+            counts.rows += table.num_rows
+            counts.late += sum(int(batch.late[batch.real].sum()) for batch in pending.opened)
+            counts.decoys += pending.rows - table.num_rows
+        self._state.store(
+            block=block,
+            block_hash=gateway.block_hash(block),
+            known=door.known,
+            segment=entry,
+            batches=pending.read,
+        )
+        counts.batches += len(pending.read)
+        counts.rejected += len(pending.read) - len(pending.opened)
+        self._pending = _Pending()
+
+    def _restore(self, door: Door) -> None:
+        for entry in self.segments():
+            door.restore(_keyed_rows(load(self.folder, entry, columns=_KEYS)))
+
+    def _read_again(self, log_index: int) -> KeyedRows:
+        """Return the rows of an accepted batch, from its segment or from memory."""
+        for batch in self._pending.opened:
+            if batch.posted.log_index == log_index:
+                return keyed(batch)
+        for entry in self.segments():
+            if entry.log_from <= log_index < entry.log_to:
+                rows = _keyed_rows(load(self.folder, entry, columns=_KEYS))
+                return np.asarray(rows[rows["log_index"] == log_index])
+        return np.zeros(0, KEYED)
 
     def publish(self, position: Position, transfers: FileEntry | None) -> Manifest:
         """Write the manifest, from which scans start.
@@ -235,59 +280,17 @@ class Mirror:
         except (ConfigurationError, SegmentError):
             return None
 
-    def _commit(
-        self,
-        gateway: Gateway,
-        block: int,
-        opened: list[OpenedBatch],
-        seen: list[PostedBatch],
-        rejected: list[Rejected],
-        heads: dict[bytes, Head],
-    ) -> None:
-        entry = None
-        if opened:
-            log_from, log_to = opened[0].posted.log_index, opened[-1].posted.log_index + 1
-            path = self.folder / f"rows-{log_from:09d}-{log_to:09d}.parquet"
-            entry = write_table(path, to_table(opened), log_from=log_from, log_to=log_to)
-        block_hash = gateway.block_hash(block)
-        with self._writing() as state:
-            if entry is not None:
-                state.execute(
-                    "INSERT INTO segment (name, sha256, rows, log_from, log_to) VALUES (?, ?, ?, ?, ?)",
-                    (entry.name, entry.sha256, entry.rows, entry.log_from, entry.log_to),
-                )
-            state.executemany(
-                "INSERT INTO leaf (log_index, hash) VALUES (?, ?)",
-                ((p.log_index, p.batch_hash) for p in seen),
-            )
-            state.executemany(
-                "INSERT INTO rejected (log_index, member, sequence, block, row_count, reason) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                ((r.log_index, r.member, r.sequence, r.block, r.row_count, r.reason) for r in rejected),
-            )
-            state.executemany(
-                "INSERT INTO head (member, sequence, hash) VALUES (?, ?, ?) "
-                "ON CONFLICT (member) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash",
-                ((member, head.sequence, head.hash) for member, head in heads.items()),
-            )
-            state.execute(
-                "INSERT INTO cursor (id, block, block_hash) VALUES (1, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET block = excluded.block, block_hash = excluded.block_hash",
-                (block, block_hash),
-            )
-
-    def _heads(self) -> dict[bytes, Head]:
-        cursor = self._state.execute("SELECT member, sequence, hash FROM head")
-        return {member: Head(sequence, last) for member, sequence, last in cursor}
-
     def _check_not_reorganised(self, gateway: Gateway) -> None:
-        row = self._state.execute("SELECT block, block_hash FROM cursor").fetchone()
-        if row is not None and gateway.block_hash(row[0]) != row[1]:
+        cursor = self._state.cursor()
+        if cursor is None:
+            return
+        block, expected = cursor
+        if (found := gateway.block_hash(block)) != expected:
             raise ReorganisedError(
                 "the chain replaced a block that was treated as final",
-                expected=row[1],
-                got=gateway.block_hash(row[0]),
-                where=f"block {row[0]}",
+                expected=expected,
+                got=found,
+                where=f"block {block}",
                 next_step="Remove the mirror folder, then sync again with a greater --depth.",
             )
 
@@ -316,11 +319,6 @@ class Mirror:
         for path in self.folder.glob(".*.tmp"):
             path.unlink()
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with transaction(self._state, self.folder / "state.sqlite") as state:
-            yield state
-
 
 def _left_out(expected: int, got: int, block: int) -> VerificationError:
     return VerificationError(
@@ -332,12 +330,14 @@ def _left_out(expected: int, got: int, block: int) -> VerificationError:
     )
 
 
-def _rejected(posted: PostedBatch, problem: BatchError) -> Rejected:
-    return Rejected(
-        log_index=posted.log_index,
-        member="0x" + posted.header.member.hex(),
-        sequence=posted.header.sequence,
-        block=posted.block,
-        row_count=posted.header.row_count,
-        reason=str(problem),
-    )
+def _keyed_rows(table: pa.Table) -> KeyedRows:
+    rows = np.zeros(table.num_rows, KEYED)
+    for name in _KEYS:
+        column = table.column(name).combine_chunks()
+        if pa.types.is_fixed_size_binary(column.type):
+            _, octets = column.buffers()
+            size, start = column.type.byte_width, column.offset
+            rows[name] = np.frombuffer(octets, KEYED[name], count=len(column), offset=start * size)
+        else:
+            rows[name] = np.from_dlpack(column)
+    return rows
