@@ -70,8 +70,12 @@ def loads(data: bytes, *, what: str = "document", most_bytes: int = MOST_BYTES) 
     try:
         value = json.loads(data.decode("utf-8"))
         again = _plain_dumps(value) if is_plain(data) else rfc8785.dumps(value)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise VerificationError(f"the {what} is not canonical JSON: {error}") from error
+    except (ValueError, RecursionError):  # the text of these errors may repeat a value
+        raise VerificationError(
+            f"the {what} is not canonical JSON: it has a number or a text without a canonical form"
+        ) from None
     if again != data:
         raise VerificationError(
             f"the {what} is not in canonical form (RFC 8785)",
