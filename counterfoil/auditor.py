@@ -107,13 +107,20 @@ class Auditor:
         """
         from ledger.audit.fsck import fsck
         from ledger.audit.trust import Trust
+        from ledger.reader.book import Book
         from ledger.reader.keys import DeskKeys
+        from ledger.signing import address_of
 
         desk = self.home.desk
+        keys = DeskKeys.load(desk.keys)
+        with Book(desk.cases) as book:
+            cases = book.stored()
         return fsck(
             self._connection.gateway(),
             desk.mirror,
-            DeskKeys.load(desk.keys).readers.values(),
+            keys.readers.values(),
+            cases=cases,
+            desk=address_of(keys.account),
             log=desk.log,
             checkpoint=desk.checkpoint,
             checkpoint_keys=dict(Trust.load(self.trust_file).checkpoint_keys),

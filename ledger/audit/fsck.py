@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from ledger.audit.cases import check_cases
+from ledger.audit.difference import Difference
 from ledger.commitment.merkle import Frontier, leaf_hash
 from ledger.errors import VerificationError
 from ledger.log import open_checkpoint
 from ledger.matching import rules_at, transfers
 from ledger.opening import BatchError, BatchOpener, Head, NoKeyError, OpenedBatch, to_table
 from ledger.segment import FileEntry, Manifest, SegmentError, load, opened
+from ledger.stored_cases import StoredCases
 from ledger.tables import TRANSFER
 
 if TYPE_CHECKING:
@@ -27,14 +30,6 @@ BLOCKS_PER_REQUEST: Final = 16
 
 class FsckError(VerificationError):
     """Raised when the mirror differs from the chain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference: its place and its description."""
-
-    where: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +78,11 @@ def fsck(
     log: Path,
     checkpoint: Path,
     checkpoint_keys: dict[str, bytes],
+    cases: StoredCases | None = None,
+    desk: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> FsckReport:
-    """Compare a mirror, the published log and its checkpoint with the chain.
+    """Compare a mirror, the published log and its checkpoint, and the desk's case file with the chain.
 
     Parameters
     ----------
@@ -97,6 +94,10 @@ def fsck(
     log, checkpoint : Path
         The published batch hashes and the signed note.
     checkpoint_keys : dict of key name to Ed25519 public key
+    cases : StoredCases, optional
+        What the desk's case file holds.
+    desk : str, optional
+        Address of the desk's account, if `cases` is given.
     progress : callable, optional
 
     Returns
@@ -121,6 +122,7 @@ def fsck(
             where=str(mirror),
             next_step="Check --home and --chain.",
         )
+    private_keys = list(private_keys)
     opener = BatchOpener.at(gateway, private_keys)
     differences: list[Difference] = []
     heads: dict[bytes, Head] = {}
@@ -169,6 +171,7 @@ def fsck(
         differences.append(Difference("manifest.json", what))
     _compare_log(log, bytes(hashes), differences)
     _compare_checkpoint(gateway, checkpoint, checkpoint_keys, frontier, differences)
+    differences += check_cases(gateway, private_keys=private_keys, book=cases, desk=desk).differences
     return FsckReport(batches, rows, rejected, without_key, tuple(differences))
 
 
