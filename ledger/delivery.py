@@ -123,8 +123,10 @@ def faults(deliveries: Iterable[Delivery], count: int = 0) -> Faults:
     repeated: set[int] = set()
     forked: set[int] = set()
     for delivery in deliveries:
-        known = held.setdefault(delivery.sequence, delivery)
-        if known is not delivery:
+        known = held.get(delivery.sequence)
+        if known is None:
+            held[delivery.sequence] = delivery
+        else:
             (repeated if known == delivery else forked).add(delivery.sequence)
     for number, delivery in held.items():
         before = held.get(number - 1)

@@ -174,8 +174,13 @@ def read_payload(payload: bytes, flag_id: bytes) -> Payload:
     count, slots = len(document.leaves) // 32, len(document.slots)
     if len(document.leaves) % 32 or count < 32 or count & (count - 1):
         raise VerificationError("the case payload is malformed: the number of its leaves is not allowed")
-    if len(document.records) % (count - len(COMMON)) or document.record_size % _RECORD_STEP:
-        raise VerificationError("the case payload is malformed: its records have different sizes")
+    size = document.record_size
+    if (
+        len(document.records) != size * (count - len(COMMON))
+        or size % _RECORD_STEP
+        or size < _SMALLEST_RECORD
+    ):
+        raise VerificationError("the case payload is malformed: its records have a size that is not allowed")
     if len(document.common) % _COMMON_STEP:
         raise VerificationError(
             "the case payload is malformed: its common fields have a size that is not allowed"

@@ -133,8 +133,8 @@ def _check(desk: _FromDesk, counted: Counted | None) -> Iterator[str]:
         total = max(count, max(held, default=-1) + 1)
         yield (
             f"The desk has sent {total} flags to you, {len(held)} arrived: missing is "
-            f"{_numbers(found.missing)}. {_ASK} If you have replaced your keys since then, it may be sealed to "
-            "the old ones."
+            f"{_numbers(found.missing)}. {_ASK} If you have replaced your keys since then, it may be sealed "
+            "to the old ones."
         )
     if found.repeated:
         yield f"The desk has sent the same flag more than once as {_numbers(found.repeated)}. {_SHOW}"

@@ -50,9 +50,15 @@ class Book:
             "SELECT member, sequence, previous, flag_id FROM delivery JOIN flag USING (number)"
         )
         return StoredCases(
-            tuple(StoredFlag(*row, sha256(payload).digest()) for *row, payload in flags),
+            tuple(
+                StoredFlag(flag_id, kind, block, document, seed, sha256(payload).digest())
+                for flag_id, kind, block, document, seed, payload in flags
+            ),
             tuple(StoredDecision(*row) for row in decisions),
-            tuple(StoredNote(*row, sha256(payload).digest()) for *row, payload in notes),
+            tuple(
+                StoredNote(content, case, block, sha256(payload).digest())
+                for content, case, block, payload in notes
+            ),
             frozenset(Delivery(*row) for row in deliveries),
         )
 
