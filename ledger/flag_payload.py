@@ -3,8 +3,9 @@
 The payload holds the flag's salted leaf hashes, and the opened leaves, encrypted once: the common fields
 under one key, each entity and row under the key of the member that it belongs to. One anonymous slot per
 addressee gives it these two keys and the number of the delivery; decoys fill the slots up to a power of two.
-The readers' envelope has the whole flag, its seed and the deliveries. All keys follow from the seed, so a
-reader can check what each member was given.
+The readers' envelope has the whole flag, its seed and the deliveries. It has room for evidence with the
+largest codes, so its size does not show whose the evidence is. All keys follow from the seed, so a reader can
+check what each member was given.
 
 A key encrypts one stream: the content XOR ``SHAKE-256(domain | key)``. The leaf hashes authenticate it.
 """
@@ -156,13 +157,14 @@ def seal_flag(
     _SHUFFLE.shuffle(slots)
     told = b"".join(map(_pack, sent)).ljust(total * _DELIVERY_SIZE, b"\0")
     value = canonical.dumps(documents.plain(_ForReaders(flag=flag.to_json(), seed=seed.hex())))
+    streams, slack = _streams(flag, seed)
     payload = documents.write(
         Payload(
             leaves=b"".join(flag.leaf_hashes(seed)),
-            **_streams(flag, seed),
+            **streams,
             slots=slots,
             readers=seal(
-                _padded(told + value, _READERS_STEP), context, [(key_id(key), key) for key in readers]
+                _padded(told + value, _READERS_STEP, slack), context, [(key_id(key), key) for key in readers]
             ),
         )
     )
@@ -253,7 +255,8 @@ def open_for_reader(payload: Payload, flag_id: bytes, *, author: bytes, private_
         raise VerificationError(
             "the flag and its seed do not give the identifier", expected=flag_id, got=flag.flag_id(seed)
         )
-    if flag.leaf_hashes(seed) != payload.hashes or _streams(flag, seed) != {
+    streams, _ = _streams(flag, seed)
+    if flag.leaf_hashes(seed) != payload.hashes or streams != {
         "common": payload.common,
         "records": payload.records,
     }:
@@ -262,8 +265,11 @@ def open_for_reader(payload: Payload, flag_id: bytes, *, author: bytes, private_
     return OpenedByReader(flag, seed, tuple(sent))
 
 
-def _streams(flag: Flag, seed: bytes) -> dict[str, bytes]:
-    """Return the encrypted common fields and records; flag and seed determine every byte."""
+def _streams(flag: Flag, seed: bytes) -> tuple[dict[str, bytes], int]:
+    """Return the encrypted common fields and records, and how many bytes the padding of the records has.
+
+    The flag and its seed determine every byte.
+    """
     view, owners = flag.view(seed)["leaves"], flag.owners()
     opened = [leaf for leaf in view if not isinstance(leaf, str)]
     common = canonical.dumps([leaf[1:] for leaf in opened[: len(COMMON)]])
@@ -271,17 +277,16 @@ def _streams(flag: Flag, seed: bytes) -> dict[str, bytes]:
     size = max(_SMALLEST_RECORD, _rounded(max(map(len, texts), default=0), _RECORD_STEP))
     keys = [_key(seed, owners[leaf[0]]) for leaf in opened[len(COMMON) :]]
     total = size * (len(view) - len(COMMON))
-    streams = {key: _stream(key, total) for key in (*keys, _key(seed, 0))}
+    own = {key: _stream(key, total) for key in (*keys, _key(seed, 0))}
     records = [
-        _xor(text.ljust(size, b"\0"), streams[key][n * size : (n + 1) * size])
+        _xor(text.ljust(size, b"\0"), own[key][n * size : (n + 1) * size])
         for n, (text, key) in enumerate(zip(texts, keys, strict=True))
     ]
-    rest = streams[_key(seed, 0)][len(records) * size :]
+    rest = own[_key(seed, 0)][len(records) * size :]
     padded = _padded(common, _COMMON_STEP)
-    return {
-        "common": _xor(padded, _stream(_key(seed, None), len(padded))),
-        "records": b"".join(records) + rest,
-    }
+    common_stream = _stream(_key(seed, None), len(padded))
+    streams = {"common": _xor(padded, common_stream), "records": b"".join(records) + rest}
+    return streams, sum(size - len(text) for text in texts)
 
 
 def _view(payload: Payload, flag_id: bytes, common_key: bytes, keys: Sequence[bytes]) -> dict[str, Any]:
@@ -360,9 +365,10 @@ def _rounded(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-def _padded(content: bytes, step: int) -> bytes:
+def _padded(content: bytes, step: int, slack: int = 0) -> bytes:
+    """Return the content with its length before it, and zeros: `slack`, and up to a multiple of `step`."""
     whole = len(content).to_bytes(4, "big") + content
-    return whole.ljust(_rounded(len(whole), step), b"\0")
+    return whole.ljust(_rounded(len(whole) + slack, step), b"\0")
 
 
 def _unpadded(padded: bytes) -> bytes:

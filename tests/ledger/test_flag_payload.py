@@ -103,6 +103,22 @@ def test_the_form_of_a_payload_is_the_same_whoever_the_addressees_are() -> None:
     assert len(parts["slots"]) == 4
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 60), st.integers(0, 60), st.lists(st.integers(1, 65_535), min_size=1, max_size=4), st.data()
+)
+def test_the_codes_and_places_of_the_evidence_do_not_show_in_a_size(
+    entities: int, rows: int, codes: list[int], data: st.DataObject
+) -> None:
+    ones = flag(entities, rows, agents=(1,))
+    count = st.integers(0, 99_999)
+    places = [RowRef(codes[n % len(codes)], data.draw(count), data.draw(count)) for n in range(rows)]
+    others = replace(flag(entities, rows, agents=tuple(codes)), rows=tuple(places))
+    keys = [Addressee(PUBLIC[1], Delivery(code, 0, NOTHING, bytes(32))) for code in addressees(others)]
+    payload = seal_flag(others, SEED, author=AUTHOR, addressees=keys, readers=[READER[1]]).payload
+    assert form(payload) == form(sealed(ones))
+
+
 @pytest.mark.parametrize(("members", "slots"), [(0, 4), (1, 4), (4, 4), (5, 8), (8, 8), (9, 16)])
 def test_the_number_of_slots_is_a_power_of_two_from_four(members: int, slots: int) -> None:
     made = flag(9, 0, agents=tuple(range(1, members + 1)) or (0,))
