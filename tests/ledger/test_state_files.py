@@ -131,7 +131,8 @@ def test_secrets_do_not_show_in_a_traceback() -> None:
         member.x25519,
         member.hpke,
         desk.account,
-        desk.checkpoint,
+        desk.ledger,
+        desk.verdicts,
         desk.readers[1],
     ):
         assert secret.hex() not in shown
@@ -142,7 +143,7 @@ def test_a_reader_key_that_was_destroyed_is_gone_from_the_file(tmp_path: Path) -
     keys = DeskKeys.generate(24_313)
     old = keys.readers[24_313]
     keys.save(tmp_path / "keys.json")
-    DeskKeys(keys.account, keys.checkpoint, {}).save(tmp_path / "keys.json")
+    DeskKeys(keys.account, keys.ledger, keys.verdicts, {}).save(tmp_path / "keys.json")
     assert DeskKeys.load(tmp_path / "keys.json").readers == {}
     assert all(old.hex().encode() not in path.read_bytes() for path in tmp_path.iterdir())
 
