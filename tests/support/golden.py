@@ -50,10 +50,12 @@ from ledger.log import (
     VerifierKey,
     consortium_policy,
     open_checkpoint,
-    public_key as signing_public,
     sign_checkpoint,
 )
 from ledger.log import Policy as LogPolicy
+from ledger.log import (
+    public_key as signing_public,
+)
 from ledger.log.anchors import AnchorDocument, anchor_content
 from ledger.log.cosignature import cosign, witness_key
 from ledger.log.policy import Log, Witness
@@ -154,7 +156,9 @@ SIGNED = Note.parse(sign_checkpoint(CHECKPOINT, ORIGIN, SIGNING))
 WITNESS = witness_key(ORIGIN.replace("/ledger", "/witness/ALFADEFF"), signing_public(secret(8)))
 COSIGNED = SIGNED.with_lines(cosign(SIGNED, WITNESS.name, secret(8), 1_790_000_000))
 LOG_POLICY = consortium_policy(
-    [Log(VerifierKey(ORIGIN, KeyType.ED25519, VERIFYING))], [Witness("ALFADEFF", WITNESS, "https://w.example")], 1
+    [Log(VerifierKey(ORIGIN, KeyType.ED25519, VERIFYING))],
+    [Witness("ALFADEFF", WITNESS, "https://w.example")],
+    1,
 )
 PROOF = Proof(2, (b"\x88" * 32, b"\x99" * 32), COSIGNED.text)
 SUBMISSION = Submission(1, (b"\x88" * 32,), SIGNED)
