@@ -28,8 +28,8 @@ from ledger.encoding.rows import ROW
 from ledger.envelope import generate_keypair, key_id, seal
 from ledger.errors import TransactionRejectedError
 from ledger.home import Home
-from ledger.reader.desk import SyncReport
 from ledger.reader import mirror as mirror_module
+from ledger.reader.desk import SyncReport
 from ledger.reader.mirror import Mirror, Rejected
 from ledger.schema import ROW_VERSION, Flags, Side, TokenKind
 from ledger.segment import load
@@ -105,8 +105,8 @@ class Attack:
         context = self.sealed_header(header).pack()
         payload = self.payload(seal(self.sealed_bytes(self.content.tobytes()), context, to))
         signature = header.sign(gateway.deployment.genesis, keys.account)
-        stated = header.sequence, header.previous_hash, header.epoch, header.policy_hash
-        stated = (*stated, header.row_count, header.rows_root)
+        place = header.sequence, header.previous_hash, header.epoch, header.policy_hash
+        stated = (*place, header.row_count, header.rows_root)
         nonce = gateway.next_nonce(keys.address)
         return gateway.sign(keys.account, "BatchLedger", "post", stated, signature, payload, nonce=nonce).raw
 
@@ -132,7 +132,11 @@ def attacks(consortium: SmallConsortium, before: Before) -> dict[str, tuple[Atta
 
     def column(name: str, value: object, **others: Any) -> tuple[Attack, Reason, str]:
         told = "other bytes" if isinstance(value, bytes) else value
-        return lie(**{name: value}, **others), Reason.COLUMN, f"row 3 has a wrong {name}: expected .*, got {told}"
+        return (
+            lie(**{name: value}, **others),
+            Reason.COLUMN,
+            f"row 3 has a wrong {name}: expected .*, got {told}",
+        )
 
     def side(**columns: Any) -> tuple[Attack, Reason, str]:
         return lie(**columns), Reason.SIDE, "row 3 has a wrong side: expected the side of member 1, got"
@@ -142,7 +146,11 @@ def attacks(consortium: SmallConsortium, before: Before) -> dict[str, tuple[Atta
 
     def empty(name: str) -> tuple[Attack, Reason, str]:
         size = ROW[name].itemsize
-        return lie(**{name: bytes(size)}), Reason.IDENTIFIER, f"row 3 has a wrong {name}: expected a value, got zero"
+        return (
+            lie(**{name: bytes(size)}),
+            Reason.IDENTIFIER,
+            f"row 3 has a wrong {name}: expected a value, got zero",
+        )
 
     def again(name: str, earlier: Rows, what: str) -> tuple[Attack, Reason, str]:
         return lie(**{name: earlier[name][0]}), Reason.DUPLICATE, f"row 3 repeats the {name} of row 0{what}"
@@ -520,8 +528,9 @@ def test_the_messages_tell_the_attacks_apart(aftermath: Aftermath) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_says_what_to_do(aftermath: Aftermath, name: str) -> None:
     index, *_ = aftermath.attacks[name]
-    key = name == "sealed to somebody else"
-    assert ("Restore the key file" if key else "Inform the member") in aftermath.rejected[index].reason
+    others = {"sealed to somebody else": "Restore the key file"}
+    step = others.get(name, "Inform the operator" if "policy" in name.split(" ")[:2] else "Inform the member")
+    assert step in aftermath.rejected[index].reason
 
 
 def test_a_batch_replayed_in_another_consortium_is_refused_or_kept_apart(
