@@ -10,7 +10,7 @@ from ledger.verdicts import Reason
 __all__ = ["TELL_OPERATOR", "BatchError", "NoKeyError"]
 
 #: The next step when a policy is at fault, not the member's rows.
-TELL_OPERATOR: Final = "Inform the operator that published the policy; all batches under other policies are read."
+TELL_OPERATOR: Final = "Inform the operator, who published the policy; batches under other policies are read."
 
 _TELL: Final = "Inform the member that posted it; all other batches are read."
 

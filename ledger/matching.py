@@ -103,8 +103,10 @@ HAVING count(*) FILTER (side = {int(Side.DEBIT)}) > 1 OR count(*) FILTER (side =
 
 _HALVES: Final = f"""
 CREATE TEMP TABLE halves AS
-SELECT *, row_number() OVER (ORDER BY payment, time_high, side, member, sequence, row_index) AS place FROM (
-  SELECT *, dense_rank() OVER (ORDER BY {_PAYMENT}) AS payment FROM source SEMI JOIN repeated USING ({_TRANSFER})
+SELECT *, row_number() OVER (ORDER BY payment, time_high, side, member, sequence, row_index) AS place
+FROM (
+  SELECT *, dense_rank() OVER (ORDER BY {_PAYMENT}) AS payment
+  FROM source SEMI JOIN repeated USING ({_TRANSFER})
 )
 """
 

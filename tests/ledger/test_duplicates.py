@@ -41,7 +41,8 @@ class Ledger:
 def batch(log_index: int, rows: Sequence[tuple[int, int]], **columns: Any) -> KeyedRows:
     """Make rows of (root, token); a token of 0 is a tuple's, which may repeat."""
     made = np.zeros(len(rows), KEYED)
-    made["log_index"], made["row_index"], made["member"], made["side"] = log_index, range(len(rows)), 1, Side.DEBIT
+    made["log_index"], made["row_index"] = log_index, range(len(rows))
+    made["member"], made["side"] = 1, Side.DEBIT
     for row, (root, token) in zip(made, rows, strict=True):
         row["record_root"], row["match_token"] = root.to_bytes(32, "big"), token.to_bytes(16, "big")
         row["token_kind"] = TokenKind.UETR if token else TokenKind.TUPLE
@@ -130,7 +131,7 @@ def test_restored_rows_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_equal_hashes_of_different_keys_are_no_duplicate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if somebody could choose them: the rows themselves decide, and each suspicion is looked up once."""
+    """Even if somebody could choose them: the rows themselves decide, and each batch is looked up once."""
     monkeypatch.setattr(
         duplicates._Index, "_hashes", lambda self, keys: np.full(len(keys), 1 << 24, np.uint64)
     )
