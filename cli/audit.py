@@ -1,88 +1,137 @@
-"""``counterfoil verify``, ``fsck`` and ``audit``: check proofs without trust in the operator."""
+"""``counterfoil verify``, ``fsck``, ``bundle`` and ``audit``: check proofs without trust in the operator."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import Settings, emit, progress, settings, show_facts, show_table, tell
+from cli.audit_views import show_chain_report, show_proof
+from cli.output import counted, emit, progress, say, settings, show_table, tell
 from counterfoil import Auditor
-from ledger.money import ALPHA
-from ledger.schema import Channel, Side
+from ledger.errors import InputError, VerificationError
+from ledger.storage import write_atomically
 
 if TYPE_CHECKING:
-    from ledger.audit.verify import Verified
-    from ledger.log import Checkpoint
+    from ledger.audit.report import WorkingPaper
 
-__all__ = ["app", "fsck_command", "verify_command"]
+__all__ = ["app", "bundle_command", "fsck_command", "verify_command"]
 
-app = typer.Typer(help="Count which transfers are proven, claimed or missing.", no_args_is_help=True)
+app = typer.Typer(help="Count which payments are proven, claimed or unknown.", no_args_is_help=True)
+
+ReaderKeys = Annotated[
+    Path | None, typer.Option(help="File with your own reader keys. Default: what the desk has mirrored.")
+]
+TrustFile = Annotated[
+    Path | None, typer.Option(help="Trust file. Default: the trust file in the state folder.")
+]
 
 
 def verify_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="File with a receipt, a disclosure or a checkpoint.")],
-    trust: Annotated[
-        Path | None, typer.Option(help="Trust file. Default: the trust file in the state folder.")
+    file: Annotated[
+        Path, typer.Argument(help="File with a receipt, a disclosure, a bundle or a checkpoint.")
+    ],
+    trust: TrustFile = None,
+    recipient: Annotated[
+        str | None, typer.Option(help="Refuse disclosures that were made for anybody else.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a working paper: a file that ends with .html or .csv.")
     ] = None,
 ) -> None:
-    """Verify a receipt, a disclosure or a checkpoint offline, against a trust file."""
-    from ledger.audit.verify import Verified
+    """Verify a receipt, a disclosure, a bundle or a checkpoint offline, against a trust file."""
+    options = settings(context)
+    auditor = Auditor(options.home, trust=trust)
+    if report is None:
+        show_proof(options, auditor.verify(file, recipient=recipient), auditor.trust())
+        return
+    if report.suffix not in (".html", ".csv"):
+        raise InputError(
+            "a working paper is HTML or CSV",
+            where=str(report),
+            next_step="Give a file name that ends with .html or .csv; a browser prints HTML as PDF.",
+        )
+    paper, result = auditor.working_paper(file, date=datetime.now(UTC), recipient=recipient)
+    _write_report(report, paper)
+    if isinstance(result, VerificationError):
+        raise result
+    show_proof(options, result, auditor.trust())
+
+
+def _write_report(file: Path, paper: WorkingPaper) -> None:
+    text = paper.to_html() if file.suffix == ".html" else paper.to_csv()
+    write_atomically(file, text.encode())
+    say(f"The working paper is in {file}.")
+
+
+def bundle_command(
+    context: typer.Context,
+    flag: Annotated[str, typer.Argument(help="Identifier of the flag, or its first digits.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File for the bundle.")],
+    disclosure: Annotated[
+        list[Path] | None, typer.Option(help="A bank's disclosure to add; give it once for each file.")
+    ] = None,
+) -> None:
+    """Write one evidence file of a flag: rows, receipts, disclosures, decisions, and their proofs."""
+    from counterfoil import Desk
 
     options = settings(context)
-    proven = Auditor(options.home, trust=trust).verify(file)
-    if isinstance(proven, Verified):
-        _show_proof(options, proven)
-    else:
-        _show_checkpoint(options, proven)
-
-
-def _show_proof(options: Settings, proven: Verified) -> None:
-    header, checkpoint, row = proven.receipt.header, proven.checkpoint, proven.row
-    value: dict[str, Any] = {
-        "posted_by": proven.agent,
-        "batch": header.sequence,
-        "row": proven.receipt.index,
-        "batch_hash": header.hash.hex(),
-        "log_index": proven.receipt.log_index,
-        "log_size": checkpoint.size,
-        "block": checkpoint.block,
-        "side": Side(int(row["side"])).name.lower(),
-        "channel": Channel(int(row["channel"])).name.lower(),
-        "currency": ALPHA.get(int(row["currency"])),
-        "record_root": bytes(row["record_root"]).hex(),
-        "purpose": proven.purpose,
-        "fields": dict(proven.fields),
+    made = Desk(options.home, chain=options.chain).bundle(flag, disclosures=disclosure or ())
+    write_atomically(out, made.to_bytes())
+    flag_id = None if made.flag is None else made.flag.flag_id.hex()
+    value = {
+        "file": str(out),
+        "flag_id": flag_id,
+        "receipts": len(made.receipts),
+        "disclosures": len(made.disclosures),
+        "decisions": len(made.decisions),
     }
 
     def render() -> None:
-        show_facts("Verified", [(k, v) for k, v in value.items() if k != "fields" and v is not None])
-        if proven.fields:
-            tell("")
-            show_facts("Exact fields, as posted then", proven.fields.items())
+        parts = (counted(len(held), noun) for held, noun in (
+            (made.receipts, "receipt"), (made.disclosures, "disclosure"), (made.decisions, "decision")
+        ))  # fmt: skip
+        tell(f"{out}: {', '.join(parts)}.")
+        tell(f"An auditor verifies it offline with `counterfoil verify {out} --trust TRUST_FILE`.")
 
     emit(options, value, render)
 
 
-def _show_checkpoint(options: Settings, found: Checkpoint) -> None:
-    value = {
-        "origin": found.origin,
-        "log_size": found.size,
-        "root": found.root.hex(),
-        "block": found.block,
-        "block_hash": found.block_hash.hex(),
-    }
-    emit(options, value, lambda: show_facts("Verified checkpoint", value.items()))
+def fsck_command(
+    context: typer.Context,
+    chain_only: Annotated[
+        bool, typer.Option("--chain-only", help="Check what needs no key and no file of the desk.")
+    ] = False,
+    reader_keys: ReaderKeys = None,
+    published: Annotated[
+        str | None, typer.Option(help="Folder or URL of the desk's published logs, to compare them.")
+    ] = None,
+    trust: TrustFile = None,
+) -> None:
+    """Read the whole chain again, compare the result with the mirror, and show the differences.
 
-
-def fsck_command(context: typer.Context) -> None:
-    """Read the whole chain again, compare the result with the mirror, and show the differences."""
+    With --chain-only or --reader-keys, it is compared with the desk's published logs: for an auditor.
+    """
     options = settings(context)
+    auditor = Auditor(
+        options.home, trust=trust, chain=options.chain, reader_keys=reader_keys, published=published
+    )
+    if chain_only and reader_keys is not None:
+        raise InputError(
+            "--chain-only uses no keys", next_step="Give either --chain-only or --reader-keys FILE."
+        )
+    if chain_only or reader_keys is not None:
+        with progress(options) as advance:
+            found = auditor.check_chain(progress=advance)
+        show_chain_report(options, found)
+        found.raise_if_different()
+        return
     with progress(options) as advance:
-        report = Auditor(options.home, chain=options.chain).fsck(progress=advance)
+        report = auditor.fsck(progress=advance)
 
     def render() -> None:
         rows = [("batches", report.batches), ("rows", report.rows), ("rejected batches", report.rejected)]
@@ -95,26 +144,37 @@ def fsck_command(context: typer.Context) -> None:
                 "Differences", ["where", "difference"], [(d.where, d.what) for d in report.differences]
             )
 
-    emit(options, asdict(report), render)
+    emit(options, {k: v for k, v in asdict(report).items() if k != "verdicts"}, render)
     report.raise_if_different()
 
 
 @app.command("completeness")
-def completeness_command(context: typer.Context) -> None:
-    """Count for each member which rows both banks posted, which only it posted, and which it did not post."""
+def completeness_command(
+    context: typer.Context, reader_keys: ReaderKeys = None, trust: TrustFile = None
+) -> None:
+    """Count for each member which rows both banks posted, and list the claims of one bank about another."""
     options = settings(context)
-    found = Auditor(options.home, chain=options.chain).completeness()
-    columns = ["member", "month", "rows", "proven", "conflict", "claimed", "on us", "outside", "missing"]
-    rows = [
-        (f.agent, f.month, f.rows, f.proven, f.conflict, f.claimed, f.on_us, f.outside, f.missing)
-        for f in found
-    ]
+    auditor = Auditor(options.home, trust=trust, chain=options.chain, reader_keys=reader_keys)
+    with progress(options) as advance:
+        found = auditor.completeness(progress=advance)
 
     def render() -> None:
+        columns = ["member", "month", "rows", "proven", "conflict", "claimed", "on us", "outside"]
+        rows: list[tuple[Any, ...]] = [
+            (m.agent, m.month, m.rows, m.proven, m.conflict, m.claimed, m.on_us, m.outside)
+            for m in found.members
+        ]
         show_table("Completeness by member", columns, rows)
         tell(
-            "Proven: both banks posted it. Claimed: only this bank did. Missing: only the other bank did. "
-            "On us: both accounts are at this bank. Outside: the other bank is not a member."
+            "Proven: both banks posted it. Claimed: only this bank did. On us: both accounts are at this "
+            "bank. Outside: the other bank is not a member."
         )
+        if found.claims:
+            claims = [(c.claimant, c.about, c.month, c.rows) for c in found.claims]
+            show_table("Claims of one bank about another", ["claimant", "about", "month", "rows"], claims)
+            tell("A claim is the claimant's word. It is no proof that the other bank left a payment out.")
+        if found.unknown:
+            unknown = [(u.agent, u.reason, u.batches, u.rows) for u in found.unknown]
+            show_table("Unknown rows", ["member", "reason", "batches", "rows"], unknown)
 
-    emit(options, [asdict(f) for f in found], render)
+    emit(options, asdict(found), render)

@@ -194,32 +194,40 @@ class Auditor:
         from ledger.audit.reread import compare_verdicts
 
         gateway, trust = self._gateway(), self.trust()
-        report = check_chain(
-            gateway, trust, published=self._published(), depth=depth, progress=progress
-        )
+        report = check_chain(gateway, trust, published=self._published(), depth=depth, progress=progress)
         if self._reader_keys is None:
             return report
         with self._own_mirror(gateway, progress) as mirror:
             more = compare_verdicts(mirror.verdict_entries(), self._published(), trust)
-        return replace(report, differences=(*report.differences, *more))
+        return replace(report, differences=tuple(dict.fromkeys((*report.differences, *more))))
 
     def fsck(self, *, progress: Progress | None = None) -> FsckReport:
-        """Read the whole chain again and compare the result with the desk's mirror.
+        """Read the whole chain again; compare the desk's mirror and its two published logs with it.
 
         The result lists the differences; its `raise_if_different` raises VerificationError. The desk's reader
         keys must be in the state folder.
         """
         from dataclasses import replace
 
+        from ledger.audit.cases import check_cases
+        from ledger.audit.chain_check import check_chain
         from ledger.audit.fsck import fsck
         from ledger.audit.reread import compare_verdicts
+        from ledger.reader.book import Book
         from ledger.reader.keys import DeskKeys
+        from ledger.signing import address_of
 
-        desk = self.home.desk
-        keys = DeskKeys.load(desk.keys).readers.values()
-        report = fsck(self._connection.gateway(), desk.mirror, keys, progress=progress)
-        more = compare_verdicts(report.verdicts, self._published(), self.trust())
-        return replace(report, differences=(*report.differences, *more))
+        desk, gateway, trust = self.home.desk, self._connection.gateway(), self.trust()
+        keys = DeskKeys.load(desk.keys)
+        readers = list(keys.readers.values())
+        report = fsck(gateway, desk.mirror, readers, progress=progress)
+        with Book(desk.cases) as book:
+            stored = book.stored()
+        cases = check_cases(gateway, private_keys=readers, book=stored, desk=address_of(keys.account))
+        public = check_chain(gateway, trust, published=self._published(), progress=progress)
+        verdicts = compare_verdicts(report.verdicts, self._published(), trust)
+        found = dict.fromkeys((*report.differences, *public.differences, *verdicts, *cases.differences))
+        return replace(report, differences=tuple(found))
 
     def completeness(self, *, progress: Progress | None = None) -> Completeness:
         """Count rows by member and month: proven by both banks, claimed by one, and unknown to this reader.
@@ -297,8 +305,9 @@ class Auditor:
 
 def _apart(mirror: Mirror) -> list[Apart]:
     from ledger.audit.completeness import Apart
+    from ledger.verdicts import Reason
 
     return [
-        Apart(bytes.fromhex(found.member.removeprefix("0x")), found.row_count, found.reason)
+        Apart(bytes.fromhex(found.member.removeprefix("0x")), found.row_count, Reason(found.reason_code).text)
         for found in mirror.rejected()
     ]

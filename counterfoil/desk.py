@@ -6,9 +6,10 @@ only they need (detectors, rules, tables), so that the other methods start fast.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterfoil import caseload
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from counterfoil.learning import TrainReport
     from counterfoil.progress import Progress
     from counterfoil.scanning import ScanReport
+    from ledger.bundle import Bundle
     from ledger.flag import Flag
     from ledger.reader.desk import SyncReport
 
@@ -28,12 +30,16 @@ __all__ = ["CheckReport", "Desk"]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The findings of the rules in force, a summary of each rule, and how many findings are new."""
+    """The findings of the rules in force, a summary of each rule, and how many findings are new.
+
+    `problems` has a sentence for each finding that could not be sent to a member, or at all.
+    """
 
     findings: list[Flag]
     summary: list[RuleSummary]
     new: int
     anchored: int
+    problems: tuple[str, ...] = ()
 
 
 @needs("desk")
@@ -67,10 +73,9 @@ class Desk(DeskFlags):
 
         keys, policy = DeskKeys.load(self.home.desk.keys), load_policy(self.home)
         gateway = self.gateway()
-        report = rounds.sync(
-            self.home.desk, gateway, keys, policy=policy, depth=depth, progress=progress
-        )
+        report = rounds.sync(self.home.desk, gateway, keys, policy=policy, depth=depth, progress=progress)
         caseload.note_members(self.home, gateway)
+        caseload.restore(self.home, gateway)
         return report
 
     def scan(
@@ -110,11 +115,12 @@ class Desk(DeskFlags):
         transfers, position = load_mirror(mirror, period=period)
         rule = AlertRule(budget, missed_cost, expected)
         scanned = scan_learned(self.home, gateway, transfers, position, period, rule, progress)
-        new, anchored = caseload.keep_and_anchor(self.home, gateway, scanned.flags)
+        done = caseload.keep_and_anchor(self.home, gateway, scanned.flags)
         return ScanReport(
             flags=scanned.flags,
-            new=new,
-            anchored=anchored,
+            new=done.new,
+            anchored=done.anchored,
+            problems=done.problems,
             period=period,
             transfers=transfers.num_rows,
             champion=None if scanned.champion is None else scanned.champion[0],
@@ -135,8 +141,34 @@ class Desk(DeskFlags):
         gateway = self.gateway()
         transfers, position = load_mirror(self.home.desk.mirror)
         run = check_transfers(gateway, transfers, position, home=self.home)
-        new, anchored = caseload.keep_and_anchor(self.home, gateway, run.findings)
-        return CheckReport(run.findings, run.summary, new, anchored)
+        done = caseload.keep_and_anchor(self.home, gateway, run.findings)
+        return CheckReport(run.findings, run.summary, done.new, done.anchored, done.problems)
+
+    def bundle(self, prefix: str, *, disclosures: Iterable[Path | str] = ()) -> Bundle:
+        """Make the evidence file of a flag, which an auditor verifies offline with the base install.
+
+        The desk makes the receipts of the flag's rows, and of the other halves of their payments; it adds the
+        officers' decisions, and what banks disclosed.
+
+        Parameters
+        ----------
+        prefix : str
+            The flag's identifier (hex), or its first digits.
+        disclosures : iterable of path
+            Files that the banks gave, all for the same recipient.
+
+        Raises
+        ------
+        InputError
+            When there is no such flag, it is not on the chain yet, or no checkpoint covers it yet.
+        VerificationError
+            When a published log or a disclosure is not valid.
+        """
+        from counterfoil.bundling import make_bundle, read_disclosures
+
+        held, gateway = read_disclosures(disclosures), self.gateway()
+        caseload.read_decisions(self.home, gateway)
+        return make_bundle(self.home.desk, gateway, self.trust(), self.flag(prefix), held)
 
     def train(
         self,

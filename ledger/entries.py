@@ -30,12 +30,14 @@ from typing import Final
 from ledger.batch import BatchHeader
 
 __all__ = [
+    "BatchPlace",
     "CaseAnchor",
     "EntryKind",
     "Standing",
     "account_of_entry",
     "admission_entry",
     "batch_entry",
+    "batch_place",
     "case_entry",
     "epoch_entry",
     "epoch_of_entry",
@@ -143,6 +145,25 @@ def batch_entry(header: BatchHeader, signature: bytes, block: int, block_time: i
     """Return the entry of a posted batch."""
     _check_signatures(signature)
     return bytes([EntryKind.BATCH]) + header.pack() + signature + struct.pack(">QQ", block, block_time)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Who posted a batch, its number, and the block and block time; as a batch entry says."""
+
+    account: bytes
+    sequence: int
+    block: int
+    block_time: int
+
+
+def batch_place(entry: bytes) -> BatchPlace | None:
+    """Return the place that a batch entry names; None for an entry of another kind."""
+    if entry[0] != EntryKind.BATCH:
+        return None
+    # kind, version, suite, chain id and contract stand before the account
+    account, sequence = struct.unpack_from(">20sQ", entry, 31)
+    return BatchPlace(account, sequence, *struct.unpack(">QQ", entry[-16:]))
 
 
 def case_entry(anchor: CaseAnchor) -> bytes:

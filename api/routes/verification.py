@@ -1,4 +1,4 @@
-"""Verification of a receipt or a disclosure against the desk's trust file.
+"""Verification of a proof against the desk's trust file.
 
 A party that does not trust the desk runs `counterfoil verify` offline, which uses the same code.
 """
@@ -13,47 +13,89 @@ from pydantic import BaseModel, Field
 
 from api.access import Anyone, Desk, route
 from api.problems import ProblemError, not_verified
+from counterfoil import verify
+from ledger.audit.bundle import VerifiedBundle
+from ledger.audit.statement import (
+    BASIS,
+    acceptance_rests_on,
+    checks,
+    not_proven,
+    posting_rests_on,
+)
 from ledger.audit.trust import Trust
-from ledger.audit.verify import Verified, verify
-from ledger.errors import VerificationError
+from ledger.audit.verify import Verified
+from ledger.errors import InputError, VerificationError
+from ledger.log import OpenedCheckpoint
 
 __all__ = ["MAX_BODY", "router"]
 
 router: Final = APIRouter(tags=["verification"])
 
-MAX_BODY: Final = 1 << 20
+#: Largest body, in bytes; `counterfoil verify` verifies larger bundles offline.
+MAX_BODY: Final = 8 << 20
+
+
+class Cosignature(BaseModel):
+    """A witness's signature on a checkpoint."""
+
+    witness: str
+    time: int = Field(description="Unix time at which the witness cosigned.")
 
 
 class ProvenCheckpoint(BaseModel):
-    """The signed state of the log that holds the row."""
+    """The signed state of a log."""
 
     origin: str
     size: int
     root: str
-    block: int
-    block_hash: str
+    cosigned_by: list[Cosignature]
+
+
+class DisclosedField(BaseModel):
+    """A disclosed value, and what it rests on."""
+
+    value: str | None = Field(description="Null if the record has no value.")
+    basis: Literal["row", "row (interval)", "bank's word (record)"]
+
+
+class ProvenCheck(BaseModel):
+    """One check, its result, and whose signature or word it rests on."""
+
+    item: str
+    check: str
+    result: str
+    finding: str
+    rests_on: str
 
 
 class Proof(BaseModel):
-    """The facts that a receipt or a disclosure proves; it proves nothing else."""
+    """The facts that a file proves, and what it does not prove."""
 
-    kind: Literal["receipt", "disclosure"]
-    agent: str = Field(description="Bank that posted the row.")
-    member: str = Field(description="Ethereum account of the bank.")
-    sequence: int = Field(description="Number of the bank's batch that contains the row.")
-    row_index: int = Field(description="Position of the row in the batch.")
-    log_index: int = Field(description="Position of the batch in the log.")
-    batch_hash: str
-    record_root: str
-    checkpoint: ProvenCheckpoint
-    fields: dict[str, str | None] = Field(description="Disclosed fields; null if the record has no value.")
-    purpose: str | None = Field(description="Purpose of the disclosure; null for a receipt.")
+    kind: Literal["receipt", "disclosure", "bundle", "checkpoint"]
+    trust: str = Field(description="Fingerprint of the trust file that the file was verified against.")
+    agent: str | None = Field(description="Bank that posted the row; null for a bundle or a checkpoint.")
+    member: str | None = Field(description="Ethereum account of the bank, which signed the batch.")
+    sequence: int | None = Field(description="Number of the bank's batch that contains the row.")
+    row_index: int | None = Field(description="Position of the row in the batch.")
+    batch_hash: str | None
+    block: int | None = Field(description="Block that contains the batch.")
+    block_time: int | None = Field(description="Unix time of that block.")
+    verdict: Literal["accepted"] | None = Field(description="The desk's verdict on the batch.")
+    posting_rests_on: str | None
+    acceptance_rests_on: str | None
+    record_root: str | None
+    checkpoints: list[ProvenCheckpoint]
+    fields: dict[str, DisclosedField]
+    purpose: str | None = Field(description="Purpose of the disclosure; null for other files.")
+    recipient: str | None = Field(description="For whom fields were disclosed.")
+    checks: list[ProvenCheck]
+    not_proven: list[str] = Field(description="Sentences: what the file does not prove.")
 
 
 _BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "A receipt or a disclosure, byte for byte as it was issued.",
+        "description": "A receipt, a disclosure or a bundle, byte for byte as it was issued.",
         "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
@@ -62,13 +104,13 @@ _DOCUMENTED: Final = route("too-large", "unsupported-media-type", "not-verified"
 
 @router.post(
     "/v1/verify",
-    summary="Verify a receipt or a disclosure",
+    summary="Verify a receipt, a disclosure or a bundle",
     response_model=Proof,
     responses=_DOCUMENTED["responses"],
     openapi_extra={**_DOCUMENTED["openapi_extra"], **_BODY},
 )
 async def verify_proof(request: Request, desk: Desk, _: Anyone) -> Proof:
-    """Verify a receipt or a disclosure. For every role; the desk does not store it."""
+    """Verify a receipt, a disclosure or a bundle. For every role; the desk does not store it."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ProblemError(
@@ -86,35 +128,72 @@ def _proof(body: bytes, trust: Trust) -> Proof:
         proven = verify(body, trust)
     except VerificationError as error:
         raise not_verified(error) from error
-    return Proof(**_said(proven))
+    except InputError as error:
+        raise not_verified(VerificationError(error.what, next_step=error.next_step)) from error
+    return Proof(**_said(proven, trust))
 
 
-def _said(proven: Verified) -> dict[str, Any]:
-    receipt, checkpoint = proven.receipt, proven.checkpoint
-    return {
+def _said(proven: Verified | VerifiedBundle | OpenedCheckpoint, trust: Trust) -> dict[str, Any]:
+    said: dict[str, Any] = dict.fromkeys(Proof.model_fields) | {
+        "kind": "checkpoint",
+        "trust": trust.fingerprint,
+        "checkpoints": [_checkpoint(opened) for opened in _checkpoints(proven)],
+        "fields": {},
+        "checks": [
+            {
+                "item": check.item,
+                "check": check.name,
+                "result": check.outcome.value,
+                "finding": check.detail,
+                "rests_on": check.rests_on,
+            }
+            for check in checks(proven, trust)
+        ],
+        "not_proven": not_proven(proven, trust),
+    }
+    if isinstance(proven, VerifiedBundle):
+        return said | {"kind": "bundle", "recipient": proven.recipient}
+    if isinstance(proven, OpenedCheckpoint):
+        return said
+    receipt = proven.receipt
+    return said | {
         "kind": "receipt" if proven.purpose is None else "disclosure",
         "agent": proven.agent,
         "member": "0x" + receipt.header.member.hex(),
         "sequence": receipt.header.sequence,
         "row_index": receipt.index,
-        "log_index": receipt.log_index,
         "batch_hash": receipt.header.hash.hex(),
+        "block": receipt.block,
+        "block_time": receipt.block_time,
+        "verdict": "accepted",
+        "posting_rests_on": posting_rests_on(trust.policy),
+        "acceptance_rests_on": acceptance_rests_on(trust.policy),
         "record_root": bytes(proven.row["record_root"]).hex(),
-        "checkpoint": {
-            "origin": checkpoint.origin,
-            "size": checkpoint.size,
-            "root": checkpoint.root.hex(),
-            "block": checkpoint.block,
-            "block_hash": checkpoint.block_hash.hex(),
+        "fields": {
+            field.name: {"value": field.value, "basis": BASIS[field.basis]} for field in proven.fields
         },
-        "fields": dict(proven.fields),
         "purpose": proven.purpose,
+        "recipient": proven.recipient,
+    }
+
+
+def _checkpoints(proven: Verified | VerifiedBundle | OpenedCheckpoint) -> list[OpenedCheckpoint]:
+    return [proven] if isinstance(proven, OpenedCheckpoint) else [proven.ledger, proven.verdicts]
+
+
+def _checkpoint(opened: OpenedCheckpoint) -> dict[str, Any]:
+    head = opened.checkpoint
+    return {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root.hex(),
+        "cosigned_by": [{"witness": name, "time": at} for name, at in opened.cosigned_by],
     }
 
 
 async def _read(request: Request) -> bytes:
-    """Read the body; refuse one that is larger than the largest receipt."""
-    too_large = ProblemError("too-large", f"a receipt or disclosure may have at most {MAX_BODY} bytes")
+    """Read the body; refuse one that is too large."""
+    too_large = ProblemError("too-large", f"a proof may have at most {MAX_BODY} bytes")
     if int(request.headers.get("content-length", "0")) > MAX_BODY:  # the server checked that it is a number
         raise too_large
     body = bytearray()

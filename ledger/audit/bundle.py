@@ -6,9 +6,9 @@ receipt, payments that one bank alone reports, values that are a bank's word, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any, Final
 
 from ledger.audit.confirmation import Half, Payment, payments
@@ -23,7 +23,7 @@ from ledger.entries import CaseAnchor
 from ledger.errors import VerificationError
 from ledger.flag import RowRef, verify_view
 from ledger.log import OpenedCheckpoint
-from ledger.log.policy import Policy as LogPolicy
+from ledger.receipt import Receipt
 
 __all__ = [
     "BundleError",
@@ -176,6 +176,23 @@ def verify_bundle(bundle: Bundle | bytes, trust: Trust, *, recipient: str | None
     return _Examination(trust, recipient).of(held)
 
 
+class _Part:
+    """A part of a bundle: in a with statement, it notes the error by which the part does not verify."""
+
+    def __init__(self, where: str, problems: list[Problem]) -> None:
+        self._where, self._problems = where, problems
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, VerificationError):
+            return False
+        self._problems.append(Problem(self._where, error))
+        return True
+
+
 class _Examination:
     """Verifies the parts of one bundle, and collects what does not verify."""
 
@@ -192,14 +209,12 @@ class _Examination:
         flag = None if bundle.flag is None else self._flag(bundle.flag)
         policies = self._policies(bundle.policies)
         receipts = self._receipts(bundle)
-        disclosed, recipient = self._disclosures(bundle)
+        disclosed, recipient = self._disclosures(bundle, receipts)
         decisions = self._decisions(bundle)
         rows = self._rows(flag, bundle.flag is not None, receipts, disclosed)
         found = tuple(payments(self._halves(rows, policies)))
-        used = {row.proven.receipt.header.policy_hash for row in rows if row.proven is not None}
-        with self._part("policies"):
-            if not policies.keys() <= used:
-                raise VerificationError("the bundle has a policy that no batch of its receipts names")
+        if not self._problems:
+            self._require_used(policies, rows)
         if self._problems or ledger is None or verdicts is None:
             raise BundleError(self._problems)
         proven = VerifiedBundle(
@@ -215,15 +230,10 @@ class _Examination:
             recipient=recipient,
             not_proven=(),
         )
-        sentences = tuple(_not_proven(proven, self._trust.policy))
-        return _with_sentences(proven, sentences)
+        return replace(proven, not_proven=tuple(_not_proven(proven, self._trust)))
 
-    @contextmanager
-    def _part(self, where: str) -> Iterator[None]:
-        try:
-            yield
-        except VerificationError as error:
-            self._problems.append(Problem(where, error))
+    def _part(self, where: str) -> _Part:
+        return _Part(where, self._problems)
 
     def _same_history(self, opened: OpenedCheckpoint) -> None:
         """Refuse two checkpoints of one log with the same size and different roots."""
@@ -247,7 +257,7 @@ class _Examination:
             return opened
         return None
 
-    def _anchored(self, proof: CaseProof, kinds: Iterable[CaseKind]) -> CaseAnchor:
+    def _anchored(self, proof: CaseProof, kinds: Collection[CaseKind]) -> CaseAnchor:
         anchor = proof.anchor
         if anchor.kind not in kinds:
             raise VerificationError("its entry of the case log is of another kind", got=anchor.kind)
@@ -283,30 +293,34 @@ class _Examination:
             with self._part(f"receipt {number}"):
                 proven = self._verifier.receipt(receipt)
                 self._seen(proven)
-                ref = self._ref(proven)
+                ref = self._ref(receipt)
                 if ref in found:
                     raise VerificationError("the bundle has two receipts of the same row")
                 found[ref] = proven
         return found
 
-    def _disclosures(self, bundle: Bundle) -> tuple[dict[RowRef, list[Verified]], str | None]:
+    def _disclosures(
+        self, bundle: Bundle, receipts: Mapping[RowRef, Verified]
+    ) -> tuple[dict[RowRef, list[Verified]], str | None]:
         found: dict[RowRef, list[Verified]] = {}
         recipient = self._recipient
         for number, disclosure in enumerate(bundle.disclosures):
             with self._part(f"disclosure {number}"):
                 recipient = disclosure.recipient if recipient is None else recipient
-                proven = self._verifier.disclosure(disclosure, recipient=recipient)
+                known = receipts.get(self._ref(disclosure.receipt))
+                proven = self._verifier.disclosure(disclosure, recipient=recipient, known=known)
                 self._seen(proven)
-                found.setdefault(self._ref(proven), []).append(proven)
+                found.setdefault(self._ref(proven.receipt), []).append(proven)
         return found, recipient
 
     def _seen(self, proven: Verified) -> None:
         self._same_history(proven.ledger)
         self._same_history(proven.verdicts)
 
-    def _ref(self, proven: Verified) -> RowRef:
-        header = proven.receipt.header
-        return RowRef(self._trust.accounts[header.member].code, header.sequence, proven.receipt.index)
+    def _ref(self, receipt: Receipt) -> RowRef:
+        member = self._trust.accounts.get(receipt.header.member)
+        code = 0 if member is None else member.code  # no member has the code 0
+        return RowRef(code, receipt.header.sequence, receipt.index)
 
     def _decisions(self, bundle: Bundle) -> tuple[VerifiedDecision, ...]:
         found: list[VerifiedDecision] = []
@@ -353,11 +367,17 @@ class _Examination:
             found.append(other)
             if flag is None or (other.proven and bytes(other.proven.row["match_token"]) in tokens):
                 continue
-            with self._part(_place(ref)):
+            with self._part(_place(ref, self._trust.agents)):
                 raise VerificationError(
                     "the row is neither evidence of the flag nor the other half of one of its payments"
                 )
         return tuple(found)
+
+    def _require_used(self, policies: Mapping[bytes, Policy], rows: Iterable[VerifiedRow]) -> None:
+        used = {row.proven.receipt.header.policy_hash for row in rows if row.proven is not None}
+        with self._part("policies"):
+            if not policies.keys() <= used:
+                raise VerificationError("the bundle has a policy that no batch of its receipts names")
 
     def _halves(self, rows: Iterable[VerifiedRow], policies: Mapping[bytes, Policy]) -> Iterator[Half]:
         for row in rows:
@@ -366,43 +386,39 @@ class _Examination:
                 yield Half(row.ref, row.proven.agent, row.ref.member, row.proven.row, policy)
 
 
-def _place(ref: RowRef) -> str:
-    return f"row {ref.index} of batch {ref.sequence} of member {ref.member}"
+def _place(ref: RowRef, agents: Mapping[int, str]) -> str:
+    bank = agents.get(ref.member, f"member {ref.member}")
+    return f"row {ref.index} of batch {ref.sequence} of {bank}"
 
 
-def _with_sentences(proven: VerifiedBundle, sentences: tuple[str, ...]) -> VerifiedBundle:
-    from dataclasses import replace
-
-    return replace(proven, not_proven=sentences)
-
-
-def _not_proven(proven: VerifiedBundle, policy: LogPolicy) -> Iterator[str]:
+def _not_proven(proven: VerifiedBundle, trust: Trust) -> Iterator[str]:
     """Say in sentences what the bundle does not prove."""
+    agents = trust.agents
     if proven.made_against != proven.trust:
         yield (
-            "The bundle was made with another trust file than the one it was verified against; everything was "
-            f"verified against the file with the fingerprint {proven.trust}."
+            "The bundle was made with another trust file than the one that it was verified against, whose "
+            f"fingerprint is {proven.trust}."
         )
-    if policy.quorum == "none":
+    if trust.policy.quorum == "none":
         yield (
             "No witness is required by the trust file: that nobody was shown another history rests on the "
             "desk's word."
         )
-    yield from _not_proven_of_evidence(proven)
-    yield from _not_proven_of_payments(proven.payments)
-    yield from _not_proven_of_fields(proven.rows)
+    yield from _not_proven_of_evidence(proven, agents)
+    yield from _not_proven_of_payments(proven.payments, agents)
+    yield from _not_proven_of_fields(proven.rows, agents)
     if proven.flag is not None:
         if not proven.decisions:
             yield "The bundle has no decision of an officer on the flag."
-        yield "That there is no other, or later, decision on the flag: the bundle has those that were put in."
-        yield "That the flag's explanation follows from the rows: `counterfoil flag replay` computes it again."
+        yield "That there is no other or later decision on the flag: it has those that were put in."
+        yield "That the flag follows from the rows: `counterfoil flag replay` computes it again."
     yield (
-        "That the evidence is complete: payments that no bank posted, or that the flag does not name, are not "
-        "in the bundle."
+        "That the evidence is complete: payments that no bank posted, or that the flag does not name, are "
+        "not in the bundle."
     )
 
 
-def _not_proven_of_evidence(proven: VerifiedBundle) -> Iterator[str]:
+def _not_proven_of_evidence(proven: VerifiedBundle, agents: Mapping[int, str]) -> Iterator[str]:
     flag = proven.flag
     if flag is None:
         yield "The bundle has no flag: it proves rows, and not why they belong together."
@@ -414,7 +430,8 @@ def _not_proven_of_evidence(proven: VerifiedBundle) -> Iterator[str]:
             yield "The flag is truncated: it had more evidence than a flag can name."
     for row in proven.rows:
         if row.proven is None:
-            yield f"The {_place(row.ref)} is evidence of the flag, and the bundle has no receipt for it."
+            place = _place(row.ref, agents)
+            yield f"The {place} is evidence of the flag, and the bundle has no receipt for it."
     unknown = {
         row.proven.receipt.header.policy_hash
         for row in proven.rows
@@ -424,13 +441,13 @@ def _not_proven_of_evidence(proven: VerifiedBundle) -> Iterator[str]:
         yield f"Amounts and times of the rows under the policy {value.hex()}: the bundle does not have it."
 
 
-def _not_proven_of_payments(found: Iterable[Payment]) -> Iterator[str]:
+def _not_proven_of_payments(found: Iterable[Payment], agents: Mapping[int, str]) -> Iterator[str]:
     for payment in found:
-        places = " and ".join(_place(half.key) for half in payment.halves)
+        places = " and ".join(_place(half.key, agents) for half in payment.halves)
         if payment.differ:
-            yield f"The two banks contradict each other ({places}) in: {', '.join(payment.differ)}."
+            yield f"The two banks contradict each other, {places}: {', '.join(payment.differ)}."
         elif payment.unknown:
-            yield f"The two banks could not be compared ({places}) in: {', '.join(payment.unknown)}."
+            yield f"The two banks could not be compared, {places}: {', '.join(payment.unknown)}."
         elif payment.inside:
             yield f"The {places} is a payment inside one bank: no other bank confirms it."
         elif payment.outside:
@@ -439,15 +456,15 @@ def _not_proven_of_payments(found: Iterable[Payment]) -> Iterator[str]:
             yield f"The {places} is not confirmed by the other bank in this bundle."
 
 
-def _not_proven_of_fields(rows: Iterable[VerifiedRow]) -> Iterator[str]:
+def _not_proven_of_fields(rows: Iterable[VerifiedRow], agents: Mapping[int, str]) -> Iterator[str]:
     for row in rows:
         for disclosed in row.disclosures:
             word = [field.name for field in disclosed.fields if field.basis is Basis.RECORD]
             near = [field.name for field in disclosed.fields if field.basis is Basis.INTERVAL]
             if word:
-                yield f"{disclosed.agent}'s word alone, {_place(row.ref)}: {', '.join(word)}."
+                yield f"{disclosed.agent}'s word alone, {_place(row.ref, agents)}: {', '.join(word)}."
             if near:
                 yield (
-                    f"The exact value, {_place(row.ref)}: {', '.join(near)}; the row proves only the interval "
-                    "that contains it."
+                    f"The exact value, {_place(row.ref, agents)}: {', '.join(near)}; the row proves only the "
+                    "interval that contains it."
                 )

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from ledger.audit.fsck import Difference, FsckError
+from ledger.audit.differences import Difference, FsckError
 from ledger.audit.trust import Trust
 from ledger.batch import GENESIS_HASH
 from ledger.caselog import CaseKind
@@ -245,7 +245,7 @@ class _ChainCheck:
         except ConfigurationError:
             raise
         except VerificationError as error:
-            self._found(f"published log {name}", f"its checkpoint does not verify: {error.what}")
+            self._found(f"published log {name}", f"it does not verify: {error.what}")
             return None
 
     def _ledger_log(self, published: Path | str, logs: ChainLogs) -> PublishedLog | None:

@@ -119,9 +119,7 @@ class Payment:
     @property
     def outside(self) -> bool:
         """Whether the second bank is not a member, so that there is no second half."""
-        return not self.inside and all(
-            int(half.row["token_kind"]) == TokenKind.OWN for half in self.halves
-        )
+        return not self.inside and all(int(half.row["token_kind"]) == TokenKind.OWN for half in self.halves)
 
 
 _SAME: Final = (
@@ -162,7 +160,9 @@ def _order(half: Half) -> tuple[Any, ...]:
 def _payment(debit: Half | None, credit: Half | None) -> Payment:
     if debit is None or credit is None or debit.agent == credit.agent:
         return Payment(debit, credit, confirmed=False)
-    agree, differ, unknown = [], [], []
+    agree: list[str] = []
+    differ: list[str] = []
+    unknown: list[str] = []
     for name, columns in _SAME:
         same = all(debit.row[column] == credit.row[column] for column in columns)
         (agree if same else differ).append(name)

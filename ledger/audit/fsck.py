@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ledger.audit.differences import Difference, FsckError
 from ledger.batch_errors import NoKeyError
-from ledger.errors import VerificationError
 from ledger.judging import judge_chain
 from ledger.matching import rules_at, transfers
 from ledger.opening import OpenedBatch, to_table
@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     from ledger.gateway import Gateway
 
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
-
-
-class FsckError(VerificationError):
-    """Raised when the mirror differs from the chain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference: its place and its description."""
-
-    where: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)

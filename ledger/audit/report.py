@@ -1,7 +1,7 @@
 """The working paper of an auditor: what was checked, against which trust file, and what was not proven.
 
-It is one HTML page without scripts or other files, which a browser also prints as PDF, or a CSV table with one
-line for each check. The content depends only on the file, the trust file, the version and the given date.
+It is one HTML page without scripts and other files, which a browser also prints as PDF, or a CSV table with
+one line for each check. The content depends only on the file, the trust file, the version and the given date.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _COLUMNS: Final = ("number", "item", "check", "result", "finding", "rests on")
 #: A spreadsheet computes a cell that begins with one of these.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+#: A browser loads nothing, and runs no script.
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+
 _STYLE: Final = """
 :root{color-scheme:light dark;--line:#8888;--bad:#b00020;--word:#8a5a00;--good:#1b6e35}
 @media (prefers-color-scheme:dark){:root{--bad:#ff8a80;--word:#ffcc80;--good:#a5d6a7}}
@@ -35,7 +38,8 @@ table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid var(--line)}
 td{overflow-wrap:anywhere}th{white-space:nowrap}
 .bad{color:var(--bad)}.word{color:var(--word)}.good{color:var(--good)}
-@media print{:root{color-scheme:light}body{margin:0;max-width:none;font-size:9pt}thead{display:table-header-group}
+@media print{:root{color-scheme:light;--bad:#b00020;--word:#8a5a00;--good:#1b6e35}
+body{margin:0;max-width:none;font-size:9pt}thead{display:table-header-group}
 tr,li{break-inside:avoid}h2{break-after:avoid}@page{size:A4;margin:15mm}}
 """
 
@@ -94,7 +98,7 @@ class WorkingPaper:
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width">\n'
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
             f"<title>Working paper</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
             + "\n".join(body)
             + "\n</body>\n</html>\n"

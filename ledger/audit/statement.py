@@ -211,9 +211,7 @@ def _receipt(item: str, proven: Verified, trust: Trust) -> Iterator[Check]:
 def _fields(item: str, proven: Verified) -> Iterator[Check]:
     if proven.purpose is None:
         return
-    yield Check(
-        item, "disclosure", Outcome.PROVEN, disclosed_to(proven), f"the signature of {proven.agent}"
-    )
+    yield Check(item, "disclosure", Outcome.PROVEN, disclosed_to(proven), f"the signature of {proven.agent}")
     outcomes = {
         Basis.ROW: Outcome.PROVEN,
         Basis.INTERVAL: Outcome.INTERVAL,
@@ -274,7 +272,13 @@ def _row(row: VerifiedRow, policies: Mapping[bytes, Policy], trust: Trust) -> It
         return
     yield from _receipt(item, row.proven, trust)
     policy = policies.get(row.proven.receipt.header.policy_hash)
-    yield Check(item, "content", Outcome.PROVEN, described(row.proven.row, policy, trust), f"the word of {agent}, fixed when the row was posted")
+    yield Check(
+        item,
+        "content",
+        Outcome.PROVEN,
+        described(row.proven.row, policy, trust),
+        f"the word of {agent}, fixed when the row was posted",
+    )
     for disclosed in row.disclosures:
         yield from _fields(item, disclosed)
 

@@ -128,7 +128,9 @@ class Policy:
                 raise _wrong(error.what, number) from error
         if parts.quorum is None:
             raise ConfigurationError("the policy has no quorum line", where="policy")
-        logs = {log.key.name: log for log in reversed(parts.logs)}
+        logs: dict[str, Log] = {}
+        for log in parts.logs:
+            logs.setdefault(log.key.name, log)
         keys = tuple(log.key for log in parts.logs)
         return cls(given, keys, logs, parts.witnesses, parts.groups, parts.quorum)
 

@@ -210,7 +210,7 @@ def append(folder: Path, size: int, entries: Sequence[bytes]) -> int:
         When the disk is full or cannot be written.
     """
     if any(len(entry) > _MAX_ENTRY for entry in entries):
-        raise ValueError(f"an entry of a log has at most {_MAX_ENTRY} bytes")
+        raise ValueError(f"an entry of a log has at most {_MAX_ENTRY:,} bytes")
     before = Tiles.in_folder(folder, size)
     kept = list(before.entries(size - size % WIDTH)) if size % WIDTH else []
     bundled = [struct.pack(">H", len(entry)) + entry for entry in [*kept, *entries]]

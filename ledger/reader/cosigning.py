@@ -86,8 +86,6 @@ def collect(tasks: Sequence[Task], *, seconds: float = SECONDS) -> list[Answer]:
             answers[place] = Answer(_cosigned(tasks[place], deadline))
         except CounterfoilError as error:
             answers[place] = Answer(None, error.what)
-        except HTTPError as error:
-            answers[place] = Answer(None, f"it answered HTTP {error.code}: {_said(error)}")
         except (OSError, http.client.HTTPException, ValueError) as error:
             answers[place] = Answer(None, f"it does not answer: {_reason(error)}")
 
@@ -112,23 +110,13 @@ def _cosigned(task: Task, deadline: float) -> SignatureLine:
     for _ in range(_MOST_TRIES):
         proof = tuple(task.tiles.consistency_path(old, size))
         body = Submission(old, proof, task.note).to_bytes()
-        try:
-            lines = answered_lines(_post(task.witness.url or "", body, deadline))
-        except HTTPError as error:
-            stated = _stated_size(error)
-            if stated is None:
-                raise
-            if stated > size:
-                raise CheckpointError(
-                    f"it cosigned {stated} entries already, and this checkpoint has {size}"
-                ) from error
-            if stated == old:
-                raise CheckpointError(
-                    f"it cosigned another root of {stated} entries: the log shows two histories"
-                ) from error
-            old = stated
+        status, kind, answer = _post(task.witness.url or "", body, deadline)
+        if status == http.client.CONFLICT and kind == SIZE_TYPE:
+            old = _other_size(answered_size(answer), old, size)
             continue
-        note = task.note.with_lines(*lines)
+        if status != http.client.OK:
+            raise CheckpointError(f"it answered HTTP {status}: {_said(answer)}")
+        note = task.note.with_lines(*answered_lines(answer))
         line = note.line_of(task.witness.key)
         if line is None:
             raise CheckpointError("its answer has no cosignature of the key in the policy")
@@ -137,25 +125,32 @@ def _cosigned(task: Task, deadline: float) -> SignatureLine:
     raise CheckpointError("it stated a different size of the log each time")
 
 
-def _post(url: str, body: bytes, deadline: float) -> bytes:
+def _other_size(stated: int, old: int, size: int) -> int:
+    """Check the size that a witness says it cosigned last, and return it."""
+    if stated > size:
+        raise CheckpointError(f"it cosigned {stated} entries already, and this checkpoint has {size}")
+    if stated == old:
+        raise CheckpointError(f"it cosigned another root of {stated} entries: the log shows two histories")
+    return stated
+
+
+def _post(url: str, body: bytes, deadline: float) -> tuple[int, str, bytes]:
+    """Send a request; return status, media type and body of the answer."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise CheckpointError("its URL in the policy is not one of http or https")
     request = Request(url.rstrip("/") + PATH, data=body, method="POST")  # noqa: S310 - checked above
     request.add_header("Content-Type", "text/plain; charset=utf-8")
-    with _OPENER.open(request, timeout=max(0.1, deadline - time.monotonic())) as answer:
-        return bytes(answer.read(_MOST_ANSWER))
+    try:
+        answer = _OPENER.open(request, timeout=max(0.1, deadline - time.monotonic()))
+    except HTTPError as error:  # any status but 2xx
+        answer = error
+    with answer:
+        return answer.status, answer.headers.get("Content-Type", ""), bytes(answer.read(_MOST_ANSWER))
 
 
-def _stated_size(error: HTTPError) -> int | None:
-    """Return the size that a witness states when it cosigned another one last; None for other answers."""
-    if error.code != http.client.CONFLICT or error.headers.get("Content-Type") != SIZE_TYPE:
-        return None
-    return answered_size(error.read(64))
-
-
-def _said(error: HTTPError) -> str:
+def _said(answer: bytes) -> str:
     """Return the first line of a witness's text, shortened and without control characters."""
-    text = error.read(400).decode("utf-8", "replace").split("\n")[0][:200]
+    text = answer[:400].decode("utf-8", "replace").split("\n")[0][:200]
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 

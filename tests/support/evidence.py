@@ -19,7 +19,7 @@ from ledger.commitment import merkle
 from ledger.commitment.record import open_fields
 from ledger.decision import Decision
 from ledger.deployment import CONTRACTS, Deployment
-from ledger.disclosure import Disclosure, DisclosedField, PseudonymOpening, TokenOpening
+from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
 from ledger.encoding import oprf
 from ledger.encoding.evaluation import EpochKey, Evaluation
 from ledger.encoding.policy import Policy
@@ -27,15 +27,15 @@ from ledger.encoding.rows import EncodingInput, RowEncoder
 from ledger.encoding.token import pair_key, token_opening
 from ledger.entries import CaseAnchor, batch_entry, case_entry
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
-from ledger.log import Checkpoint, Note, Policy as LogPolicy, Proof, consortium_policy, sign_checkpoint
+from ledger.log import Checkpoint, Note, Proof, consortium_policy, generate_signing_key, sign_checkpoint
+from ledger.log import Policy as LogPolicy
 from ledger.log.cosignature import cosign, witness_key
 from ledger.log.notes import KeyType, VerifierKey
 from ledger.log.policy import Log, Witness
-from ledger.log import generate_signing_key
 from ledger.member.keys import MemberKeys
 from ledger.receipt import Receipt
 from ledger.schema import FIELDS, ROW_SIZE, Side
-from ledger.signing import new_key, address_of
+from ledger.signing import address_of, new_key
 from ledger.typed_data import ADMISSION, sign_typed
 from ledger.verdicts import Reason, accepted_entry, rejected_entry
 from tests.support.pseudonyms import SECRET, proven
@@ -183,7 +183,9 @@ class Consortium:
                 "witnessKey": public["witness_key"],
             }
             signature = sign_typed(domain, ADMISSION, signed, keys.account)
-            members.append(TrustedMember(self.code(bank), bank, self.address(bank), **public, signature=signature))
+            members.append(
+                TrustedMember(self.code(bank), bank, self.address(bank), **public, signature=signature)
+            )
         epochs = (EpochKey(EPOCH, 0, oprf.public_key(SECRET)),)
         trust = Trust(self.deployment, self.policy, tuple(members), epochs)
         trust.check()
@@ -248,7 +250,9 @@ class Consortium:
         index, time = len(self.ledger_entries), _START + 86_400 + self.block
         self.ledger_entries.append(batch_entry(header, signature, self.block, time))
         verdict = (
-            accepted_entry(index, header.hash) if reason is None else rejected_entry(index, header.hash, reason)
+            accepted_entry(index, header.hash)
+            if reason is None
+            else rejected_entry(index, header.hash, reason)
         )
         self.verdict_entries.append(verdict)
         posted = Posted(
@@ -274,7 +278,9 @@ class Consortium:
 
     # -- logs -------------------------------------------------------------------------------------------
 
-    def note(self, log: str, *, cosigners: Sequence[str] = BANKS[:2], entries: Sequence[bytes] | None = None) -> str:
+    def note(
+        self, log: str, *, cosigners: Sequence[str] = BANKS[:2], entries: Sequence[bytes] | None = None
+    ) -> str:
         """Return the cosigned checkpoint of the ledger log or of the verdict log."""
         ledger = log == "ledger"
         origin = self.deployment.ledger_origin if ledger else self.deployment.verdict_origin
@@ -299,9 +305,7 @@ class Consortium:
 
     def receipt(self, posted: Posted, index: int) -> Receipt:
         """Return the receipt of a row."""
-        verdict = next(
-            n for n, entry in enumerate(self.verdict_entries) if posted.header.hash in entry
-        )
+        verdict = next(n for n, entry in enumerate(self.verdict_entries) if posted.header.hash in entry)
         return Receipt(
             row=posted.rows[index * ROW_SIZE : (index + 1) * ROW_SIZE],
             index=index,
@@ -368,13 +372,17 @@ class Consortium:
             explanation=explanation,
         )
 
-    def anchored_flag(self, flag: Flag, *, seed: bytes = b"\x05" * 32) -> tuple[bytes, dict[str, object], CaseAnchor, int]:
-        """Put a flag on the case log: its identifier, its view, its entry, and the entry's index in the log."""
+    def anchored_flag(
+        self, flag: Flag, *, seed: bytes = b"\x05" * 32
+    ) -> tuple[bytes, dict[str, object], CaseAnchor, int]:
+        """Put a flag on the case log: identifier, view, entry, and the entry's index in the log."""
         flag_id = flag.flag_id(seed)
         anchor = self.anchor(CaseKind.FLAG, flag_id, flag_id, DESK, b"flag")
         return flag_id, flag.view(seed), anchor, len(self.ledger_entries) - 1
 
-    def decide(self, flag_id: bytes, verdict: str = "suspicious", reason: str = "It repeats.") -> tuple[Decision, CaseAnchor, int]:
+    def decide(
+        self, flag_id: bytes, verdict: str = "suspicious", reason: str = "It repeats."
+    ) -> tuple[Decision, CaseAnchor, int]:
         """Put a decision on the case log."""
         decision = Decision.make(flag_id, verdict, reason, _START + 3 * 86_400)
         content = decision.content_hash(account(OFFICER).hex())

@@ -31,7 +31,7 @@ NOTE = ALFA.cosigned(LOG.note())
 
 checkpoints = st.builds(
     Checkpoint,
-    st.from_regex(r"[^\s\x00-\x1f+]{1,40}", fullmatch=True),
+    st.from_regex(r"[^\s\x00-\x1f+\x7f]{1,40}", fullmatch=True),
     st.integers(0, 2**63 - 1),
     st.binary(min_size=32, max_size=32),
 )

@@ -16,9 +16,7 @@ from tests.support.logs import SmallLog, SmallWitness
 names = st.text(
     st.characters(blacklist_categories=("Cs", "Cc", "Z"), blacklist_characters="+"), min_size=1, max_size=40
 ).filter(lambda name: not any(letter.isspace() for letter in name))
-lines = st.builds(
-    SignatureLine, names, st.binary(min_size=4, max_size=4), st.binary(min_size=1, max_size=80)
-)
+lines = st.builds(SignatureLine, names, st.binary(min_size=4, max_size=4), st.binary(min_size=1, max_size=80))
 bodies = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=80).map("{}\n".format)
 
 
