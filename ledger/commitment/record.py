@@ -256,7 +256,7 @@ def verify_field(
         When the field does not match the root, or is not at its own leaf.
     """
     if names is not None and opened.name not in names:  # such a name may be anything: it is not repeated
-        raise FieldError("a record has no field of one of the opened names")
+        raise FieldError("a record has no field of this name")
     where = f"field {opened.name!r}"
     if names is not None and names.index(opened.name) != opened.index:
         raise FieldError(
