@@ -91,16 +91,12 @@ def _show_row(options: Settings, proven: Verified, trust: Trust) -> None:
             facts[f"{name}_log_cosigned_by"] = witnesses
         show_facts("Verified", [(k, v) for k, v in facts.items() if v is not None])
         if proven.fields:
-            tell(
-                f"{proven.agent} disclosed these fields to {proven.recipient}, for this purpose: "
-                f"{proven.purpose}."
-            )
             show_table(
                 "Fields, as committed when the row was posted",
                 ["field", "value", "basis"],
                 [(field.name, field.value, BASIS[field.basis]) for field in proven.fields],
             )
-        _tell_not_proven(value["not_proven"])
+        _show_not_proven(value["not_proven"])
 
     emit(options, value, render)
 
@@ -161,16 +157,14 @@ def _show_bundle(options: Settings, proven: VerifiedBundle, trust: Trust) -> Non
             ["item", "check", "result", "finding", "rests on"],
             [(c.item, c.name, c.outcome.value, c.detail, c.rests_on) for c in found],
         )
-        _tell_not_proven(value["not_proven"])
+        _show_not_proven(value["not_proven"])
 
     emit(options, value, render)
 
 
-def _tell_not_proven(sentences: list[str]) -> None:
+def _show_not_proven(sentences: list[str]) -> None:
     if sentences:
-        tell("Not proven:")
-        for sentence in sentences:
-            tell(f"- {sentence}")
+        show_table("Not proven", ["by this file"], [(sentence,) for sentence in sentences])
 
 
 def show_chain_report(options: Settings, report: ChainReport) -> None:

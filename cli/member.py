@@ -238,7 +238,7 @@ def witness(
     if show or once:
         _show_witness(options, party, check=once)
         return
-    from api.keyholder import server
+    from api.serving import server
     from api.witness import create_app
 
     made = party.witness(warn=lambda text: say(f"WARNING: {text}"))

@@ -199,27 +199,28 @@ class Auditor:
             return report
         with self._own_mirror(gateway, progress) as mirror:
             more = compare_verdicts(mirror.verdict_entries(), self._published(), trust)
-        return replace(report, differences=(*report.differences, *more))
+        return replace(report, differences=tuple(dict.fromkeys((*report.differences, *more))))
 
     def fsck(self, *, progress: Progress | None = None) -> FsckReport:
-        """Read the whole chain again and compare the result with the desk's mirror.
+        """Read the whole chain again; compare the desk's mirror and its two published logs with it.
 
         The result lists the differences; its `raise_if_different` raises VerificationError. The desk's reader
         keys must be in the state folder.
         """
+        from dataclasses import replace
+
+        from ledger.audit.chain_check import check_chain
         from ledger.audit.fsck import fsck
+        from ledger.audit.reread import compare_verdicts
         from ledger.reader.keys import DeskKeys
 
-        desk = self.home.desk
-        return fsck(
-            self._connection.gateway(),
-            desk.mirror,
-            DeskKeys.load(desk.keys).readers.values(),
-            log=desk.log,
-            checkpoint=desk.checkpoint,
-            checkpoint_keys=dict(self.trust().checkpoint_keys),
-            progress=progress,
-        )
+        desk, gateway, trust = self.home.desk, self._connection.gateway(), self.trust()
+        keys = DeskKeys.load(desk.keys).readers.values()
+        report = fsck(gateway, desk.mirror, keys, progress=progress)
+        public = check_chain(gateway, trust, published=self._published(), progress=progress)
+        verdicts = compare_verdicts(report.verdicts, self._published(), trust)
+        found = dict.fromkeys((*report.differences, *public.differences, *verdicts))
+        return replace(report, differences=tuple(found))
 
     def completeness(self, *, progress: Progress | None = None) -> Completeness:
         """Count rows by member and month: proven by both banks, claimed by one, and unknown to this reader.

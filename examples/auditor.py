@@ -159,21 +159,20 @@ report = auditor.fsck()
 report.raise_if_different()
 print(f"\nfsck: {report.batches} batches, {report.rows} rows, {len(report.differences)} differences")
 
-months = auditor.completeness()
+found = auditor.completeness()
 print("\nCompleteness:\n")
-print(pd.DataFrame(months)[["agent", "month", "rows", "proven", "claimed", "missing"]].to_string(index=False))
+print(pd.DataFrame(found.members)[["agent", "month", "rows", "proven", "claimed"]].to_string(index=False))
 
 # %% [markdown]
-# If Bravo leaves out its half of the next payment, Alfa's row claims it and nobody proves it.
+# If Bravo leaves out its half of the next payment, Alfa's row is a claim of Alfa about Bravo. It does not stand in
+# Bravo's line: what one bank says never becomes another's debt.
 
 # %%
 one_sided = payments.iloc[:1].assign(transaction_id="A-12", timestamp="2026-01-06T09:00:00Z")
 alfa.post(one_sided)
 Desk(home).sync()
-claimed = {month.agent: month.claimed for month in auditor.completeness()}
-missing = {month.agent: month.missing for month in auditor.completeness()}
-print(f"\nAfter a payment that Bravo did not post: Alfa claims {claimed['ALFADEFF']}, ", end="")
-print(f"Bravo misses {missing['BRAVFRPP']}")
+for claim in auditor.completeness().claims:
+    print(f"\nAfter a payment that Bravo did not post: {claim.claimant} claims {claim.rows} about {claim.about}")
 
 # %% [markdown]
 # ## The end

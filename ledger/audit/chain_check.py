@@ -245,7 +245,7 @@ class _ChainCheck:
         except ConfigurationError:
             raise
         except VerificationError as error:
-            self._found(f"published log {name}", f"its checkpoint does not verify: {error.what}")
+            self._found(f"published log {name}", f"it does not verify: {error.what}")
             return None
 
     def _ledger_log(self, published: Path | str, logs: ChainLogs) -> PublishedLog | None:
