@@ -209,17 +209,24 @@ class Auditor:
         """
         from dataclasses import replace
 
+        from ledger.audit.cases import check_cases
         from ledger.audit.chain_check import check_chain
         from ledger.audit.fsck import fsck
         from ledger.audit.reread import compare_verdicts
+        from ledger.reader.book import Book
         from ledger.reader.keys import DeskKeys
+        from ledger.signing import address_of
 
         desk, gateway, trust = self.home.desk, self._connection.gateway(), self.trust()
-        keys = DeskKeys.load(desk.keys).readers.values()
-        report = fsck(gateway, desk.mirror, keys, progress=progress)
+        keys = DeskKeys.load(desk.keys)
+        readers = list(keys.readers.values())
+        report = fsck(gateway, desk.mirror, readers, progress=progress)
+        with Book(desk.cases) as book:
+            stored = book.stored()
+        cases = check_cases(gateway, private_keys=readers, book=stored, desk=address_of(keys.account))
         public = check_chain(gateway, trust, published=self._published(), progress=progress)
         verdicts = compare_verdicts(report.verdicts, self._published(), trust)
-        found = dict.fromkeys((*report.differences, *public.differences, *verdicts))
+        found = dict.fromkeys((*report.differences, *public.differences, *verdicts, *cases.differences))
         return replace(report, differences=tuple(found))
 
     def completeness(self, *, progress: Progress | None = None) -> Completeness:

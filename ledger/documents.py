@@ -18,7 +18,7 @@ from msgspec import Meta
 from ledger import canonical
 from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
 
-__all__ = ["Address", "Count", "Document", "Hash", "Hex", "convert", "load", "plain", "read", "write"]
+__all__ = ["Address", "Count", "Document", "Hash", "Hex", "Salt", "convert", "load", "plain", "read", "write"]
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 Hex = Annotated[str, Meta(pattern=r"\A([0-9a-f]{2})*\Z")]
 #: 32 bytes, a hash or a key, in lower-case hex.
 Hash = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+#: The 16-byte salt of a field, in lower-case hex.
+Salt = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 #: The 20-byte address of an account or a contract, in lower-case hex.
 Address = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}\Z")]
 #: An integer, 0 or greater.

@@ -36,6 +36,12 @@ class Log(Connection):
             expected = args["logIndex"] + 1
             yield posted_batch(self.deployment, args, entry)
 
+    def case_head(self) -> tuple[int, bytes]:
+        """Return the number of entries of the case log and the hash over all of them."""
+        block = self.height()
+        size = int(self._ask("CaseLog", "size", block=block))
+        return size, bytes(self._ask("CaseLog", "head", block=block))
+
     def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
         """Yield the entries of the case log in blocks `first` to `last`."""
         expected: int | None = None

@@ -24,6 +24,7 @@ from counterfoil.tokens import Role, issue
 from ledger.batch import BatchHeader
 from ledger.flag import Entity, Flag, FlagSource, RowRef
 from ledger.reader.cases import CaseBook, KeptFlag
+from ledger.reader.recipients import Recipients
 from ledger.schema import MatchState
 from ledger.segment import Manifest, load
 from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
@@ -183,8 +184,8 @@ def raise_flags(consortium: SmallConsortium) -> None:
     flags.append(_flag(manifest, "model-1", between[:1], "medium", kind="rule"))
     kept = CaseBook(consortium.home.desk.cases)
     try:
-        members = consortium.gateway.members()
-        assert kept.keep(flags, {m.code: m.hpke_key for m in members}) == len(flags)
+        recipients = Recipients.of(consortium.gateway, consortium.desk_keys.account)
+        assert kept.keep(flags, recipients) == len(flags)
         kept.anchor(consortium.gateway, consortium.desk_keys.account)
     finally:
         kept.close()

@@ -28,8 +28,8 @@ from ledger.encoding.rows import ROW
 from ledger.envelope import generate_keypair, key_id, seal
 from ledger.errors import TransactionRejectedError
 from ledger.home import Home
-from ledger.reader.desk import SyncReport
 from ledger.reader import mirror as mirror_module
+from ledger.reader.desk import SyncReport
 from ledger.reader.mirror import Mirror, Rejected
 from ledger.schema import ROW_VERSION, Flags, Side, TokenKind
 from ledger.segment import load
