@@ -194,12 +194,25 @@ class Auditor:
         from ledger.audit.reread import compare_verdicts
 
         gateway, trust = self._gateway(), self.trust()
-        report = check_chain(gateway, trust, published=self._published(), depth=depth, progress=progress)
+        report = check_chain(
+            gateway,
+            trust,
+            published=self._published(),
+            private_keys=self._private_keys(),
+            depth=depth,
+            progress=progress,
+        )
         if self._reader_keys is None:
             return report
         with self._own_mirror(gateway, progress) as mirror:
             more = compare_verdicts(mirror.verdict_entries(), self._published(), trust)
         return replace(report, differences=tuple(dict.fromkeys((*report.differences, *more))))
+
+    def _private_keys(self) -> list[bytes]:
+        """Return the auditor's reader keys; none if no file was given."""
+        from ledger.audit.keys import ReaderKeys
+
+        return [] if self._reader_keys is None else list(ReaderKeys.load(self._reader_keys).readers.values())
 
     def fsck(self, *, progress: Progress | None = None) -> FsckReport:
         """Read the whole chain again; compare the desk's mirror and its two published logs with it.
