@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from eth_account import Account
 
-from counterfoil.founding import admit, open_epoch
+from counterfoil.founding import admit
 from counterfoil.governance import Governance
 from counterfoil.mirrored import list_batches
 from ledger.batch_errors import BatchError
@@ -28,7 +27,6 @@ from ledger.schema import Flags
 from ledger.segment import load
 from ledger.verdicts import Reason
 from localchain.faucet import fund
-from tests.support import consortium as support
 from tests.support.batches import ALFA, BRAV, CHAR, HOUR, NOW, MadeBatch, rows
 from tests.support.consortium import ChainProcess, SmallConsortium, founded
 
@@ -70,9 +68,7 @@ def judged_again(consortium: SmallConsortium) -> list[Judged]:
 @pytest.fixture(scope="module")
 def founded_long_ago(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
     """Return a consortium whose first epoch began years ago, so that a test can open one in the past."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(support, "open_epoch", partial(open_epoch, starts=datetime(2020, 1, 1, tzinfo=UTC)))
-        return founded(chain, tmp_path_factory.mktemp("consortium"))
+    return founded(chain, tmp_path_factory.mktemp("consortium"), starts=datetime(2020, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
