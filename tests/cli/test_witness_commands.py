@@ -82,7 +82,9 @@ def test_a_bank_serves_its_witness_and_the_desk_collects_its_cosignature(
 
 def test_a_witness_that_is_down_is_named_by_the_sync(made: SmallConsortium) -> None:
     chain, home, beta = ("--chain", made.url), made.home.root, made.banks[1]
-    call(home, *chain, "consortium", "witnesses", "--add", f"{beta}=http://127.0.0.1:9", "--quorum", 2).expect()
+    call(
+        home, *chain, "consortium", "witnesses", "--add", f"{beta}=http://127.0.0.1:9", "--quorum", 2
+    ).expect()
     told = " ".join(call(home, *chain, "desk", "sync").expect().out.split())
     assert f"{beta} did not cosign the ledger log: it does not answer" in told
     assert "is not served: the checkpoint is not cosigned by the quorum" in told
