@@ -80,17 +80,14 @@ def _read(path: Path) -> bytes:
 def _verified(
     data: bytes, trust: Trust, recipient: str | None, where: str | None
 ) -> Verified | VerifiedBundle | OpenedCheckpoint:
-    from ledger import canonical
+    from ledger import documents
     from ledger.audit.bundle import verify_bundle
     from ledger.audit.verify import Verifier
-    from ledger.bundle import BUNDLE_FORMAT, MAX_BUNDLE, Bundle
-    from ledger.receipt import MAX_SIZE
+    from ledger.bundle import BUNDLE_FORMAT
 
     if data.lstrip().startswith(b"{"):
-        if len(data) > MAX_SIZE or b'"ledger_checkpoint":' in data:
-            value = canonical.loads(data, what="proof", most_bytes=MAX_BUNDLE)
-            if isinstance(value, dict) and value.get("format") == BUNDLE_FORMAT:
-                return verify_bundle(Bundle.from_json(value), trust, recipient=recipient)
+        if documents.format_of(data) == BUNDLE_FORMAT:
+            return verify_bundle(data, trust, recipient=recipient)
         return Verifier(trust).verify(data, recipient=recipient)
     if b"\n\n" not in data:
         raise InputError(
