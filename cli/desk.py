@@ -15,7 +15,7 @@ import typer
 from cli import tokens
 from cli.learning import show_training, tell_drift
 from cli.log_views import show_logs
-from cli.output import emit, progress, say, settings, show_table, tell
+from cli.output import counted, emit, progress, say, settings, show_table, tell
 from counterfoil import Desk
 from counterfoil.processes import listen
 from ledger.errors import ConfigurationError
@@ -53,6 +53,9 @@ def sync(
             rejected = [(r.log_index, r.member, r.sequence, r.reason) for r in report.rejected]
             show_table("Rejected batches", ["log index", "member", "sequence", "reason"], rejected)
         show_logs(report.logs)
+        if report.restored:
+            tell(f"{counted(report.restored, 'flag')} of the desk were read again from the chain.")
+        _tell_problems(report.problems)
 
     emit(options, asdict(report), render)
 

@@ -207,30 +207,32 @@ def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> Anch
     from ledger.reader.notes import NoteBook
     from ledger.reader.recipients import Recipients
 
-    keys = DeskKeys.load(home.desk.keys)
-    problems: list[str] = []
-    recipients = Recipients.of(gateway, keys.account, problems.append)
+    key = DeskKeys.load(home.desk.keys).account
+    before = restore(home, gateway)
+    problems = list(before.problems)
+    recipients = Recipients.of(gateway, key, problems.append)
     with flag_book(home) as book:
-        restored = book.reconcile(gateway, keys.account, keys.readers.values(), problems.append)
         new = book.keep(flags, recipients, problems.append)
-        anchored = book.anchor(gateway, keys.account, problems.append)
+        anchored = book.anchor(gateway, key, problems.append)
     with NoteBook(home.desk.cases) as notes:
-        notes.keep_deliveries(recipients, problems.append)
-        notes.anchor(gateway, keys.account, problems.append)
-    return Anchored(new, anchored, restored, tuple(dict.fromkeys(problems)))
+        notes.keep_deliveries(recipients, problems.append, anchored=anchored > 0)
+        notes.anchor(gateway, key, problems.append)
+    return Anchored(new, anchored, before.restored, tuple(dict.fromkeys(problems)))
 
 
-def restore(home: Home, gateway: Gateway) -> int:
-    """Read from the chain the flags and notes that the desk's file has lost; return the number of flags."""
+def restore(home: Home, gateway: Gateway) -> Anchored:
+    """Compare the desk's file with the chain, and read from there the flags and notes that it has lost."""
     from ledger.reader.keys import DeskKeys
     from ledger.reader.notes import NoteBook
 
     keys = DeskKeys.load(home.desk.keys)
+    readers = list(keys.readers.values())[::-1]
+    problems: list[str] = []
     with flag_book(home) as book:
-        restored = book.reconcile(gateway, keys.account, keys.readers.values())
+        restored = book.reconcile(gateway, keys.account, readers, problems.append)
     with NoteBook(home.desk.cases) as notes:
-        notes.reconcile(gateway, keys.account)
-    return restored
+        notes.reconcile(gateway, keys.account, readers)
+    return Anchored(0, 0, restored, tuple(problems))
 
 
 def note_members(home: Home, gateway: Gateway) -> None:

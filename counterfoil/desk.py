@@ -7,7 +7,7 @@ only they need (detectors, rules, tables), so that the other methods start fast.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +59,7 @@ class Desk(DeskFlags):
     def sync(self, *, depth: int = 0, progress: Progress | None = None) -> SyncReport:
         """Mirror new batches from the chain, match their rows, and publish the two logs.
 
+        Also read new decisions, and restore the flags and notes that the desk's file has lost.
         The report says which witnesses cosigned the new checkpoints, and which checkpoints are served.
 
         Parameters
@@ -75,8 +76,10 @@ class Desk(DeskFlags):
         gateway = self.gateway()
         report = rounds.sync(self.home.desk, gateway, keys, policy=policy, depth=depth, progress=progress)
         caseload.note_members(self.home, gateway)
-        caseload.restore(self.home, gateway)
-        return report
+        flags = caseload.restore(self.home, gateway)
+        problems = list(flags.problems)
+        caseload.read_decisions(self.home, gateway, problems.append)
+        return replace(report, restored=flags.restored, problems=tuple(problems))
 
     def scan(
         self,

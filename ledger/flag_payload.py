@@ -100,7 +100,10 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class SealedFlag:
-    """A payload, and the codes of the members that are left out, because their keys cannot be used."""
+    """A payload, and the codes of the members that are left out, because their keys cannot be used.
+
+    The number of such a delivery is used all the same, so that the member sees that a flag is missing.
+    """
 
     payload: bytes
     left_out: tuple[int, ...]
@@ -145,14 +148,13 @@ def seal_flag(
     context = _context(author, flag_id)
     slots, sent, left_out = [], [], []
     for addressee in addressees:
+        sent.append(addressee.delivery)
         part = _pack(addressee.delivery) + _key(seed, None) + _key(seed, addressee.delivery.code)
         try:
             slots.append(seal_slot(part, context, addressee.hpke_key))
         except SealError:
             left_out.append(addressee.delivery.code)
-        else:
-            sent.append(addressee.delivery)
-    total = max(_FEWEST_SLOTS, 1 << (len(slots) + len(left_out) - 1).bit_length())
+    total = max(_FEWEST_SLOTS, 1 << (len(sent) - 1).bit_length())
     slots += [decoy_slot(_PART_SIZE) for _ in range(total - len(slots))]
     _SHUFFLE.shuffle(slots)
     told = b"".join(map(_pack, sent)).ljust(total * _DELIVERY_SIZE, b"\0")

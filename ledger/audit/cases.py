@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ledger import canonical
 from ledger.audit.differences import Difference
-from ledger.caselog import FLAG_KINDS, CaseKind, entry_head, kind_of
+from ledger.caselog import FLAG_KINDS, CaseKind, addressees, entry_head, kind_of
 from ledger.decision import Decision, open_decision
 from ledger.delivery import NOTHING, TOPIC, Counted, Delivery, faults, open_counts, read_note
 from ledger.envelope import NotAddresseeError
@@ -57,6 +57,8 @@ class _Case:
     """What the check has found so far."""
 
     keys: Sequence[bytes]
+    #: Codes of the members that get flags: those that are not revoked.
+    served: set[int]
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
     #: author -> (index of the entry, delivery)
@@ -109,7 +111,8 @@ def check_cases(
     size, head = gateway.case_head()
     entries = [entry for entry in gateway.case_entries() if entry.index < size]
     members = {account.account for account in gateway.accounts()}
-    case = _Case(list(private_keys))
+    served = {member.code for member in gateway.members() if member.status != "revoked"}
+    case = _Case(list(private_keys), served)
     case.counts["entries"] = len(entries)
     _check_chain(case, entries, size, head)
     for entry in entries:
@@ -185,6 +188,11 @@ def _check_flag(case: _Case, entry: CaseEntry) -> None:
         return
     if kind_of(found.flag.source.kind) != entry.kind:
         case.differs(entry.index, "a detector's flag is written as a finding, or a finding as a flag")
+    left_out = set(addressees(found.flag)) & case.served - {delivery.code for delivery in found.deliveries}
+    for code in sorted(left_out):
+        case.differs(
+            entry.index, f"the flag concerns member {code}, and the desk has not sent it to this member"
+        )
     case.deliveries[entry.author] += [(entry.index, delivery) for delivery in found.deliveries]
 
 
@@ -303,7 +311,7 @@ def _compare_decisions(case: _Case, entries: Sequence[CaseEntry], book: StoredCa
     for key, entry in case.decisions.items():
         if key not in held:
             case.differs(
-                entry.index, "the desk's file does not have this decision; `counterfoil desk train` reads it"
+                entry.index, "the desk's file does not have this decision; `counterfoil desk sync` reads it"
             )
     for key, made in held.items():
         where = f"decision {made.content_hash.hex()} in the desk's file"

@@ -50,6 +50,8 @@ class MemberAccount:
         The account that signed the change; None for an admission.
     new_signature : bytes or None
         By `account` over the change; None for an admission.
+    since : int
+        The block from which on the keys of this account are in force.
     """
 
     code: int
@@ -61,6 +63,7 @@ class MemberAccount:
     signature: bytes
     previous: bytes | None = None
     new_signature: bytes | None = None
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,16 +72,20 @@ class Registry(Connection):
         found: dict[bytes, MemberAccount] = {}
         for name, args, entry in self._events("Consortium", ("MemberAdmitted", "MemberKeysChanged")):
             account, keys = address_bytes(args["account"]), member_keys(args)
+            block = int(entry["blockNumber"])
             if name == "MemberAdmitted":
                 signature = bytes(args["signature"])
-                found[account] = MemberAccount(args["code"], args["agent"], account, *keys, signature)
+                code, agent = args["code"], args["agent"]
+                found[account] = MemberAccount(code, agent, account, *keys, signature, since=block)
                 continue
             if account not in found:
-                raise self._incomplete("a member's admission", block=entry["blockNumber"])
+                raise self._incomplete("a member's admission", block=block)
             new, agent = address_bytes(args["newAccount"]), found[account].agent
             signatures = bytes(args["signature"]), account, bytes(args["newSignature"])
-            if new != account:  # keys that change alone leave the admission as the account's origin
-                found[new] = MemberAccount(args["code"], agent, new, *keys, *signatures)
+            if new != account:
+                found[new] = MemberAccount(args["code"], agent, new, *keys, *signatures, since=block)
+            else:  # keys that change alone leave the admission as the account's origin
+                found[account] = replace(found[account], since=block)
         return list(found.values())
 
     def member(self, account: str) -> Member:

@@ -54,7 +54,8 @@ class Inbox:
     ----------
     flags : tuple of Received
     sent : int or None
-        How many the desk's newest note says that it has sent; None if there is no note that can be read.
+        How many the desk's newest note says that it has sent; None if there is no note since the member's
+        keys are in force.
     arrived : int
         How many different numbers have arrived.
     problems : tuple of str
@@ -79,6 +80,8 @@ def read_inbox(gateway: Gateway, keys: MemberKeys) -> Inbox:
     """Read the case log, and return what is addressed to a member."""
     code = gateway.member(keys.address).code
     private = X25519PrivateKey.from_private_bytes(keys.hpke)
+    own = _address(keys.address)
+    since = max((account.since for account in gateway.accounts() if account.account == own), default=0)
     desks: defaultdict[str, _FromDesk] = defaultdict(_FromDesk)
     flags = []
     for entry in gateway.case_entries():
@@ -96,7 +99,7 @@ def read_inbox(gateway: Gateway, keys: MemberKeys) -> Inbox:
     for author, desk in desks.items():
         arrived += len({delivery.sequence for _, delivery in desk.deliveries})
         counted = None
-        if desk.note is not None:
+        if desk.note is not None and desk.note.block > since:
             try:
                 counted = open_count(read_note(desk.note.payload), _address(author), code, private)
                 sent = (sent or 0) + counted.count

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ledger import canonical
 from ledger.caselog import FLAG_KINDS, CaseKind, kind_of
+from ledger.delivery import Delivery
 from ledger.envelope import NotAddresseeError
 from ledger.errors import TransactionRejectedError, VerificationError
 from ledger.flag import Flag, FlagSource
@@ -57,8 +58,9 @@ class AnchorBook(Book):
         note : callable, optional
             Called with a sentence for each flag that differs, or that cannot be restored.
         """
-        own = own_entries(gateway, key)
-        self._mark(own, note)
+        height = gateway.height()
+        own = own_entries(gateway, key, height)
+        self._mark(own, height, note)
         return self._restore(own, bytes.fromhex(address_of(key).removeprefix("0x")), list(private_keys), note)
 
     def anchor(self, gateway: Gateway, key: bytes, note: _Note | None = None) -> int:
@@ -73,7 +75,8 @@ class AnchorBook(Book):
         TransactionRejectedError
             When the contract refuses every entry.
         """
-        differing = self._mark(own_entries(gateway, key), note)
+        height = gateway.height()
+        differing = self._mark(own_entries(gateway, key, height), height, note)
         waiting = self._state.execute(
             "SELECT number, flag_id, kind FROM flag WHERE block IS NULL ORDER BY number"
         ).fetchall()
@@ -94,10 +97,11 @@ class AnchorBook(Book):
             ).fetchone()
             yield kind_of(kind), flag_id, flag_id, payload
 
-    def _mark(self, own: Mapping[_Key, CaseEntry], note: _Note | None) -> set[bytes]:
+    def _mark(self, own: Mapping[_Key, CaseEntry], height: int, note: _Note | None) -> set[bytes]:
         """Set each flag's block to that of its entry; return the flags whose payload on the chain differs.
 
-        After a reorganisation of the chain, an entry may be in another block, or no longer on the chain.
+        After a reorganisation of the chain, an entry may be in another block, or no longer on the chain. What
+        is above the node's `height` stays: the node is behind.
         """
         changed: list[tuple[int | None, int]] = []
         differing = set()
@@ -107,7 +111,7 @@ class AnchorBook(Book):
             if block == (None if entry is None else entry.block):
                 continue
             if entry is None:
-                changed.append((None, number))
+                changed += [(None, number)] if block <= height else []
                 continue
             (payload,) = self._state.execute(
                 "SELECT payload FROM flag_document WHERE number = ?", (number,)
@@ -146,8 +150,9 @@ class AnchorBook(Book):
         with transaction(self._state, self._path) as state:
             for table in ("flag_document", "flag_addressee", "delivery"):
                 state.execute(f"DELETE FROM {table} WHERE number NOT IN (SELECT number FROM flag)")
+            if any(self._is_taken(delivery) for _, found in opened for delivery in found.deliveries):
+                self._drop_unsent()
             for entry, found in opened:
-                self._yield_numbers(found)
                 insert_flag(
                     state,
                     found.flag,
@@ -163,17 +168,21 @@ class AnchorBook(Book):
             renew_verdicts(state)
         return len(opened)
 
-    def _yield_numbers(self, found: OpenedByReader) -> None:
-        """Remove unsent flags that use a number of an anchored flag; the next scan raises them again."""
-        for delivery in found.deliveries:
-            unsent = self._state.execute(
-                "SELECT number FROM delivery JOIN flag USING (number) "
-                "WHERE member = ? AND sequence = ? AND block IS NULL",
-                (delivery.code, delivery.sequence),
+    def _is_taken(self, delivery: Delivery) -> bool:
+        """Return whether an unsent flag has the number of an anchored one, or does not follow from it."""
+        return bool(
+            self._state.execute(
+                "SELECT 1 FROM delivery JOIN flag USING (number) WHERE member = ?1 AND block IS NULL "
+                "AND (sequence = ?2 OR sequence = ?2 + 1 AND previous != ?3)",
+                (delivery.code, delivery.sequence, delivery.hash),
             ).fetchone()
-            if unsent:
-                for table in ("flag", "flag_document", "flag_addressee", "delivery"):
-                    self._state.execute(f"DELETE FROM {table} WHERE number = ?", unsent)
+        )
+
+    def _drop_unsent(self) -> None:
+        """Remove the flags that were not sent yet; the next scan raises them again, with other numbers."""
+        unsent = "(SELECT number FROM flag WHERE block IS NULL)"
+        for table in ("flag_document", "flag_addressee", "delivery", "flag"):
+            self._state.execute(f"DELETE FROM {table} WHERE number IN {unsent}")
 
     def _free_content(self, flag: Flag, flag_id: bytes) -> bytes:
         content = content_of(flag)
@@ -181,12 +190,12 @@ class AnchorBook(Book):
         return flag_id if taken else content
 
 
-def own_entries(gateway: Gateway, key: bytes) -> dict[_Key, CaseEntry]:
-    """Return the entries on the case log of one account, by kind and content hash."""
+def own_entries(gateway: Gateway, key: bytes, last: int | None = None) -> dict[_Key, CaseEntry]:
+    """Return the entries on the case log of one account, up to a block, by kind and content hash."""
     author = address_of(key).lower()
     return {
         (entry.kind, entry.content_hash): entry
-        for entry in gateway.case_entries()
+        for entry in gateway.case_entries(None, last)
         if entry.author.lower() == author
     }
 

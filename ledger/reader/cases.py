@@ -131,14 +131,16 @@ class CaseBook(AnchorBook):
             seed=seed,
             payload=sealed.payload,
             latest_score=flag.score,
-            deliveries=[a.delivery for a in addressed if a.delivery.code not in sealed.left_out],
+            deliveries=[addressee.delivery for addressee in addressed],
         )
         return True
 
     def _next(self, code: int, flag_id: bytes) -> Delivery:
-        """Return the member's next delivery."""
+        """Return the member's next delivery: after all in this file, and all that the desk has told it of."""
         last = self._state.execute(
-            "SELECT sequence + 1, head FROM delivery WHERE member = ? ORDER BY sequence DESC LIMIT 1", (code,)
+            "SELECT sequence + 1 AS next, head FROM delivery WHERE member = ?1 "
+            "UNION SELECT count, head FROM told WHERE member = ?1 ORDER BY next DESC LIMIT 1",
+            (code,),
         ).fetchone()
         sequence, previous = last or (0, NOTHING)
         return Delivery(code, sequence, previous, flag_id)

@@ -23,13 +23,19 @@ __all__ = ["SyncReport", "sync"]
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """The counts of one sync, the ledger position after it, and the state of the two logs."""
+    """The counts of one sync, the ledger position after it, and the state of the two logs.
+
+    `restored` flags were read again from the chain; `problems` has a sentence for each flag or decision that
+    could not be.
+    """
 
     counts: SyncCounts
     position: Position
     states: dict[str, int]
     rejected: tuple[Rejected, ...]
     logs: tuple[LogReport, ...]
+    restored: int = 0
+    problems: tuple[str, ...] = ()
 
 
 def sync(

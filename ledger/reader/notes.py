@@ -6,14 +6,14 @@ SHA-256. It is stored before it is sent, so that it is neither lost nor repeated
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger import canonical
 from ledger.caselog import CaseKind
-from ledger.delivery import NOTHING, TOPIC, Counted, seal_counts
+from ledger.delivery import NOTHING, TOPIC, Counted, open_counts, read_note, seal_counts
 from ledger.errors import VerificationError
 from ledger.reader.anchoring import append_entries, own_entries
 from ledger.reader.book import Book
@@ -21,7 +21,7 @@ from ledger.reader.recipients import Recipients
 from ledger.storage import transaction
 
 if TYPE_CHECKING:
-    from ledger.gateway import Gateway
+    from ledger.gateway import CaseEntry, Gateway
 
 __all__ = ["KeptNote", "NoteBook"]
 
@@ -55,7 +55,13 @@ class NoteBook(Book):
         with transaction(self._state, self._path):
             self._insert(case_id, topic, says)
 
-    def keep_deliveries(self, recipients: Recipients, note: Callable[[str], None] | None = None) -> bool:
+    def keep_deliveries(
+        self,
+        recipients: Recipients,
+        note: Callable[[str], None] | None = None,
+        *,
+        anchored: bool = False,
+    ) -> bool:
         """Store a note of deliveries, if the last one does not say what is anchored now.
 
         Call it after each round of anchoring. The note and what it tells are stored in one transaction.
@@ -63,6 +69,9 @@ class NoteBook(Book):
         Parameters
         ----------
         recipients : Recipients
+        anchored : bool
+            Whether the round has anchored a flag. Then there is always a note: without one, all would know
+            that the flag concerns no member.
         note : callable, optional
             Called with a sentence for each member whose key cannot be used.
 
@@ -74,7 +83,7 @@ class NoteBook(Book):
         with transaction(self._state, self._path) as state:
             counts = [self._counted(code) for code in sorted(recipients.members)]
             told = [Counted(*row) for row in state.execute("SELECT member, count, head FROM told ORDER BY 1")]
-            if counts == told or not (told or any(counted.count for counted in counts)):
+            if not anchored and (counts == told or not (told or any(counted.count for counted in counts))):
                 return False
             says, unusable = seal_counts(counts, recipients.author, recipients.members, recipients.readers)
             self._insert(_NO_CASE, TOPIC, says)
@@ -89,18 +98,29 @@ class NoteBook(Book):
                 )
         return True
 
-    def reconcile(self, gateway: Gateway, key: bytes) -> None:
+    def reconcile(self, gateway: Gateway, key: bytes, private_keys: Iterable[bytes] = ()) -> None:
         """Compare the file with the chain: set each note's block, and copy notes that the file has lost.
 
         The desk recognises its notes by author, kind, content hash and payload.
+
+        Parameters
+        ----------
+        gateway : Gateway
+        key : bytes
+            The key of the desk's account.
+        private_keys : iterable of bytes
+            The desk's HPKE keys; with them, the file takes over what the newest note tells of deliveries, so
+            that no number is used twice, whatever the file has lost.
         """
+        height = gateway.height()
         own = {
             content: entry
-            for (kind, content), entry in own_entries(gateway, key).items()
+            for (kind, content), entry in own_entries(gateway, key, height).items()
             if kind == CaseKind.NOTE and sha256(entry.payload).digest() == content
         }
         held = dict(self._state.execute("SELECT content_hash, block FROM note"))
-        blocks = {content: None if content not in own else own[content].block for content in held}
+        blocks = {content: own[content].block if content in own else None for content in held}
+        blocks |= {content: block for content, block in held.items() if (block or 0) > height}
         with transaction(self._state, self._path) as state:
             state.executemany(
                 "UPDATE note SET block = ? WHERE content_hash = ?",
@@ -114,6 +134,10 @@ class NoteBook(Book):
                     if content not in held
                 ],
             )
+            for entry in sorted(own.values(), key=lambda entry: -entry.index):
+                if _topic(entry.payload) == TOPIC:
+                    self._take_over(entry, private_keys)
+                    break
 
     def anchor(self, gateway: Gateway, key: bytes, note: Callable[[str], None] | None = None) -> int:
         """Write every note that is not on the case log yet; return the number of written notes."""
@@ -141,6 +165,21 @@ class NoteBook(Book):
             if case_id in (None, case)
         ]
 
+    def _take_over(self, entry: CaseEntry, private_keys: Iterable[bytes]) -> None:
+        """Store what a note tells, where it is more than the file has told."""
+        author = bytes.fromhex(entry.author.removeprefix("0x"))
+        for private in private_keys:
+            try:
+                counts = open_counts(read_note(entry.payload), author, private)
+            except VerificationError:
+                continue
+            self._state.executemany(
+                "INSERT INTO told VALUES (?1, ?2, ?3) ON CONFLICT (member) DO UPDATE "
+                "SET count = ?2, head = ?3 WHERE count < ?2",
+                [(counted.code, counted.count, counted.head) for counted in counts],
+            )
+            return
+
     def _insert(self, case_id: bytes, topic: str, says: Mapping[str, Any]) -> None:
         payload = canonical.dumps({"format": FORMAT, "topic": topic, **says})
         self._state.execute(
@@ -149,10 +188,11 @@ class NoteBook(Book):
         )
 
     def _counted(self, code: int) -> Counted:
-        """Return how many flags were sent to a member: up to the last one that is anchored."""
+        """Return how many flags were sent to a member: up to the last one that is anchored, or was told."""
         last = self._state.execute(
-            "SELECT sequence + 1, head FROM delivery JOIN flag USING (number) "
-            "WHERE member = ? AND block IS NOT NULL ORDER BY sequence DESC LIMIT 1",
+            "SELECT sequence + 1 AS next, head FROM delivery JOIN flag USING (number) "
+            "WHERE member = ?1 AND block IS NOT NULL "
+            "UNION SELECT count, head FROM told WHERE member = ?1 ORDER BY next DESC LIMIT 1",
             (code,),
         ).fetchone()
         return Counted(code, *(last or (0, NOTHING)))

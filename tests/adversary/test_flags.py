@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -11,11 +12,15 @@ from typing import Any, Final
 import pytest
 
 from counterfoil.caseload import flag_page, flag_view
+from counterfoil.founding import admit
 from counterfoil.governance import Governance
 from ledger.caselog import FLAG_KINDS, CaseKind
+from ledger.envelope import generate_keypair, key_id
 from ledger.errors import TransactionRejectedError
 from ledger.flag import Flag
 from ledger.gateway import Gateway
+from ledger.member.inbox import read_inbox
+from ledger.member.keys import MemberKeys
 from ledger.reader.cases import CaseBook
 from ledger.reader.listing import FlagFilter
 from ledger.reader.notes import NoteBook
@@ -167,6 +172,7 @@ def test_a_note_that_says_less_than_arrived_is_seen(desk: FlagDesk) -> None:
     gateway, keys = desk.consortium.gateway, desk.consortium.desk_keys
     desk.raise_flags(*some(3))
     desk.execute("UPDATE flag SET block = NULL WHERE number = 3")
+    desk.execute("DELETE FROM told")
     with NoteBook(desk.consortium.home.desk.cases) as notes:
         assert notes.keep_deliveries(Recipients.of(gateway, keys.account))
         notes.anchor(gateway, keys.account)
@@ -195,8 +201,10 @@ def test_a_poisoned_key_of_one_member_holds_back_no_flag(
     assert desk.inbox(1).problems == desk.inbox(3).problems == ()
     monkeypatch.undo()
     desk.raise_flags(*some(1))
-    assert desk.inbox(2).arrived == desk.inbox(2).sent == 1
-    assert desk.inbox(2).problems == ()
+    inbox = desk.inbox(2)
+    assert (inbox.sent, inbox.arrived) == (4, 1)
+    (problem,) = inbox.problems
+    assert "missing is number 1, 2, 3. Ask the desk" in problem
     assert desk.fsck().differences == ()
 
 
@@ -370,6 +378,14 @@ def test_an_auditor_with_and_without_a_key_checks_every_flag(desk: FlagDesk) -> 
     assert "case payload" in found.what
 
 
+@pytest.fixture(scope="module")
+def raised(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> FlagDesk:
+    """A desk that has raised two flags; take a copy of its file."""
+    made = FlagDesk(founded(chain, tmp_path_factory.mktemp("raised") / "home"))
+    made.raise_flags(*some(2))
+    return made
+
+
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
@@ -385,14 +401,103 @@ def test_an_auditor_with_and_without_a_key_checks_every_flag(desk: FlagDesk) -> 
         ("UPDATE note SET block = 1", "in this block"),
     ],
 )
-def test_every_change_to_the_desks_file_is_a_difference(desk: FlagDesk, statement: str, told: str) -> None:
-    desk.raise_flags(*some(2))
+def test_every_change_to_the_desks_file_is_a_difference(
+    raised: FlagDesk, tmp_path: Path, statement: str, told: str
+) -> None:
+    desk = FlagDesk(raised.consortium.copy(tmp_path / "copy"))
     assert desk.fsck().differences == ()
     desk.execute(statement)
     assert any(told in found.what for found in desk.fsck().differences)
 
 
-def test_the_content_hash_of_a_note_is_that_of_its_payload(desk: FlagDesk) -> None:
-    desk.raise_flags(*some(1))
-    for entry in desk.entries(CaseKind.NOTE):
+def test_the_content_hash_of_a_note_is_that_of_its_payload(raised: FlagDesk) -> None:
+    for entry in raised.entries(CaseKind.NOTE):
         assert sha256(entry.payload).digest() == entry.content_hash
+
+
+def leaving_out(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the desk act as if a member did not exist."""
+    honest = Recipients.of
+
+    def dishonest(*args: Any, **more: Any) -> Recipients:
+        made = honest(*args, **more)
+        members = {known: key for known, key in made.members.items() if known != code}
+        return Recipients(made.author, members, made.readers)
+
+    monkeypatch.setattr(Recipients, "of", dishonest)
+
+
+def test_a_desk_that_never_counts_a_flag_for_a_member_is_seen_by_an_auditor(
+    desk: FlagDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving_out(2, monkeypatch)
+    desk.raise_flags(*some(1))
+    monkeypatch.undo()
+    desk.raise_flags(*some(1))
+    assert desk.inbox(2).problems == (), "to the member, nothing is missing"
+    (found,) = desk.fsck(book=False).differences
+    assert found.where == "entry 0 of the case log"
+    assert "concerns member 2, and the desk has not sent it" in found.what
+
+
+def test_a_member_that_the_note_leaves_out_sees_it_and_a_new_one_does_not_mind(
+    desk: FlagDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving_out(2, monkeypatch)
+    desk.raise_flags(*some(1))
+    (problem,) = desk.inbox(2).problems
+    assert "no part for this member" in problem
+    monkeypatch.undo()
+    keys = MemberKeys.generate("NEWBDEFF")
+    admit(desk.consortium.home, desk.consortium.gateway, [keys])
+    inbox = read_inbox(desk.consortium.gateway, keys)
+    assert (inbox.sent, inbox.arrived, inbox.problems) == (None, 0, ())
+    desk.raise_flags(*some(1))
+    inbox = read_inbox(desk.consortium.gateway, keys)
+    assert (inbox.sent, inbox.problems) == (0, ())
+
+
+def test_a_flag_that_concerns_no_member_looks_like_any_other(desk: FlagDesk) -> None:
+    desk.raise_flags(*some(1))
+    (concerned, told) = desk.entries(*FLAG_KINDS, CaseKind.NOTE)
+    desk.raise_flags(*some(1, 0))
+    nobody, told_again = desk.entries(*FLAG_KINDS, CaseKind.NOTE)[2:]
+    assert (nobody.kind, told_again.kind) == (concerned.kind, told.kind)
+    assert (len(nobody.payload), len(told_again.payload)) == (len(concerned.payload), len(told.payload))
+
+
+def test_the_numbers_go_on_when_the_file_and_the_key_of_old_flags_are_lost(desk: FlagDesk) -> None:
+    home, gateway = desk.consortium.home, desk.consortium.gateway
+    keys, operator = desk.consortium.desk_keys, Governance.load(home).operator
+    desk.raise_flags(*some(3))
+    (old,) = gateway.readers()
+    private, public = generate_keypair()
+    add = (key_id(public), public, old.epoch + 1, "desk")
+    gateway.transact(operator, "Consortium", "addReader", *add)
+    gateway.transact(operator, "Consortium", "removeReader", old.key_id)
+    replace(keys, readers={**keys.readers, old.epoch + 1: private}).save(home.desk.keys)
+    desk.raise_flags(flag(title="of nobody", agents=(3,)))
+    replace(keys, readers={old.epoch + 1: private}).save(home.desk.keys)
+    for path in home.desk.cases.parent.glob("cases.sqlite*"):
+        path.unlink()
+    done = desk.raise_flags(*some(1))
+    assert (done.restored, done.anchored) == (1, 1)
+    assert len([problem for problem in done.problems if "cannot be restored" in problem]) == 3
+    inbox = desk.inbox(1)
+    assert [received.sequence for received in inbox.flags] == [0, 1, 2, 3]
+    assert (inbox.sent, inbox.problems) == (4, ())
+
+
+def test_a_node_that_is_behind_takes_no_flag_off_the_chain(
+    desk: FlagDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.raise_flags(*some(1))
+    (kept,) = desk.kept()
+    assert kept.block is not None
+    behind = kept.block - 1
+    monkeypatch.setattr(Gateway, "height", lambda _: behind)
+    assert desk.raise_flags().anchored == 0
+    assert [k.block for k in desk.kept()] == [kept.block]
+    monkeypatch.undo()
+    assert desk.fsck().differences == ()
+    assert desk.inbox(1).problems == ()

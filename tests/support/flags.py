@@ -59,7 +59,7 @@ class FlagDesk:
 
     def sync(self) -> int:
         """Compare the file with the chain, as `counterfoil desk sync` does."""
-        return restore(self.consortium.home, self.consortium.gateway)
+        return restore(self.consortium.home, self.consortium.gateway).restored
 
     def kept(self) -> list[KeptFlag]:
         """Return the flags in the desk's file."""

@@ -64,13 +64,15 @@ def test_an_unsent_flag_gives_way_to_an_anchored_one_with_its_number(desk: FlagD
     desk.raise_flags(flag(title="before", agents=(1,)))
     sent = desk.kept()[-1]
     desk.delete([sent.flag_id])
+    desk.execute("DELETE FROM told")
     with CaseBook(consortium.home.desk.cases) as book:  # the file is an old copy
-        book.keep([flag(title="unsent", agents=(1,))], to)
+        book.keep([flag(title="unsent", agents=(1,)), flag(title="next", agents=(1, 2))], to)
     assert desk.sync() == 1
     assert sent.flag_id in [kept.flag_id for kept in desk.kept()]
     assert "unsent" not in [kept.flag.title for kept in desk.kept()]
-    assert desk.raise_flags(flag(title="unsent", agents=(1,))).new == 1
-    assert desk.inbox(1).problems == ()
+    again = desk.raise_flags(flag(title="unsent", agents=(1,)), flag(title="next", agents=(1, 2)))
+    assert again.new == 2
+    assert desk.inbox(1).problems == desk.inbox(2).problems == ()
     assert desk.fsck().differences == ()
 
 
