@@ -20,6 +20,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from counterfoil.caseload import keep_and_anchor
 from counterfoil.connection import connect
 from ledger import storage
 from ledger.encoding.keyholder import LocalKeyHolder
@@ -33,11 +34,9 @@ from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault, batches, tables
-from ledger.reader import cases, desk, mirror
+from ledger.reader import anchoring, casefile, cases, desk, mirror, notes
 from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
-from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
-from ledger.reader.recipients import Recipients
 
 __all__ = ["FLAGS", "KILLS", "context", "flags", "post", "raise_flags", "start", "sync"]
 
@@ -85,13 +84,9 @@ def sync(root: Path) -> None:
 
 
 def raise_flags(root: Path, number: int) -> None:
-    """Keep and anchor flags as `counterfoil desk scan` does; more than one transaction takes."""
+    """Keep, anchor and announce flags as `counterfoil desk scan` does; more than one transaction takes."""
     home = Home(root)
-    gateway, keys = connect(home), DeskKeys.load(home.desk.keys)
-    book = CaseBook(home.desk.cases)
-    book.keep(flags(number), Recipients.of(gateway, keys.account))
-    book.anchor(gateway, keys.account)
-    book.close()
+    keep_and_anchor(home, connect(home), flags(number))
 
 
 def flags(number: int) -> list[Flag]:
@@ -163,5 +158,5 @@ def _arm(die_at: int) -> None:
             tick()
         tick()
 
-    for module in (cases, batches, tables):
+    for module in (cases, anchoring, notes, casefile, batches, tables):
         module.transaction = transaction  # type: ignore[attr-defined]

@@ -25,11 +25,14 @@ import pytest
 
 from counterfoil import KeyHolder, processes
 from counterfoil.connection import connect
+from ledger.audit.cases import check_cases
 from ledger.audit.fsck import fsck
 from ledger.batch import BatchHeader
+from ledger.caselog import FLAG_KINDS
 from ledger.home import Home
 from ledger.member.inbox import read_inbox
 from ledger.member.vault import Vault
+from ledger.reader.book import Book
 from ledger.reader.cases import CaseBook
 from ledger.schema import FIELDS, MatchState
 from ledger.segment import Manifest, load
@@ -194,20 +197,24 @@ def test_the_desk_killed_at_each_step_of_raising_flags_anchors_each_once(
 
 
 def check_flags(made: SmallConsortium, scans: Sequence[int]) -> None:
-    """The book has every scan's flags, the chain has each once and nothing else, and each still opens."""
-    book = CaseBook(made.home.desk.cases)
-    kept = list(book.each())
-    book.close()
+    """The book has every scan's flags, the chain has each once, each still opens, and no number is missing."""
+    with CaseBook(made.home.desk.cases) as cases:
+        kept = list(cases.each())
     found = Counter(k.flag.source.parameters["scan"] for k in kept)
     assert found == Counter(dict.fromkeys(scans, FLAGS))
     gateway = connect(made.home)
-    on_chain = {entry.content_hash: entry for entry in gateway.case_entries()}
-    assert len(on_chain) == len(list(gateway.case_entries())) == len(kept)
+    entries = [entry for entry in gateway.case_entries() if entry.kind in FLAG_KINDS]
+    on_chain = {entry.content_hash: entry for entry in entries}
+    assert len(on_chain) == len(entries) == len(kept)
     assert {k.flag_id: k.block for k in kept} == {key: entry.block for key, entry in on_chain.items()}
     inbox = read_inbox(gateway, made.keys[made.banks[0]])
     assert [r.problem for r in inbox.flags] == [None] * len(kept)
     assert sorted(r.sequence for r in inbox.flags if r.sequence is not None) == [*range(len(kept))]
-    assert inbox.problems == ()
+    assert (inbox.sent, inbox.problems) == (len(kept), ())
+    with Book(made.home.desk.cases) as book:
+        stored, desk = book.stored(), made.desk_keys
+    keys = desk.readers.values()
+    assert check_cases(gateway, private_keys=keys, book=stored, desk=desk.address).differences == ()
 
 
 # random moments, of all of them
