@@ -262,7 +262,6 @@ def verify_field(
         raise FieldError(
             "the field is at the wrong leaf",
             expected=names.index(opened.name),
-            got=opened.index,
             where=where,
         )
     leaf = field_leaf(opened.name, opened.value, opened.salt)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ledger.entries import (
     CaseAnchor,
+    EntryKind,
     Standing,
     admission_entry,
     batch_entry,
@@ -46,6 +47,14 @@ class Ledger(Log):
     def ledger_entries(self, first: int, last: int) -> Iterator[bytes]:
         """Yield the entries of blocks `first` to `last` as bytes; see `ledger`."""
         return (entry.data for entry in self.ledger(first, last))
+
+    def ledger_counts(self, block: int) -> dict[int, int]:
+        """Return how many entries of the kinds that the contracts count there are, up to a block."""
+        return {
+            EntryKind.ADMISSION: int(self._ask("Consortium", "memberCount", block=block)),
+            EntryKind.BATCH: self.log_size(block),
+            EntryKind.CASE: int(self._ask("CaseLog", "size", block=block)),
+        }
 
     def ledger(self, first: int, last: int) -> Iterator[LedgerEntry]:
         """Yield the entries of blocks `first` to `last`, in chain order.

@@ -76,13 +76,16 @@ def test_a_bank_serves_its_witness_and_the_desk_collects_its_cosignature(
     assert [log["size"] for log in state["logs"]] == [report["logs"][0]["size"], 0]
     checked = call(party.home.root, *chain, "--json", "member", "witness", alfa, "--once").expect().json
     assert checked["evidence"] == []
+    assert not [path for path in party.home.root.rglob("*") if path.stat().st_mode & 0o077]
     told = call(home, *chain, "desk", "sync").expect().out
     assert "1 of 1" in told, "its cosignature of an unchanged log is kept"
 
 
 def test_a_witness_that_is_down_is_named_by_the_sync(made: SmallConsortium) -> None:
     chain, home, beta = ("--chain", made.url), made.home.root, made.banks[1]
-    call(home, *chain, "consortium", "witnesses", "--add", f"{beta}=http://127.0.0.1:9", "--quorum", 2).expect()
+    call(
+        home, *chain, "consortium", "witnesses", "--add", f"{beta}=http://127.0.0.1:9", "--quorum", 2
+    ).expect()
     told = " ".join(call(home, *chain, "desk", "sync").expect().out.split())
     assert f"{beta} did not cosign the ledger log: it does not answer" in told
     assert "is not served: the checkpoint is not cosigned by the quorum" in told

@@ -48,12 +48,18 @@ from ledger.flag_payload import Addressee, open_for_reader, open_part, read_payl
 from ledger.gateway import PostedBatch
 from ledger.log import (
     Checkpoint,
-    decode_verifier_key,
-    encode_verifier_key,
+    KeyType,
+    Note,
+    Proof,
+    VerifierKey,
+    consortium_policy,
     generate_signing_key,
     open_checkpoint,
     sign_checkpoint,
 )
+from ledger.log import Policy as LogPolicy
+from ledger.log.policy import Log
+from ledger.log.submission import Submission
 from ledger.member.intake import open_source, read_chunks
 from ledger.member.keys import MemberKeys
 from ledger.opening import BatchOpener
@@ -86,7 +92,11 @@ HEADER = BatchHeader(1, bytes(20), bytes(20), 0, bytes(32), 1, POLICY.hash, 3, b
 DECISION = Decision.make(bytes(32), "suspicious", "fits no business", 1_790_000_000)
 AUTHOR = b"\x21" * 20
 OFFICER = "0x" + "22" * 20
-CHECKPOINT = sign_checkpoint(Checkpoint("counterfoil/1/ab", 3, bytes(32), 7, bytes(32)), "desk", SIGNING)
+ORIGIN = "counterfoil/1/ab/ledger"
+LEAVES = [merkle.leaf_hash(entry) for entry in (b"other", b"entry")]
+CHECKPOINT = sign_checkpoint(Checkpoint(ORIGIN, 2, merkle.root(LEAVES)), ORIGIN, SIGNING)
+LOG_KEY = VerifierKey(ORIGIN, KeyType.ED25519, VERIFYING)
+LOG_POLICY = consortium_policy([Log(LOG_KEY, "https://log.example")])
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,8 @@ class Parser:
 
 
 def sealed_flag() -> bytes:
-    to = [Addressee(PUBLIC, Delivery(code, 0, NOTHING, FLAG.flag_id(SEED))) for code in (1, 2)]
+    keys = {1: PUBLIC, 2: generate_keypair()[1]}
+    to = [Addressee(keys[code], Delivery(code, 0, NOTHING, FLAG.flag_id(SEED))) for code in keys]
     return seal_flag(FLAG, SEED, author=AUTHOR, addressees=to, readers=[PUBLIC]).payload
 
 
@@ -129,7 +140,7 @@ def open_as_reader(data: bytes) -> Any:
 
 def note_of_deliveries() -> bytes:
     counts = [Counted(1, 3, bytes(32)), Counted(2, 0, NOTHING)]
-    says, _ = seal_counts(counts, AUTHOR, {1: PUBLIC, 2: PUBLIC}, [PUBLIC])
+    says, _ = seal_counts(counts, AUTHOR, {1: PUBLIC, 2: generate_keypair()[1]}, [PUBLIC])
     return canonical.dumps({"format": "counterfoil/note/1", "topic": "deliveries", **says})
 
 
@@ -244,11 +255,20 @@ PARSERS: dict[str, Parser] = {
     ),
     "rows": Parser(sound_rows, open_rows),
     "checkpoint": Parser(
-        lambda _: CHECKPOINT.encode(), lambda data, _: open_checkpoint(data, {"desk": VERIFYING})
+        lambda _: CHECKPOINT.encode(), lambda data, _: open_checkpoint(data, LOG_POLICY, origin=ORIGIN)
     ),
     "verifier key": Parser(
-        lambda _: encode_verifier_key("desk", VERIFYING).encode(),
-        lambda data, _: decode_verifier_key(data.decode("utf-8", "surrogateescape")),
+        lambda _: LOG_KEY.text.encode(),
+        lambda data, _: VerifierKey.parse(data.decode("utf-8", "surrogateescape")),
+    ),
+    "checkpoint policy": Parser(lambda _: LOG_POLICY.text.encode(), lambda data, _: LogPolicy.parse(data)),
+    "log proof": Parser(
+        lambda _: Proof(1, (LEAVES[0],), CHECKPOINT).to_text().encode(),
+        lambda data, _: Proof.parse(data).verify(b"entry", LOG_POLICY, origin=ORIGIN),
+    ),
+    "witness request": Parser(
+        lambda _: Submission(1, (bytes(32),), Note.parse(CHECKPOINT)).to_bytes(),
+        lambda data, _: Submission.parse(data),
     ),
     "policy": Parser(lambda _: POLICY.document, lambda data, _: Policy.from_document(data)),
     "rule set": Parser(rule_set, lambda data, _: RuleSet.from_bytes(data)),

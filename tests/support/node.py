@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from ledger.deployment import CONTRACTS, Deployment
-from ledger.entries import CaseAnchor, case_entry
+from ledger.entries import CaseAnchor, EntryKind, case_entry
 from ledger.errors import TransactionRejectedError
 from ledger.gateway import CaseEntry
 from ledger.signing import address_of
@@ -49,6 +50,12 @@ class MemoryNode:
         for number in range(first, last + 1):
             for entry in self.blocks[number]:
                 yield entry if isinstance(entry, bytes) else self._as_ledger(entry)
+
+    def ledger_counts(self, block: int) -> dict[int, int]:
+        """Return what the contracts of a true chain would count."""
+        entries = (entry for found in self.blocks[: block + 1] for entry in found)
+        kinds = Counter(entry[0] if isinstance(entry, bytes) else EntryKind.CASE for entry in entries)
+        return {kind: kinds[kind] for kind in (EntryKind.ADMISSION, EntryKind.BATCH, EntryKind.CASE)}
 
     def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
         """Yield the entries of the case log."""
