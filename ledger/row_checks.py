@@ -211,5 +211,9 @@ class RowChecks:
 
     def _empty(self, column: str) -> npt.NDArray[np.bool_]:
         """Return which rows have only zero bytes in a column."""
-        octets = np.ascontiguousarray(self._rows[column]).view(np.uint8).reshape(len(self._rows), -1)
+        octets = (
+            np.ascontiguousarray(self._rows[column])
+            .view(np.uint8)
+            .reshape(len(self._rows), ROW[column].itemsize)
+        )
         return np.asarray(~octets.any(axis=1))

@@ -45,7 +45,7 @@ from ledger.envelope import generate_keypair, key_id, open_envelope, seal
 from ledger.errors import CounterfoilError, VerificationError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
 from ledger.flag_payload import Addressee, open_for_reader, open_part, read_payload, seal_flag
-from ledger.gateway import Member, PostedBatch
+from ledger.gateway import PostedBatch
 from ledger.log import (
     Checkpoint,
     KeyType,
@@ -64,9 +64,11 @@ from ledger.member.intake import open_source, read_chunks
 from ledger.member.keys import MemberKeys
 from ledger.opening import BatchOpener
 from ledger.reader.keys import DeskKeys
+from ledger.schema import ROW_VERSION, Side, TokenKind
 from ledger.segment import MANIFEST, FileEntry, Manifest
 from ledger.transport import Transport
 from tests.support.consortium import SmallConsortium
+from tests.support.golden import TRUST
 from tests.support.rows import row, write_csv
 
 EXAMPLES = int(os.environ.get("COUNTERFOIL_FUZZ_EXAMPLES", "40"))
@@ -220,14 +222,24 @@ def open_rows(data: bytes, _: Path) -> Any:
     leaves = [merkle.leaf_hash(data[i : i + size]) for i in range(0, len(data), size)]
     header = replace(HEADER, row_count=len(data) // size, rows_root=merkle.root(leaves))
     payload = seal(data, header.pack(), [(key_id(PUBLIC), PUBLIC)])
-    posted = PostedBatch(header, header.hash, 0, 1, bytes(32), bytes(32), payload)
-    member = Member(1, "0x" + "00" * 20, "ALFADEFF", "active", bytes(32), bytes(32))
-    return BatchOpener([member], {POLICY.hash: POLICY.document}, [PRIVATE]).open(posted, member)
+    posted = PostedBatch(header, bytes(65), header.hash, 0, 1, bytes(32), bytes(32), payload)
+    opener = BatchOpener({POLICY.hash: POLICY.document}, [PRIVATE])
+    codes = frozenset({1, 2})
+    return opener.open(posted, code=1, codes=codes, epoch=(0, 2**40), block_time=_HOUR * 3_600 + 7_200)
+
+
+#: The hour of the sound rows.
+_HOUR = 490_000
 
 
 def sound_rows(_: Path) -> bytes:
     made = np.zeros(3, ROW)
-    made["version"], made["side"], made["debtor_agent"], made["currency"] = 1, 1, 1, 978
+    made["version"], made["side"], made["channel"] = ROW_VERSION, Side.DEBIT, 2
+    made["debtor_agent"], made["creditor_agent"], made["currency"] = 1, 2, 978
+    made["time_bucket"], made["business_date"], made["token_kind"] = _HOUR, _HOUR // 24, TokenKind.UETR
+    for name in ("debtor_account", "creditor_account", "match_token", "record_root"):
+        size = ROW[name].itemsize
+        made[name] = np.frombuffer(b"".join(bytes([n]) * size for n in (1, 2, 3)), f"V{size}")
     return made.tobytes()
 
 
@@ -278,9 +290,7 @@ PARSERS: dict[str, Parser] = {
             data, DECISION.flag_id, OFFICER, DECISION.content_hash(OFFICER), [PRIVATE]
         ),
     ),
-    "trust file": Parser(
-        saved(Trust(DEPLOYMENT, {"desk": VERIFYING}, {"aa" * 20: "ALFADEFF"}).save), from_file(Trust.load)
-    ),
+    "trust file": Parser(saved(TRUST.save), from_file(Trust.load)),
     "deployment file": Parser(saved(DEPLOYMENT.save), from_file(Deployment.load)),
     "member key file": Parser(saved(MemberKeys.generate("ALFADEFF").save), from_file(MemberKeys.load)),
     "desk key file": Parser(saved(DeskKeys.generate(24_313).save), from_file(DeskKeys.load)),
