@@ -77,7 +77,7 @@ def test_a_damaged_file_is_refused_where_it_stands(
     value = canonical.loads(data)
     damaged = [b"", b"{}", b"[]", b"null", b"\xff", data[:-1], data + b" ", data.replace(b":", b": ", 1)]
     damaged += [canonical.dumps({k: v for k, v in value.items() if k != name}) for name in value]
-    damaged += [canonical.dumps(value | {name: wrong}) for name in value for wrong in (None, 0)]
+    damaged += [canonical.dumps(value | {name: wrong}) for name in value for wrong in (None, True)]
     damaged.append(canonical.dumps(value | {"format": "counterfoil/other/1"}))
     for bad in damaged:
         path.write_bytes(bad)
