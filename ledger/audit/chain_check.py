@@ -4,7 +4,8 @@ An auditor with a node and a trust file checks what everyone can check:
 
 - *members*: each account of the chain is the one in the trust file, with the bank's own signatures;
 - *batches*: each has a place in its member's chain of hashes, and its author's signature;
-- *case log*: each entry follows from the one before, in one chain of hashes;
+- *case log*: each entry follows from the one before, has an author who may write it, and each flag's leaves
+  give its identifier (`ledger.audit.cases`);
 - *ledger log*: derived from the chain, it has the root that the desk published;
 - *verdict log*: its published head is on the chain, and its entries name the batches in their order.
 
@@ -20,10 +21,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from ledger.audit.cases import CaseReport, check_cases
 from ledger.audit.differences import Difference, FsckError
 from ledger.audit.trust import Trust
 from ledger.batch import GENESIS_HASH
-from ledger.caselog import CaseKind
+from ledger.caselog import FLAG_KINDS
 from ledger.entries import EntryKind
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.log.follow import ChainLogs
@@ -31,12 +33,11 @@ from ledger.log.published import PublishedLog, published_log
 from ledger.verdicts import Verdict, parse_verdict
 
 if TYPE_CHECKING:
-    from ledger.gateway import CaseEntry, Gateway, PostedBatch
+    from ledger.gateway import Gateway, PostedBatch
 
 __all__ = ["ChainReport", "check_chain"]
 
 _BLOCKS: Final = 64
-_EMPTY_HEAD: Final = bytes(32)
 #: Size of a packed header; a batch entry is its kind, the header and the rest.
 _HEADER: Final = 162
 
@@ -92,6 +93,7 @@ def check_chain(
     trust: Trust,
     *,
     published: Path | str | None = None,
+    cases: CaseReport | None = None,
     depth: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ChainReport:
@@ -103,6 +105,8 @@ def check_chain(
     trust : Trust
     published : Path or str, optional
         The folder with the desk's published logs, or the URL of the desk; without it they are not compared.
+    cases : CaseReport, optional
+        What a check of the case log with keys has found; by default it is checked here, without keys.
     depth : int
         Number of later blocks after which a block is final.
     progress : callable, optional
@@ -114,7 +118,8 @@ def check_chain(
     ChainError
         When the node fails.
     """
-    return _ChainCheck(gateway, trust, gateway.height() - depth).run(published, progress)
+    found = check_cases(gateway) if cases is None else cases
+    return _ChainCheck(gateway, trust, gateway.height() - depth).run(published, found, progress)
 
 
 class _ChainCheck:
@@ -125,11 +130,14 @@ class _ChainCheck:
         self._differences: list[Difference] = []
 
     def run(
-        self, published: Path | str | None, progress: Callable[[str, int, int], None] | None
+        self,
+        published: Path | str | None,
+        cases: CaseReport,
+        progress: Callable[[str, int, int], None] | None,
     ) -> ChainReport:
         accounts = self._members()
         batches, rows = self._batches(progress)
-        cases, flags = self._cases()
+        self._differences += cases.differences
         ledger = verdicts = None
         accepted = apart = 0
         if published is not None:
@@ -148,8 +156,8 @@ class _ChainCheck:
             accounts=accounts,
             batches=batches,
             rows=rows,
-            cases=cases,
-            flags=flags,
+            cases=cases.counts["entries"],
+            flags=sum(cases.counts.get(kind.name.lower(), 0) for kind in FLAG_KINDS),
             ledger_size=None if ledger is None else ledger.checkpoint.size,
             verdict_size=verdicts,
             accepted=accepted,
@@ -223,20 +231,6 @@ class _ChainCheck:
             self._found(where, f"the batch does not follow batch {expected[0] - 1} of its member")
         heads[code] = (header.sequence + 1, posted.batch_hash)
 
-    # -- case log ---------------------------------------------------------------------------------------
-
-    def _cases(self) -> tuple[int, int]:
-        head, count, flags = _EMPTY_HEAD, 0, 0
-        for entry in self._gateway.case_entries(None, self._last):
-            where = f"entry {entry.index} of the case log, block {entry.block}"
-            if entry.index != count:
-                self._found(where, "an entry of the case log is missing")
-            if entry.head != _next_head(head, entry):
-                self._found(where, "the entry does not follow from the one before")
-            flags += entry.kind in (CaseKind.FLAG, CaseKind.FINDING)
-            head, count = entry.head, entry.index + 1
-        return count, flags
-
     # -- logs -------------------------------------------------------------------------------------------
 
     def _published(self, published: Path | str, name: str, origin: str) -> PublishedLog | None:
@@ -294,16 +288,3 @@ class _ChainCheck:
             if expected != (verdict.index, verdict.batch_hash):
                 self._found(f"verdict {number}", "it is not about the batch at this place of the ledger log")
                 return
-
-
-def _next_head(head: bytes, entry: CaseEntry) -> bytes:
-    """Return the head of the case log after an entry, as the contract computes it."""
-    return sha256(
-        head
-        + entry.index.to_bytes(8, "big")
-        + bytes([entry.kind])
-        + entry.case_id
-        + entry.content_hash
-        + bytes.fromhex(entry.author.removeprefix("0x"))
-        + sha256(entry.payload).digest()
-    ).digest()
