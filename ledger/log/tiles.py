@@ -227,9 +227,7 @@ def append(folder: Path, size: int, entries: Sequence[bytes], *, mode: int = PUB
     return size + len(entries)
 
 
-def _write(
-    folder: Path, level: int | str, first: int, last: int, values: Sequence[bytes], mode: int
-) -> None:
+def _write(folder: Path, level: int | str, first: int, last: int, values: Sequence[bytes], mode: int) -> None:
     """Write the tiles of a level that items `first` to `last` are in; `values` begins with the first tile."""
     start = first // WIDTH
     for tile in range(start, -(-last // WIDTH) if last > first else start):
