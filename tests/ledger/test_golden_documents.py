@@ -39,7 +39,7 @@ SHA256: Final = {
     "deployment": "8b5d62f08c236bd3f9550e868a6faae7968dd50ad9b6fd35f42b1f4d644c0850",
     "trust file": "4249509a87b7c1d5907d9d1cb7ff5bb3492d5e9068fbddff6050eaaa58b7d44a",
     "policy": "dca0c8cd7dbdcee2450c2962d5cf383d0f4ddb7eb83023d09422c6ee29919a24",
-    "manifest": "94de3a58d9c44c6633a32c5d1ba7a9880073a9fedd72c8e1f2195bef478f96d4",
+    "manifest": "b94e509040a7905b4377775f5761e3e0f3847baf9313b7799f88261ec46d812d",
     "member keys": "ca36fab31d98e2324229e8f18a09e72be48aa94231d8c03f0641502d3ae9b46a",
     "desk keys": "348cb1e0e971a9fb04fd1ef06c7fec90bee224c8cff15836c6d318cd479f0da1",
     "key holder's epoch": "14a45ba66f508f5c8951fd84c16a044d875833fee3ea7639c9e2d4a55d3aac11",
