@@ -276,8 +276,8 @@ class Member:
         key : str
             As for `receipt`.
         fields : sequence of str
-            Names of fields (`ledger.schema.FIELDS`). Opening an account re-identifies it, for the whole epoch,
-            to whoever holds rows.
+            Names of fields (`ledger.schema.FIELDS`). Opening an account re-identifies it, for the whole
+            epoch, to whoever holds rows.
         purpose, recipient : str
             Why, and for whom; both are signed with the fields.
 

@@ -48,6 +48,7 @@ __all__ = [
     "public_key",
     "seal",
     "seal_slot",
+    "slot_size",
     "usable",
 ]
 
@@ -236,6 +237,11 @@ def decoy_slot(size: int) -> bytes:
     always one.
     """
     return generate_keypair()[1] + os.urandom(size + _TAG_SIZE)
+
+
+def slot_size(size: int) -> int:
+    """Return the size of a slot with `size` bytes of content."""
+    return _KEY_SIZE + size + _TAG_SIZE
 
 
 def open_slot(slot: bytes, context: bytes, private_key: X25519PrivateKey) -> bytes | None:

@@ -24,7 +24,16 @@ from ledger.commitment import merkle
 from ledger.commitment.record import SALT_SIZE, field_leaf
 from ledger.delivery import Delivery
 from ledger.documents import Document, Salt
-from ledger.envelope import SealError, decoy_slot, key_id, open_envelope, open_slot, seal, seal_slot
+from ledger.envelope import (
+    SealError,
+    decoy_slot,
+    key_id,
+    open_envelope,
+    open_slot,
+    seal,
+    seal_slot,
+    slot_size,
+)
 from ledger.errors import VerificationError
 from ledger.flag import COMMON, VIEW_FORMAT, Flag, verify_view
 
@@ -187,7 +196,7 @@ def read_payload(payload: bytes, flag_id: bytes) -> Payload:
         )
     if slots < _FEWEST_SLOTS or slots & (slots - 1):
         raise VerificationError("the case payload is malformed: the number of its slots is not allowed")
-    if {len(slot) for slot in document.slots} != {len(decoy_slot(_PART_SIZE))}:
+    if {len(slot) for slot in document.slots} != {slot_size(_PART_SIZE)}:
         raise VerificationError("the case payload is malformed: its slots have different sizes")
     root = merkle.root(document.hashes)
     if root != flag_id:

@@ -54,6 +54,8 @@ class ChainLogs:
         The SQLite file; it is created if it is missing.
     tiles : Path
         The folder of the ledger log's tiles. Only one process may follow the chain into it at a time.
+    mode : int
+        Who may read the tiles; only their owner by default.
 
     Raises
     ------
@@ -61,9 +63,10 @@ class ChainLogs:
         When the file is damaged or stays locked.
     """
 
-    def __init__(self, state: Path, tiles: Path) -> None:
+    def __init__(self, state: Path, tiles: Path, *, mode: int = 0o600) -> None:
         self._path = state
         self._folder = tiles
+        self._mode = mode
         self._state = open_database(
             state,
             what="the state of the logs",
@@ -145,7 +148,7 @@ class ChainLogs:
     def _commit(self, node: Gateway, block: int, entries: list[bytes], notes: list[CaseEntry]) -> None:
         block_hash = node.block_hash(block)
         counted = self._counted(node, block, entries)
-        size = append(self._folder, self.size, entries)
+        size = append(self._folder, self.size, entries, mode=self._mode)
         anchors, contradiction = self._anchors(notes)
         with transaction(self._state, self._path) as state:
             state.executemany(

@@ -167,8 +167,8 @@ def test_a_challenger_that_wins_becomes_champion_and_the_chain_says_so(desk: Des
     assert (desk.home / "desk" / "models" / f"{outcome['model']}.npz").is_file()
     (note,) = desk.notes("training")
     assert {name: value for name, value in note.items() if name not in ("format", "topic")} == outcome
-    (entry,) = desk.entries(CaseKind.NOTE)
-    assert entry.case_id.hex() == outcome["model"]
+    training = [e for e in desk.entries(CaseKind.NOTE) if json.loads(e.payload)["topic"] == "training"]
+    assert [entry.case_id.hex() for entry in training] == [outcome["model"]]
     windows = outcome["windows"]
     week = 7 * 86_400
     assert windows["calibration"]["begin"] - windows["training"]["end"] > week

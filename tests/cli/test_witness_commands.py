@@ -76,6 +76,7 @@ def test_a_bank_serves_its_witness_and_the_desk_collects_its_cosignature(
     assert [log["size"] for log in state["logs"]] == [report["logs"][0]["size"], 0]
     checked = call(party.home.root, *chain, "--json", "member", "witness", alfa, "--once").expect().json
     assert checked["evidence"] == []
+    assert not [path for path in party.home.root.rglob("*") if path.stat().st_mode & 0o077]
     told = call(home, *chain, "desk", "sync").expect().out
     assert "1 of 1" in told, "its cosignature of an unchanged log is kept"
 

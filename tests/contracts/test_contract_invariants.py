@@ -431,9 +431,7 @@ class Cases(OnChain):
         ]
         contents = [(entry[0], entry[2]) for entry in given]
         own = {
-            (entry["kind"], entry["contentHash"])
-            for entry in self.log
-            if entry["author"] == self.people[who]
+            (entry["kind"], entry["contentHash"]) for entry in self.log if entry["author"] == self.people[who]
         }
         good = (
             bool(given)

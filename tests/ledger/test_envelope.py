@@ -279,7 +279,7 @@ def test_a_decoy_is_as_long_as_a_slot_and_its_key_is_one() -> None:
     for size in (0, 1, 106):
         slot = envelope.seal_slot(bytes(size), b"context", public)
         decoys = [envelope.decoy_slot(size) for _ in range(64)]
-        assert {len(decoy) for decoy in decoys} == {len(slot)}
+        assert {len(decoy) for decoy in decoys} == {len(slot)} == {envelope.slot_size(size)}
         assert len(set(decoys)) == len(decoys)
         assert {decoy[31] >> 7 for decoy in decoys} == {slot[31] >> 7} == {0}
         assert [envelope.open_slot(decoy, b"context", key) for decoy in decoys] == [None] * len(decoys)
@@ -299,4 +299,4 @@ def test_an_independent_hpke_opens_a_slot() -> None:
     private, public = envelope.generate_keypair()
     slot = envelope.seal_slot(b"content", b"context", public)
     info = b"counterfoil/envelope/v1/slot\x00" + sha256(b"context").digest()
-    assert PlainHpke(2).open(slot[:32], private, info, slot[32:]) == b"content"
+    assert PlainHpke(2).open(slot[:32], slot[32:], private, info) == b"content"

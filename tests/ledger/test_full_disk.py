@@ -190,10 +190,7 @@ def test_a_desk_without_room_believes_nothing_half_written_and_goes_on(bank: Pos
     assert all(told)
     assert Manifest.read(desk.mirror).segments
     assert made.sync().counts.rows == 0
-    report = fsck(
-        made.gateway, desk.mirror, made.desk_keys.readers.values(), log=desk.log, checkpoint=desk.checkpoint,
-        checkpoint_keys=made.checkpoint_keys,
-    )  # fmt: skip
+    report = fsck(made.gateway, desk.mirror, made.desk_keys.readers.values())
     assert (report.rows, report.differences) == (400, ())
 
 

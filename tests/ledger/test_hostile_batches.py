@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from eth_account import Account
 
@@ -21,27 +18,20 @@ from counterfoil.governance import Governance
 from counterfoil.mirrored import matched
 from ledger.audit.completeness import completeness
 from ledger.audit.fsck import fsck
-from ledger.batch import BatchHeader
-from ledger.commitment import merkle
 from ledger.encoding.policy import Policy
 from ledger.encoding.rows import ROW
-from ledger.envelope import generate_keypair, key_id, seal
+from ledger.envelope import generate_keypair, key_id
 from ledger.errors import TransactionRejectedError
 from ledger.home import Home
 from ledger.reader import mirror as mirror_module
 from ledger.reader.desk import SyncReport
 from ledger.reader.mirror import Mirror, Rejected
-from ledger.schema import ROW_VERSION, Flags, Side, TokenKind
+from ledger.schema import Flags, Side
 from ledger.segment import load
 from ledger.verdicts import Reason, parse_verdict
 from localchain.faucet import fund
-from tests.support.consortium import EPOCH, ChainProcess, SmallConsortium, founded
-
-ALFA, BRAV, CHAR = "ALFADEFF", "BRAVFRPP", "CHARUS33"
-HOUR, DAY = 3_600, 86_400
-
-Rows = npt.NDArray[np.void]
-
+from tests.support.batches import ALFA, BRAV, CHAR, NOW, MadeBatch, Rows, rows
+from tests.support.consortium import ChainProcess, SmallConsortium, founded
 
 #: Documents that the operator publishes as policies, and that no reader can use.
 BROKEN_POLICIES = (
@@ -49,102 +39,41 @@ BROKEN_POLICIES = (
     b"{}",  # the newest: matching must go on with the one before
 )
 
-#: The last hour that is over.
-NOW = int(time.time()) // HOUR - 1
 
-
-def rows(count: int, *, debtor: int = 1, creditor: int = 2) -> Rows:
-    """Make packed rows that pass every check when ALFADEFF (code 1) posts them."""
-    made = np.zeros(count, ROW)
-    made["version"], made["side"], made["channel"] = ROW_VERSION, Side.DEBIT, 2
-    made["debtor_agent"], made["creditor_agent"] = debtor, creditor
-    made["currency"], made["amount_band"], made["time_bucket"] = 978, 30, NOW
-    made["business_date"], made["token_kind"] = NOW // 24, TokenKind.UETR
-    for name in ("debtor_account", "creditor_account", "match_token", "record_root"):
-        size = ROW[name].itemsize
-        made[name] = np.frombuffer(os.urandom(size * count), f"V{size}")
-    return made
-
-
-@dataclass
-class Attack:
-    """A batch by a member's real key, honest but for what a test changes."""
-
-    consortium: SmallConsortium
-    bank: str = ALFA
-    content: Rows = field(default_factory=lambda: rows(4))
-    header: Callable[[BatchHeader], BatchHeader] = lambda header: header
-    sealed_header: Callable[[BatchHeader], BatchHeader] = lambda header: header
-    sealed_bytes: Callable[[bytes], bytes] = lambda data: data
-    payload: Callable[[bytes], bytes] = lambda payload: payload
-    recipients: list[tuple[bytes, bytes]] | None = None
-
-    def place(self) -> BatchHeader:
-        """Return the honest header of the bank's next batch."""
-        gateway = self.consortium.gateway
-        address = self.consortium.keys[self.bank].address
-        sequence, previous = gateway.head_of(address)
-        packed = [merkle.leaf_hash(row.tobytes()) for row in self.content]
-        return BatchHeader(
-            gateway.deployment.chain_id,
-            gateway.deployment.address("BatchLedger"),
-            bytes.fromhex(address[2:]),
-            sequence,
-            previous,
-            EPOCH,
-            self.consortium.policy.hash,
-            len(self.content),
-            merkle.root(packed),
-        )
-
-    def raw(self) -> bytes:
-        """Sign the transaction."""
-        gateway, keys = self.consortium.gateway, self.consortium.keys[self.bank]
-        header = self.header(self.place())
-        to = self.recipients or [(reader.key_id, reader.hpke_key) for reader in gateway.readers()]
-        context = self.sealed_header(header).pack()
-        payload = self.payload(seal(self.sealed_bytes(self.content.tobytes()), context, to))
-        signature = header.sign(gateway.deployment.genesis, keys.account)
-        stated = header.sequence, header.previous_hash, header.epoch, header.policy_hash
-        stated = (*stated, header.row_count, header.rows_root)
-        nonce = gateway.next_nonce(keys.address)
-        return gateway.sign(keys.account, "BatchLedger", "post", stated, signature, payload, nonce=nonce).raw
-
-    def post(self) -> int:
-        """Post it and return its log index."""
-        gateway = self.consortium.gateway
-        index = gateway.log_size()
-        assert gateway.send([self.raw()]) == [None]
-        assert gateway.log_size() == index + 1, "the contract refused what a reader should have met"
-        return index
-
-
-def attacks(consortium: SmallConsortium, before: Before) -> dict[str, tuple[Attack, Reason, str]]:
+def attacks(consortium: SmallConsortium, before: Before) -> dict[str, tuple[MadeBatch, Reason, str]]:
     """Return each attack, the reason of its verdict, and what the mirror must say about it."""
     stranger, public = generate_keypair()
     del stranger
 
-    def lie(**columns: Any) -> Attack:
+    def lie(**columns: Any) -> MadeBatch:
         content = rows(4)
         for name, value in columns.items():
             content[name][-1] = value
-        return Attack(consortium, content=content)
+        return MadeBatch(consortium, content=content)
 
-    def column(name: str, value: object, **others: Any) -> tuple[Attack, Reason, str]:
+    def column(name: str, value: object, **others: Any) -> tuple[MadeBatch, Reason, str]:
         told = "other bytes" if isinstance(value, bytes) else value
-        return lie(**{name: value}, **others), Reason.COLUMN, f"row 3 has a wrong {name}: expected .*, got {told}"
+        return (
+            lie(**{name: value}, **others),
+            Reason.COLUMN,
+            f"row 3 has a wrong {name}: expected .*, got {told}",
+        )
 
-    def side(**columns: Any) -> tuple[Attack, Reason, str]:
+    def side(**columns: Any) -> tuple[MadeBatch, Reason, str]:
         return lie(**columns), Reason.SIDE, "row 3 has a wrong side: expected the side of member 1, got"
 
-    def moment(name: str, value: int) -> tuple[Attack, Reason, str]:
+    def moment(name: str, value: int) -> tuple[MadeBatch, Reason, str]:
         return lie(**{name: value}), Reason.TIME, f"row 3 has a wrong {name}: expected a .*, got {value} "
 
-    def empty(name: str) -> tuple[Attack, Reason, str]:
+    def empty(name: str) -> tuple[MadeBatch, Reason, str]:
         size = ROW[name].itemsize
-        return lie(**{name: bytes(size)}), Reason.IDENTIFIER, f"row 3 has a wrong {name}: expected a value, got zero"
+        return (
+            lie(**{name: bytes(size)}),
+            Reason.IDENTIFIER,
+            f"row 3 has a wrong {name}: expected a value, got zero",
+        )
 
-    def again(name: str, earlier: Rows, what: str) -> tuple[Attack, Reason, str]:
+    def again(name: str, earlier: Rows, what: str) -> tuple[MadeBatch, Reason, str]:
         return lie(**{name: earlier[name][0]}), Reason.DUPLICATE, f"row 3 repeats the {name} of row 0{what}"
 
     twice = rows(4)
@@ -154,60 +83,60 @@ def attacks(consortium: SmallConsortium, before: Before) -> dict[str, tuple[Atta
     sealed = "damaged or of another context"
     broken = {document: hashlib.sha256(document).digest() for document in BROKEN_POLICIES}
 
-    def policy(number: int) -> Attack:
+    def policy(number: int) -> MadeBatch:
         named = broken[BROKEN_POLICIES[number]]
-        return Attack(consortium, header=lambda h: replace(h, policy_hash=named))
+        return MadeBatch(consortium, header=lambda h: replace(h, policy_hash=named))
 
     return {
         "wrong rows root": (
-            Attack(consortium, header=lambda h: replace(h, rows_root=os.urandom(32))),
+            MadeBatch(consortium, header=lambda h: replace(h, rows_root=os.urandom(32))),
             Reason.ROOT,
             "wrong rows root",
         ),
         "rows swapped after the root": (
-            Attack(consortium, sealed_bytes=lambda d: d[ROW.itemsize :] + d[: ROW.itemsize]),
+            MadeBatch(consortium, sealed_bytes=lambda d: d[ROW.itemsize :] + d[: ROW.itemsize]),
             Reason.ROOT,
             "wrong rows root",
         ),
         "sealed under another header": (
-            Attack(consortium, sealed_header=lambda h: replace(h, sequence=h.sequence + 1)),
+            MadeBatch(consortium, sealed_header=lambda h: replace(h, sequence=h.sequence + 1)),
             Reason.SEAL,
             sealed,
         ),
-        "garbage": (Attack(consortium, payload=lambda p: os.urandom(500)), Reason.SEAL, "envelope"),
-        "one byte": (Attack(consortium, payload=lambda p: b"\x01"), Reason.SEAL, "envelope is cut short"),
+        "garbage": (MadeBatch(consortium, payload=lambda p: os.urandom(500)), Reason.SEAL, "envelope"),
+        "one byte": (MadeBatch(consortium, payload=lambda p: b"\x01"), Reason.SEAL, "envelope is cut short"),
         "cut short": (
-            Attack(consortium, payload=lambda p: p[:-1]),
+            MadeBatch(consortium, payload=lambda p: p[:-1]),
             Reason.SEAL,
             "envelope has the wrong length",
         ),
         "changed content": (
-            Attack(consortium, payload=lambda p: p[:-1] + bytes([p[-1] ^ 1])),
+            MadeBatch(consortium, payload=lambda p: p[:-1] + bytes([p[-1] ^ 1])),
             Reason.SEAL,
             "content or head has been changed",
         ),
         "fewer rows than said": (
-            Attack(consortium, header=lambda h: replace(h, row_count=5)),
+            MadeBatch(consortium, header=lambda h: replace(h, row_count=5)),
             Reason.ROOT,
             "wrong row count: expected 5, got 4",
         ),
         "no rows": (
-            Attack(consortium, sealed_bytes=lambda d: b""),
+            MadeBatch(consortium, sealed_bytes=lambda d: b""),
             Reason.ROOT,
             "wrong row count: expected 4, got 0",
         ),
         "half a row": (
-            Attack(consortium, sealed_bytes=lambda d: d[:-1]),
+            MadeBatch(consortium, sealed_bytes=lambda d: d[:-1]),
             Reason.ROOT,
             "whole number of rows",
         ),
         "sealed to somebody else": (
-            Attack(consortium, recipients=[(key_id(public), public)]),
+            MadeBatch(consortium, recipients=[(key_id(public), public)]),
             Reason.SEAL,
             "sealed to none of this reader's keys",
         ),
         "another member's payload": (
-            Attack(consortium, payload=lambda p: before.payload),
+            MadeBatch(consortium, payload=lambda p: before.payload),
             Reason.SEAL,
             sealed,
         ),
@@ -257,12 +186,12 @@ def attacks(consortium: SmallConsortium, before: Before) -> dict[str, tuple[Atta
         "no token": empty("match_token"),
         "no record root": empty("record_root"),
         "a root twice in a batch": (
-            Attack(consortium, content=twice),
+            MadeBatch(consortium, content=twice),
             Reason.DUPLICATE,
             r"row 2 repeats the record_root of row 1 \(",
         ),
         "a token twice in a batch": (
-            Attack(consortium, content=token_twice),
+            MadeBatch(consortium, content=token_twice),
             Reason.DUPLICATE,
             r"row 3 repeats the match_token of row 0 \(",
         ),
@@ -301,8 +230,8 @@ def aftermath(fresh_consortium: SmallConsortium) -> Aftermath:
     for document in BROKEN_POLICIES:
         consortium.gateway.transact(operator, "Consortium", "publishPolicy", document)
     good = [
-        (Attack(consortium, BRAV, content=before.other).post(), before.other),
-        (Attack(consortium, content=before.own).post(), before.own),
+        (MadeBatch(consortium, BRAV, content=before.other).post(), before.other),
+        (MadeBatch(consortium, content=before.own).post(), before.own),
     ]
     gateway = consortium.gateway
     posted = next(iter(gateway.batches(gateway.deployment.block, gateway.height())))
@@ -311,7 +240,7 @@ def aftermath(fresh_consortium: SmallConsortium) -> Aftermath:
     for name, (attack, reason, text) in attacks(consortium, before).items():
         done[name] = (attack.post(), reason, text)
         honest = rows(3)
-        good.append((Attack(consortium, content=honest).post(), honest))
+        good.append((MadeBatch(consortium, content=honest).post(), honest))
     return Aftermath(consortium, done, good, consortium.sync())
 
 
@@ -432,7 +361,7 @@ def untouched(aftermath: Aftermath) -> SmallConsortium:
     return aftermath.consortium
 
 
-def refused(consortium: SmallConsortium, attack: Attack, message: str) -> None:
+def refused(consortium: SmallConsortium, attack: MadeBatch, message: str) -> None:
     """A rehearsal tells why; sent all the same, it is mined in vain and the log does not grow."""
     size, raw = consortium.gateway.log_size(), attack.raw()
     with pytest.raises(TransactionRejectedError, match=message) as caught:
@@ -455,13 +384,13 @@ def refused(consortium: SmallConsortium, attack: Attack, message: str) -> None:
 def test_a_wrong_place_is_refused_by_the_contract(
     untouched: SmallConsortium, change: dict[str, Any], message: str
 ) -> None:
-    refused(untouched, Attack(untouched, header=lambda h: replace(h, **change)), message)
+    refused(untouched, MadeBatch(untouched, header=lambda h: replace(h, **change)), message)
 
 
 @pytest.mark.parametrize("count", [0, 4_097])
 def test_a_row_count_that_no_batch_can_have_is_refused(untouched: SmallConsortium, count: int) -> None:
     size = untouched.gateway.log_size()
-    raw = Attack(untouched, header=lambda h: replace(h, row_count=count)).raw()
+    raw = MadeBatch(untouched, header=lambda h: replace(h, row_count=count)).raw()
     with pytest.raises(TransactionRejectedError, match="BatchLedgerInvalidRowCount"):
         untouched.gateway.rehearse_signed(untouched.keys[ALFA].address, raw)
     untouched.gateway.send([raw])
@@ -469,7 +398,7 @@ def test_a_row_count_that_no_batch_can_have_is_refused(untouched: SmallConsortiu
 
 
 def test_a_replayed_transaction_changes_nothing(untouched: SmallConsortium) -> None:
-    raw = Attack(untouched).raw()
+    raw = MadeBatch(untouched).raw()
     gateway = untouched.gateway
     gateway.send([raw])
     size, head = gateway.log_size(), gateway.head_of(untouched.keys[ALFA].address)
@@ -482,21 +411,21 @@ def test_a_strangers_batch_is_refused(untouched: SmallConsortium) -> None:
     fund(untouched.url, untouched.home.chain, [stranger.address], 10)
     keys = {**untouched.keys, "STRANGER": stranger}
     refused(
-        replace(untouched, keys=keys), Attack(replace(untouched, keys=keys), "STRANGER"), "is not a member"
+        replace(untouched, keys=keys), MadeBatch(replace(untouched, keys=keys), "STRANGER"), "is not a member"
     )
 
 
 def test_a_revoked_member_posts_no_more_and_what_it_posted_stays(untouched: SmallConsortium) -> None:
     content = rows(2, debtor=3, creditor=1)
-    Attack(untouched, CHAR, content=content).post()
+    MadeBatch(untouched, CHAR, content=content).post()
     operator = Governance.load(untouched.home).operator
     untouched.gateway.transact(operator, "Consortium", "revokeMember", untouched.keys[CHAR].address)
-    refused(untouched, Attack(untouched, CHAR, content=content), "was revoked")
+    refused(untouched, MadeBatch(untouched, CHAR, content=content), "was revoked")
     before = untouched.sync()
     assert before.counts.rejected == 0
     assert before.counts.rows >= 2
     honest = rows(1, debtor=2, creditor=3)
-    Attack(untouched, BRAV, content=honest).post()  # a row that names the revoked bank is still a row
+    MadeBatch(untouched, BRAV, content=honest).post()  # a row that names the revoked bank is still a row
     assert untouched.sync().counts.rows == 1
 
 
@@ -520,8 +449,9 @@ def test_the_messages_tell_the_attacks_apart(aftermath: Aftermath) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_says_what_to_do(aftermath: Aftermath, name: str) -> None:
     index, *_ = aftermath.attacks[name]
-    key = name == "sealed to somebody else"
-    assert ("Restore the key file" if key else "Inform the member") in aftermath.rejected[index].reason
+    others = {"sealed to somebody else": "Restore the key file"}
+    step = others.get(name, "Inform the operator" if "policy" in name.split(" ")[:2] else "Inform the member")
+    assert step in aftermath.rejected[index].reason
 
 
 def test_a_batch_replayed_in_another_consortium_is_refused_or_kept_apart(
@@ -530,13 +460,13 @@ def test_a_batch_replayed_in_another_consortium_is_refused_or_kept_apart(
     """The same bank in two consortia on one chain: header and seal name the contract they are for."""
     here = founded(chain, tmp_path / "here", banks=[ALFA, BRAV])
     there = founded(chain, tmp_path / "there", banks=[ALFA, BRAV])
-    original = Attack(here)
+    original = MadeBatch(here)
     raw = original.raw()
     here.gateway.send([raw])
     there.gateway.send([raw])  # it goes where it was signed for, and its nonce is used up
     assert (here.gateway.log_size(), there.gateway.log_size()) == (1, 0)
     (posted,) = here.gateway.batches(here.gateway.deployment.block, here.gateway.height())
-    copied = Attack(there, content=original.content, payload=lambda _: posted.payload)
+    copied = MadeBatch(there, content=original.content, payload=lambda _: posted.payload)
     copied.post()
     (rejected,) = there.sync().rejected
     assert "sealed to none of this reader's keys" in rejected.reason
@@ -546,7 +476,7 @@ def test_a_transaction_replayed_on_another_chain_is_refused(
     untouched: SmallConsortium, tmp_path: Path
 ) -> None:
     """EIP-155: what is signed for one chain is no transaction on another."""
-    raw = Attack(untouched).raw()
+    raw = MadeBatch(untouched).raw()
     home = Home(tmp_path)
     url, pid = processes.ensure_chain(home, chain_id=77_777)
     assert pid is not None

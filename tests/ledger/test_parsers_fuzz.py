@@ -121,7 +121,8 @@ class Parser:
 
 
 def sealed_flag() -> bytes:
-    to = [Addressee(PUBLIC, Delivery(code, 0, NOTHING, FLAG.flag_id(SEED))) for code in (1, 2)]
+    keys = {1: PUBLIC, 2: generate_keypair()[1]}
+    to = [Addressee(keys[code], Delivery(code, 0, NOTHING, FLAG.flag_id(SEED))) for code in keys]
     return seal_flag(FLAG, SEED, author=AUTHOR, addressees=to, readers=[PUBLIC]).payload
 
 
@@ -140,7 +141,7 @@ def open_as_reader(data: bytes) -> Any:
 
 def note_of_deliveries() -> bytes:
     counts = [Counted(1, 3, bytes(32)), Counted(2, 0, NOTHING)]
-    says, _ = seal_counts(counts, AUTHOR, {1: PUBLIC, 2: PUBLIC}, [PUBLIC])
+    says, _ = seal_counts(counts, AUTHOR, {1: PUBLIC, 2: generate_keypair()[1]}, [PUBLIC])
     return canonical.dumps({"format": "counterfoil/note/1", "topic": "deliveries", **says})
 
 

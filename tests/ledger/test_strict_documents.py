@@ -30,9 +30,7 @@ _PLAIN: Final = ("chain backup", "chain genesis")
 #: Formats that are text.
 _TEXTS: Final = ("checkpoint", "verifier key", "checkpoint policy", "log proof", "witness request")
 
-KINDS: Final = [
-    kind for kind, golden in GOLDEN.items() if golden.read and kind not in _TEXTS
-]
+KINDS: Final = [kind for kind, golden in GOLDEN.items() if golden.read and kind not in _TEXTS]
 
 
 def type_of(value: Any) -> str:

@@ -7,7 +7,6 @@ Tests take them from `GOLDEN`: a new format is one entry there and one line of b
 from __future__ import annotations
 
 import io
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -29,11 +28,12 @@ from compliance.model import parse_rule
 from compliance.ruleset import Edit, RuleSet, SourceText, Term
 from counterfoil import tokens
 from counterfoil.governance import Governance
-from ledger import canonical, caselog, documents
+from ledger import canonical, delivery, documents, flag_payload
 from ledger.audit.trust import Trust, TrustedMember
 from ledger.batch import BatchHeader
 from ledger.commitment.record import OpenedField
 from ledger.decision import Decision
+from ledger.delivery import NOTHING, Counted, Delivery
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
 from ledger.encoding import oprf
@@ -43,6 +43,7 @@ from ledger.encoding.policy import Policy
 from ledger.envelope import public_key
 from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
+from ledger.flag_payload import Addressee
 from ledger.home import Home
 from ledger.log import (
     Checkpoint,
@@ -315,22 +316,43 @@ def _with_hash(value: Any) -> Any:
     return value | {"source": source | {"parameters_hash": digest}}
 
 
+def _seal(content: bytes, context: bytes, _: Any) -> bytes:
+    """Seal without randomness: what is pinned is how the parts are put together."""
+    return b"sealed:" + context + content
+
+
+def _slot(content: bytes, context: bytes, _: bytes) -> bytes:
+    return sha256(context).digest() + content + bytes(16)
+
+
 def _case_payload(_: Path) -> bytes:
-    """The envelopes are random: what is pinned is how they are put together."""
-    with patch.object(caselog, "seal", lambda rows, context, _: b"sealed:" + context + rows):
-        return caselog.seal_flag(DETECTED, SEED, {1: public_key(secret(3)), 2: public_key(secret(4))})
+    flag_id = DETECTED.flag_id(SEED)
+    to = [
+        Addressee(public_key(secret(2 + code)), Delivery(code, code, secret(9), flag_id)) for code in (1, 2)
+    ]
+    with (
+        patch.object(flag_payload, "seal", _seal),
+        patch.object(flag_payload, "seal_slot", _slot),
+        patch.object(flag_payload, "decoy_slot", lambda size: b"\xdd" * (32 + size + 16)),
+        patch.object(flag_payload, "_SHUFFLE"),
+    ):
+        readers = [public_key(secret(5))]
+        return flag_payload.seal_flag(
+            DETECTED, SEED, author=b"\x21" * 20, addressees=to, readers=readers
+        ).payload
 
 
-def _open_payload(data: bytes, _: Path) -> Any:
-    value: Any = json.loads(data)
-    context = b"counterfoil/flag-view/1\x00" + DETECTED.flag_id(SEED) + (1).to_bytes(2, "big")
-
-    def opened(envelope: bytes, _: bytes, __: bytes) -> bytes:
-        assert envelope.startswith(b"sealed:" + context)
-        return envelope.removeprefix(b"sealed:" + context)
-
-    with patch.object(caselog, "open_envelope", opened):
-        return caselog.open_flag(canonical.dumps(value), DETECTED.flag_id(SEED), 1, secret(3))
+def _deliveries(_: Path) -> bytes:
+    counts = [Counted(1, 3, secret(8)), Counted(2, 0, NOTHING)]
+    keys = {code: public_key(secret(2 + code)) for code in (1, 2)}
+    with (
+        patch.object(delivery, "seal", _seal),
+        patch.object(delivery, "seal_slot", _slot),
+        patch.object(delivery, "os") as system,
+    ):
+        system.urandom.return_value = secret(6)
+        says, _unusable = delivery.seal_counts(counts, b"\x21" * 20, keys, [public_key(secret(5))])
+    return canonical.dumps({"format": "counterfoil/note/1", "topic": "deliveries", **says})
 
 
 def _note(folder: Path) -> bytes:
@@ -499,9 +521,12 @@ GOLDEN: dict[str, Golden] = {
         lambda _: canonical.dumps(DETECTED.view(SEED, 1)),
         lambda data, _: verify_view(canonical.loads(data), DETECTED.flag_id(SEED)),
     ),
-    "case payload": Golden(_case_payload, _open_payload, maps=("sealed",)),
+    "case payload": Golden(
+        _case_payload, lambda data, _: flag_payload.read_payload(data, DETECTED.flag_id(SEED))
+    ),
     "decision": Golden(lambda _: DECISION.to_bytes(), lambda data, _: Decision.from_bytes(data)),
     "note": Golden(_note, None),
+    "note of deliveries": Golden(_deliveries, lambda data, _: delivery.read_note(data)),
     "batch header": Golden(
         lambda _: HEADER.to_bytes(), lambda data, _: BatchHeader.from_bytes(data)
     ),

@@ -171,9 +171,6 @@ def check_fsck(consortium: SmallConsortium) -> None:
         connect(consortium.home),
         desk.mirror,
         consortium.desk_keys.readers.values(),
-        log=desk.log,
-        checkpoint=desk.checkpoint,
-        checkpoint_keys=consortium.checkpoint_keys,
     )
     assert report.differences == ()
     assert report.rejected == 0
