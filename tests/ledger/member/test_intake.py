@@ -125,8 +125,8 @@ def test_a_bad_field_is_named_with_its_line_and_the_others_go_on(
 def test_what_every_reader_would_refuse_is_refused_here(tmp_path: Path) -> None:
     """A row that readers find too old costs its whole batch; an accepted one may still wait thirty days."""
     rows = made(2)
-    for row, day in zip(rows, ("2016-03-30", "2016-04-02"), strict=True):
-        row |= {"timestamp": f"{day}T12:00:00Z", "business_date": day}
+    for record, day in zip(rows, ("2016-03-30", "2016-04-02"), strict=True):
+        record |= {"timestamp": f"{day}T12:00:00Z", "business_date": day}
     chunk = read(write_csv(tmp_path / "a.csv", rows))
     assert places(chunk) == [(2, "timestamp")]
     assert chunk.lines == [3]
