@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.extras import needs
-from ledger.errors import InputError, VerificationError
+from ledger.errors import ConfigurationError, InputError, VerificationError
 from ledger.home import Home
 
 if TYPE_CHECKING:
@@ -132,6 +132,32 @@ class Auditor:
         self._reader_keys = None if reader_keys is None else Path(reader_keys)
         self._given = published
         self._connection = Connection(self.home, chain)
+
+    @staticmethod
+    def make_reader_keys(file: Path | str) -> bytes:
+        """Make an auditor's reader key in a file, readable by its owner only; return its public part.
+
+        The operator registers the public part (`Operator.add_reader`). The key opens what is posted afterwards.
+
+        Raises
+        ------
+        ConfigurationError
+            When the file exists: a key is never overwritten.
+        """
+        from counterfoil.founding import month
+        from ledger.audit.keys import ReaderKeys
+
+        path = Path(file)
+        if path.exists():
+            raise ConfigurationError(
+                "the key file exists already and is never overwritten",
+                where=str(path),
+                next_step="Use the existing key, or name another file.",
+            )
+        epoch = month(datetime.now(UTC))
+        keys = ReaderKeys.generate(epoch)
+        keys.save(path)
+        return keys.public()[epoch][1]
 
     def trust(self) -> Trust:
         """Return the trust file."""
