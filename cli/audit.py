@@ -157,9 +157,8 @@ def keys_command(
     options = settings(context)
     value = {"public_key": Auditor.make_reader_keys(file).hex(), "file": str(file)}
     emit(options, value, lambda: show_facts("Reader key", value.items()))
-    say(
-        f"The operator registers it: `{options.program} consortium reader {value['public_key']} --label NAME`."
-    )
+    command = f"{options.program} consortium reader {value['public_key']} --label NAME"
+    say(f"The operator registers it: `{command}`.")
 
 
 @app.command("completeness")

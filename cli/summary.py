@@ -116,7 +116,8 @@ def _next_steps(options: Settings, files: Mapping[str, str]) -> None:
         tell(f"  {program} verify {files['disclosure']}")
     if "bundle" in files:
         tell(
-            "The desk bundled the flag with all that proves it. The base install verifies it and writes a paper:"
+            "The desk bundled the flag with all that proves it. The base install verifies it, and writes a "
+            "working paper:"
         )
         tell(f"  {program} verify {files['bundle']} --report paper.html")
 

@@ -137,7 +137,8 @@ class Auditor:
     def make_reader_keys(file: Path | str) -> bytes:
         """Make an auditor's reader key in a file, readable by its owner only; return its public part.
 
-        The operator registers the public part (`Operator.add_reader`). The key opens what is posted afterwards.
+        The operator registers the public part (`Operator.add_reader`). The key opens what is posted after
+        that.
 
         Raises
         ------
