@@ -66,6 +66,7 @@ def measure_round(home: Home, agents: list[str], results: Results, number: int) 
     results.add(_POST_MANY, posted, post_seconds)
     started = time.perf_counter()
     report = desk.sync(home.desk, gateway, DeskKeys.load(home.desk.keys))
+    assert report.counts.rejected == 0, "rows were posted that do not count"
     results.add("mirror and match", report.counts.rows, time.perf_counter() - started)
     transfers, position = load_mirror(home.desk.mirror)
     started = time.perf_counter()
@@ -136,8 +137,8 @@ def _continue_on_chain(vault: Vault, outbox: Outbox) -> None:
     if sequence:
         with vault.writing() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO batch (sequence, header, hash, rows, raw, transaction_hash, nonce, "
-                "log_index, block) VALUES (?, '', ?, X'', X'', X'', 0, 0, 0)",
+                "INSERT OR IGNORE INTO batch (sequence, header, hash, signature, rows, raw, "
+                "transaction_hash, nonce, block, block_time) VALUES (?, '', ?, X'', X'', X'', X'', 0, 0, 0)",
                 (sequence - 1, head),
             )
 

@@ -129,7 +129,6 @@ def _scan_step(home: Home, days: int) -> int:
 def _fsck_step(home: Home) -> int:
     from counterfoil.connection import connect
     from ledger.audit.fsck import fsck
-    from ledger.audit.trust import Trust
     from ledger.reader.keys import DeskKeys
 
     report = fsck(

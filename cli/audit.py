@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.audit_views import show_chain_report, show_proof
-from cli.output import counted, emit, progress, say, settings, show_table, tell
+from cli.output import counted, emit, progress, say, settings, show_facts, show_table, tell
 from counterfoil import Auditor
 from ledger.errors import InputError, VerificationError
 from ledger.storage import write_atomically
@@ -146,6 +146,19 @@ def fsck_command(
 
     emit(options, {k: v for k, v in asdict(report).items() if k != "verdicts"}, render)
     report.raise_if_different()
+
+
+@app.command("keys")
+def keys_command(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="File to write; it must not exist.")],
+) -> None:
+    """Make an auditor's reader key, and print the public part, which the operator registers."""
+    options = settings(context)
+    value = {"public_key": Auditor.make_reader_keys(file).hex(), "file": str(file)}
+    emit(options, value, lambda: show_facts("Reader key", value.items()))
+    command = f"{options.program} consortium reader {value['public_key']} --label NAME"
+    say(f"The operator registers it: `{command}`.")
 
 
 @app.command("completeness")

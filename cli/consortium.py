@@ -14,7 +14,7 @@ from counterfoil.member import agent_identifier
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Found a consortium; show its members, readers, policy and rules; name its witnesses.",
+    help="Found a consortium; show its members, policy and rules; name readers and witnesses.",
     no_args_is_help=True,
 )
 
@@ -54,6 +54,25 @@ def status(context: typer.Context) -> None:
         show_table("Members", columns, members)
 
     emit(options, value, render)
+
+
+@app.command()
+def reader(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="HPKE public key of the reader, 64 hex digits.")],
+    label: Annotated[str, typer.Option(help="Who reads with it, such as the auditor's name; it is public.")],
+) -> None:
+    """Register a reader, such as an auditor: rows posted from now on are sealed to its key too."""
+    options = settings(context)
+    try:
+        public = bytes.fromhex(key)
+    except ValueError:
+        public = b""
+    if len(public) != 32:
+        raise typer.BadParameter("a key has 64 hex digits; `counterfoil audit keys` prints it")
+    Operator(options.home, chain=options.chain).add_reader(public, label)
+    value = {"label": label, "key": public.hex()}
+    emit(options, value, lambda: show_facts("Reader", value.items()))
 
 
 @app.command()

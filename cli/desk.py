@@ -46,8 +46,15 @@ def sync(
 
     def render() -> None:
         counts = report.counts
-        rows = [("blocks", counts.blocks), ("batches", counts.batches), ("rows", counts.rows)]
-        show_table("New in the mirror", ["", "count"], [*rows, ("batches rejected", counts.rejected)])
+        rows = [
+            ("blocks", counts.blocks),
+            ("batches", counts.batches),
+            ("rows", counts.rows),
+            ("rows posted after the deadline", counts.late),
+            ("rows of padding, not mirrored", counts.decoys),
+            ("batches rejected", counts.rejected),
+        ]
+        show_table("New in the mirror", ["", "count"], rows)
         show_table("Transfers by state", ["state", "count"], report.states.items())
         if report.rejected:
             rejected = [(r.log_index, r.member, r.sequence, r.reason) for r in report.rejected]

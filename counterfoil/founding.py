@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EpochStartError",
     "activate_rules",
+    "add_reader",
     "admit",
     "establish",
     "found",
@@ -160,6 +161,15 @@ def open_epoch(
     operator = Governance.load(home).operator
     gateway.transact(operator, "Consortium", "openEpoch", epoch, start, public_key, [public_key])
     write_trust(home, gateway)
+
+
+def add_reader(home: Home, gateway: Gateway, public_key: bytes, label: str) -> None:
+    """Register a reader's key on the chain, for rows to come."""
+    from ledger.envelope import key_id
+
+    operator = Governance.load(home).operator
+    epoch = month(datetime.now(UTC))
+    gateway.transact(operator, "Consortium", "addReader", key_id(public_key), public_key, epoch, label)
 
 
 def activate_rules(home: Home, gateway: Gateway, document: bytes) -> None:

@@ -113,6 +113,18 @@ class Operator:
         founding.write_trust(self.home, gateway)
         return policy
 
+    def add_reader(self, public_key: bytes, label: str) -> None:
+        """Register a reader: rows posted from now on are sealed to its key too.
+
+        Parameters
+        ----------
+        public_key : bytes
+            HPKE public key, 32 bytes; `counterfoil audit keys` makes one for an auditor.
+        label : str
+            Who reads with it; it is public.
+        """
+        founding.add_reader(self.home, self.gateway(), public_key, label)
+
     def open_epoch(self, epoch: int, public_key: bytes, *, starts: datetime | None = None) -> None:
         """Open an epoch of the pseudonym key; see `counterfoil.founding.open_epoch`."""
         founding.open_epoch(self.home, self.gateway(), epoch, public_key, starts=starts)

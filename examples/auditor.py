@@ -67,8 +67,8 @@ print("The desk matched:", Desk(home).sync().states["matched"], "payments")
 
 # %% [markdown]
 # The bank Alfa hands out a receipt for one payment, and a disclosure that opens two of its fields for a
-# recipient and a purpose. The desk publishes the checkpoints. The trust file is what the auditor was given when
-# the consortium was founded.
+# recipient and a purpose. The desk publishes the checkpoints. The trust file is what the auditor was given
+# when the consortium was founded.
 
 # %%
 evidence = folder / "evidence"

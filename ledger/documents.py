@@ -130,14 +130,12 @@ def _read_exactly(data: bytes, kind: type[T]) -> T | None:
 
     This is many times faster than to look for what is wrong, and it accepts nothing that `read` refuses.
     """
-    if not canonical.is_plain(data):
-        return None
     try:
         made = msgspec.json.decode(data, type=kind, strict=True)
         again = msgspec.json.encode(made, order="sorted")
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         return None
-    return made if again == data else None
+    return made if again == data and canonical.is_plain(data) else None
 
 
 def format_of(data: bytes) -> str | None:

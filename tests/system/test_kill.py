@@ -32,7 +32,6 @@ from ledger.caselog import FLAG_KINDS
 from ledger.home import Home
 from ledger.member.inbox import read_inbox
 from ledger.member.vault import Vault
-from ledger.reader.book import Book
 from ledger.reader.cases import CaseBook
 from ledger.schema import FIELDS, MatchState
 from ledger.segment import Manifest, load
@@ -197,9 +196,9 @@ def test_the_desk_killed_at_each_step_of_raising_flags_anchors_each_once(
 
 
 def check_flags(made: SmallConsortium, scans: Sequence[int]) -> None:
-    """The book has every scan's flags, the chain has each once, each still opens, and no number is missing."""
-    with CaseBook(made.home.desk.cases) as cases:
-        kept = list(cases.each())
+    """The book has every scan's flags, the chain has each once, each opens, and no number is missing."""
+    with CaseBook(made.home.desk.cases) as book:
+        kept, stored = list(book.each()), book.stored()
     found = Counter(k.flag.source.parameters["scan"] for k in kept)
     assert found == Counter(dict.fromkeys(scans, FLAGS))
     gateway = connect(made.home)
@@ -211,10 +210,9 @@ def check_flags(made: SmallConsortium, scans: Sequence[int]) -> None:
     assert [r.problem for r in inbox.flags] == [None] * len(kept)
     assert sorted(r.sequence for r in inbox.flags if r.sequence is not None) == [*range(len(kept))]
     assert (inbox.sent, inbox.problems) == (len(kept), ())
-    with Book(made.home.desk.cases) as book:
-        stored, desk = book.stored(), made.desk_keys
-    keys = desk.readers.values()
-    assert check_cases(gateway, private_keys=keys, book=stored, desk=desk.address).differences == ()
+    desk = made.desk_keys
+    report = check_cases(gateway, private_keys=desk.readers.values(), book=stored, desk=desk.address)
+    assert report.differences == ()
 
 
 # random moments, of all of them
