@@ -257,3 +257,17 @@ def test_keys_change_without_the_account_and_a_suspension_stays(world):
     (event,) = world.events(world.consortium, "MemberKeysChanged")
     assert (event["account"], event["newAccount"], event["witnessKey"]) == (bank, bank, b"W" * 32)
     assert event["signature"] == event["newSignature"]
+
+
+def test_a_change_of_keys_cannot_be_sent_again(world):
+    """Keys were given up because they leaked; whoever kept the signed change cannot bring them back."""
+    bank = world.banks[0]
+    world.admit(bank, "ALPHDEFF")
+    leaked, later = (world.key_change(bank, bank, witnessKey=key * 32) for key in (b"1", b"2"))
+    world.do(leaked, bank)
+    world.do(later, bank)
+    for call in (leaked, later):
+        world.refuses(call, world.stranger, "ConsortiumKeyChangeRepeated", bank)
+    assert world.consortium.functions.memberOf(bank).call()[5] == b"2" * 32
+    world.do(world.key_change(bank, world.desk, witnessKey=b"1" * 32), world.stranger)
+    world.refuses(leaked, world.stranger, "ConsortiumAccountReplaced", bank)
