@@ -196,9 +196,7 @@ def key_change_entry(
     """Return the entry of a change of a member's account or keys."""
     _check_signatures(signature, new_signature)
     keys = x25519_key, hpke_key, witness_key
-    return _KEY_CHANGE.pack(
-        EntryKind.KEY_CHANGE, code, account, new_account, *keys, signature, new_signature
-    )
+    return _KEY_CHANGE.pack(EntryKind.KEY_CHANGE, code, account, new_account, *keys, signature, new_signature)
 
 
 def batch_entry(header: BatchHeader, signature: bytes, block: int, block_time: int) -> bytes:

@@ -55,7 +55,8 @@ class Ledger(Log):
         Raises
         ------
         ChainError
-            When the node leaves out an event, or does not answer.
+            When the node leaves out a batch or a case entry between two others, or does not answer. What it
+            leaves out at the end of the range shows in `log_size` and `case_size`.
         """
         times: dict[int, int] = {}
 
@@ -67,12 +68,12 @@ class Ledger(Log):
         found: list[tuple[tuple[int, int], LedgerEntry]] = []
         for name, args, entry in self._events("Consortium", _CONSORTIUM, first, last):
             found.append((_place(entry), LedgerEntry(_consortium_entry(name, args))))
-        for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
+        for args, entry in self._batch_events(first, last):
             batch = posted_batch(self.deployment, args, entry)
             time = time_of(batch.block)
             made = batch_entry(batch.header, batch.signature, batch.block, time)
             found.append((_place(entry), LedgerEntry(made, batch, time)))
-        for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
+        for args, entry in self._case_events(first, last):
             found.append((_place(entry), LedgerEntry(case_entry(_anchor(args, entry, time_of)))))
         for _, ledger_entry in sorted(found, key=lambda pair: pair[0]):
             yield ledger_entry

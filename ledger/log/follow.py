@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from ledger.errors import VerificationError
+from ledger.entries import EntryKind
+from ledger.errors import ChainError, VerificationError
 from ledger.log.anchors import FIRST, Anchor, AnchorError, next_anchor
 from ledger.log.tiles import Tiles, append
 from ledger.storage import open_database, transaction
@@ -32,7 +33,8 @@ _ENTRIES: Final = 4096
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS cursor (
   id INTEGER PRIMARY KEY CHECK (id = 1),
-  block INTEGER NOT NULL, block_hash BLOB NOT NULL, size INTEGER NOT NULL
+  block INTEGER NOT NULL, block_hash BLOB NOT NULL, size INTEGER NOT NULL,
+  batches INTEGER NOT NULL, cases INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS anchor (size INTEGER PRIMARY KEY, root BLOB NOT NULL, block INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS contradiction (id INTEGER PRIMARY KEY CHECK (id = 1), what TEXT NOT NULL);
@@ -126,7 +128,7 @@ class ChainLogs:
         ReplacedBlockError
             When the chain replaced a block that was read before.
         ChainError
-            When the node fails.
+            When the node fails, or leaves out a batch or an entry of the case log.
         """
         self._check_same_chain(node)
         first = self.next_block(node)
@@ -137,10 +139,39 @@ class ChainLogs:
             entries += node.ledger_entries(begin, end)
             notes += node.case_entries(begin, end)
             if len(entries) >= _ENTRIES or end == last:
-                self._commit(node, end, entries, notes)
+                counts = self._counts(entries)
+                if end == last:  # a node that keeps no old states can still answer for its newest blocks
+                    self._check_complete(node, end, *counts)
+                self._commit(node, end, entries, notes, *counts)
                 entries, notes = [], []
 
-    def _commit(self, node: Gateway, block: int, entries: list[bytes], notes: list[CaseEntry]) -> None:
+    def _counts(self, entries: list[bytes]) -> tuple[int, int]:
+        """Return the numbers of batches and of entries of the case log, with new entries of the log."""
+        row = self._state.execute("SELECT batches, cases FROM cursor").fetchone()
+        batches, cases = (0, 0) if row is None else row
+        kinds = [entry[0] for entry in entries]
+        return batches + kinds.count(EntryKind.BATCH), cases + kinds.count(EntryKind.CASE)
+
+    def _check_complete(self, node: Gateway, block: int, batches: int, cases: int) -> None:
+        held = node.log_size(block), node.case_size(block)
+        if held != (batches, cases):
+            raise ChainError(
+                f"the node returned {batches} batches and {cases} entries of the case log, "
+                f"but the contracts count {held[0]} and {held[1]}",
+                where=f"up to block {block}",
+                next_step="The node may be out of sync; run the same command again, or use another endpoint. "
+                f"If this error stays, remove {self._path} and the folder {self._folder}.",
+            )
+
+    def _commit(
+        self,
+        node: Gateway,
+        block: int,
+        entries: list[bytes],
+        notes: list[CaseEntry],
+        batches: int,
+        cases: int,
+    ) -> None:
         block_hash = node.block_hash(block)
         size = append(self._folder, self.size, entries)
         anchors, contradiction = self._anchors(notes)
@@ -152,10 +183,9 @@ class ChainLogs:
             if contradiction is not None:
                 state.execute("INSERT INTO contradiction (id, what) VALUES (1, ?)", (contradiction,))
             state.execute(
-                "INSERT INTO cursor (id, block, block_hash, size) VALUES (1, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET block = excluded.block, block_hash = excluded.block_hash, "
-                "size = excluded.size",
-                (block, block_hash, size),
+                "INSERT OR REPLACE INTO cursor (id, block, block_hash, size, batches, cases) "
+                "VALUES (1, ?, ?, ?, ?, ?)",
+                (block, block_hash, size, batches, cases),
             )
 
     def _anchors(self, notes: list[CaseEntry]) -> tuple[list[Anchor], str | None]:

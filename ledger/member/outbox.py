@@ -1,8 +1,8 @@
 """The outbox: it seals waiting records in signed batches, which are stored before they are sent.
 
 One transaction of the vault stores a batch and its signed transaction and marks its records; they are not
-sealed again, except when the bank replaces its account before the batch is on the chain. So after a crash, run
-the same command again: nothing is lost or posted twice.
+sealed again, except when the bank replaces its account before the batch is on the chain. So after a crash,
+run the same command again: nothing is lost or posted twice.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from ledger.deployment import CONTRACTS, Deployment
-from ledger.entries import CaseAnchor, case_entry
+from ledger.entries import CaseAnchor, EntryKind, case_entry
 from ledger.errors import TransactionRejectedError
 from ledger.gateway import CaseEntry
 from ledger.signing import address_of
@@ -55,6 +55,14 @@ class MemoryNode:
         begin, end = 0 if first is None else first, self.height() if last is None else last
         for block in self.blocks[begin : end + 1]:
             yield from (entry for entry in block if isinstance(entry, CaseEntry))
+
+    def log_size(self, block: int) -> int:
+        """Return the number of batches up to a block."""
+        return [entry[0] for entry in self.ledger_entries(0, block)].count(EntryKind.BATCH)
+
+    def case_size(self, block: int) -> int:
+        """Return the number of entries of the case log up to a block."""
+        return [entry[0] for entry in self.ledger_entries(0, block)].count(EntryKind.CASE)
 
     def transact(self, key: bytes, contract: str, function: str, *args: Any) -> int:
         """Append entries to the case log in a block of their own."""
