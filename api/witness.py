@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Annotated
 
 from fastapi import FastAPI, Request
-from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 
+from ledger.errors import CounterfoilError
 from ledger.log.submission import MOST_BYTES, PATH, SIZE_TYPE
 from ledger.witness import RefusedError, Witness
 
@@ -28,7 +27,7 @@ __all__ = ["create_app"]
 
 def create_app(witness: Witness) -> FastAPI:
     """Build the service of a witness."""
-    app = FastAPI(title="Counterfoil witness", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Counterfoil witness", version="1", openapi_url=None)
     origins = {sha256(origin.encode()).hexdigest(): origin for origin in witness.origins}
 
     @app.exception_handler(RefusedError)
@@ -36,7 +35,14 @@ def create_app(witness: Witness) -> FastAPI:
         if refusal.size is not None:
             # no character set: the media type must be exactly this
             return Response(f"{refusal.size}\n", refusal.status, headers={"Content-Type": SIZE_TYPE})
-        return PlainTextResponse(f"{refusal.what}\n", refusal.status)
+        # what is left of a body that is too large is not read
+        closing = refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        headers = {"Connection": "close"} if closing else None
+        return PlainTextResponse(f"{refusal.what}\n", refusal.status, headers=headers)
+
+    @app.exception_handler(CounterfoilError)
+    async def failed(_: Request, error: CounterfoilError) -> Response:
+        return PlainTextResponse(f"the witness failed: {error.what}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     @app.get("/healthz")
     def health() -> PlainTextResponse:
@@ -48,7 +54,7 @@ def create_app(witness: Witness) -> FastAPI:
         return PlainTextResponse(await run_in_threadpool(witness.add_checkpoint, body))
 
     @app.get("/{log}/checkpoint")
-    def checkpoint(log: Annotated[str, PathParameter(pattern=r"^[0-9a-f]{64}$")]) -> PlainTextResponse:
+    def checkpoint(log: str) -> PlainTextResponse:
         note = witness.latest(origins[log]) if log in origins else None
         if note is None:
             raise RefusedError(HTTPStatus.NOT_FOUND, "the witness has cosigned no checkpoint of this log")

@@ -1,9 +1,9 @@
 """``python -m bench.proofs``: what authorship costs, and how fast receipts, disclosures and bundles are.
 
-Two banks post payments on an embedded chain. Told are, in one run: the share of posting that signing the batch
-headers takes (the member's signature and the chain's recovery of its account, beside sealing, sending and mining);
-the time to make the receipts of 1,000 rows; the time to verify 1,000 receipts and 1,000 disclosures; and the size
-of a disclosure.
+Two banks post payments on an embedded chain. Told are, in one run: the share of posting that signing the
+batch headers takes (the member's signature and the chain's recovery of its account, beside sealing, sending
+and mining); the time to make the receipts of 1,000 rows; the time to verify 1,000 receipts, 1,000
+disclosures, and bundles of them; and the size of a disclosure.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ import pandas as pd
 from bench.report import machine
 from cli.output import say, show_table
 from counterfoil import Desk, KeyHolder, Member, Operator
+from ledger.audit.bundle import verify_bundle
 from ledger.audit.trust import Trust
 from ledger.audit.verify import Verifier
+from ledger.bundle import Bundle
+from ledger.encoding import evaluation
+from ledger.log import Proof
 from ledger.member.vault import Vault
 
 _FIELDS: Final = (
@@ -35,6 +39,8 @@ _FIELDS: Final = (
     "creditor_agent",
     "creditor_account",
 )
+
+_FEW: Final = ("timestamp", "amount", "currency", "purpose")
 
 
 def payments(count: int, accounts: int) -> pd.DataFrame:
@@ -141,6 +147,7 @@ def _measure(home: Path, operator: Operator, given: argparse.Namespace) -> None:
             f"{len(disclosures):,} disclosures of two accounts each, verified",
             _told(_timed(lambda: _verify(trust, disclosures), given.rounds)),
         ),
+        *_bundles(trust, alfa, keys, given.rounds),
         ("bytes of a receipt, of a disclosure (medians)", f"{_size(made):,}, {_size(disclosures):,}"),
     ]
     show_table("Proofs", ["", "measured"], rows)
@@ -148,13 +155,41 @@ def _measure(home: Path, operator: Operator, given: argparse.Namespace) -> None:
 
 
 def _verify(trust: Trust, documents: list[bytes]) -> None:
-    """Verify documents with a verifier that has seen none of them; the cache of evaluations is emptied too."""
-    from ledger.encoding import evaluation
-
+    """Verify documents with a verifier that has seen none; the cache of evaluations is emptied too."""
     evaluation._verified.cache_clear()
     verifier = Verifier(trust)
     for data in documents:
         verifier.verify(data)
+
+
+def _bundles(trust: Trust, alfa: Member, keys: list[str], rounds: int) -> list[tuple[str, str]]:
+    """Verify bundles with a receipt and a disclosure of each row, with few fields and with accounts."""
+    rows = []
+    for fields, told in (
+        (("timestamp", "amount", "currency", "purpose"), "four fields"),
+        (_FIELDS, "two accounts"),
+    ):
+        disclosed = alfa.disclosures(keys, fields, purpose="bench", recipient="bench")
+        receipts = [held.receipt for held in disclosed]
+        bundle = Bundle(
+            trust=trust.fingerprint,
+            flag=None,
+            receipts=receipts,
+            disclosures=disclosed,
+            decisions=(),
+            policies=list(dict.fromkeys(held.policy for held in disclosed)),
+            ledger_checkpoint=Proof.parse(receipts[0].ledger_proof).checkpoint,
+            verdict_checkpoint=Proof.parse(receipts[0].verdict_proof).checkpoint,
+        )
+        data = bundle.to_bytes()
+        label = f"a bundle of {len(disclosed):,} disclosures of {told} ({len(data) / 1e6:.0f} MB), verified"
+        rows.append((label, _told(_timed(lambda data=data: _verify_bundle(trust, data), rounds))))
+    return rows
+
+
+def _verify_bundle(trust: Trust, data: bytes) -> None:
+    evaluation._verified.cache_clear()
+    verify_bundle(data, trust)
 
 
 def _size(documents: list[bytes]) -> int:

@@ -207,19 +207,17 @@ class Auditor:
         The result lists the differences; its `raise_if_different` raises VerificationError. The desk's reader
         keys must be in the state folder.
         """
+        from dataclasses import replace
+
         from ledger.audit.fsck import fsck
+        from ledger.audit.reread import compare_verdicts
         from ledger.reader.keys import DeskKeys
 
         desk = self.home.desk
-        return fsck(
-            self._connection.gateway(),
-            desk.mirror,
-            DeskKeys.load(desk.keys).readers.values(),
-            log=desk.log,
-            checkpoint=desk.checkpoint,
-            checkpoint_keys=dict(self.trust().checkpoint_keys),
-            progress=progress,
-        )
+        keys = DeskKeys.load(desk.keys).readers.values()
+        report = fsck(self._connection.gateway(), desk.mirror, keys, progress=progress)
+        more = compare_verdicts(report.verdicts, self._published(), self.trust())
+        return replace(report, differences=(*report.differences, *more))
 
     def completeness(self, *, progress: Progress | None = None) -> Completeness:
         """Count rows by member and month: proven by both banks, claimed by one, and unknown to this reader.

@@ -16,10 +16,10 @@ __all__ = ["MOST_BYTES", "dumps", "loads"]
 #: Maximum size of a document in bytes; the largest, a mirror's manifest, has about 200 for each segment.
 MOST_BYTES: Final = 16 * 2**20
 
-#: Outside of strings: a fraction, an exponent, or an integer that may be beyond 2**53.
-_DELICATE_NUMBER: Final = re.compile(rb"[.]|[0-9][eE]|[0-9]{16}")
-#: The first byte of a character beyond U+FFFF, of which RFC 8785 sorts the UTF-16 form.
-_BEYOND_BMP: Final = re.compile(rb"[\xf0-\xff]")
+#: An integer that may be beyond 2**53.
+_LONG: Final = re.compile(rb"[0-9]{16}")
+#: The first bytes of characters beyond U+FFFF, of which RFC 8785 sorts the UTF-16 form.
+_BEYOND_BMP: Final = tuple(bytes([first]) for first in range(0xF0, 0xF5))
 
 
 def dumps(value: Any) -> bytes:
@@ -44,11 +44,12 @@ def is_plain(data: bytes) -> bool:
     It may then be written by a serialiser in C. The delicate cases are fractions, integers beyond 2**53, and
     the order of keys with characters beyond U+FFFF.
     """
-    if not data.isascii() and _BEYOND_BMP.search(data):
+    if any(first in data for first in _BEYOND_BMP):
         return False
     unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
     outside_of_strings = b"".join(unescaped.split(b'"')[::2])
-    return not _DELICATE_NUMBER.search(outside_of_strings)
+    numbers = outside_of_strings.replace(b"true", b"").replace(b"false", b"")
+    return not any(sign in numbers for sign in (b".", b"e", b"E")) and not _LONG.search(numbers)
 
 
 def loads(data: bytes, *, what: str = "document", most_bytes: int = MOST_BYTES) -> Any:
@@ -69,8 +70,12 @@ def loads(data: bytes, *, what: str = "document", most_bytes: int = MOST_BYTES) 
     try:
         value = json.loads(data.decode("utf-8"))
         again = _plain_dumps(value) if is_plain(data) else rfc8785.dumps(value)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise VerificationError(f"the {what} is not canonical JSON: {error}") from error
+    except (ValueError, RecursionError):  # the text of these errors may repeat a value
+        raise VerificationError(
+            f"the {what} is not canonical JSON: it has a number or a text without a canonical form"
+        ) from None
     if again != data:
         raise VerificationError(
             f"the {what} is not in canonical form (RFC 8785)",

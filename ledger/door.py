@@ -139,6 +139,16 @@ class Door:
         """Tell the door rows that it accepted before."""
         self._duplicates.add(rows)
 
+    def read_again(self, posted: PostedBatch) -> KeyedRows:
+        """Return the rows of a batch that this door accepted before, from the batch as the chain has it.
+
+        Raises
+        ------
+        BatchError
+            When it is not the batch that was accepted.
+        """
+        return keyed(self._opener.rows(posted), self._author(posted), posted.log_index)
+
     def read(self, entry: LedgerEntry) -> tuple[Verdict, OpenedBatch | BatchError] | None:
         """Read the next entry of the ledger log.
 
@@ -160,7 +170,7 @@ class Door:
         outcome: OpenedBatch | BatchError
         try:
             outcome = self._judge(posted, entry.block_time)
-            self._duplicates.add(keyed(outcome))
+            self._duplicates.add(outcome.keyed)
             verdict = Verdict(index, posted.batch_hash)
         except BatchError as problem:
             problem.where = _where(posted)
@@ -185,7 +195,7 @@ class Door:
             epoch=epoch,
             block_time=block_time,
         )
-        found = self._duplicates.find(keyed(batch))
+        found = self._duplicates.find(batch.keyed)
         if found is not None:
             raise _repeated(found, posted.log_index)
         return batch

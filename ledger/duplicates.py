@@ -14,15 +14,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ledger.schema import TokenKind
-
-if TYPE_CHECKING:
-    from ledger.opening import OpenedBatch
+from ledger.schema import Flags, TokenKind
 
 __all__ = ["KEYED", "Duplicate", "Duplicates", "KeyedRows", "keyed"]
 
@@ -78,14 +75,22 @@ class Duplicate:
     earlier: int
 
 
-def keyed(batch: OpenedBatch) -> KeyedRows:
-    """Return what is compared of a batch's rows, without padding."""
-    real = batch.real
-    rows = np.zeros(len(real), KEYED)
-    rows["log_index"], rows["row_index"], rows["member"] = batch.posted.log_index, real, batch.code
+def keyed(rows: npt.NDArray[np.void], code: int, log_index: int) -> KeyedRows:
+    """Return what is compared of a batch's rows (`ledger.encoding.rows.ROW`), without padding.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n,)
+    code : int
+        Code of the member that posted them.
+    log_index : int
+    """
+    real = np.flatnonzero((rows["flags"] & Flags.DECOY) == 0)
+    made = np.zeros(len(real), KEYED)
+    made["log_index"], made["row_index"], made["member"] = log_index, real, code
     for name in ("side", "token_kind", "match_token", "record_root"):
-        rows[name] = batch.rows[name][real]
-    return rows
+        made[name] = rows[name][real]
+    return made
 
 
 class Duplicates:

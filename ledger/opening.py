@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ledger.batch_errors import BatchError, NoKeyError
 from ledger.commitment import merkle
+from ledger.duplicates import KeyedRows, keyed
 from ledger.encoding.policy import Policy
 from ledger.encoding.rows import ROW, rows_from_bytes
 from ledger.envelope import NotAddresseeError, open_envelope
@@ -57,6 +58,11 @@ class OpenedBatch:
     def real(self) -> npt.NDArray[np.intp]:
         """The indices of the rows that are not padding."""
         return np.flatnonzero((self.rows["flags"] & Flags.DECOY) == 0)
+
+    @property
+    def keyed(self) -> KeyedRows:
+        """What is compared of the rows to find those that were posted before."""
+        return keyed(self.rows, self.code, self.posted.log_index)
 
     @property
     def late(self) -> npt.NDArray[np.bool_]:

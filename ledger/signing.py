@@ -18,6 +18,7 @@ __all__ = [
     "address_of",
     "keccak256",
     "new_key",
+    "recover_account",
     "recover_address",
     "recover_digest",
     "sign_digest",
@@ -44,7 +45,7 @@ def new_key() -> bytes:
 
 def address_of(key: bytes) -> str:
     """Return the address of a private key's account, with checksum (EIP-55)."""
-    return _address(PrivateKey(key).public_key)
+    return _with_checksum(_account(PrivateKey(key).public_key))
 
 
 def text_digest(text: str) -> bytes:
@@ -80,11 +81,16 @@ def recover_address(text: str, signature: bytes) -> str:
 
 def recover_digest(digest: bytes, signature: bytes) -> str:
     """Return the address of the account that signed 32 bytes; see `recover_address`."""
+    return _with_checksum(recover_account(digest, signature))
+
+
+def recover_account(digest: bytes, signature: bytes) -> bytes:
+    """Return the address of the account that signed 32 bytes, as 20 bytes; see `recover_address`."""
     if len(signature) != SIGNATURE_SIZE:
         raise VerificationError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
     try:
         recoverable = signature[:64] + bytes([_parity(signature[64])])
-        return _address(PublicKey.from_signature_and_message(recoverable, digest, hasher=None))
+        return _account(PublicKey.from_signature_and_message(recoverable, digest, hasher=None))
     except Exception as error:  # coincurve raises ValueError for some values, a bare Exception for others
         raise VerificationError(f"the signature does not recover to a public key: {error}") from error
 
@@ -99,9 +105,13 @@ def _parity(v: int) -> int:
     raise ValueError(f"v is {v}, which is none of 0, 1, 27, 28, and 35 or more")
 
 
-def _address(public: PublicKey) -> str:
-    """Return the last 20 bytes of the key's hash in hex; the hash of this text sets the capitals."""
-    plain = keccak256(public.format(compressed=False)[1:])[-20:].hex()
+def _account(public: PublicKey) -> bytes:
+    return keccak256(public.format(compressed=False)[1:])[-20:]
+
+
+def _with_checksum(account: bytes) -> str:
+    """Return the address in hex; the hash of this text sets the capitals (EIP-55)."""
+    plain = account.hex()
     cases = keccak256(plain.encode()).hex()
     return "0x" + "".join(c.upper() if int(h, 16) >= 8 else c for c, h in zip(plain, cases, strict=False))
 

@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ledger.errors import VerificationError
-from ledger.signing import SIGNATURE_SIZE, keccak256, recover_digest, sign_digest
+from ledger.signing import SIGNATURE_SIZE, keccak256, recover_account, sign_digest
 
 __all__ = [
     "ADMISSION",
@@ -174,7 +174,7 @@ def recover_typed(domain: Domain, kind: TypedData, values: Mapping[str, Any], si
         or int.from_bytes(signature[32:64], "big") > _HALF_ORDER
     ):
         raise VerificationError("the signature is not in its canonical form (EIP-2: low s, v 27 or 28)")
-    return bytes.fromhex(recover_digest(typed_digest(domain, kind, values), signature)[2:])
+    return recover_account(typed_digest(domain, kind, values), signature)
 
 
 @lru_cache(16)

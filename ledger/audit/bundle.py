@@ -23,6 +23,7 @@ from ledger.entries import CaseAnchor
 from ledger.errors import VerificationError
 from ledger.flag import RowRef, verify_view
 from ledger.log import OpenedCheckpoint
+from ledger.receipt import Receipt
 
 __all__ = [
     "BundleError",
@@ -208,7 +209,7 @@ class _Examination:
         flag = None if bundle.flag is None else self._flag(bundle.flag)
         policies = self._policies(bundle.policies)
         receipts = self._receipts(bundle)
-        disclosed, recipient = self._disclosures(bundle)
+        disclosed, recipient = self._disclosures(bundle, receipts)
         decisions = self._decisions(bundle)
         rows = self._rows(flag, bundle.flag is not None, receipts, disclosed)
         found = tuple(payments(self._halves(rows, policies)))
@@ -292,30 +293,34 @@ class _Examination:
             with self._part(f"receipt {number}"):
                 proven = self._verifier.receipt(receipt)
                 self._seen(proven)
-                ref = self._ref(proven)
+                ref = self._ref(receipt)
                 if ref in found:
                     raise VerificationError("the bundle has two receipts of the same row")
                 found[ref] = proven
         return found
 
-    def _disclosures(self, bundle: Bundle) -> tuple[dict[RowRef, list[Verified]], str | None]:
+    def _disclosures(
+        self, bundle: Bundle, receipts: Mapping[RowRef, Verified]
+    ) -> tuple[dict[RowRef, list[Verified]], str | None]:
         found: dict[RowRef, list[Verified]] = {}
         recipient = self._recipient
         for number, disclosure in enumerate(bundle.disclosures):
             with self._part(f"disclosure {number}"):
                 recipient = disclosure.recipient if recipient is None else recipient
-                proven = self._verifier.disclosure(disclosure, recipient=recipient)
+                known = receipts.get(self._ref(disclosure.receipt))
+                proven = self._verifier.disclosure(disclosure, recipient=recipient, known=known)
                 self._seen(proven)
-                found.setdefault(self._ref(proven), []).append(proven)
+                found.setdefault(self._ref(proven.receipt), []).append(proven)
         return found, recipient
 
     def _seen(self, proven: Verified) -> None:
         self._same_history(proven.ledger)
         self._same_history(proven.verdicts)
 
-    def _ref(self, proven: Verified) -> RowRef:
-        header = proven.receipt.header
-        return RowRef(self._trust.accounts[header.member].code, header.sequence, proven.receipt.index)
+    def _ref(self, receipt: Receipt) -> RowRef:
+        member = self._trust.accounts.get(receipt.header.member)
+        code = 0 if member is None else member.code  # no member has the code 0
+        return RowRef(code, receipt.header.sequence, receipt.index)
 
     def _decisions(self, bundle: Bundle) -> tuple[VerifiedDecision, ...]:
         found: list[VerifiedDecision] = []

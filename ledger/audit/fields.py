@@ -170,6 +170,8 @@ def _token(value: str | None, proof: object, row: Mapping[str, Any]) -> Basis:
 
 def _agent(name: str, value: str | None, row: Mapping[str, Any], *, agent: str, trust: Trust) -> Basis:
     code = int(row[name])
+    if row["side"] not in set(Side):
+        raise VerificationError("the row's side is none of debit, credit and both")
     if Side(int(row["side"])) in _OWN_SIDES[name]:
         expected: str | None = agent
     elif code == NOT_A_MEMBER:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ledger.audit.differences import Difference, FsckError
-from ledger.commitment.merkle import Frontier, leaf_hash
-from ledger.errors import VerificationError
-from ledger.log import open_checkpoint
+from ledger.batch_errors import NoKeyError
+from ledger.judging import judge_chain
 from ledger.matching import rules_at, transfers
-from ledger.opening import BatchError, BatchOpener, Head, NoKeyError, OpenedBatch, to_table
+from ledger.opening import OpenedBatch, to_table
 from ledger.segment import FileEntry, Manifest, SegmentError, load, opened
 from ledger.tables import TRANSFER
 
@@ -23,14 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "FsckError", "FsckReport", "fsck"]
 
-BLOCKS_PER_REQUEST: Final = 16
-
 
 @dataclass(frozen=True, slots=True)
 class FsckReport:
     """The counts of what was compared, and every difference.
 
     Among the `rejected` batches, `without_key` batches are sealed to keys that this reader does not have.
+    `verdicts` are the entries of the verdict log that the chain and the reader's keys give.
     """
 
     batches: int
@@ -38,6 +36,7 @@ class FsckReport:
     rejected: int
     without_key: int
     differences: tuple[Difference, ...]
+    verdicts: tuple[bytes, ...]
 
     def raise_if_different(self) -> None:
         """Raise an error if the mirror differs from the chain.
@@ -69,12 +68,9 @@ def fsck(
     mirror: Path,
     private_keys: Iterable[bytes],
     *,
-    log: Path,
-    checkpoint: Path,
-    checkpoint_keys: dict[str, bytes],
     progress: Callable[[str, int, int], None] | None = None,
 ) -> FsckReport:
-    """Compare a mirror, the published log and its checkpoint with the chain.
+    """Compare a mirror with the chain: the rows of its segments, its transfers and its position.
 
     Parameters
     ----------
@@ -83,9 +79,6 @@ def fsck(
         Folder with the manifest and the segments.
     private_keys : iterable of bytes
         The reader's HPKE keys.
-    log, checkpoint : Path
-        The published batch hashes and the signed note.
-    checkpoint_keys : dict of key name to Ed25519 public key
     progress : callable, optional
 
     Returns
@@ -110,38 +103,26 @@ def fsck(
             where=str(mirror),
             next_step="Check --home and --chain.",
         )
-    opener = BatchOpener.at(gateway, private_keys)
     differences: list[Difference] = []
-    heads: dict[bytes, Head] = {}
-    frontier = Frontier()
-    hashes = bytearray()
-    batches = rows = rejected = without_key = 0
+    verdicts: list[bytes] = []
+    rows = rejected = without_key = 0
     waiting: list[OpenedBatch] = []
     segments = list(manifest.segments)
-    first, last = gateway.deployment.block, manifest.position.block
-    start = first
-    while first <= last:
-        until = min(first + BLOCKS_PER_REQUEST - 1, last)
-        for posted in gateway.batches(first, until):
-            if posted.log_index != batches:
-                differences.append(Difference(f"block {posted.block}", "a batch of the log is missing"))
-            batches += 1
-            frontier.append(leaf_hash(posted.batch_hash))
-            hashes += posted.batch_hash
-            head = heads.get(posted.header.member, Head())
-            try:
-                checked = opener.open(posted, opener.check_place(posted, head))
-                waiting.append(checked)
-                rows += len(checked.rows)
-            except BatchError as problem:
-                rejected += 1
-                without_key += isinstance(problem, NoKeyError)
-            heads[posted.header.member] = Head(posted.header.sequence + 1, posted.batch_hash)
-            while segments and segments[0].log_to <= batches:
-                waiting = _compare(mirror, segments.pop(0), waiting, differences)
-        first = until + 1
+
+    def advance(done: int, total: int) -> None:
         if progress:
-            progress("fsck", until - start + 1, last - start + 1)
+            progress("fsck", done, total)
+
+    for judged in judge_chain(gateway, private_keys, manifest.position.block, progress=advance):
+        verdicts.append(judged.verdict.to_entry())
+        if isinstance(judged.outcome, OpenedBatch):
+            waiting.append(judged.outcome)
+            rows += len(judged.outcome.real)
+        else:
+            rejected += 1
+            without_key += isinstance(judged.outcome, NoKeyError)
+        while segments and segments[0].log_to <= len(verdicts):
+            waiting = _compare(mirror, segments.pop(0), waiting, differences)
     differences += [Difference(entry.name, "the chain has no rows for this segment") for entry in segments]
     differences += [
         Difference(f"log index {b.posted.log_index}", "the chain has a batch that the mirror does not have")
@@ -153,12 +134,10 @@ def fsck(
         _compare_transfers(gateway, mirror, manifest, manifest.transfers, differences)
         if progress:
             progress("match", 1, 1)
-    if batches != manifest.position.log_size:
-        what = f"the manifest says {manifest.position.log_size} batches, the chain has {batches}"
+    if len(verdicts) != manifest.position.log_size:
+        what = f"the manifest says {manifest.position.log_size} batches, the chain has {len(verdicts)}"
         differences.append(Difference("manifest.json", what))
-    _compare_log(log, bytes(hashes), differences)
-    _compare_checkpoint(gateway, checkpoint, checkpoint_keys, frontier, differences)
-    return FsckReport(batches, rows, rejected, without_key, tuple(differences))
+    return FsckReport(len(verdicts), rows, rejected, without_key, tuple(differences), tuple(verdicts))
 
 
 def _load(mirror: Path, entry: FileEntry, differences: list[Difference]) -> pa.Table | None:
@@ -219,23 +198,3 @@ def _first_difference(held: Iterable[pa.RecordBatch], expected: Iterable[pa.Tabl
             done, part, rest = done + count, part.slice(count), rest.slice(count)
     left_over = rest.num_rows or any(table.num_rows for table in stream)
     return done if left_over else None
-
-
-def _compare_log(path: Path, hashes: bytes, differences: list[Difference]) -> None:
-    held = path.read_bytes() if path.exists() else b""
-    if held != hashes:
-        what = f"the published log ({len(held) // 32} hashes) differs from the chain ({len(hashes) // 32})"
-        differences.append(Difference(str(path), what))
-
-
-def _compare_checkpoint(
-    gateway: Gateway, path: Path, keys: dict[str, bytes], frontier: Frontier, differences: list[Difference]
-) -> None:
-    try:
-        note = open_checkpoint(path.read_bytes(), keys)
-        expected = (gateway.deployment.origin, frontier.size, frontier.root().hex())
-        got = (note.origin, note.size, note.root.hex())
-        if got != expected:
-            differences.append(Difference(str(path), f"the checkpoint says {got}, the chain {expected}"))
-    except (OSError, VerificationError) as error:
-        differences.append(Difference(str(path), f"the checkpoint cannot be verified: {error}"))

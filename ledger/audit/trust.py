@@ -238,11 +238,24 @@ class Trust:
             raise VerificationError("two banks have the same code or the same identifier")
         for member in self.members:
             member.check(self.deployment)
-            before = None if member.previous is None else self.accounts.get(member.previous)
-            if member.previous is not None and (before is None or before.code != member.code):
-                raise VerificationError(f"an account of {member.agent} replaces an account of no such bank")
         if sum(member.previous is None for member in self.members) != len(pairs):
             raise VerificationError("a bank was admitted with two accounts, or with none")
+        self._check_replacements()
+
+    def _check_replacements(self) -> None:
+        """Check that each account leads back to the one with which its bank was admitted."""
+        replaced = [member.previous for member in self.members if member.previous is not None]
+        if len(set(replaced)) != len(replaced):
+            raise VerificationError("an account is replaced by two accounts")
+        for member in self.members:
+            before, steps = member, 0
+            while before.previous is not None:
+                found, steps = self.accounts.get(before.previous), steps + 1
+                if found is None or found.code != member.code or steps > len(self.members):
+                    raise VerificationError(
+                        f"an account of {member.agent} replaces an account of no such bank"
+                    )
+                before = found
 
 
 def _member_document(member: TrustedMember) -> MemberDocument:

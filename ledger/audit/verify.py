@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final
 
 from ledger import canonical
@@ -140,15 +141,26 @@ class Verifier:
         _, verdicts = self._included(receipt.verdict_proof, accepted, deployment.verdict_origin)
         return Verified(member.agent, receipt, ledger, verdicts, row)
 
-    def disclosure(self, disclosure: Disclosure, *, recipient: str | None = None) -> Verified:
+    def disclosure(
+        self, disclosure: Disclosure, *, recipient: str | None = None, known: Verified | None = None
+    ) -> Verified:
         """Verify a disclosure: its receipt, its signature, and each opened field.
+
+        Parameters
+        ----------
+        disclosure : Disclosure
+        recipient : str, optional
+            Whoever the disclosure must have been made for.
+        known : Verified, optional
+            What this verifier found for the same receipt; another receipt is verified anew.
 
         Raises
         ------
         VerificationError
             When any part is not valid, or the disclosure was made for another `recipient`.
         """
-        proven = self.receipt(disclosure.receipt)
+        same = known is not None and known.receipt == disclosure.receipt
+        proven = known if known is not None and same else self.receipt(disclosure.receipt)
         header = disclosure.receipt.header
         signer = disclosure.signer(self.trust.deployment.domain("BatchLedger"))
         by = self.trust.accounts.get(signer)
@@ -160,13 +172,14 @@ class Verifier:
             )
         if recipient is not None and disclosure.recipient != recipient:
             raise VerificationError("the disclosure was made for another recipient")
-        policy = self._policy(disclosure.policy)
-        if policy.hash != header.policy_hash:
+        given = sha256(disclosure.policy.encode()).digest()
+        if given != header.policy_hash:
             raise VerificationError(
                 "the disclosure's policy is not the policy of the batch",
                 expected=header.policy_hash,
-                got=policy.hash,
+                got=given,
             )
+        policy = self._policy(disclosure.policy)
         seen: set[str] = set()
         for disclosed in disclosure.fields:
             verify_field(disclosed.opened, proven.row["record_root"], names=FIELDS)

@@ -7,8 +7,9 @@ runs whenever fields are opened. Pseudonyms, agents and the match token need pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from ledger.encoding.codes import COUNTRY_NUMERIC
@@ -38,6 +39,31 @@ COMPARED: Final = frozenset(
 #: Fields whose value lies in an interval that the row has.
 INTERVALS: Final = frozenset({"timestamp", "amount"})
 
+#: Fields that every record has: a row is never without them.
+_ALWAYS: Final = frozenset(
+    {
+        "timestamp",
+        "amount",
+        "currency",
+        "debtor_agent",
+        "debtor_account",
+        "creditor_agent",
+        "creditor_account",
+    }
+)
+_BOOLEANS: Final = {"true": True, "false": False, None: False}
+#: The codes of the values of a field; 0 is for no value.
+_CODES: Final[Mapping[str, Mapping[str, int]]] = {
+    "channel": {c.name.lower(): int(c) for c in Channel if c is not Channel.UNKNOWN},
+    "party_type": {p.name.lower(): int(p) for p in PartyType if p is not PartyType.UNKNOWN},
+    "debtor_country": COUNTRY_NUMERIC,
+    "creditor_country": COUNTRY_NUMERIC,
+}
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIMESTAMP: Final = re.compile(_DATE.pattern + r"T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{6})?Z")
+_AMOUNT: Final = re.compile(r"(0|[1-9][0-9]{0,15})([.][0-9]+)?")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class InconsistentRecordError(VerificationError):
     """Raised when an opened field does not agree with the posted row."""
@@ -66,6 +92,8 @@ def check_consistent(fields: Mapping[str, str | None], row: Mapping[str, Any], p
                 f"the field {name} has a value only in the opened record, or only in the posted row"
             )
     for name, value in fields.items():
+        if value is None and name in _ALWAYS:
+            raise InconsistentRecordError(f"the opened record has no {name}, but each row has one")
         try:
             expected = _encoded(name, value, row, policy)
         except (KeyError, ValueError, ArithmeticError, InputError):
@@ -85,25 +113,31 @@ def _encoded(
     """Return a field's column and code, (bits, mask) for a flag; None if the field is not in the row."""
     if name.upper() in Flags.__members__:
         bit = int(Flags[name.upper()])
-        return "flags", (bit if value == "true" else 0, bit)
-    if name == "channel":
-        return name, int(Channel[value.upper()]) if value else 0
-    if name == "party_type":
-        return name, int(PartyType[value.upper()]) if value else 0
-    if name in ("debtor_country", "creditor_country"):
-        return name, COUNTRY_NUMERIC[value] if value else 0
+        return "flags", (bit if _BOOLEANS[value] else 0, bit)
+    if name in _CODES:
+        return name, 0 if value is None else _CODES[name][value]
     if value is None:
         return None
     if name == "currency":
         return name, NUMERIC[value]
     if name == "business_date":
-        return name, date.fromisoformat(value).toordinal() - date(1970, 1, 1).toordinal()
+        _require(_DATE, value)
+        return name, date.fromisoformat(value).toordinal() - _EPOCH.toordinal()
     if name == "timestamp":
-        return "time_bucket", int(datetime.fromisoformat(value).timestamp()) // policy.bucket_seconds
+        _require(_TIMESTAMP, value)
+        since = datetime.fromisoformat(value) - _EPOCH
+        return "time_bucket", (since.days * 86_400 + since.seconds) // policy.bucket_seconds
     if name == "amount":
         currency = ALPHA[int(row["currency"])]
+        _require(_AMOUNT, value)
         whole, _, fraction = value.partition(".")
-        if not value.isascii() or not whole.isdigit() or len(fraction) != EXPONENT[currency]:
+        if len(fraction) != EXPONENT[currency]:
             raise ValueError("not an amount in the minor unit of its currency")
         return "amount_band", policy.bands(currency).band(int(whole + fraction))
     return None
+
+
+def _require(form: re.Pattern[str], value: str) -> None:
+    """Refuse another spelling than the one in which records are committed."""
+    if not form.fullmatch(value):
+        raise ValueError("not in the form in which it is committed")

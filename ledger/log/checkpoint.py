@@ -215,7 +215,7 @@ def open_checkpoint(note: str | bytes, policy: Policy, *, origin: str) -> Opened
     parsed = Note.parse(note)
     found = read_checkpoint(parsed).origin
     if found != origin:
-        raise CheckpointError("the checkpoint belongs to another log", expected=origin, got=found)
+        raise CheckpointError("the checkpoint belongs to another log", where=origin)
     checkpoint = signed_by_log(parsed, policy.log_keys)
     cosigned = []
     for witness in policy.witnesses.values():

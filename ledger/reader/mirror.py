@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from ledger.batch_errors import BatchError
 from ledger.door import Door
-from ledger.duplicates import KEYED, KeyedRows, keyed
+from ledger.duplicates import KEYED, KeyedRows
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.flag import Position
 from ledger.opening import OpenedBatch, to_table
@@ -254,7 +254,7 @@ class Mirror:
         """Return the rows of an accepted batch, from its segment or from memory."""
         for batch in self._pending.opened:
             if batch.posted.log_index == log_index:
-                return keyed(batch)
+                return batch.keyed
         for entry in self.segments():
             if entry.log_from <= log_index < entry.log_to:
                 rows = _keyed_rows(load(self.folder, entry, columns=_KEYS))

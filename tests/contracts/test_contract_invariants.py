@@ -429,14 +429,19 @@ class Cases(OnChain):
             (kind, b"c" * 32, hashlib.sha256(bytes([content])).digest(), payload)
             for kind, content, payload in entries
         ]
-        contents = [entry[2] for entry in given]
+        contents = [(entry[0], entry[2]) for entry in given]
+        own = {
+            (entry["kind"], entry["contentHash"])
+            for entry in self.log
+            if entry["author"] == self.people[who]
+        }
         good = (
             bool(given)
             and not self.paused
             and all(who in MAY.get(entry[0], set()) for entry in given)
             and not (self.suspended and who == "bank")
             and len(set(contents)) == len(contents)
-            and not set(contents) & {entry["contentHash"] for entry in self.log}
+            and not set(contents) & own
         )
         assert self.send(self.world.cases.functions.append(given), self.people[who]) == good
         if good:

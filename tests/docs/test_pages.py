@@ -44,7 +44,7 @@ def test_pages_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "path"), _names(rf"(?!counterfoil/[a-z-]+/\d)({PACKAGES}|docs|tests)/[\w./-]+")
+    ("page", "path"), _names(rf"(?!counterfoil/[a-z-]+/v?\d)({PACKAGES}|docs|tests)/[\w./-]+")
 )
 def test_a_file_that_a_page_names_is_there(page: str, path: str) -> None:
     found = ROOT / path

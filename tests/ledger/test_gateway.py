@@ -18,11 +18,11 @@ from eth_account import Account
 from counterfoil import processes
 from counterfoil.founding import EpochStartError, activate_rules, open_epoch, publish_policy
 from counterfoil.governance import Governance
+from ledger.batch import BatchHeader
 from ledger.encoding.policy import Policy
 from ledger.errors import (
     ChainError,
     ChainUnreachableError,
-    CounterfoilError,
     TransactionRejectedError,
     WrongChainError,
 )
@@ -149,9 +149,8 @@ def test_contracts_swapped_for_each_other_are_our_error(consortium: SmallConsort
         "Consortium": deployment.contracts["CaseLog"],
         "CaseLog": deployment.contracts["Consortium"],
     }
-    gateway = Gateway(consortium.url, replace(deployment, contracts=swapped))
-    with pytest.raises(CounterfoilError):
-        gateway.member(consortium.keys[BANK].address)
+    with pytest.raises(WrongChainError, match="contracts of this consortium"):
+        Gateway(consortium.url, replace(deployment, contracts=swapped))
 
 
 # refusals in words
@@ -159,7 +158,20 @@ def test_contracts_swapped_for_each_other_are_our_error(consortium: SmallConsort
 
 def test_each_standing_is_refused_in_its_own_words(governed: SmallConsortium) -> None:
     gateway, address = governed.gateway, governed.keys["CHARUS33"].address
-    call = ("BatchLedger", "post", 0, bytes(32), 1, governed.policy.hash, 1, bytes(32), b"x")
+    header = BatchHeader(
+        chain_id=gateway.deployment.chain_id,
+        contract=gateway.deployment.address("BatchLedger"),
+        member=bytes.fromhex(address[2:]),
+        sequence=0,
+        previous_hash=bytes(32),
+        epoch=1,
+        policy_hash=governed.policy.hash,
+        row_count=1,
+        rows_root=bytes(32),
+    )
+    signature = header.sign(gateway.deployment.genesis, governed.keys["CHARUS33"].account)
+    stated = (0, bytes(32), 1, governed.policy.hash, 1, bytes(32))
+    call = ("BatchLedger", "post", stated, signature, b"x")
     gateway.rehearse(address, *call)
     with pytest.raises(TransactionRejectedError, match="this account is not a member") as caught:
         gateway.rehearse(Account.create().address, *call)

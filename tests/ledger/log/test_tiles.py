@@ -59,7 +59,7 @@ def test_a_log_that_grew_in_steps_is_the_tree_of_all_entries(
 
 
 def test_the_files_of_the_example_of_the_specification(tmp_path: Path) -> None:
-    """tlog-tiles: a tree of size 70,000 has 273 full tiles at level 0, one full tile at level 1, and so on."""
+    """tlog-tiles: a tree of size 70,000 has 273 full tiles at level 0, and so on."""
     append(tmp_path, 0, [b""] * 70_000)
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     full = [f"tile/{level}/{index:03d}" for level in ("0", "entries") for index in range(273)]

@@ -139,7 +139,7 @@ def test_what_the_chain_has_and_we_did_not_note_is_noted(bank: Poster) -> None:
     bank.seal(rows_per_batch=20)
     bank.post()
     with bank.vault() as vault:
-        vault.connection.execute("UPDATE batch SET block = NULL, log_index = NULL WHERE sequence > 0")
+        vault.connection.execute("UPDATE batch SET block = NULL, block_time = NULL WHERE sequence > 0")
     assert bank.post() == 2
     assert len(bank.on_chain()) == 3
 

@@ -1,4 +1,4 @@
-"""The desk publishes two logs: tiles, heads on the chain, cosignatures; if it fails, the last good is served."""
+"""The desk publishes two logs: tiles, heads on the chain, cosignatures; the last good one is served."""
 
 from __future__ import annotations
 
