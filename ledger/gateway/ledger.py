@@ -58,6 +58,13 @@ class Ledger(Log):
             When the node leaves out a batch or a case entry between two others, or does not answer. What it
             leaves out at the end of the range shows in `log_size` and `case_size`.
         """
+        with self._speaking():
+            found = self._found(first, last)
+        for _, entry in sorted(found, key=lambda pair: pair[0]):
+            yield entry
+
+    def _found(self, first: int, last: int) -> list[tuple[tuple[int, int], LedgerEntry]]:
+        """Return the entries with their place on the chain, contract by contract."""
         times: dict[int, int] = {}
 
         def time_of(block: int) -> int:
@@ -75,8 +82,7 @@ class Ledger(Log):
             found.append((_place(entry), LedgerEntry(made, batch, time)))
         for args, entry in self._case_events(first, last):
             found.append((_place(entry), LedgerEntry(case_entry(_anchor(args, entry, time_of)))))
-        for _, ledger_entry in sorted(found, key=lambda pair: pair[0]):
-            yield ledger_entry
+        return found
 
 
 def _place(entry: Any) -> tuple[int, int]:
