@@ -13,7 +13,7 @@ COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-
   --no-header --no-annotate --upgrade pyproject.toml
 
 
-.PHONY: demo test kernels lint docs contracts bench crash wheel lock clean help
+.PHONY: demo test kernels lint docs contracts bench mutations crash wheel lock clean help
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -46,6 +46,9 @@ contracts: $(VENV)/.ready-dev ## Recompile the contracts (needs node and npm)
 
 bench: $(VENV)/.ready-dev ## Measure every stage against one row per transaction
 	$(BIN)/python -m bench
+
+mutations: $(VENV)/.ready-dev $(VENV)/foreign/.ready ## Change proofs at random, 100,000 times, and verify them with two programs
+	COUNTERFOIL_MUTATIONS=$(or $(COUNT),100000) $(BIN)/pytest -q -n 2 -m mutations tests/adversary/test_mutations.py
 
 crash: $(VENV)/.ready-dev ## Kill real processes at random moments, many times
 	COUNTERFOIL_CRASH_ROUNDS=$(or $(ROUNDS),200) $(BIN)/pytest -q -m crash

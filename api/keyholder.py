@@ -9,14 +9,11 @@ connect to it.
 from __future__ import annotations
 
 import re
-import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
@@ -31,7 +28,7 @@ from ledger.encoding.ristretto import ElementError
 from ledger.errors import CounterfoilError, QuotaExceededError, VerificationError
 from ledger.signing import recover_address
 
-__all__ = ["EvaluateRequest", "EvaluateResponse", "create_app", "server"]
+__all__ = ["EvaluateRequest", "EvaluateResponse", "create_app"]
 
 _MAX_BODY = 256 + 72 * MAX_ELEMENTS  # 64 hex digits, quotes, comma, some white space
 _MAX_SKEW = 300  # seconds
@@ -144,26 +141,6 @@ def create_app(
         raise ProblemError("other-version", "this key holder speaks version 2 of the protocol, not version 1")
 
     return app
-
-
-def server(application: FastAPI) -> uvicorn.Server:
-    """Return a server for the service; call its `run`."""
-    return _Server(uvicorn.Config(application, log_level="warning"))
-
-
-class _Server(uvicorn.Server):
-    """A server that stops at the first signal, and then completes its clean-up.
-
-    Ctrl-C also reaches the process that started this one, which then sends a second signal. The second signal
-    must not interrupt the clean-up; uvicorn's own handler would raise both signals again.
-    """
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # a shell ignores them for background jobs
-                signal.signal(number, self.handle_exit)
-        yield
 
 
 async def _read(request: Request) -> bytes:

@@ -40,6 +40,7 @@ from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.home import Home
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
+from ledger.reader.recipients import Recipients
 from localchain import server
 
 KEY = b"\x01" * 32
@@ -87,7 +88,10 @@ def serve_desk(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
     random = Random(7)
     DeskKeys.generate(1).save(state.desk.keys)
     with CaseBook(state.desk.cases) as book:
-        book.keep((make_flag(random, number) for number in range(FLAGS)), {1: HPKE, 2: HPKE})
+        book.keep(
+            (make_flag(random, number) for number in range(FLAGS)),
+            Recipients(bytes(20), {1: HPKE, 2: HPKE}, (HPKE,)),
+        )
     token = tokens.issue(state, "officer", "bench")
     listening, place = listen_with(nodelay)
     said.put(f"http://{token}@{place}")

@@ -136,9 +136,6 @@ def _fsck_step(home: Home) -> int:
         connect(home),
         home.desk.mirror,
         DeskKeys.load(home.desk.keys).readers.values(),
-        log=home.desk.log,
-        checkpoint=home.desk.checkpoint,
-        checkpoint_keys=dict(Trust.load(home.trust).checkpoint_keys),
     )
     report.raise_if_different()
     return report.rows

@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -183,7 +184,7 @@ def _bundles(trust: Trust, alfa: Member, keys: list[str], rounds: int) -> list[t
         )
         data = bundle.to_bytes()
         label = f"a bundle of {len(disclosed):,} disclosures of {told} ({len(data) / 1e6:.0f} MB), verified"
-        rows.append((label, _told(_timed(lambda data=data: _verify_bundle(trust, data), rounds))))
+        rows.append((label, _told(_timed(partial(_verify_bundle, trust, data), rounds))))
     return rows
 
 

@@ -144,7 +144,7 @@ def fsck_command(
                 "Differences", ["where", "difference"], [(d.where, d.what) for d in report.differences]
             )
 
-    emit(options, asdict(report), render)
+    emit(options, {k: v for k, v in asdict(report).items() if k != "verdicts"}, render)
     report.raise_if_different()
 
 

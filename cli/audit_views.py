@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cli.output import Settings, emit, show_facts, show_table, tell
 from ledger.audit.statement import (
     BASIS,
+    Outcome,
     acceptance_rests_on,
     checks,
     moment,
@@ -91,16 +93,12 @@ def _show_row(options: Settings, proven: Verified, trust: Trust) -> None:
             facts[f"{name}_log_cosigned_by"] = witnesses
         show_facts("Verified", [(k, v) for k, v in facts.items() if v is not None])
         if proven.fields:
-            tell(
-                f"{proven.agent} disclosed these fields to {proven.recipient}, for this purpose: "
-                f"{proven.purpose}."
-            )
             show_table(
                 "Fields, as committed when the row was posted",
                 ["field", "value", "basis"],
                 [(field.name, field.value, BASIS[field.basis]) for field in proven.fields],
             )
-        _tell_not_proven(value["not_proven"])
+        _show_not_proven(value["not_proven"])
 
     emit(options, value, render)
 
@@ -156,21 +154,28 @@ def _show_bundle(options: Settings, proven: VerifiedBundle, trust: Trust) -> Non
             ("witnesses required", quorum(trust.policy)),
         ]
         show_facts("Verified bundle", facts)
-        show_table(
-            "Checks",
-            ["item", "check", "result", "finding", "rests on"],
-            [(c.item, c.name, c.outcome.value, c.detail, c.rests_on) for c in found],
-        )
-        _tell_not_proven(value["not_proven"])
+        totals = Counter(check.outcome for check in found)
+        show_table("Checks", ["result", "count"], [(o.value, totals[o]) for o in Outcome if totals[o]])
+        opened = [
+            (check.item, check.name.removeprefix("field "), check.detail, check.rests_on)
+            for check in found
+            if check.name.startswith("field ")
+        ]
+        if opened:
+            show_table("Disclosed fields", ["row", "field", "value", "basis"], opened)
+        if proven.decisions:
+            decided = [(d["verdict"], d["reason"], d["author"], d["block"]) for d in value["decisions"]]
+            show_table(
+                "Decisions; the last one is in force", ["verdict", "reason", "author", "block"], decided
+            )
+        _show_not_proven(value["not_proven"])
 
     emit(options, value, render)
 
 
-def _tell_not_proven(sentences: list[str]) -> None:
+def _show_not_proven(sentences: list[str]) -> None:
     if sentences:
-        tell("Not proven:")
-        for sentence in sentences:
-            tell(f"- {sentence}")
+        show_table("Not proven", ["by this file"], [(sentence,) for sentence in sentences])
 
 
 def show_chain_report(options: Settings, report: ChainReport) -> None:

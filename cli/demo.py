@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Annotated, Final
@@ -12,6 +13,7 @@ from cli.output import Settings, progress, say, settings
 from cli.summary import Stages, summarise
 from counterfoil import KeyHolder, Operator
 from counterfoil.processes import listen, stop
+from ledger.home import Home
 
 __all__ = ["demo"]
 
@@ -36,7 +38,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
     port: Annotated[int, typer.Option(help="Port of the desk's API.")] = 8600,
 ) -> None:
-    """Run a consortium: chain, key holder, banks and desk; post, scan, check, disclose, verify.
+    """Run a consortium: chain, key holder, banks, witnesses, desk; post, scan, check, disclose, verify.
 
     If it was interrupted, run it again with the same options: it repeats no finished step. A state folder
     holds one demonstration; for a second one, give another folder with --home.
@@ -56,6 +58,11 @@ def demo(
                 started += _process(Operator(options.home).start_chain())
             shown.found()
             started += _process(KeyHolder(options.home, chain=options.chain).ensure_running(_serve(options)))
+        with stages.stage("witnesses"):
+            for agent in shown.witnessing:
+                pid = shown.start_witness(agent, partial(_witness, agent))
+                started += [] if pid is None else [pid]
+            shown.name_witnesses()
         with stages.stage("post"), progress(options) as advance:
             shown.post(say, advance)
         with stages.stage("mirror and match"), progress(options) as advance:
@@ -82,6 +89,11 @@ def _serve(options: Settings) -> list[str]:
     chain = [] if options.chain is None else ["--chain", options.chain]
     home = ["--home", str(options.home.root)]
     return ["cli.main", *home, *chain, "keyholder", "serve", "--quota", str(_QUOTA)]
+
+
+def _witness(agent: str, home: Home, chain: str) -> list[str]:
+    """Return the module and arguments that serve the witness of a bank."""
+    return ["cli.main", "--home", str(home.root), "--chain", chain, "member", "witness", agent]
 
 
 def _process(started: tuple[str, int | None]) -> list[int]:

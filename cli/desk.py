@@ -5,6 +5,7 @@ Only `serve` imports the API: the other commands start faster without it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -110,6 +111,7 @@ def scan(
         )
         tell(f"{report.transfers:,} transfers scanned, {_told(report.period)}.")
         tell_drift(report.drift)
+        _tell_problems(report.problems)
 
     emit(options, report.to_json(), render)
 
@@ -123,6 +125,7 @@ def check(context: typer.Context) -> None:
         "rules": [asdict(rule) for rule in report.summary],
         "new": report.new,
         "anchored": report.anchored,
+        "problems": list(report.problems),
     }
 
     def render() -> None:
@@ -145,6 +148,7 @@ def check(context: typer.Context) -> None:
         if rest:
             tell(f"{rest} rules have no check of their own, such as rules about deadlines or records.")
         tell(f"{len(report.findings)} findings; {report.new} new, {report.anchored} anchored on the chain.")
+        _tell_problems(report.problems)
 
     emit(options, value, render)
 
@@ -199,3 +203,8 @@ def _told(period: Period) -> str:
     """Return a period as text for a person."""
     begin, end = (datetime.fromtimestamp(moment, UTC) for moment in (period.begin, period.end))
     return f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+
+
+def _tell_problems(problems: Sequence[str]) -> None:
+    for problem in problems:
+        tell(problem)

@@ -26,7 +26,8 @@ def serve(
     ] = DEFAULT_QUOTA,
 ) -> None:
     """Evaluate blinded points for active members until you stop it with Ctrl-C."""
-    from api.keyholder import create_app, server
+    from api.keyholder import create_app
+    from api.serving import server
 
     options = settings(context)
     keyholder = KeyHolder(options.home, chain=options.chain)

@@ -200,7 +200,8 @@ def flags(
 ) -> None:
     """List the flags addressed to this member, decrypted and verified, with its own accounts and rows."""
     options = settings(context)
-    received = _member(options, agent).received(flag_id)
+    inbox = _member(options, agent).inbox(flag_id)
+    received = inbox.flags
     if flag_id and not received:
         raise InputError(
             f"no flag addressed to {agent} starts with {flag_id!r}",
@@ -212,6 +213,8 @@ def flags(
         [flag.to_json() for flag in received],
         lambda: show_entries(f"{counted(len(entries), 'flag')} for {agent}", entries),
     )
+    for problem in inbox.problems:
+        say(problem)
 
 
 @app.command()
@@ -238,7 +241,7 @@ def witness(
     if show or once:
         _show_witness(options, party, check=once)
         return
-    from api.keyholder import server
+    from api.serving import server
     from api.witness import create_app
 
     made = party.witness(warn=lambda text: say(f"WARNING: {text}"))

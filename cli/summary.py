@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from cli.log_views import cosigned
 from cli.output import Settings, emit, say, show_table, tell
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def _value(shown: Demonstration, seconds: Mapping[str, float]) -> dict[str, Any]
         "rows_posted": sum(report.sealed_rows for report in shown.posts),
         "batches": sum(report.batches for report in shown.posts),
         "batches_rejected": len(mirrored.rejected) if mirrored else 0,
+        "logs": [asdict(log) for log in mirrored.logs] if mirrored else [],
         "states": mirrored.states if mirrored else {},
         "seconds": dict(seconds),
         "posting_seconds_by_stage": _stage_sums(shown.posts),
@@ -73,6 +75,9 @@ def _render(options: Settings, shown: Demonstration, value: Mapping[str, Any]) -
         "Posted by the banks", ["", "count"], [(name.replace("_", " "), value[name]) for name in counts]
     )
     show_table("Transfers by state", ["state", "count"], value["states"].items())
+    if shown.mirrored:
+        rows = [(log.log, log.size, f"checkpoint {cosigned(log)}") for log in shown.mirrored.logs]
+        show_table("Logs", ["log", "entries", ""], rows)
     if shown.score:
         show_table(
             "Flags against the planted truth",

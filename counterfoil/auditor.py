@@ -80,17 +80,14 @@ def _read(path: Path) -> bytes:
 def _verified(
     data: bytes, trust: Trust, recipient: str | None, where: str | None
 ) -> Verified | VerifiedBundle | OpenedCheckpoint:
-    from ledger import canonical
+    from ledger import documents
     from ledger.audit.bundle import verify_bundle
     from ledger.audit.verify import Verifier
-    from ledger.bundle import BUNDLE_FORMAT, MAX_BUNDLE, Bundle
-    from ledger.receipt import MAX_SIZE
+    from ledger.bundle import BUNDLE_FORMAT
 
     if data.lstrip().startswith(b"{"):
-        if len(data) > MAX_SIZE or b'"ledger_checkpoint":' in data:
-            value = canonical.loads(data, what="proof", most_bytes=MAX_BUNDLE)
-            if isinstance(value, dict) and value.get("format") == BUNDLE_FORMAT:
-                return verify_bundle(Bundle.from_json(value), trust, recipient=recipient)
+        if documents.format_of(data) == BUNDLE_FORMAT:
+            return verify_bundle(data, trust, recipient=recipient)
         return Verifier(trust).verify(data, recipient=recipient)
     if b"\n\n" not in data:
         raise InputError(
@@ -194,30 +191,53 @@ class Auditor:
         from ledger.audit.reread import compare_verdicts
 
         gateway, trust = self._gateway(), self.trust()
-        report = check_chain(gateway, trust, published=self._published(), depth=depth, progress=progress)
+        report = check_chain(
+            gateway,
+            trust,
+            published=self._published(),
+            private_keys=self._private_keys(),
+            depth=depth,
+            progress=progress,
+        )
         if self._reader_keys is None:
             return report
         with self._own_mirror(gateway, progress) as mirror:
             more = compare_verdicts(mirror.verdict_entries(), self._published(), trust)
-        return replace(report, differences=(*report.differences, *more))
+        return replace(report, differences=tuple(dict.fromkeys((*report.differences, *more))))
+
+    def _private_keys(self) -> list[bytes]:
+        """Return the auditor's reader keys; none if no file was given."""
+        from ledger.audit.keys import ReaderKeys
+
+        return [] if self._reader_keys is None else list(ReaderKeys.load(self._reader_keys).readers.values())
 
     def fsck(self, *, progress: Progress | None = None) -> FsckReport:
-        """Read the whole chain again and compare the result with the desk's mirror.
+        """Read the whole chain again; compare the desk's mirror and its two published logs with it.
 
         The result lists the differences; its `raise_if_different` raises VerificationError. The desk's reader
         keys must be in the state folder.
         """
         from dataclasses import replace
 
+        from ledger.audit.cases import check_cases
+        from ledger.audit.chain_check import check_chain
         from ledger.audit.fsck import fsck
         from ledger.audit.reread import compare_verdicts
+        from ledger.reader.book import Book
         from ledger.reader.keys import DeskKeys
+        from ledger.signing import address_of
 
-        desk = self.home.desk
-        keys = DeskKeys.load(desk.keys).readers.values()
-        report = fsck(self._connection.gateway(), desk.mirror, keys, progress=progress)
-        more = compare_verdicts(report.verdicts, self._published(), self.trust())
-        return replace(report, differences=(*report.differences, *more))
+        desk, gateway, trust = self.home.desk, self._connection.gateway(), self.trust()
+        keys = DeskKeys.load(desk.keys)
+        readers = list(keys.readers.values())
+        report = fsck(gateway, desk.mirror, readers, progress=progress)
+        with Book(desk.cases) as book:
+            stored = book.stored()
+        cases = check_cases(gateway, private_keys=readers, book=stored, desk=address_of(keys.account))
+        public = check_chain(gateway, trust, published=self._published(), progress=progress)
+        verdicts = compare_verdicts(report.verdicts, self._published(), trust)
+        found = dict.fromkeys((*report.differences, *public.differences, *verdicts, *cases.differences))
+        return replace(report, differences=tuple(found))
 
     def completeness(self, *, progress: Progress | None = None) -> Completeness:
         """Count rows by member and month: proven by both banks, claimed by one, and unknown to this reader.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ledger.reader.listing import FlagFilter, FlagSummary, Order
 
 __all__ = [
+    "Anchored",
     "FlagFile",
     "FlagPage",
     "FlagView",
@@ -43,6 +44,7 @@ __all__ = [
     "note_members",
     "read_decisions",
     "replay",
+    "restore",
     "rules_of",
     "trace",
 ]
@@ -85,6 +87,26 @@ class FlagFile:
             "latest_score": self.kept.latest_score,
             "decisions": [decision.to_json() for decision in self.decisions],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """The result of a round of anchoring.
+
+    Parameters
+    ----------
+    new, anchored : int
+        Number of new flags, and number of flags written to the case log on the chain.
+    restored : int
+        Number of flags that the desk's file had lost and that were read again from the chain.
+    problems : tuple of str
+        A sentence for each flag, member or entry that could not be handled; the others are not affected.
+    """
+
+    new: int
+    anchored: int
+    restored: int = 0
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +192,45 @@ def flag_view(home: Home, flag_id: str, addressee: int | None) -> FlagView | Non
         file = flag_file(home, flag_id)
     except InputError:
         return None
-    if addressee is not None and addressee not in addressees(file.flag):
+    if addressee is not None and (file.kept.block is None or addressee not in addressees(file.flag)):
         return None
     view = file.flag.view(file.kept.seed, addressee)
     return FlagView(file, view, verify_view(view, file.kept.flag_id))
 
 
-def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> tuple[int, int]:
-    """Store flags, write the new ones to the case log on the chain, and return the counts (new, anchored)."""
+def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> Anchored:
+    """Store flags, and write the new ones and the note of deliveries to the case log on the chain.
+
+    The desk's file is first compared with the chain, and what it has lost is restored.
+    """
     from ledger.reader.keys import DeskKeys
+    from ledger.reader.notes import NoteBook
+    from ledger.reader.recipients import Recipients
 
     keys = DeskKeys.load(home.desk.keys)
-    hpke = {member.code: member.hpke_key for member in gateway.members()}
+    problems: list[str] = []
+    recipients = Recipients.of(gateway, keys.account, problems.append)
     with flag_book(home) as book:
-        return book.keep(flags, hpke), book.anchor(gateway, keys.account)
+        restored = book.reconcile(gateway, keys.account, keys.readers.values(), problems.append)
+        new = book.keep(flags, recipients, problems.append)
+        anchored = book.anchor(gateway, keys.account, problems.append)
+    with NoteBook(home.desk.cases) as notes:
+        notes.keep_deliveries(recipients, problems.append)
+        notes.anchor(gateway, keys.account, problems.append)
+    return Anchored(new, anchored, restored, tuple(dict.fromkeys(problems)))
+
+
+def restore(home: Home, gateway: Gateway) -> int:
+    """Read from the chain the flags and notes that the desk's file has lost; return the number of flags."""
+    from ledger.reader.keys import DeskKeys
+    from ledger.reader.notes import NoteBook
+
+    keys = DeskKeys.load(home.desk.keys)
+    with flag_book(home) as book:
+        restored = book.reconcile(gateway, keys.account, keys.readers.values())
+    with NoteBook(home.desk.cases) as notes:
+        notes.reconcile(gateway, keys.account)
+    return restored
 
 
 def note_members(home: Home, gateway: Gateway) -> None:

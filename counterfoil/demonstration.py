@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import asdict, dataclass, field
 from multiprocessing import active_children
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from counterfoil import caseload
 from counterfoil.auditor import Auditor
+from counterfoil.connection import chain_url
 from counterfoil.desk import CheckReport, Desk
 from counterfoil.member import Member
 from counterfoil.operator import Operator
 from counterfoil.posting import PostReport
+from counterfoil.witness import MemberWitness
 from ledger.errors import ConfigurationError, InputError
 from ledger.flag import Flag, RowRef
 from ledger.home import Home
@@ -36,6 +38,7 @@ __all__ = ["Banks", "Demonstration"]
 
 _HEED_SECONDS: Final = 0.2
 _ASKED: Final = "demo.json"
+_WITNESSES: Final = 2
 _DISCLOSED: Final = ("uetr", "timestamp", "amount", "currency", "debtor_account", "creditor_account")
 _PURPOSE: Final = "Evidence for a flag"
 _RECIPIENT: Final = "The compliance officer of the consortium"
@@ -82,6 +85,7 @@ class Demonstration:
     home: Home
     banks: Banks
     chain: str | None = None
+    witnesses: dict[str, str] = field(default_factory=dict)
     posts: list[PostReport] = field(default_factory=list)
     mirrored: SyncReport | None = None
     scanned: ScanReport | None = None
@@ -135,6 +139,38 @@ class Demonstration:
         operator = Operator(self.home, chain=self.chain)
         operator.found()
         operator.admit(Member.create(agent, self.home, chain=self.chain) for agent in self._agents())
+
+    @property
+    def witnessing(self) -> list[str]:
+        """The banks whose witnesses cosign the checkpoints: the first two."""
+        return self._agents()[:_WITNESSES]
+
+    def start_witness(self, agent: str, serve: Callable[[Home, str], Sequence[str]]) -> int | None:
+        """Start the witness of a bank, unless it runs; return its process if it is new.
+
+        Its state folder has only what a bank needs for it: the deployment, the policy, and the bank's keys.
+
+        Parameters
+        ----------
+        agent : str
+        serve : callable
+            Returns the module, with its arguments, that serves the witness of a state folder with a chain.
+        """
+        home, chain = Home(self.home.root / "witnesses" / agent), self.chain or chain_url(self.home)
+        for source, target in (
+            (self.home.deployment, home.deployment),
+            (self.home.policy, home.policy),
+            (self.home.member(agent).keys, home.member(agent).keys),
+        ):
+            write_atomically(target, source.read_bytes())
+        url, pid = MemberWitness(agent, home, chain=chain).ensure_running(serve(home, chain))
+        self.witnesses[agent] = url
+        return pid
+
+    def name_witnesses(self) -> None:
+        """Name the witnesses that were started in the policy; all of them must cosign."""
+        operator = Operator(self.home, chain=self.chain)
+        operator.name_witnesses(self.witnesses, quorum=len(self.witnesses))
 
     def post(self, note: Callable[[str], None], progress: Progress) -> None:
         """Post the file of every bank, two banks at a time; the key holder must run."""

@@ -30,12 +30,16 @@ __all__ = ["CheckReport", "Desk"]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The findings of the rules in force, a summary of each rule, and how many findings are new."""
+    """The findings of the rules in force, a summary of each rule, and how many findings are new.
+
+    `problems` has a sentence for each finding that could not be sent to a member, or at all.
+    """
 
     findings: list[Flag]
     summary: list[RuleSummary]
     new: int
     anchored: int
+    problems: tuple[str, ...] = ()
 
 
 @needs("desk")
@@ -71,6 +75,7 @@ class Desk(DeskFlags):
         gateway = self.gateway()
         report = rounds.sync(self.home.desk, gateway, keys, policy=policy, depth=depth, progress=progress)
         caseload.note_members(self.home, gateway)
+        caseload.restore(self.home, gateway)
         return report
 
     def scan(
@@ -110,11 +115,12 @@ class Desk(DeskFlags):
         transfers, position = load_mirror(mirror, period=period)
         rule = AlertRule(budget, missed_cost, expected)
         scanned = scan_learned(self.home, gateway, transfers, position, period, rule, progress)
-        new, anchored = caseload.keep_and_anchor(self.home, gateway, scanned.flags)
+        done = caseload.keep_and_anchor(self.home, gateway, scanned.flags)
         return ScanReport(
             flags=scanned.flags,
-            new=new,
-            anchored=anchored,
+            new=done.new,
+            anchored=done.anchored,
+            problems=done.problems,
             period=period,
             transfers=transfers.num_rows,
             champion=None if scanned.champion is None else scanned.champion[0],
@@ -135,8 +141,8 @@ class Desk(DeskFlags):
         gateway = self.gateway()
         transfers, position = load_mirror(self.home.desk.mirror)
         run = check_transfers(gateway, transfers, position, home=self.home)
-        new, anchored = caseload.keep_and_anchor(self.home, gateway, run.findings)
-        return CheckReport(run.findings, run.summary, new, anchored)
+        done = caseload.keep_and_anchor(self.home, gateway, run.findings)
+        return CheckReport(run.findings, run.summary, done.new, done.anchored, done.problems)
 
     def bundle(self, prefix: str, *, disclosures: Iterable[Path | str] = ()) -> Bundle:
         """Make the evidence file of a flag, which an auditor verifies offline with the base install.

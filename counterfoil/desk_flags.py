@@ -107,7 +107,7 @@ class DeskFlags(DeskState):
         flag_id : str
             The whole identifier, hex.
         addressee : int, optional
-            The code of a member; None returns the whole flag.
+            The code of a member, who sees a flag only when it is anchored; None returns the whole flag.
         """
         return caseload.flag_view(self.home, flag_id, addressee)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ledger.member.vault import HeldRecord, Vault
     from ledger.receipt import Receipt
 
-__all__ = ["Member", "MemberFlag", "VaultStatus", "agent_identifier"]
+__all__ = ["Member", "MemberFlag", "MemberInbox", "VaultStatus", "agent_identifier"]
 
 _AGENT: Final = re.compile(r"[A-Z0-9_.-]{1,35}", re.ASCII)
 
@@ -74,6 +74,28 @@ class MemberFlag:
             "problem": self.problem,
             **(self.shown or {}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInbox:
+    """A member's flags, and whether all that the desk has sent have arrived.
+
+    Parameters
+    ----------
+    flags : tuple of MemberFlag
+        Oldest first.
+    sent : int or None
+        How many flags the desk's newest note says that it has sent to this member; None without a note.
+    arrived : int
+        How many of them are on the chain.
+    problems : tuple of str
+        A sentence for each delivery that is missing, repeated or contradicts another one, with the next step.
+    """
+
+    flags: tuple[MemberFlag, ...]
+    sent: int | None
+    arrived: int
+    problems: tuple[str, ...] = ()
 
 
 def agent_identifier(text: str) -> str:
@@ -254,8 +276,8 @@ class Member:
         key : str
             As for `receipt`.
         fields : sequence of str
-            Names of fields (`ledger.schema.FIELDS`). Opening an account re-identifies it, for the whole epoch,
-            to whoever holds rows.
+            Names of fields (`ledger.schema.FIELDS`). Opening an account re-identifies it, for the whole
+            epoch, to whoever holds rows.
         purpose, recipient : str
             Why, and for whom; both are signed with the fields.
 
@@ -303,15 +325,21 @@ class Member:
         prefix : str
             First hex digits of the flags' identifiers; all flags by default.
         """
-        from ledger.member.inbox import received_flags
+        return list(self.inbox(prefix).flags)
 
-        found = [
-            received
-            for received in received_flags(self._connection.gateway(), self.keys())
-            if received.flag_id.hex().startswith(prefix.lower())
-        ]
+    def inbox(self, prefix: str = "") -> MemberInbox:
+        """Return what `received` returns, and whether every flag that the desk has sent has arrived.
+
+        Parameters
+        ----------
+        prefix : str
+            As for `received`; the deliveries of all flags are checked.
+        """
+        from ledger.member.inbox import read_inbox
+
+        found = read_inbox(self._connection.gateway(), self.keys())
         with self._vault() as vault:
-            return [
+            flags = tuple(
                 MemberFlag(
                     received.flag_id.hex(),
                     received.block,
@@ -319,8 +347,10 @@ class Member:
                     received.problem,
                     tuple(_own(vault, (received.shown or {}).get("rows", ()))),
                 )
-                for received in found
-            ]
+                for received in found.flags
+                if received.flag_id.hex().startswith(prefix.lower())
+            )
+        return MemberInbox(flags, found.sent, found.arrived, found.problems)
 
     def flags(self) -> pd.DataFrame:
         """Return the flags addressed to this member as a DataFrame, one row each; see `received`."""

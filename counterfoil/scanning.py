@@ -83,6 +83,8 @@ class ScanReport:
         Hash of the model that scored the flags.
     drift : dict or None
         Drift of the payments since the champion was trained (docs/models.md).
+    problems : tuple of str
+        A sentence for each flag that could not be sent to a member, or at all; the others are sent.
     """
 
     flags: list[Flag]
@@ -92,6 +94,7 @@ class ScanReport:
     transfers: int
     champion: str | None
     drift: dict[str, Any] | None
+    problems: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -116,6 +119,7 @@ class ScanReport:
             "period": {"begin": self.period.begin, "end": self.period.end, "transfers": self.transfers},
             "champion": self.champion,
             "drift": self.drift,
+            "problems": list(self.problems),
         }
 
 

@@ -67,8 +67,8 @@ print("The desk matched:", Desk(home).sync().states["matched"], "payments")
 
 # %% [markdown]
 # The bank Alfa hands out a receipt for one payment, and a disclosure that opens two of its fields for a
-# recipient and a purpose. The desk publishes the checkpoints. The trust file is what the auditor was given when the
-# consortium was founded.
+# recipient and a purpose. The desk publishes the checkpoints. The trust file is what the auditor was given when
+# the consortium was founded.
 
 # %%
 evidence = folder / "evidence"
@@ -89,8 +89,8 @@ trust.write_bytes(operator.home.trust.read_bytes())
 # From here on, `verify` reads the four files of the folder `evidence` and nothing else: no chain, no desk,
 # no bank.
 #
-# A receipt proves that the bank posted an encoded row, in which block, and that the desk accepted it. It opens
-# no field.
+# A receipt proves that the bank posted an encoded row, in which block, and that the desk accepted it. It
+# opens no field.
 
 # %%
 proven = verify(receipt, trust)
@@ -99,11 +99,13 @@ print("  posted by:     ", proven.agent)
 print("  place:         ", f"batch {proven.receipt.header.sequence}, row {proven.receipt.index}")
 print("  record root:   ", proven.row["record_root"].hex())
 print("  posted in:     ", f"block {proven.receipt.block}")
-print("  cosigned by:   ", [name for name, _ in proven.ledger.cosigned_by] or "no witness: it rests on the desk")
+print(
+    "  cosigned by:   ", [name for name, _ in proven.ledger.cosigned_by] or "no witness: it rests on the desk"
+)
 
 # %% [markdown]
-# A disclosure proves the same and opens exact fields. The bank's signature covers the fields, the recipient and
-# the purpose. Each field says what it rests on: the row itself, the row's interval, or the bank's word.
+# A disclosure proves the same and opens exact fields. The bank's signature covers fields, recipient and
+# purpose. Each field says what it rests on: the row itself, the row's interval, or the bank's word.
 
 # %%
 opened = verify(disclosure, trust)
@@ -159,21 +161,22 @@ report = auditor.fsck()
 report.raise_if_different()
 print(f"\nfsck: {report.batches} batches, {report.rows} rows, {len(report.differences)} differences")
 
-months = auditor.completeness()
+found = auditor.completeness()
 print("\nCompleteness:\n")
-print(pd.DataFrame(months)[["agent", "month", "rows", "proven", "claimed", "missing"]].to_string(index=False))
+print(pd.DataFrame(found.members)[["agent", "month", "rows", "proven", "claimed"]].to_string(index=False))
 
 # %% [markdown]
-# If Bravo leaves out its half of the next payment, Alfa's row claims it and nobody proves it.
+# If Bravo leaves out its half of the next payment, Alfa's row is a claim of Alfa about Bravo. It does not
+# stand in Bravo's line: what one bank says never becomes another's debt.
 
 # %%
 one_sided = payments.iloc[:1].assign(transaction_id="A-12", timestamp="2026-01-06T09:00:00Z")
 alfa.post(one_sided)
 Desk(home).sync()
-claimed = {month.agent: month.claimed for month in auditor.completeness()}
-missing = {month.agent: month.missing for month in auditor.completeness()}
-print(f"\nAfter a payment that Bravo did not post: Alfa claims {claimed['ALFADEFF']}, ", end="")
-print(f"Bravo misses {missing['BRAVFRPP']}")
+for claim in auditor.completeness().claims:
+    print(
+        f"\nAfter a payment that Bravo did not post: {claim.claimant} claims {claim.rows} about {claim.about}"
+    )
 
 # %% [markdown]
 # ## The end

@@ -7,7 +7,10 @@ from typing import Final
 from ledger.errors import VerificationError
 from ledger.verdicts import Reason
 
-__all__ = ["BatchError", "NoKeyError"]
+__all__ = ["TELL_OPERATOR", "BatchError", "NoKeyError"]
+
+#: The next step when a policy is at fault, not the member's rows.
+TELL_OPERATOR: Final = "Inform the operator, who published the policy; batches under other policies are read."
 
 _TELL: Final = "Inform the member that posted it; all other batches are read."
 

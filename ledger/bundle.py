@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Self
 
 from msgspec import Meta
 
-from ledger import canonical, documents
+from ledger import documents
 from ledger.decision import Decision
 from ledger.disclosure import Disclosure, DisclosureDocument
 from ledger.documents import Address, Count, Document, Hash
@@ -186,12 +186,7 @@ class Bundle:
             When it is malformed or has content that its format does not allow.
         """
         _check_size(data)
-        return cls.from_json(canonical.loads(data, what="bundle", most_bytes=MAX_BUNDLE))
-
-    @classmethod
-    def from_json(cls, value: Any) -> Self:
-        """Read a bundle from JSON values that were read from canonical JSON; raises as `from_bytes`."""
-        document = documents.convert(value, BundleDocument, what="bundle")
+        document = documents.read(data, BundleDocument, what="bundle", most_bytes=MAX_BUNDLE)
         flag = document.flag
         return cls(
             trust=document.trust,

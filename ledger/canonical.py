@@ -70,8 +70,8 @@ def loads(data: bytes, *, what: str = "document", most_bytes: int = MOST_BYTES) 
     try:
         value = json.loads(data.decode("utf-8"))
         again = _plain_dumps(value) if is_plain(data) else rfc8785.dumps(value)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise VerificationError(f"the {what} is not canonical JSON: {error}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:  # neither says more than the place
+        raise VerificationError(f"the {what} is not canonical JSON: {error}") from None
     except (ValueError, RecursionError):  # the text of these errors may repeat a value
         raise VerificationError(
             f"the {what} is not canonical JSON: it has a number or a text without a canonical form"

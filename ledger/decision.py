@@ -174,8 +174,10 @@ def open_decision(
 
     Raises
     ------
+    NotAddresseeError
+        When it is not sealed to any of the keys.
     VerificationError
-        When no key opens it, it is malformed, or its flag, author or hash does not match the entry.
+        When it is malformed, or its flag, author or hash does not match the entry.
     """
     document: bytes | None = None
     for private in private_keys:
@@ -185,7 +187,7 @@ def open_decision(
         except NotAddresseeError:
             continue
     if document is None:
-        raise VerificationError(
+        raise NotAddresseeError(
             "the decision is not sealed to any of these keys",
             next_step="Use the keys of a reader or of the officer who wrote it.",
         )

@@ -13,6 +13,10 @@ key. The key commitment makes AES-GCM key-committing: a sender cannot make one e
 to different contents.
 
 The context of a batch is its header; the context of a document is its identifier.
+
+A slot is the anonymous form: one HPKE message without a key id, ``enc (32) | ciphertext (content + 16)``.
+Only its addressee can tell it from a decoy (`decoy_slot`) of the same size, so slots do not show who or how
+many the addressees are. A slot does not commit to its key: check its content against what is committed.
 """
 
 from __future__ import annotations
@@ -36,11 +40,16 @@ __all__ = [
     "MAX_RECIPIENTS",
     "NotAddresseeError",
     "SealError",
+    "decoy_slot",
     "generate_keypair",
     "key_id",
     "open_envelope",
+    "open_slot",
     "public_key",
     "seal",
+    "seal_slot",
+    "slot_size",
+    "usable",
 ]
 
 #: The recipient count is one byte; an envelope has at least one recipient.
@@ -56,6 +65,7 @@ _TAG_SIZE = 16
 _MAX_CONTENT = 2**32 - 1
 _WRAP_DOMAIN = b"counterfoil/envelope/v1/wrap\x00"
 _CONTENT_DOMAIN = b"counterfoil/envelope/v1/content\x00"
+_SLOT_DOMAIN = b"counterfoil/envelope/v1/slot\x00"
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
@@ -89,6 +99,15 @@ def generate_keypair() -> tuple[bytes, bytes]:
 def public_key(private_key: bytes) -> bytes:
     """Return the public key of a 32-byte X25519 private key."""
     return X25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
+
+
+def usable(public: bytes) -> bool:
+    """Return whether content can be sealed to a public key; a key of low order cannot be used."""
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:
+        return False
+    return True
 
 
 def key_id(public: bytes) -> bytes:
@@ -195,6 +214,53 @@ def open_envelope(payload: bytes, context: bytes, private_key: bytes) -> bytes:
         return AESGCM(content_key).decrypt(nonce, parsed.content, _aad(context, parsed.head))
     except InvalidTag as error:
         raise SealError("the envelope's content or head has been changed") from error
+
+
+def seal_slot(content: bytes, context: bytes, public: bytes) -> bytes:
+    """Seal `content` anonymously to one HPKE public key, bound to `context`.
+
+    Raises
+    ------
+    SealError
+        When the key cannot be used.
+    """
+    try:
+        return _SUITE.encrypt(content, X25519PublicKey.from_public_bytes(public), _slot_info(context))
+    except ValueError as error:
+        raise SealError(f"the recipient's key cannot be used: {error}", where=key_id(public).hex()) from error
+
+
+def decoy_slot(size: int) -> bytes:
+    """Return a slot that nobody can open, as long as one with `size` bytes of content.
+
+    Its encapsulated key is the public key of a random X25519 key, as in every slot: 32 random bytes are not
+    always one.
+    """
+    return generate_keypair()[1] + os.urandom(size + _TAG_SIZE)
+
+
+def slot_size(size: int) -> int:
+    """Return the size of a slot with `size` bytes of content."""
+    return _KEY_SIZE + size + _TAG_SIZE
+
+
+def open_slot(slot: bytes, context: bytes, private_key: X25519PrivateKey) -> bytes | None:
+    """Open a slot; return None if it is a decoy, or sealed to another key or for another context.
+
+    Parameters
+    ----------
+    slot, context : bytes
+    private_key : X25519PrivateKey
+        The key object, not its bytes: a reader tries many slots with one key.
+    """
+    try:
+        return _SUITE.decrypt(slot, private_key, _slot_info(context))
+    except (InvalidTag, ValueError):
+        return None
+
+
+def _slot_info(context: bytes) -> bytes:
+    return _SLOT_DOMAIN + sha256(context).digest()
 
 
 def _stretch(secret: bytes, context: bytes) -> tuple[bytes, bytes, bytes]:

@@ -105,7 +105,10 @@ class VerificationError(CounterfoilError):
         next_step: str | None = None,
     ) -> None:
         if expected is not None or got is not None:
-            what = f"{what}: expected {_show(expected)}, got {_show(got)}"
+            sides = {"expected": expected, "got": got}
+            what += ": " + ", ".join(
+                f"{side} {_show(value)}" for side, value in sides.items() if value is not None
+            )
         super().__init__(what, where=where, next_step=next_step)
         self.expected = expected
         self.got = got

@@ -17,10 +17,11 @@ from msgspec import Meta
 from ledger import canonical, documents
 from ledger.commitment import merkle
 from ledger.commitment.record import RecordCommitter, field_leaf, record_root
-from ledger.documents import Count, Document, Hash
+from ledger.documents import Count, Document, Hash, Salt
 from ledger.errors import VerificationError
 
 __all__ = [
+    "COMMON",
     "FORMAT",
     "MAX_EVIDENCE",
     "OFF_LEDGER",
@@ -120,10 +121,6 @@ class FlagDocument(Document, tag_field="format", tag=FORMAT):
     explanation: str
     truncated: bool
     details: dict[str, Any]
-
-
-#: The 16-byte salt of a field, in lower-case hex.
-Salt = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 
 
 class ViewDocument(Document, tag_field="format", tag=VIEW_FORMAT):
@@ -275,25 +272,26 @@ class Flag:
         committer = RecordCommitter([name for name, _ in fields], leaves=_leaves(len(fields)))
         values = [value for _, value in fields]
         leaves: list[Any] = [leaf.hex() for leaf in committer.leaves(values, seed)]
-        shown = [n for n, owner in self._owners().items() if agent is None or owner in (None, agent)]
+        shown = [n for n, owner in self.owners().items() if agent is None or owner in (None, agent)]
         for opened in committer.open_all(values, seed, shown):
             leaves[opened.index] = [opened.name, opened.value, opened.salt.hex()]
         return {"format": VIEW_FORMAT, "leaves": leaves}
 
-    def _owners(self) -> dict[str, int | None]:
+    def owners(self) -> dict[str, int | None]:
         """Map each field's name to the member that may see it (None: every addressee)."""
-        owners: dict[str, int | None] = dict.fromkeys(_COMMON)
+        owners: dict[str, int | None] = dict.fromkeys(COMMON)
         owners |= {f"entities/{i}": e.agent for i, e in enumerate(self.entities)}
         owners |= {f"rows/{i}": r.member for i, r in enumerate(self.rows)}
         return owners
 
     def _fields(self) -> list[tuple[str, str | None]]:
         value = self.to_json()
-        items = [*(value[name] for name in _COMMON), *value["entities"], *value["rows"]]
+        items = [*(value[name] for name in COMMON), *value["entities"], *value["rows"]]
         return list(zip(_names(len(self.entities), len(self.rows)), map(_text, items), strict=True))
 
 
-_COMMON = (
+#: The fields that every addressee may see, in the order of their leaves; entities and rows follow them.
+COMMON = (
     "format",
     "source",
     "title",
@@ -362,7 +360,7 @@ def verify_view(view: Mapping[str, Any], flag_id: bytes) -> dict[str, Any]:
 def _names(entities: int, rows: int) -> list[str]:
     """Return the names of a flag's leaves, in order."""
     counts = {"entities": entities, "rows": rows}
-    return [*_COMMON, *(f"{group}/{i}" for group, count in counts.items() for i in range(count))]
+    return [*COMMON, *(f"{group}/{i}" for group, count in counts.items() for i in range(count))]
 
 
 def _leaves(fields: int) -> int:

@@ -1,26 +1,38 @@
 """Matching: two halves of an interbank transfer with the same match token are joined to one transfer.
 
-It compares agents, account pseudonyms, settlement currency, amount (as intervals, if policies differ) and
-time within the policy's tolerance. Lag class and party fields come only from the half of the account's bank.
-If both accounts are at one bank, its row has one party: the debtor, or for a cash deposit the creditor.
+Only halves of the same two banks, in the same direction, are joined: what a third bank posts changes nothing.
+
+The token of a UETR occurs once on each side. Its two halves are always joined; if account pseudonyms,
+settlement currency, amount (as intervals, if policies differ) or time (within the policy's tolerance) differ,
+the transfer is a conflict. The token of a payment without UETR may occur often. Of its halves only those are
+joined that agree, in order of time (`ledger.pairing`); the others wait, and are never a conflict. A row with
+the bank's own token is a transfer by itself.
+
+Lag class and party fields come only from the half of the account's bank. If both accounts are at one bank,
+its row has one party: the debtor, or for a cash deposit the creditor.
 """
 
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
+from ledger.arrays import row_numbers
 from ledger.encoding.policy import Policy
-from ledger.errors import ConfigurationError
+from ledger.errors import ConfigurationError, VerificationError
 from ledger.memory import memory_database
-from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side
+from ledger.pairing import Half, pair
+from ledger.schema import NOT_A_MEMBER, Conflict, Flags, MatchState, Side, TokenKind
 from ledger.segment import FileEntry, check, write_batches
 from ledger.storage import storing
 from ledger.tables import TRANSFER
@@ -51,25 +63,60 @@ class MatchRules:
 
 
 def rules_at(gateway: Gateway, block: int) -> MatchRules:
-    """Return the rules at a block: from the policy in force at it, and from its timestamp."""
-    policy = Policy.from_document(gateway.active_policy(at=block))
-    return MatchRules(policy.tolerance, policy.deadline, gateway.block_time(block))
+    """Return the rules at a block: from the newest policy that can be read, and from the block's timestamp.
+
+    A policy that cannot be read changes nothing: batches under it are kept apart. If no policy can be read,
+    there are no rows to match.
+
+    Raises
+    ------
+    ChainError
+        When no policy was published yet.
+    """
+    newest = gateway.active_policy(at=block)
+    as_of = gateway.block_time(block)
+    for document in (newest, *reversed(gateway.policies(at=block).values())):
+        try:
+            policy = Policy.from_document(document)
+        except VerificationError:
+            continue
+        return MatchRules(policy.tolerance, policy.deadline, as_of)
+    return MatchRules(0, 0, as_of)
 
 
-#: Most tokens occur once on a side: only the others are numbered, and only the join holds whole rows.
+#: The halves that belong to one transfer have these columns in common.
+_TRANSFER: Final = "token_kind, match_token, debtor_agent, creditor_agent"
+#: And these too, if there is no UETR.
+_PAYMENT: Final = f"{_TRANSFER}, debtor_account, creditor_account, currency"
+
+#: The tokens without UETR that are not simply of one half, or of two halves that agree.
+_REPEATED: Final = f"""
+CREATE TEMP TABLE repeated AS
+SELECT {_TRANSFER} FROM source WHERE token_kind = {int(TokenKind.TUPLE)}
+GROUP BY ALL
+HAVING count(*) FILTER (side = {int(Side.DEBIT)}) > 1 OR count(*) FILTER (side = {int(Side.CREDIT)}) > 1
+  OR (count(*) = 2 AND (
+    max(time_low) - min(time_high) > $tolerance OR max(amount_low) > min(amount_high)
+    OR min(debtor_account) <> max(debtor_account) OR min(creditor_account) <> max(creditor_account)
+    OR min(currency) <> max(currency)))
+"""
+
+_HALVES: Final = f"""
+CREATE TEMP TABLE halves AS
+SELECT *, row_number() OVER (ORDER BY payment, time_high, side, member, sequence, row_index) AS place
+FROM (
+  SELECT *, dense_rank() OVER (ORDER BY {_PAYMENT}) AS payment
+  FROM source SEMI JOIN repeated USING ({_TRANSFER})
+)
+"""
+
+#: `nth` is null for a half that is joined with no other.
 _PAIRS: Final = f"""
-WITH repeated AS MATERIALIZED (
-  SELECT match_token, side FROM source WHERE side <> {int(Side.ON_US)} GROUP BY ALL HAVING count(*) > 1
-),
-numbered AS MATERIALIZED (
-  SELECT *, row_number() OVER (
-    PARTITION BY match_token, side ORDER BY time_low, amount_low, member, sequence, row_index
-  ) AS nth
-  FROM source SEMI JOIN repeated USING (match_token, side)
-),
-rows AS NOT MATERIALIZED (
-  SELECT *, 1 AS nth FROM source ANTI JOIN repeated USING (match_token, side)
-  UNION ALL SELECT * FROM numbered
+WITH rows AS NOT MATERIALIZED (
+  SELECT *, CASE WHEN token_kind <> {int(TokenKind.OWN)} THEN 0 END AS nth
+  FROM source ANTI JOIN repeated USING ({_TRANSFER})
+  UNION ALL
+  SELECT halves.* EXCLUDE (payment, place), joined.nth FROM halves LEFT JOIN joined USING (place)
 ),
 d AS NOT MATERIALIZED (SELECT * FROM rows WHERE side IN ({int(Side.DEBIT)}, {int(Side.ON_US)})),
 c AS NOT MATERIALIZED (SELECT * FROM rows WHERE side = {int(Side.CREDIT)}),
@@ -82,13 +129,12 @@ pairs AS (
     greatest(d.amount_low, c.amount_low) AS low, least(d.amount_high, c.amount_high) AS high,
     greatest(d.time_low, c.time_low) AS since, least(d.time_high, c.time_high) AS until
   FROM d FULL OUTER JOIN c ON d.match_token = c.match_token AND d.nth = c.nth
-    AND d.side = {int(Side.DEBIT)}
+    AND d.token_kind = c.token_kind
+    AND d.debtor_agent = c.debtor_agent AND d.creditor_agent = c.creditor_agent
 ),
 judged AS (
   SELECT *, CASE WHEN NOT paired THEN 0 ELSE
-      (CASE WHEN d.debtor_agent <> c.debtor_agent OR d.creditor_agent <> c.creditor_agent
-        THEN {int(Conflict.AGENTS)} ELSE 0 END)
-    + (CASE WHEN d.debtor_account <> c.debtor_account THEN {int(Conflict.DEBTOR_ACCOUNT)} ELSE 0 END)
+      (CASE WHEN d.debtor_account <> c.debtor_account THEN {int(Conflict.DEBTOR_ACCOUNT)} ELSE 0 END)
     + (CASE WHEN d.creditor_account <> c.creditor_account THEN {int(Conflict.CREDITOR_ACCOUNT)} ELSE 0 END)
     + (CASE WHEN d.currency <> c.currency THEN {int(Conflict.CURRENCY)} ELSE 0 END)
     + (CASE WHEN low > high THEN {int(Conflict.AMOUNT)} ELSE 0 END)
@@ -143,7 +189,7 @@ _NOBODY: Final = bytes(16)
 _COLUMNS: Final = [
     "member", "sequence", "row_index", "side", "channel", "flags", "party_type", "lag_class",
     "debtor_agent", "creditor_agent", "currency", "debtor_country", "creditor_country", "business_date",
-    "debtor_account", "creditor_account", "party", "on_behalf_of", "match_token",
+    "debtor_account", "creditor_account", "party", "on_behalf_of", "match_token", "token_kind",
     "amount_low", "amount_high", "time_low", "time_high",
 ]  # fmt: skip
 
@@ -173,8 +219,7 @@ def transfers(
     """Match every mirrored row; give the transfers in order, as a sequence of small tables.
 
     Transfers have the schema `ledger.tables.TRANSFER`, ordered by time, then by position on the ledger. Every
-    row is in exactly one transfer. Payments with the same token (banks without UETR) are paired in order of
-    time.
+    row is in exactly one transfer.
 
     Data that does not fit in `memory_mb` is sorted and joined on disk, in a folder in `spill` (by default
     the system's folder for temporary files).
@@ -204,8 +249,25 @@ def transfers(
         source = connection.read_parquet(files).project(", ".join(_COLUMNS))
         source.create_view("source")
         with _within(memory_mb):
+            _join_repeated(connection, rules.tolerance)
             reader = connection.sql(_PAIRS, params=_values(rules)).to_arrow_reader(_BATCH_ROWS)
             yield (pa.Table.from_batches([b]).select(TRANSFER.names).cast(TRANSFER) for b in reader)
+
+
+def _join_repeated(connection: duckdb.DuckDBPyConnection, tolerance: int) -> None:
+    """Make the tables `repeated`, `halves` and `joined`, which gives joined halves the same number."""
+    connection.execute(_REPEATED, {"tolerance": tolerance})
+    connection.execute(_HALVES)
+    columns = ", ".join(("payment", *Half._fields[1:]))
+    reader = connection.sql(f"SELECT {columns} FROM halves ORDER BY place").to_arrow_reader(_BATCH_ROWS)
+    rows = (zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in reader)
+    places = array("q")
+    for both in pair(map(Half._make, chain.from_iterable(rows)), tolerance):
+        places.extend(both)
+    joined = np.frombuffer(places, np.int64)
+    numbers = np.repeat(np.arange(1, len(joined) // 2 + 1), 2)
+    table = pa.table({"place": row_numbers(joined), "nth": row_numbers(numbers)})
+    connection.register("joined", table)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ledger.batch_errors import BatchError, NoKeyError
+from ledger.batch_errors import TELL_OPERATOR, BatchError, NoKeyError
 from ledger.commitment import merkle
 from ledger.duplicates import KeyedRows, keyed
 from ledger.encoding.policy import Policy
@@ -133,7 +133,7 @@ class BatchOpener:
             try:
                 self._policies[policy_hash] = Policy.from_document(document)
             except CounterfoilError as error:
-                raise BatchError(Reason.POLICY, error.what, next_step=_PUBLISH) from error
+                raise BatchError(Reason.POLICY, error.what, next_step=TELL_OPERATOR) from error
         return self._policies[policy_hash]
 
     def _unseal(self, posted: PostedBatch) -> bytes:
@@ -150,9 +150,6 @@ class BatchOpener:
             next_step="Restore the key file that holds the key, remove the mirror folder and sync again; "
             "a reader opens only what was posted after its key was registered on the chain.",
         )
-
-
-_PUBLISH = "Inform the operator, who publishes a policy that this version reads; the members post again."
 
 
 def to_table(batches: Iterable[OpenedBatch]) -> pa.Table:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ledger.batch_errors import BatchError
+from ledger.batch_errors import TELL_OPERATOR, BatchError
 from ledger.encoding import band_arrays
 from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.policy import Policy
@@ -188,9 +188,8 @@ class RowChecks:
             try:
                 bands = policy.bands(ALPHA[numeric])
             except CounterfoilError as error:
-                raise BatchError(
-                    Reason.POLICY, f"the policy has no valid bands for the currency {numeric}: {error.what}"
-                ) from error
+                what = f"the policy has no valid bands for the currency {numeric}: {error.what}"
+                raise BatchError(Reason.POLICY, what, next_step=TELL_OPERATOR) from error
             wrong = chosen & (rows["amount_band"] >= len(bands))
             self._require(Reason.AMOUNT, "amount_band", wrong, f"at most {len(bands) - 1}")
             low[chosen], high[chosen] = band_arrays.decode(bands, rows["amount_band"][chosen])
@@ -211,5 +210,5 @@ class RowChecks:
 
     def _empty(self, column: str) -> npt.NDArray[np.bool_]:
         """Return which rows have only zero bytes in a column."""
-        octets = np.ascontiguousarray(self._rows[column]).view(np.uint8).reshape(len(self._rows), -1)
+        octets = np.ascontiguousarray(self._rows[column]).view(np.uint8).reshape(-1, ROW[column].itemsize)
         return np.asarray(~octets.any(axis=1))

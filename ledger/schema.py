@@ -178,9 +178,8 @@ class MatchState(IntEnum):
 
 
 class Conflict(IntFlag):
-    """The fields in which two halves with the same match token differ."""
+    """The fields in which the two halves of one UETR differ."""
 
-    AGENTS = 1
     DEBTOR_ACCOUNT = 2
     CREDITOR_ACCOUNT = 4
     CURRENCY = 8

@@ -199,9 +199,14 @@ def _type_hash(kind: TypedData) -> bytes:
     return keccak256(kind.encoded_type.encode())
 
 
+@lru_cache(64)
+def _text_hash(text: str) -> bytes:
+    return keccak256(text.encode())
+
+
 def _word(solidity_type: str, value: Any) -> bytes:
     if solidity_type == "string":
-        return keccak256(value.encode())
+        return _text_hash(value)
     if solidity_type == "bytes32":
         if len(value) != 32:
             raise ValueError(f"a bytes32 has 32 bytes, not {len(value)}")

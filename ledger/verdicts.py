@@ -2,7 +2,8 @@
 
 An entry has 43 bytes, big-endian: 0x01 ‖ index of the batch in the ledger log (8) ‖ batch hash (32) ‖ verdict
 (1): 1 accepted, 2 kept apart ‖ reason (1): 0, or the number of a `Reason`. The entries have the order of the
-batches in the ledger log. A verdict depends on the chain and on what the reader's key opens, and on nothing else.
+batches in the ledger log. A verdict depends on the chain and on what the reader's key opens, and on nothing
+else.
 """
 
 from __future__ import annotations

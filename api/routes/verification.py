@@ -115,7 +115,7 @@ async def verify_proof(request: Request, desk: Desk, _: Anyone) -> Proof:
     if media_type != "application/json":
         raise ProblemError(
             "unsupported-media-type",
-            f"the Content-Type of the body is {media_type or 'missing'}",
+            "the Content-Type of the body is not application/json",
             next_step="Send the unchanged file with Content-Type: application/json.",
         )
     body = await _read(request)

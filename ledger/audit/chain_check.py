@@ -4,7 +4,7 @@ An auditor with a node and a trust file checks what everyone can check:
 
 - *members*: each account of the chain is the one in the trust file, with the bank's own signatures;
 - *batches*: each has a place in its member's chain of hashes, and its author's signature;
-- *case log*: each entry follows from the one before, in one chain of hashes;
+- *case log*: what `ledger.audit.cases` checks;
 - *ledger log*: derived from the chain, it has the root that the desk published;
 - *verdict log*: its published head is on the chain, and its entries name the batches in their order.
 
@@ -13,17 +13,16 @@ What the rows say, and whether a verdict is right, needs a reader key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from ledger.audit.cases import check_cases
 from ledger.audit.differences import Difference, FsckError
 from ledger.audit.trust import Trust
 from ledger.batch import GENESIS_HASH
-from ledger.caselog import CaseKind
 from ledger.entries import Posting, parse_entry
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.log.follow import ChainLogs
@@ -31,12 +30,11 @@ from ledger.log.published import PublishedLog, published_log
 from ledger.verdicts import Verdict, parse_verdict
 
 if TYPE_CHECKING:
-    from ledger.gateway import CaseEntry, Gateway, PostedBatch
+    from ledger.gateway import Gateway, PostedBatch
 
 __all__ = ["ChainReport", "check_chain"]
 
 _BLOCKS: Final = 64
-_EMPTY_HEAD: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +88,11 @@ def check_chain(
     trust: Trust,
     *,
     published: Path | str | None = None,
+    private_keys: Iterable[bytes] = (),
     depth: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ChainReport:
-    """Check everything that needs no key.
+    """Check everything that needs no key, and with a reader's keys the content of the case log too.
 
     Parameters
     ----------
@@ -101,6 +100,8 @@ def check_chain(
     trust : Trust
     published : Path or str, optional
         The folder with the desk's published logs, or the URL of the desk; without it they are not compared.
+    private_keys : iterable of bytes
+        HPKE keys of a reader.
     depth : int
         Number of later blocks after which a block is final.
     progress : callable, optional
@@ -112,12 +113,13 @@ def check_chain(
     ChainError
         When the node fails.
     """
-    return _ChainCheck(gateway, trust, gateway.height() - depth).run(published, progress)
+    return _ChainCheck(gateway, trust, gateway.height() - depth, private_keys).run(published, progress)
 
 
 class _ChainCheck:
-    def __init__(self, gateway: Gateway, trust: Trust, last: int) -> None:
+    def __init__(self, gateway: Gateway, trust: Trust, last: int, private_keys: Iterable[bytes]) -> None:
         self._gateway = gateway
+        self._private_keys = list(private_keys)
         self._trust = trust
         self._last = last
         self._differences: list[Difference] = []
@@ -224,16 +226,9 @@ class _ChainCheck:
     # -- case log ---------------------------------------------------------------------------------------
 
     def _cases(self) -> tuple[int, int]:
-        head, count, flags = _EMPTY_HEAD, 0, 0
-        for entry in self._gateway.case_entries(None, self._last):
-            where = f"entry {entry.index} of the case log, block {entry.block}"
-            if entry.index != count:
-                self._found(where, "an entry of the case log is missing")
-            if entry.head != _next_head(head, entry):
-                self._found(where, "the entry does not follow from the one before")
-            flags += entry.kind in (CaseKind.FLAG, CaseKind.FINDING)
-            head, count = entry.head, entry.index + 1
-        return count, flags
+        report = check_cases(self._gateway, private_keys=self._private_keys)
+        self._differences += report.differences
+        return report.counts["entries"], report.counts["flag"] + report.counts["finding"]
 
     # -- logs -------------------------------------------------------------------------------------------
 
@@ -243,7 +238,7 @@ class _ChainCheck:
         except ConfigurationError:
             raise
         except VerificationError as error:
-            self._found(f"published log {name}", f"its checkpoint does not verify: {error.what}")
+            self._found(f"published log {name}", f"it does not verify: {error.what}")
             return None
 
     def _ledger_log(self, published: Path | str, logs: ChainLogs) -> PublishedLog | None:
@@ -288,16 +283,3 @@ class _ChainCheck:
             if expected != (verdict.index, verdict.batch_hash):
                 self._found(f"verdict {number}", "it is not about the batch at this place of the ledger log")
                 return
-
-
-def _next_head(head: bytes, entry: CaseEntry) -> bytes:
-    """Return the head of the case log after an entry, as the contract computes it."""
-    return sha256(
-        head
-        + entry.index.to_bytes(8, "big")
-        + bytes([entry.kind])
-        + entry.case_id
-        + entry.content_hash
-        + bytes.fromhex(entry.author.removeprefix("0x"))
-        + sha256(entry.payload).digest()
-    ).digest()

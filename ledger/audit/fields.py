@@ -148,7 +148,6 @@ def _pseudonym(
         raise VerificationError(
             f"the proof of the field {name} is of another epoch than the row",
             expected=epoch,
-            got=evaluation.epoch,
         )
     keys = {key.number: key for key in trust.epochs if key.generation == evaluation.generation}
     check_pseudonym(value, pseudonym, evaluation, proof.element, proof.blind, keys)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ledger.audit.differences import Difference
 from ledger.audit.trust import Trust
+from ledger.errors import VerificationError
 from ledger.log.published import published_log
 from ledger.verdicts import Reason, parse_verdict
 
@@ -32,22 +33,30 @@ def compare_verdicts(
 
     Raises
     ------
-    VerificationError
-        When the published log does not verify.
+    ConfigurationError
+        When the desk has published nothing, or does not answer.
     """
     if published is None:
         return ()
-    log = published_log(published, "verdicts", trust.policy, trust.deployment.verdict_origin)
+    try:
+        log = published_log(published, "verdicts", trust.policy, trust.deployment.verdict_origin)
+        theirs = [parse_verdict(entry) for entry in log.tiles.entries(0, log.checkpoint.size)]
+    except VerificationError as error:
+        return (Difference("published log verdicts", f"it does not verify: {error.what}"),)
+    if len(theirs) > len(own):
+        what = f"it has {len(theirs)} verdicts, the chain has {len(own)} batches"
+        return (Difference("published log verdicts", what),)
     found = []
-    for number, entry in enumerate(log.tiles.entries(0, log.checkpoint.size)):
-        where = f"verdict {number}"
-        if number >= len(own):
-            found.append(Difference(where, "the chain has no batch for it"))
-            break
-        theirs, mine = parse_verdict(entry), parse_verdict(own[number])
-        if theirs != mine and mine.reason is not Reason.SEAL:
-            what = f"the desk says {_said(theirs.reason)}; the rows say {_said(mine.reason)}"
-            found.append(Difference(where, what))
+    unread = False
+    for number, (said, entry) in enumerate(zip(theirs, own, strict=False)):
+        mine = parse_verdict(entry)
+        if said == mine:
+            continue
+        if mine.reason is Reason.SEAL:
+            unread = True
+        elif not (unread and said.reason is Reason.DUPLICATE):  # it may repeat a row that was not read
+            what = f"the desk says {_said(said.reason)}; the rows say {_said(mine.reason)}"
+            found.append(Difference(f"verdict {number}", what))
     return tuple(found)
 
 

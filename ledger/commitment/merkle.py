@@ -179,7 +179,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     RFC 9162, section 2.1.3.2.
     """
     if not 0 <= index < size <= _MAX_SIZE:
-        raise InclusionError("the leaf is outside the tree", expected=f"index below {size}", got=index)
+        raise InclusionError("the leaf is outside the tree", expected=f"index below {size}")
     _check_hashes((leaf, root, *path), "a hash of the inclusion proof", InclusionError)
     node, last, reached = index, size - 1, leaf
     for sibling in path:

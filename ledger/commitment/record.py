@@ -256,13 +256,12 @@ def verify_field(
         When the field does not match the root, or is not at its own leaf.
     """
     if names is not None and opened.name not in names:  # such a name may be anything: it is not repeated
-        raise FieldError("a record has no field of one of the opened names")
+        raise FieldError("a record has no field of this name")
     where = f"field {opened.name!r}"
     if names is not None and names.index(opened.name) != opened.index:
         raise FieldError(
             "the field is at the wrong leaf",
             expected=names.index(opened.name),
-            got=opened.index,
             where=where,
         )
     leaf = field_leaf(opened.name, opened.value, opened.salt)

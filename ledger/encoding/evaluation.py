@@ -201,7 +201,7 @@ def check_pseudonym(
         )
     if not 0 <= element < len(evaluation.blinded):
         raise EvaluationError(
-            f"the evaluation has {len(evaluation.blinded)} elements, and none at position {element}"
+            f"the evaluation has {len(evaluation.blinded)} elements, and none at the given position"
         )
     blinded = _blinded(value, blind)
     if blinded.element != evaluation.blinded[element]:
@@ -229,7 +229,6 @@ def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> tuple[bytes, ...
         raise EvaluationError(
             "the evaluation is of another key",
             expected=f"epoch {key.number}, generation {key.generation}",
-            got=f"epoch {evaluation.epoch}, generation {evaluation.generation}",
         )
     if not 1 <= len(evaluation.blinded) <= MOST_ELEMENTS:
         raise EvaluationError(

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ledger.entries import (
     CaseAnchor,
+    EntryKind,
     Standing,
     admission_entry,
     batch_entry,
@@ -47,6 +48,14 @@ class Ledger(Log):
         """Yield the entries of blocks `first` to `last` as bytes; see `ledger`."""
         return (entry.data for entry in self.ledger(first, last))
 
+    def ledger_counts(self, block: int) -> dict[int, int]:
+        """Return how many entries of the kinds that the contracts count there are, up to a block."""
+        return {
+            EntryKind.ADMISSION: int(self._ask("Consortium", "memberCount", block=block)),
+            EntryKind.BATCH: self.log_size(block),
+            EntryKind.CASE: self.case_size(block),
+        }
+
     def ledger(self, first: int, last: int) -> Iterator[LedgerEntry]:
         """Yield the entries of blocks `first` to `last`, in chain order.
 
@@ -56,7 +65,7 @@ class Ledger(Log):
         ------
         ChainError
             When the node leaves out a batch or a case entry between two others, or does not answer. What it
-            leaves out at the end of the range shows in `log_size` and `case_size`.
+            leaves out at the end of the range shows in `ledger_counts`.
         """
         with self._speaking():
             found = self._found(first, last)

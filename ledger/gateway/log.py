@@ -41,6 +41,11 @@ class Log(Connection):
         for args, entry in self._batch_events(first, last):
             yield posted_batch(self.deployment, args, entry)
 
+    def case_head(self) -> tuple[int, bytes]:
+        """Return the number of entries of the case log and the hash over all of them."""
+        block = self.height()
+        return self.case_size(block), bytes(self._ask("CaseLog", "head", block=block))
+
     def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
         """Yield the entries of the case log in blocks `first` to `last`."""
         for args, entry in self._case_events(first, last):

@@ -10,11 +10,11 @@ when the file says so. So a crash leaves nothing that has to be repaired.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from ledger.entries import EntryKind
 from ledger.errors import ChainError, VerificationError
 from ledger.log.anchors import FIRST, Anchor, AnchorError, next_anchor
 from ledger.log.tiles import Tiles, append
@@ -33,9 +33,9 @@ _ENTRIES: Final = 4096
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS cursor (
   id INTEGER PRIMARY KEY CHECK (id = 1),
-  block INTEGER NOT NULL, block_hash BLOB NOT NULL, size INTEGER NOT NULL,
-  batches INTEGER NOT NULL, cases INTEGER NOT NULL
+  block INTEGER NOT NULL, block_hash BLOB NOT NULL, size INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS counted (kind INTEGER PRIMARY KEY, entries INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS anchor (size INTEGER PRIMARY KEY, root BLOB NOT NULL, block INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS contradiction (id INTEGER PRIMARY KEY CHECK (id = 1), what TEXT NOT NULL);
 """
@@ -54,6 +54,8 @@ class ChainLogs:
         The SQLite file; it is created if it is missing.
     tiles : Path
         The folder of the ledger log's tiles. Only one process may follow the chain into it at a time.
+    mode : int
+        Who may read the tiles; only their owner by default.
 
     Raises
     ------
@@ -61,9 +63,10 @@ class ChainLogs:
         When the file is damaged or stays locked.
     """
 
-    def __init__(self, state: Path, tiles: Path) -> None:
+    def __init__(self, state: Path, tiles: Path, *, mode: int = 0o600) -> None:
         self._path = state
         self._folder = tiles
+        self._mode = mode
         self._state = open_database(
             state,
             what="the state of the logs",
@@ -128,7 +131,7 @@ class ChainLogs:
         ReplacedBlockError
             When the chain replaced a block that was read before.
         ChainError
-            When the node fails, or leaves out a batch or an entry of the case log.
+            When the node fails, or leaves out an entry that the contracts count.
         """
         self._check_same_chain(node)
         first = self.next_block(node)
@@ -139,54 +142,49 @@ class ChainLogs:
             entries += node.ledger_entries(begin, end)
             notes += node.case_entries(begin, end)
             if len(entries) >= _ENTRIES or end == last:
-                counts = self._counts(entries)
-                if end == last:  # a node that keeps no old states can still answer for its newest blocks
-                    self._check_complete(node, end, *counts)
-                self._commit(node, end, entries, notes, *counts)
+                self._commit(node, end, entries, notes)
                 entries, notes = [], []
 
-    def _counts(self, entries: list[bytes]) -> tuple[int, int]:
-        """Return the numbers of batches and of entries of the case log, with new entries of the log."""
-        row = self._state.execute("SELECT batches, cases FROM cursor").fetchone()
-        batches, cases = (0, 0) if row is None else row
-        kinds = [entry[0] for entry in entries]
-        return batches + kinds.count(EntryKind.BATCH), cases + kinds.count(EntryKind.CASE)
-
-    def _check_complete(self, node: Gateway, block: int, batches: int, cases: int) -> None:
-        held = node.log_size(block), node.case_size(block)
-        if held != (batches, cases):
-            raise ChainError(
-                f"the node returned {batches} batches and {cases} entries of the case log, "
-                f"but the contracts count {held[0]} and {held[1]}",
-                where=f"up to block {block}",
-                next_step="The node may be out of sync; run the same command again, or use another endpoint. "
-                f"If this error stays, remove {self._path} and the folder {self._folder}.",
-            )
-
-    def _commit(
-        self,
-        node: Gateway,
-        block: int,
-        entries: list[bytes],
-        notes: list[CaseEntry],
-        batches: int,
-        cases: int,
-    ) -> None:
+    def _commit(self, node: Gateway, block: int, entries: list[bytes], notes: list[CaseEntry]) -> None:
         block_hash = node.block_hash(block)
-        size = append(self._folder, self.size, entries)
+        counted = self._counted(node, block, entries)
+        size = append(self._folder, self.size, entries, mode=self._mode)
         anchors, contradiction = self._anchors(notes)
         with transaction(self._state, self._path) as state:
             state.executemany(
                 "INSERT INTO anchor (size, root, block) VALUES (?, ?, ?)",
                 ((anchor.size, anchor.root, anchor.block) for anchor in anchors),
             )
+            state.executemany(
+                "INSERT INTO counted (kind, entries) VALUES (?, ?) "
+                "ON CONFLICT (kind) DO UPDATE SET entries = excluded.entries",
+                counted.items(),
+            )
             if contradiction is not None:
                 state.execute("INSERT INTO contradiction (id, what) VALUES (1, ?)", (contradiction,))
             state.execute(
-                "INSERT OR REPLACE INTO cursor (id, block, block_hash, size, batches, cases) "
-                "VALUES (1, ?, ?, ?, ?, ?)",
-                (block, block_hash, size, batches, cases),
+                "INSERT INTO cursor (id, block, block_hash, size) VALUES (1, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET block = excluded.block, block_hash = excluded.block_hash, "
+                "size = excluded.size",
+                (block, block_hash, size),
             )
+
+    def _counted(self, node: Gateway, block: int, entries: list[bytes]) -> Counter[int]:
+        """Return how many entries there are of each kind, after a check with the contracts' own counts.
+
+        A node that leaves out an entry must not make a log look false.
+        """
+        counted = Counter(dict(self._state.execute("SELECT kind, entries FROM counted")))
+        counted.update(entry[0] for entry in entries)
+        for kind, expected in node.ledger_counts(block).items():
+            if counted[kind] != expected:
+                raise ChainError(
+                    f"the node left out entries of the ledger log: {counted[kind]} of {expected} "
+                    f"of the kind {kind}",
+                    where=f"block {block}",
+                    next_step="The node may be faulty or not in sync; try again, or use another endpoint.",
+                )
+        return counted
 
     def _anchors(self, notes: list[CaseEntry]) -> tuple[list[Anchor], str | None]:
         """Return the new heads of the verdict log, and what is wrong with the first that does not follow."""

@@ -194,11 +194,11 @@ class Tiles:
         )
 
 
-def append(folder: Path, size: int, entries: Sequence[bytes]) -> int:
+def append(folder: Path, size: int, entries: Sequence[bytes], *, mode: int = PUBLISHED) -> int:
     """Add entries to the log of `size` entries in a folder; return its new size.
 
     Tiles of the first `size` entries are not changed. The caller stores the new size when this returns. If
-    the process dies before, the same call again writes the same files.
+    the process dies before, the same call again writes the same files. `mode` says who may read the tiles.
 
     Raises
     ------
@@ -214,26 +214,26 @@ def append(folder: Path, size: int, entries: Sequence[bytes]) -> int:
     before = Tiles.in_folder(folder, size)
     kept = list(before.entries(size - size % WIDTH)) if size % WIDTH else []
     bundled = [struct.pack(">H", len(entry)) + entry for entry in [*kept, *entries]]
-    _write(folder, ENTRIES, size, size + len(entries), bundled)
+    _write(folder, ENTRIES, size, size + len(entries), bundled, mode)
     level, added = 0, [leaf_hash(entry) for entry in entries]
     while added:
         first = size >> (level * _HEIGHT)
         start = first - first % WIDTH
         hashes = [*(before._tile(level, first // WIDTH) if first > start else []), *added]
-        _write(folder, level, first, first + len(added), hashes)
+        _write(folder, level, first, first + len(added), hashes, mode)
         full = range(0, len(hashes) - WIDTH + 1, WIDTH)
         added = [tree_root(hashes[i : i + WIDTH]) for i in full]
         level += 1
     return size + len(entries)
 
 
-def _write(folder: Path, level: int | str, first: int, last: int, values: Sequence[bytes]) -> None:
+def _write(folder: Path, level: int | str, first: int, last: int, values: Sequence[bytes], mode: int) -> None:
     """Write the tiles of a level that items `first` to `last` are in; `values` begins with the first tile."""
     start = first // WIDTH
     for tile in range(start, -(-last // WIDTH) if last > first else start):
         part = values[(tile - start) * WIDTH :][:WIDTH]
         path = folder / tile_path(level, tile, len(part))
-        write_atomically(path, b"".join(part), mode=PUBLISHED)
+        write_atomically(path, b"".join(part), mode=mode)
         if len(part) == WIDTH:
             shutil.rmtree(path.with_name(path.name + ".p"), ignore_errors=True)
 

@@ -137,7 +137,7 @@ class _BatchProof:
                     raise InputError(
                         f"the desk kept this batch apart, so none of its rows counts: {reason.text}",
                         where=f"batch {sequence}",
-                        next_step="Ask the desk for the row and the column; correct the software that posted it.",
+                        next_step="Ask the desk for the row and the column, and correct the software.",
                     )
             raise _not_covered(sequence)
         self.verdict_index = verdict

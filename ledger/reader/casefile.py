@@ -1,31 +1,36 @@
-"""The tables of the desk's case file, and the upgrade of a file of an earlier version.
+"""The tables of the desk's case file, and the check of the file's version.
 
 The table `flag` holds the columns that lists show, in small rows; `flag_document` holds the flag itself and
 its sealed payload, which are large and read for one flag at a time. The document never changes; the columns
 that describe a flag are copied from it when the flag is stored. Only the columns `block`, `latest_score` and
-`verdict` change afterwards.
+`verdict` change afterwards. The table `delivery` numbers each member's flags; `told` holds what the last note
+of deliveries says.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.caselog import addressees
 from ledger.decision import Decision
-from ledger.errors import ConfigurationError, CounterfoilError
+from ledger.delivery import Delivery
+from ledger.errors import ConfigurationError
 from ledger.flag import Flag
 from ledger.storage import transaction
 
-__all__ = ["REMEDY", "VERSION", "insert_decision", "insert_flag", "renew_verdicts", "upgrade"]
+__all__ = ["REMEDY", "VERSION", "insert_decision", "insert_flag", "prepare", "renew_verdicts"]
 
-#: The version of these tables, stored as the file's ``user_version``; the oldest files have version 0.
-VERSION: Final = 1
+#: The version of these tables, stored as the file's ``user_version``; a new file has version 0.
+VERSION: Final = 2
 
 #: The next step when the file is damaged.
-REMEDY: Final = "Restore it from a backup: the chain holds the flags' identifiers, but not their seeds."
+REMEDY: Final = (
+    "Restore it from a backup; or move it to another folder and run `counterfoil desk sync`, which reads the "
+    "anchored flags again from the chain with the reader's keys."
+)
 
 # Sorted in ascending order by the columns that end in `_order`, the most severe flag is first. There is one
 # index for each way to list flags (`ledger.reader.listing`).
@@ -63,9 +68,17 @@ _TABLES: Final = (
     ) WITHOUT ROWID
     """,
     """
+    CREATE TABLE delivery (
+      member INTEGER NOT NULL, sequence INTEGER NOT NULL, number INTEGER NOT NULL REFERENCES flag (number),
+      previous BLOB NOT NULL, head BLOB NOT NULL, PRIMARY KEY (member, sequence)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX delivery_of_flag ON delivery (number)",
+    "CREATE TABLE told (member INTEGER PRIMARY KEY, count INTEGER NOT NULL, head BLOB NOT NULL)",
+    """
     CREATE TABLE decision (
-      content_hash BLOB PRIMARY KEY, entry INTEGER NOT NULL, block INTEGER NOT NULL, author TEXT NOT NULL,
-      flag_id BLOB NOT NULL, verdict TEXT NOT NULL, document BLOB NOT NULL
+      content_hash BLOB NOT NULL, author TEXT NOT NULL, entry INTEGER NOT NULL, block INTEGER NOT NULL,
+      flag_id BLOB NOT NULL, verdict TEXT NOT NULL, document BLOB NOT NULL, PRIMARY KEY (content_hash, author)
     )
     """,
     "CREATE INDEX decision_of_flag ON decision (flag_id, entry, verdict)",
@@ -75,7 +88,7 @@ _TABLES: Final = (
     )
     """,
     """
-    CREATE TABLE IF NOT EXISTS note (
+    CREATE TABLE note (
       content_hash BLOB PRIMARY KEY, case_id BLOB NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
       block INTEGER
     )
@@ -83,43 +96,30 @@ _TABLES: Final = (
 )
 
 
-def upgrade(state: sqlite3.Connection, path: Path) -> None:
-    """Create the tables, or upgrade those of an earlier version, in one transaction.
+def prepare(state: sqlite3.Connection, path: Path) -> None:
+    """Create the tables in a new file, in one transaction; check the version of an existing file.
 
-    If the tables are up to date, the file is only read, so this does not wait for a writing process.
+    If the tables exist, the file is only read, so this does not wait for a writing process.
 
     Raises
     ------
     ConfigurationError
-        When a later version of the program wrote the file, or a document in it cannot be read.
+        When an earlier or a later version of the program wrote the file.
     """
-    if _version(state, path) == VERSION:
+    if _ready(state, path):
         return
     with transaction(state, path):
-        if _version(state, path) == VERSION:  # another process was faster
+        if _ready(state, path):  # another process was faster
             return
-        held = {name for (name,) in state.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for name in held & {"flag", "decision"}:
-            state.execute(f"ALTER TABLE {name} RENAME TO {name}_before")
         for statement in _TABLES:
             state.execute(statement)
-        try:
-            if "flag" in held:
-                _move_flags(state)
-            if "decision" in held:
-                _move_decisions(state)
-        except (CounterfoilError, ValueError) as error:
-            raise ConfigurationError(
-                f"a document in the desk's file of flags cannot be read: {error}",
-                where=str(path),
-                next_step=REMEDY,
-            ) from error
-        renew_verdicts(state)
         state.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _version(state: sqlite3.Connection, path: Path) -> int:
+def _ready(state: sqlite3.Connection, path: Path) -> bool:
     (version,) = state.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return True
     if version > VERSION:
         raise ConfigurationError(
             "a later version of this program wrote the desk's file of flags: its tables have version "
@@ -127,31 +127,15 @@ def _version(state: sqlite3.Connection, path: Path) -> int:
             where=str(path),
             next_step="Install the later version of this program.",
         )
-    return int(version)
-
-
-def _move_flags(state: sqlite3.Connection) -> None:
-    rows = state.execute(
-        "SELECT f.flag_id, content, document, seed, payload, block, score FROM flag_before AS f "
-        "LEFT JOIN latest_score AS s ON s.flag_id = f.flag_id ORDER BY f.rowid"
-    )
-    for flag_id, content, document, seed, payload, block, score in rows:
-        flag = Flag.from_json(
-            json.loads(document)
-        )  # whether it is canonical JSON is checked each time it is read
-        insert_flag(
-            state, flag, document, flag_id=flag_id, content=content, seed=seed, payload=payload,
-            block=block, latest_score=score,
-        )  # fmt: skip
-    state.execute("DROP TABLE latest_score")
-    state.execute("DROP TABLE flag_before")
-
-
-def _move_decisions(state: sqlite3.Connection) -> None:
-    rows = state.execute("SELECT document, content_hash, entry, block, author FROM decision_before")
-    for document, content, entry, block, author in rows:
-        insert_decision(state, Decision.from_bytes(document), content, entry, block, author)
-    state.execute("DROP TABLE decision_before")
+    if state.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone():
+        raise ConfigurationError(
+            "an earlier version of this program wrote the desk's file of flags: its tables have version "
+            f"{version}, and this program reads version {VERSION}; members could not open its flags",
+            where=str(path),
+            next_step="Move the file to another folder and run `counterfoil desk sync`: what the desk has "
+            "anchored is read again from the chain.",
+        )
+    return False
 
 
 def insert_flag(
@@ -165,8 +149,9 @@ def insert_flag(
     payload: bytes,
     block: int | None = None,
     latest_score: float | None = None,
+    deliveries: Iterable[Delivery] = (),
 ) -> None:
-    """Write a flag: its document, the columns that describe it, and the members it is addressed to."""
+    """Write a flag: its document, the columns that describe it, whom it concerns, and its deliveries."""
     columns: dict[str, Any] = {
         "flag_id": flag_id,
         "content": content,
@@ -193,6 +178,10 @@ def insert_flag(
     state.execute("INSERT INTO flag_document VALUES (?, ?, ?, ?)", (number, document, seed, payload))
     state.executemany(
         "INSERT INTO flag_addressee VALUES (?, ?)", [(member, number) for member in addressees(flag)]
+    )
+    state.executemany(
+        "INSERT OR IGNORE INTO delivery VALUES (?, ?, ?, ?, ?)",
+        [(each.code, each.sequence, number, each.previous, each.hash) for each in deliveries],
     )
 
 

@@ -1,20 +1,22 @@
-"""The desk's flags: stored with their seeds in the case file, and anchored on the chain's case log."""
+"""The desk's flags: stored in the case file with their seeds, sealed payloads and deliveries, and listed."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from ledger import canonical
-from ledger.caselog import CaseKind, seal_flag
+from ledger.caselog import addressees
 from ledger.decision import Verdict
+from ledger.delivery import NOTHING, Delivery
+from ledger.envelope import SealError
 from ledger.errors import InputError
-from ledger.flag import Flag, FlagSource
-from ledger.reader.book import Book
+from ledger.flag import Flag
+from ledger.flag_payload import Addressee, seal_flag
+from ledger.reader.anchoring import AnchorBook, content_of
 from ledger.reader.casefile import insert_flag
 from ledger.reader.listing import (
     EVERY_FLAG,
@@ -27,19 +29,10 @@ from ledger.reader.listing import (
     counting,
     listing,
 )
+from ledger.reader.recipients import Recipients
 from ledger.storage import transaction
 
-if TYPE_CHECKING:
-    from ledger.gateway import Gateway
-
 __all__ = ["CaseBook", "KeptFlag"]
-
-#: Entries in one transaction: well below the size and gas limits of networks.
-ENTRIES_PER_TRANSACTION: Final = 16
-_BYTES_PER_TRANSACTION: Final = 96 * 1024
-
-#: An entry of the case log: kind, case, content hash, payload.
-_Entry = tuple[CaseKind, bytes, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,7 @@ class KeptFlag:
     verdict: Verdict | None = None
 
 
-class CaseBook(Book):
+class CaseBook(AnchorBook):
     """The flags of one desk.
 
     Parameters
@@ -77,17 +70,28 @@ class CaseBook(Book):
         The SQLite file.
     """
 
-    def keep(self, flags: Iterable[Flag], hpke_keys: dict[int, bytes]) -> int:
-        """Store flags, each once; return the number of new ones.
+    def keep(
+        self, flags: Iterable[Flag], recipients: Recipients, note: Callable[[str], None] | None = None
+    ) -> int:
+        """Store flags with their sealed payloads, each once; return the number of new ones.
 
         Two flags are the same if their content is equal, apart from position, period and score. If a later
-        scan finds the same flag again, only its latest score is updated.
+        scan finds the same flag again, only its latest score is updated. The numbers of the deliveries are
+        stored in the same transaction, so a flag keeps its numbers whatever happens before it is anchored.
+
+        Parameters
+        ----------
+        flags : iterable of Flag
+        recipients : Recipients
+        note : callable, optional
+            Called with a sentence for each flag that cannot be sealed, to one member or at all; the other
+            flags and members are not affected.
         """
         new = 0
         with transaction(self._state, self._path) as state:
             for flag in flags:
                 bounded = flag.bounded()
-                content = _content(bounded)
+                content = content_of(bounded)
                 known = state.execute("SELECT flag_id FROM flag WHERE content = ?", (content,)).fetchone()
                 if known:
                     if bounded.score is not None:
@@ -95,61 +99,49 @@ class CaseBook(Book):
                             "UPDATE flag SET latest_score = ? WHERE flag_id = ?", (bounded.score, known[0])
                         )
                     continue
-                seed = os.urandom(32)
-                insert_flag(
-                    state,
-                    bounded,
-                    canonical.dumps(bounded.to_json()),
-                    flag_id=bounded.flag_id(seed),
-                    content=content,
-                    seed=seed,
-                    payload=seal_flag(bounded, seed, hpke_keys),
-                    latest_score=bounded.score,
-                )
-                new += 1
+                new += self._seal(bounded, content, recipients, note or _ignored)
         return new
 
-    def anchor(self, gateway: Gateway, key: bytes) -> int:
-        """Write every flag that is not on the case log yet; return the number of written flags.
-
-        The contract accepts an identifier only once. So the chain is read first, to find flags that were
-        written before a crash and are not yet marked as anchored in the case file.
-        """
-        on_chain = {entry.content_hash: entry.block for entry in gateway.case_entries()}
-        waiting = self._state.execute(
-            "SELECT number, flag_id, kind FROM flag WHERE block IS NULL ORDER BY number"
-        ).fetchall()
-        self._note([(on_chain[row[1]], row[1]) for row in waiting if row[1] in on_chain])
-        written = 0
-        for entries in self._entries(row for row in waiting if row[1] not in on_chain):
-            block = gateway.transact(key, "CaseLog", "append", entries)
-            self._note([(block, flag_id) for _, _, flag_id, _ in entries])
-            written += len(entries)
-        return written
-
-    def _entries(self, rows: Iterable[tuple[int, bytes, str]]) -> Iterator[list[_Entry]]:
-        """Yield the case log entries of flags, in groups that fit in one transaction."""
-        entries: list[_Entry] = []
-        size = 0
-        for number, flag_id, kind in rows:
-            (payload,) = self._state.execute(
-                "SELECT payload FROM flag_document WHERE number = ?", (number,)
-            ).fetchone()
-            if entries and (
-                len(entries) == ENTRIES_PER_TRANSACTION or size + len(payload) > _BYTES_PER_TRANSACTION
-            ):
-                yield entries
-                entries, size = [], 0
-            entries.append(
-                (CaseKind.FLAG if kind == "detector" else CaseKind.FINDING, flag_id, flag_id, payload)
+    def _seal(self, flag: Flag, content: bytes, recipients: Recipients, note: Callable[[str], None]) -> bool:
+        seed = os.urandom(32)
+        flag_id = flag.flag_id(seed)
+        addressed = [
+            Addressee(recipients.members[code], self._next(code, flag_id))
+            for code in addressees(flag)
+            if code in recipients.members
+        ]
+        try:
+            sealed = seal_flag(
+                flag, seed, author=recipients.author, addressees=addressed, readers=recipients.readers
             )
-            size += len(payload)
-        if entries:
-            yield entries
+        except SealError as error:
+            note(f"A flag of {flag.title!r} cannot be sealed and is left out: {error.what}.")
+            return False
+        for code in sealed.left_out:
+            note(
+                f"Flag {flag_id.hex()[:12]}: the part of member {code} is left out, because the member's key "
+                "on the chain cannot be used. Ask the member to change its keys."
+            )
+        insert_flag(
+            self._state,
+            flag,
+            canonical.dumps(flag.to_json()),
+            flag_id=flag_id,
+            content=content,
+            seed=seed,
+            payload=sealed.payload,
+            latest_score=flag.score,
+            deliveries=[a.delivery for a in addressed if a.delivery.code not in sealed.left_out],
+        )
+        return True
 
-    def _note(self, blocks: Sequence[tuple[int, bytes]]) -> None:
-        with transaction(self._state, self._path) as state:
-            state.executemany("UPDATE flag SET block = ? WHERE flag_id = ?", blocks)
+    def _next(self, code: int, flag_id: bytes) -> Delivery:
+        """Return the member's next delivery."""
+        last = self._state.execute(
+            "SELECT sequence + 1, head FROM delivery WHERE member = ? ORDER BY sequence DESC LIMIT 1", (code,)
+        ).fetchone()
+        sequence, previous = last or (0, NOTHING)
+        return Delivery(code, sequence, previous, flag_id)
 
     def page(
         self,
@@ -188,8 +180,9 @@ class CaseBook(Book):
 
     def _place(self, flag_id: bytes, addressee: int | None) -> tuple[Any, ...]:
         row: tuple[Any, ...] | None = self._state.execute(
-            f"SELECT {', '.join(PLACE)} FROM flag WHERE flag_id = ?1 AND (?2 IS NULL OR EXISTS ("
-            "SELECT 1 FROM flag_addressee AS mine WHERE mine.member = ?2 AND mine.number = flag.number))",
+            f"SELECT {', '.join(PLACE)} FROM flag WHERE flag_id = ?1 AND (?2 IS NULL OR block IS NOT NULL "
+            "AND EXISTS (SELECT 1 FROM flag_addressee AS mine "
+            "WHERE mine.member = ?2 AND mine.number = flag.number))",
             (flag_id, addressee),
         ).fetchone()
         if row is None:
@@ -260,19 +253,5 @@ def _bounds(prefix: str) -> tuple[bytes, bytes] | None:
     return bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
 
 
-def _content(flag: Flag) -> bytes:
-    """Return the hash of a flag's content, which identifies it: all but position, period and score.
-
-    For a model's flag, only the payments count: if another model finds the same payments, that is the same
-    flag. For a finding, the version of the rule set does not count: if a new rule set leaves the rule
-    unchanged, the findings and the officers' decisions on them stay.
-    """
-    if "model" in flag.source.parameters.get("detector", {}):
-        about = {"source": flag.source.id, "rows": flag.to_json()["rows"]}
-        return sha256(canonical.dumps(about)).digest()
-    kept = {name: v for name, v in flag.source.parameters.items() if name not in ("period", "score")}
-    version = "" if flag.source.kind == "rule" else flag.source.version
-    source = FlagSource(flag.source.kind, flag.source.id, version, kept)
-    value = replace(flag, source=source, score=None).to_json()
-    del value["position"]
-    return sha256(canonical.dumps(value)).digest()
+def _ignored(_: str) -> None:
+    return None

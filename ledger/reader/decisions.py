@@ -1,6 +1,7 @@
 """The officers' decisions: the desk reads them from the chain's case log and stores them with its flags.
 
-Only decisions on the chain are valid. The case file stores the opened decisions, so that they can be read
+Only decisions on the chain are valid. Author and content hash identify one: if another officer appends the
+same content hash, this changes nothing. The case file stores the opened decisions, so that they can be read
 without a chain, and after a reader's key is destroyed.
 """
 
@@ -67,12 +68,12 @@ class DecisionBook(Book):
             Index and error of each entry that could not be read; all other entries are read.
         """
         keys = list(private_keys)
-        known = {row[0] for row in self._state.execute("SELECT content_hash FROM decision")}
+        known = set(self._state.execute("SELECT content_hash, author FROM decision"))
         entries = [entry for entry in gateway.case_entries() if entry.kind == CaseKind.DECISION]
         opened: list[tuple[CaseEntry, Decision]] = []
         problems = []
         for entry in entries:
-            if entry.content_hash in known:
+            if (entry.content_hash, entry.author) in known:
                 continue
             try:
                 decision = open_decision(entry.payload, entry.case_id, entry.author, entry.content_hash, keys)
@@ -82,12 +83,13 @@ class DecisionBook(Book):
             opened.append((entry, decision))
         with transaction(self._state, self._path) as state:
             # after a reorganisation, an entry may be in another block, or no longer on the chain
-            places = {entry.content_hash: (entry.index, entry.block) for entry in entries}
-            gone = [(content,) for content in known - places.keys()]
-            state.executemany("DELETE FROM decision WHERE content_hash = ?", gone)
+            places = {(entry.content_hash, entry.author): (entry.index, entry.block) for entry in entries}
             state.executemany(
-                "UPDATE decision SET entry = ?, block = ? WHERE content_hash = ?",
-                [(*places[content], content) for content in known & places.keys()],
+                "DELETE FROM decision WHERE content_hash = ? AND author = ?", list(known - places.keys())
+            )
+            state.executemany(
+                "UPDATE decision SET entry = ?, block = ? WHERE content_hash = ? AND author = ?",
+                [(*places[key], *key) for key in known & places.keys()],
             )
             for entry, decision in opened:
                 insert_decision(state, decision, entry.content_hash, entry.index, entry.block, entry.author)

@@ -113,7 +113,8 @@ class FlagFilter:
     undecided : bool
         Only flags without a decision.
     addressee : int, optional
-        Only flags that concern the member with this code.
+        Only anchored flags that concern the member with this code: before a flag is anchored, nobody outside
+        the desk may know its identifier.
     """
 
     title: str | None = None
@@ -196,8 +197,10 @@ def _conditions(wanted: FlagFilter) -> tuple[list[str], list[Any]]:
         "kind": wanted.kind,
     }
     given = {name: value for name, value in equal.items() if value is not None}
-    undecided = ["verdict IS NULL"] if wanted.undecided else []
-    return [*(f"{name} = ?" for name in given), *undecided], list(given.values())
+    fixed = ["verdict IS NULL"] if wanted.undecided else []
+    if wanted.addressee is not None:
+        fixed.append("block IS NOT NULL")
+    return [*(f"{name} = ?" for name in given), *fixed], list(given.values())
 
 
 def _keys(wanted: FlagFilter, order: Order) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def publish(
     ledger = _Log(LEDGER, home.public / LEDGER, deployment.ledger_origin, keys.ledger, policy)
     verdicts = _Log(VERDICTS, home.public / VERDICTS, deployment.verdict_origin, keys.verdicts, policy)
     grown = _append_verdicts(verdicts, mirror)
-    with ChainLogs(home.root / "logs.sqlite", ledger.folder) as logs:
+    with ChainLogs(home.root / "logs.sqlite", ledger.folder, mode=PUBLISHED) as logs:
         wrong = _record(gateway, keys, logs, grown)
         logs.follow(gateway, gateway.height() - depth)
         ledger.sign(logs.tiles())

@@ -6,14 +6,18 @@ SHA-256. It is stored before it is sent, so that it is neither lost nor repeated
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger import canonical
 from ledger.caselog import CaseKind
+from ledger.delivery import NOTHING, TOPIC, Counted, seal_counts
+from ledger.errors import VerificationError
+from ledger.reader.anchoring import append_entries, own_entries
 from ledger.reader.book import Book
+from ledger.reader.recipients import Recipients
 from ledger.storage import transaction
 
 if TYPE_CHECKING:
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["KeptNote", "NoteBook"]
 
 FORMAT: Final = "counterfoil/note/1"
+
+#: The case of a note that concerns no single case.
+_NO_CASE: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +52,83 @@ class NoteBook(Book):
 
     def keep(self, case_id: bytes, topic: str, says: Mapping[str, Any]) -> None:
         """Store a note; the same note is stored only once. `anchor` writes it to the chain."""
-        payload = canonical.dumps({"format": FORMAT, "topic": topic, **says})
+        with transaction(self._state, self._path):
+            self._insert(case_id, topic, says)
+
+    def keep_deliveries(self, recipients: Recipients, note: Callable[[str], None] | None = None) -> bool:
+        """Store a note of deliveries, if the last one does not say what is anchored now.
+
+        Call it after each round of anchoring. The note and what it tells are stored in one transaction.
+
+        Parameters
+        ----------
+        recipients : Recipients
+        note : callable, optional
+            Called with a sentence for each member whose key cannot be used.
+
+        Returns
+        -------
+        bool
+            Whether there is a new note.
+        """
         with transaction(self._state, self._path) as state:
-            state.execute(
-                "INSERT OR IGNORE INTO note (content_hash, case_id, topic, payload) VALUES (?, ?, ?, ?)",
-                (sha256(payload).digest(), case_id, topic, payload),
+            counts = [self._counted(code) for code in sorted(recipients.members)]
+            told = [Counted(*row) for row in state.execute("SELECT member, count, head FROM told ORDER BY 1")]
+            if counts == told or not (told or any(counted.count for counted in counts)):
+                return False
+            says, unusable = seal_counts(counts, recipients.author, recipients.members, recipients.readers)
+            self._insert(_NO_CASE, TOPIC, says)
+            state.execute("DELETE FROM told")
+            rows = [(counted.code, counted.count, counted.head) for counted in counts]
+            state.executemany("INSERT INTO told VALUES (?, ?, ?)", rows)
+        for code in unusable:
+            if note is not None:
+                note(
+                    f"Member {code} cannot read how many flags were sent to it: its key on the chain cannot "
+                    "be used. Ask the member to change its keys."
+                )
+        return True
+
+    def reconcile(self, gateway: Gateway, key: bytes) -> None:
+        """Compare the file with the chain: set each note's block, and copy notes that the file has lost.
+
+        The desk recognises its notes by author, kind, content hash and payload.
+        """
+        own = {
+            content: entry
+            for (kind, content), entry in own_entries(gateway, key).items()
+            if kind == CaseKind.NOTE and sha256(entry.payload).digest() == content
+        }
+        held = dict(self._state.execute("SELECT content_hash, block FROM note"))
+        blocks = {content: None if content not in own else own[content].block for content in held}
+        with transaction(self._state, self._path) as state:
+            state.executemany(
+                "UPDATE note SET block = ? WHERE content_hash = ?",
+                [(blocks[content], content) for content in held if blocks[content] != held[content]],
+            )
+            state.executemany(
+                "INSERT INTO note VALUES (?, ?, ?, ?, ?)",
+                [
+                    (content, entry.case_id, _topic(entry.payload), entry.payload, entry.block)
+                    for content, entry in own.items()
+                    if content not in held
+                ],
             )
 
-    def anchor(self, gateway: Gateway, key: bytes) -> int:
+    def anchor(self, gateway: Gateway, key: bytes, note: Callable[[str], None] | None = None) -> int:
         """Write every note that is not on the case log yet; return the number of written notes."""
+        self.reconcile(gateway, key)
         waiting = self._state.execute(
-            "SELECT content_hash, case_id, payload FROM note WHERE block IS NULL ORDER BY rowid"
+            "SELECT case_id, content_hash, payload FROM note WHERE block IS NULL ORDER BY rowid"
         ).fetchall()
-        if not waiting:
-            return 0
-        on_chain = {entry.content_hash: entry.block for entry in gateway.case_entries()}
-        new = [row for row in waiting if row[0] not in on_chain]
-        blocks = [(on_chain[row[0]], row[0]) for row in waiting if row[0] in on_chain]
-        for content, case_id, payload in new:
-            entry = (CaseKind.NOTE, case_id, content, payload)
-            blocks.append((gateway.transact(key, "CaseLog", "append", [entry]), content))
-        with transaction(self._state, self._path) as state:
-            state.executemany("UPDATE note SET block = ? WHERE content_hash = ?", blocks)
-        return len(new)
+        written = 0
+        for block, sent in append_entries(gateway, key, [(CaseKind.NOTE, *row) for row in waiting], note):
+            with transaction(self._state, self._path) as state:
+                state.executemany(
+                    "UPDATE note SET block = ? WHERE content_hash = ?", [(block, e[2]) for e in sent]
+                )
+            written += len(sent)
+        return written
 
     def notes(self, topic: str, case_id: bytes | None = None) -> list[KeptNote]:
         """Return the notes of a topic, oldest first, of one case or of all cases."""
@@ -79,3 +140,28 @@ class NoteBook(Book):
             for content, case, payload, block in rows
             if case_id in (None, case)
         ]
+
+    def _insert(self, case_id: bytes, topic: str, says: Mapping[str, Any]) -> None:
+        payload = canonical.dumps({"format": FORMAT, "topic": topic, **says})
+        self._state.execute(
+            "INSERT OR IGNORE INTO note (content_hash, case_id, topic, payload) VALUES (?, ?, ?, ?)",
+            (sha256(payload).digest(), case_id, topic, payload),
+        )
+
+    def _counted(self, code: int) -> Counted:
+        """Return how many flags were sent to a member: up to the last one that is anchored."""
+        last = self._state.execute(
+            "SELECT sequence + 1, head FROM delivery JOIN flag USING (number) "
+            "WHERE member = ? AND block IS NOT NULL ORDER BY sequence DESC LIMIT 1",
+            (code,),
+        ).fetchone()
+        return Counted(code, *(last or (0, NOTHING)))
+
+
+def _topic(payload: bytes) -> str:
+    try:
+        value: Any = canonical.loads(payload, what="note")
+    except VerificationError:
+        return ""
+    topic = value.get("topic") if isinstance(value, dict) else None
+    return topic if isinstance(topic, str) else ""

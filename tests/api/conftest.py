@@ -21,8 +21,10 @@ from compliance.rulebook import model_ruleset
 from counterfoil.founding import activate_rules
 from counterfoil.governance import Governance
 from counterfoil.tokens import Role, issue
+from ledger.batch import BatchHeader
 from ledger.flag import Entity, Flag, FlagSource, RowRef
 from ledger.reader.cases import CaseBook, KeptFlag
+from ledger.reader.recipients import Recipients
 from ledger.schema import MatchState
 from ledger.segment import Manifest, load
 from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
@@ -60,6 +62,11 @@ class ServedDesk:
         answer = self.call(path, who, **more)
         assert answer.status_code == status, answer.text
         return problem_of(answer, kind)
+
+    @property
+    def batches(self) -> int:
+        """How many batches are posted."""
+        return self.consortium.gateway.log_size()
 
     def flags(self) -> list[KeptFlag]:
         """Return the flags as the desk keeps them."""
@@ -143,10 +150,21 @@ def post_garbage(consortium: SmallConsortium, bank: str) -> None:
     """Post a batch that the contract must take and the desk must refuse: its payload is no envelope."""
     keys, gateway = consortium.keys[bank], consortium.gateway
     sequence, head = gateway.head_of(keys.address)
-    policy = consortium.policy.hash
-    gateway.transact(
-        keys.account, "BatchLedger", "post", sequence, head, 1, policy, 7, b"\x01" * 32, b"nothing" * 9
+    deployment = gateway.deployment
+    header = BatchHeader(
+        chain_id=deployment.chain_id,
+        contract=deployment.address("BatchLedger"),
+        member=bytes.fromhex(keys.address[2:]),
+        sequence=sequence,
+        previous_hash=head,
+        epoch=1,
+        policy_hash=consortium.policy.hash,
+        row_count=7,
+        rows_root=b"\x01" * 32,
     )
+    stated = (sequence, head, 1, header.policy_hash, 7, header.rows_root)
+    signature = header.sign(deployment.genesis, keys.account)
+    gateway.transact(keys.account, "BatchLedger", "post", stated, signature, b"nothing" * 9)
 
 
 def raise_flags(consortium: SmallConsortium) -> None:
@@ -166,8 +184,8 @@ def raise_flags(consortium: SmallConsortium) -> None:
     flags.append(_flag(manifest, "model-1", between[:1], "medium", kind="rule"))
     kept = CaseBook(consortium.home.desk.cases)
     try:
-        members = consortium.gateway.members()
-        assert kept.keep(flags, {m.code: m.hpke_key for m in members}) == len(flags)
+        recipients = Recipients.of(consortium.gateway, consortium.desk_keys.account)
+        assert kept.keep(flags, recipients) == len(flags)
         kept.anchor(consortium.gateway, consortium.desk_keys.account)
     finally:
         kept.close()

@@ -82,7 +82,8 @@ def test_the_front_page_shows_public_facts_only(desk: ServedDesk) -> None:
     page = desk.call("/", "officer").text
     state = desk.get("/readyz")
     assert f"block {state['height']}" in page
-    assert desk.call("/v1/log/checkpoint").text.splitlines()[0] in page
+    for log in ("ledger", "verdicts"):
+        assert desk.call(f"/v1/log/{log}/checkpoint").text.splitlines()[0] in page
     assert not [kept for kept in desk.flags() if kept.flag_id.hex() in page or kept.flag.explanation in page]
     assert not [bank for bank in BANKS if bank in page]
 
@@ -157,7 +158,9 @@ def test_an_error_nobody_foresaw_is_a_problem_and_its_trace_stays_in_the_log(
         assert desk.get("/healthz") == {"status": "alive"}
 
 
-@pytest.mark.parametrize("path", ["/v1/flags?severty=high", "/v1/members?limit=1", "/v1/log/hashes?form=0"])
+@pytest.mark.parametrize(
+    "path", ["/v1/flags?severty=high", "/v1/members?limit=1", "/v1/log/ledger/checkpoint?form=0"]
+)
 def test_a_parameter_that_is_not_there_is_refused(desk: ServedDesk, path: str) -> None:
     problem = desk.problem(path, "officer", 422, "not-understood")
     assert "does not know" in problem["detail"]

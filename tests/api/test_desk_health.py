@@ -50,7 +50,9 @@ def test_a_batch_that_is_not_mirrored_makes_it_late_beyond_the_limit(
         assert found["next_step"]
         assert "Behind: 1 batches" in strict.call("/").text
         made.sync()
-        assert strict.get("/readyz")["lag_blocks"] == 0
+        state = strict.get("/readyz")
+        assert (state["status"], state["lag_batches"]) == ("ready", 0)
+        assert state["lag_blocks"] == 1, "the desk recorded the new head of the verdict log"
 
 
 def test_a_desk_outlives_its_chain(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_desk_outlives_its_chain(tmp_path: Path) -> None:
             assert desk.get("/healthz") == {"status": "alive"}
             assert "Not ready" in desk.call("/").text
             assert desk.get("/v1/batches", "auditor") == {"items": [], "next": None}
-            assert desk.call("/v1/log/checkpoint").status_code == 200
+            assert desk.call("/v1/log/ledger/checkpoint").status_code == 200
             desk.problem("/v1/members", "auditor", 503, "chain-unreachable")
             desk.problem("/v1/flags", BANKS[0], 503, "chain-unreachable")
 
@@ -86,7 +88,7 @@ def test_a_chain_of_another_consortium(tmp_path: Path, consortium: SmallConsorti
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/members", "/v1/batches", "/v1/matching", "/v1/rules", "/v1/log/checkpoint", "/v1/log/hashes"],
+    ["/v1/members", "/v1/batches", "/v1/matching", "/v1/rules", "/v1/log/verdicts/checkpoint"],
 )
 def test_an_empty_home_says_what_is_missing(tmp_path: Path, chain: ChainProcess, path: str) -> None:
     home = Home(tmp_path)

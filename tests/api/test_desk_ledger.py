@@ -10,7 +10,10 @@ import pytest
 
 from compliance.rulebook import model_ruleset
 from ledger.commitment.merkle import leaf_hash, root
+from ledger.entries import EntryKind
 from ledger.log import open_checkpoint
+from ledger.log.published import published_log
+from ledger.verdicts import parse_verdict
 from tests.api.conftest import REVOKED, ServedDesk
 from tests.support.rows import BANKS
 
@@ -94,25 +97,62 @@ def test_rules_are_those_in_force(desk: ServedDesk) -> None:
     desk.problem("/v1/rules/no-such-rule", "operator", 404, "not-found")
 
 
-def test_the_checkpoint_signs_the_hashes(desk: ServedDesk) -> None:
-    note = desk.call("/v1/log/checkpoint")
-    assert note.headers["content-type"].startswith("text/plain")
-    checkpoint = open_checkpoint(note.content, desk.consortium.checkpoint_keys)
-    answer = desk.call("/v1/log/hashes")
-    assert answer.headers["content-type"] == "application/octet-stream"
-    hashes = [answer.content[i : i + 32] for i in range(0, len(answer.content), 32)]
-    assert checkpoint.size == len(hashes) == int(answer.headers["counterfoil-log-size"])
-    assert checkpoint.root == root([leaf_hash(value) for value in hashes])
+@pytest.mark.parametrize("log", ["ledger", "verdicts"])
+def test_a_log_is_read_from_its_checkpoint_and_tiles(desk: ServedDesk, log: str) -> None:
+    note = desk.call(f"/v1/log/{log}/checkpoint")
+    assert note.headers["content-type"] == "text/plain; charset=utf-8"
+    assert note.headers["cache-control"] == "no-cache"
+    trust = desk.consortium.trust
+    deployment = trust.deployment
+    origin = {"ledger": deployment.ledger_origin, "verdicts": deployment.verdict_origin}[log]
+    checkpoint = open_checkpoint(note.content, trust.policy, origin=origin).checkpoint
+    size = checkpoint.size
+    tile = desk.call(f"/v1/log/{log}/tile/0/000.p/{size}")
+    assert tile.headers["content-type"] == "application/octet-stream"
+    assert "immutable" in tile.headers["cache-control"]
+    assert tile.headers["cross-origin-resource-policy"] == "cross-origin"
+    hashes = [tile.content[i : i + 32] for i in range(0, len(tile.content), 32)]
+    assert len(hashes) == size
+    assert checkpoint.root == root(hashes)
+    published = published_log(desk.url, log, trust.policy, origin)
+    entries = list(published.tiles.entries())
+    assert [leaf_hash(entry) for entry in entries] == hashes == published.leaf_hashes()
+    assert published.note == note.text
 
 
-def test_a_range_of_hashes(desk: ServedDesk) -> None:
-    whole = desk.call("/v1/log/hashes").content
-    size = len(whole) // 32
-    for start in range(size + 1):
-        assert desk.call("/v1/log/hashes", params={"from": start}).content == whole[32 * start :]
-        for end in range(start, size + 1):
-            part = desk.call("/v1/log/hashes", params={"from": start, "to": end}).content
-            assert part == whole[32 * start : 32 * end]
-    for query in (f"from={size + 1}", f"to={size + 1}", "from=2&to=1"):
-        assert desk.problem(f"/v1/log/hashes?{query}", None, 400, "bad-request")["log_size"] == size
-    desk.problem("/v1/log/hashes?from=-1", None, 422, "not-understood")
+def test_the_ledger_log_is_what_the_chain_gives(desk: ServedDesk) -> None:
+    gateway, trust = desk.consortium.gateway, desk.consortium.trust
+    published = published_log(desk.url, "ledger", trust.policy, trust.deployment.ledger_origin)
+    entries = list(published.tiles.entries())
+    derived = list(gateway.ledger_entries(gateway.deployment.block, gateway.height()))
+    assert entries == derived[: len(entries)]
+    verdicts = published_log(desk.url, "verdicts", trust.policy, trust.deployment.verdict_origin)
+    judged = [parse_verdict(entry) for entry in verdicts.tiles.entries()]
+    assert len(judged) == gateway.log_size()
+    assert all(entries[verdict.index][0] == EntryKind.BATCH for verdict in judged)
+    assert [verdict.reason for verdict in judged if verdict.reason is not None], "one batch is kept apart"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tile/0/001",
+        "tile/0/0",
+        "tile/0/000.p/0",
+        "tile/0/000.p/256",
+        "tile/0/000.p/01",
+        "tile/0/x000",
+        "tile/0/../../../../keys.json",
+        "tile/0/%2e%2e/%2e%2e/checkpoint",
+        "tile/entries/x001/000",
+    ],
+)
+def test_what_is_no_tile_is_not_found(desk: ServedDesk, path: str) -> None:
+    assert desk.call(f"/v1/log/ledger/{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/log/keys/checkpoint", "/v1/log/ledger/tile/64/000", "/v1/log/ledger/tile/x/000"]
+)
+def test_other_logs_and_levels_are_refused(desk: ServedDesk, path: str) -> None:
+    desk.problem(path, None, 422, "not-understood")

@@ -14,8 +14,8 @@ ALL = {"member", "officer", "auditor", "operator"}
 ALLOWED = {
     ("GET", "/healthz"): EVERYBODY,
     ("GET", "/readyz"): EVERYBODY,
-    ("GET", "/v1/log/checkpoint"): EVERYBODY,
-    ("GET", "/v1/log/hashes"): EVERYBODY,
+    ("GET", "/v1/log/{log}/checkpoint"): EVERYBODY,
+    ("GET", "/v1/log/{log}/tile/{level}/{index}"): EVERYBODY,
     ("GET", "/v1/members"): ALL,
     ("GET", "/v1/batches"): ALL,
     ("GET", "/v1/matching"): ALL,
@@ -45,6 +45,7 @@ def test_a_route_lets_in_who_it_is_for(desk: ServedDesk, route: tuple[str, str],
     method, path = route
     rule = desk.get("/v1/rules", "officer")["items"][0]["rule"]["rule_id"]
     path = path.replace("{flag_id}", desk.flags()[0].flag_id.hex()).replace("{rule_id}", rule)
+    path = path.replace("{log}", "verdicts").replace("{level}/{index}", f"0/000.p/{desk.batches}")
     who = {"member": BANKS[0], "nobody": None, "forger": "cf_" + "A" * 43}.get(role, role)
     more = {}
     if method == "POST":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ import pytest
 
 from api.routes.verification import MAX_BODY
 from ledger import canonical
+from ledger.bundle import Bundle
+from ledger.log import Proof
 from tests.api.conftest import ServedDesk, problem_of
 from tests.support.consortium import SmallConsortium
 from tests.support.rows import BANKS
@@ -30,10 +33,16 @@ def test_a_receipt_proves_where_its_row_stands(desk: ServedDesk) -> None:
     assert proven["agent"] == BANKS[0]
     assert proven["member"] == desk.consortium.keys[BANKS[0]].address.lower()
     assert (proven["sequence"], proven["row_index"]) == (0, 3)
-    assert proven["log_index"] == receipt.log_index
+    assert (proven["block"], proven["block_time"]) == (receipt.block, receipt.block_time)
+    assert proven["verdict"] == "accepted"
+    assert "the author's signature" in proven["posting_rests_on"]
+    assert "the desk's word" in proven["acceptance_rests_on"]
     assert proven["record_root"] == receipt.row[-32:].hex()
-    assert (proven["fields"], proven["purpose"]) == ({}, None)
-    assert proven["checkpoint"]["origin"] == receipt.checkpoint.splitlines()[0]
+    assert (proven["fields"], proven["purpose"], proven["recipient"]) == ({}, None, None)
+    deployment = desk.consortium.gateway.deployment
+    origins = [checkpoint["origin"] for checkpoint in proven["checkpoints"]]
+    assert origins == [deployment.ledger_origin, deployment.verdict_origin]
+    assert proven["trust"] == desk.consortium.trust.fingerprint
 
 
 def test_a_disclosure_proves_its_fields(desk: ServedDesk) -> None:
@@ -42,7 +51,34 @@ def test_a_disclosure_proves_its_fields(desk: ServedDesk) -> None:
     assert proven["kind"] == "disclosure"
     assert proven["purpose"] == "supervisory request 7"
     assert set(proven["fields"]) == {"amount", "currency"}
-    assert set(proven["fields"].values()) < set(record.values)
+    assert {field["value"] for field in proven["fields"].values()} < set(record.values)
+    bases = {name: field["basis"] for name, field in proven["fields"].items()}
+    assert bases == {"amount": "row (interval)", "currency": "row"}
+    assert proven["recipient"]
+    assert [check["result"] for check in proven["checks"] if check["check"] == "field amount"] == [
+        "proven as an interval"
+    ]
+
+
+def test_a_bundle_is_verified_part_by_part(desk: ServedDesk) -> None:
+    consortium = desk.consortium
+    receipt, disclosed = consortium.receipt(BANKS[0]), consortium.disclosure(BANKS[0])
+    bundle = Bundle(
+        trust=consortium.trust.fingerprint,
+        flag=None,
+        receipts=[receipt],
+        disclosures=[disclosed],
+        decisions=[],
+        policies=[disclosed.policy],
+        ledger_checkpoint=Proof.parse(receipt.ledger_proof).checkpoint,
+        verdict_checkpoint=Proof.parse(receipt.verdict_proof).checkpoint,
+    )
+    proven = verify(desk, bundle.to_bytes()).json()
+    assert (proven["kind"], proven["agent"]) == ("bundle", None)
+    assert {check["check"] for check in proven["checks"]} >= {"posting", "acceptance", "field amount"}
+    assert any("no flag" in said for said in proven["not_proven"])
+    forged = replace(bundle, receipts=[replace(receipt, block=receipt.block + 1)])
+    problem_of(verify(desk, forged.to_bytes()), "not-verified")
 
 
 @pytest.mark.parametrize("kind", ["receipt", "disclosure"])
@@ -59,7 +95,7 @@ def test_any_changed_byte_is_a_problem(desk: ServedDesk, kind: str) -> None:
 
 
 def test_what_was_expected_and_what_was_found_is_told(desk: ServedDesk) -> None:
-    receipt = desk.consortium.receipt(BANKS[0]).to_json()
+    receipt = canonical.loads(desk.consortium.receipt(BANKS[0]).to_bytes())
     receipt["header"]["chain_id"] += 1
     document = problem_of(verify(desk, canonical.dumps(receipt)), "not-verified")
     assert document["expected"] == str(desk.consortium.gateway.deployment.chain_id)
@@ -121,6 +157,6 @@ def test_a_body_of_unsaid_length_is_read_no_further_than_the_limit(desk: ServedD
 
 
 def test_a_chunked_body_over_the_limit_is_refused_on_the_wire(desk: ServedDesk) -> None:
-    answer = verify(desk, iter([b" " * (1 << 18)] * 5))
+    answer = verify(desk, iter([b" " * (1 << 20)] * (MAX_BODY // (1 << 20) + 1)))
     assert answer.status_code == 413
     problem_of(answer, "too-large")

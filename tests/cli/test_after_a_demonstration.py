@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,8 @@ from xml.etree import ElementTree
 import pytest
 
 from ledger.audit.trust import Trust
+from ledger.log import VerifierKey, consortium_policy, generate_signing_key
+from ledger.log.policy import Log
 from tests.cli.conftest import ROOT, Demonstration, arguments, call, environment
 
 NEEDS_CHAIN = (
@@ -181,6 +184,10 @@ def test_proofs_verify_offline_and_a_changed_digit_does_not(
     shown = call(demonstration.home, "verify", file).expect().out
     assert proven["batch_hash"] in shown
     assert max(map(len, shown.splitlines())) <= 80
+    paper = tmp_path / "paper.html"
+    call(demonstration.home, "verify", file, "--report", paper).expect()
+    assert proven["batch_hash"] in paper.read_text("utf-8")
+    call(demonstration.home, "verify", file, "--report", tmp_path / "paper.doc").expect(2)
     forged = tmp_path / "forged.json"
     text = file.read_text("utf-8")
     place = text.index('"row"') + 12
@@ -193,9 +200,10 @@ def test_proofs_verify_offline_and_a_changed_digit_does_not(
 def test_the_signed_checkpoint_verifies_and_a_changed_one_does_not(
     demonstration: Demonstration, tmp_path: Path
 ) -> None:
-    checkpoint = demonstration.home / "desk" / "public" / "checkpoint"
+    checkpoint = demonstration.home / "desk" / "public" / "verdicts" / "checkpoint"
     found = call(demonstration.home, "--json", "verify", checkpoint).expect().json
     assert found["log_size"] == demonstration.summary["batches"]
+    assert found["origin"].endswith("/verdicts")
     forged = tmp_path / "checkpoint"
     lines = checkpoint.read_text("utf-8").split("\n")
     for place, line in ((1, str(int(lines[1]) + 1)), (0, lines[0].replace("counterfoil/", "counterfoil/1"))):
@@ -212,9 +220,9 @@ def test_a_trust_file_of_another_consortium_proves_nothing(
     demonstration: Demonstration, tmp_path: Path
 ) -> None:
     pinned = Trust.load(demonstration.home / "trust.json")
-    keys = dict.fromkeys(pinned.checkpoint_keys, b"\x11" * 32)
+    keys = [VerifierKey(key.name, key.type, generate_signing_key()[1]) for key in pinned.policy.log_keys]
     other = tmp_path / "trust.json"
-    Trust(pinned.deployment, keys, pinned.members).save(other)
+    replace(pinned, policy=consortium_policy([Log(key) for key in keys])).save(other)
     receipt = demonstration.home / "evidence" / "receipt.json"
     said = call(demonstration.home, "verify", receipt, "--trust", other).expect(1)
     assert said.err.startswith("does not verify")

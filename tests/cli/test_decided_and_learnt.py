@@ -19,6 +19,7 @@ from ledger.caselog import CaseKind
 from ledger.errors import TransactionRejectedError
 from ledger.reader.cases import CaseBook
 from ledger.reader.decisions import DecisionBook
+from ledger.reader.recipients import Recipients
 from ledger.transfers.mirror import load_mirror
 from tests.cli.conftest import Outcome, call
 from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
@@ -60,7 +61,7 @@ def desk(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     transfers, position = load_mirror(made.home.desk.mirror)
     flags = scheme_flags(transfers, position)
     with CaseBook(made.home.desk.cases) as book:
-        book.keep([flag for flag, _ in flags], {m.code: m.hpke_key for m in made.gateway.members()})
+        book.keep([flag for flag, _ in flags], Recipients.of(made.gateway, made.desk_keys.account))
         book.anchor(made.gateway, made.desk_keys.account)
         kept = {k.flag.rows: k.flag_id.hex() for k in book.each()}
     return Desk(made, {kept[flag.rows]: suspicious for flag, suspicious in flags}, begin)
@@ -166,8 +167,8 @@ def test_a_challenger_that_wins_becomes_champion_and_the_chain_says_so(desk: Des
     assert (desk.home / "desk" / "models" / f"{outcome['model']}.npz").is_file()
     (note,) = desk.notes("training")
     assert {name: value for name, value in note.items() if name not in ("format", "topic")} == outcome
-    (entry,) = desk.entries(CaseKind.NOTE)
-    assert entry.case_id.hex() == outcome["model"]
+    training = [e for e in desk.entries(CaseKind.NOTE) if json.loads(e.payload)["topic"] == "training"]
+    assert [entry.case_id.hex() for entry in training] == [outcome["model"]]
     windows = outcome["windows"]
     week = 7 * 86_400
     assert windows["calibration"]["begin"] - windows["training"]["end"] > week

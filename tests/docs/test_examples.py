@@ -28,7 +28,7 @@ PRINTED = {
         "the disclosure is not signed by the bank that posted the row",
         "the inclusion path leads to another root",
         "fsck: 2 batches, 24 rows, 0 differences",
-        "Alfa claims 1, Bravo misses 1",
+        "ALFADEFF claims 1 about BRAVFRPP",
         "The chain is stopped and the folder is removed: True",
     ],
 }

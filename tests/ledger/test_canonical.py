@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import canonical, documents
-from ledger.documents import Document
+from ledger.documents import Count, Document
 from ledger.errors import VerificationError
 
 #: A whole number beyond 2**53 is written without a fraction, and is then refused.
@@ -77,3 +77,43 @@ def test_a_form_that_rfc_8785_does_not_write_is_refused(data: bytes) -> None:
 
 def test_the_order_of_keys_is_that_of_utf_16() -> None:
     assert canonical.loads('{"\U0001f600":2,"\ue000":1}'.encode()) == {"\U0001f600": 2, "\ue000": 1}
+
+
+class _Visit(Document, tag_field="format", tag="counterfoil/visit/1"):
+    count: Count
+    more: dict[str, Any]
+
+
+@given(st.integers(0, 2**53 - 1), st.dictionaries(st.text(), _VALUES))
+def test_a_document_is_read_as_it_was_written(count: int, more: dict[str, Any]) -> None:
+    data = documents.write(_Visit(count=count, more=more))
+    assert documents.write(documents.read(data, _Visit, what="visit")) == data
+    assert documents.format_of(data) == "counterfoil/visit/1"
+
+
+@given(st.binary(max_size=40) | _VALUES.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_a_document_or_are_refused(data: bytes) -> None:
+    assert documents.format_of(data) in (None, "counterfoil/visit/1")
+    with pytest.raises(VerificationError):
+        documents.read(data, _Visit, what="visit")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"count":true,"format":"counterfoil/visit/1","more":{}}',
+        b'{"count":1.0,"format":"counterfoil/visit/1","more":{}}',
+        b'{"count":-1,"format":"counterfoil/visit/1","more":{}}',
+        b'{"count":9007199254740993,"format":"counterfoil/visit/1","more":{}}',
+        b'{"count":1,"count":1,"format":"counterfoil/visit/1","more":{}}',
+        b'{"count":1,"format":"counterfoil/visit/1","more":{},"other":1}',
+        b'{"count":1,"format":"counterfoil/visit/2","more":{}}',
+        b'{"count":1,"more":{}}',
+        b'{"format":"counterfoil/visit/1","count":1,"more":{}}',
+        b'{"count":1,"format":"counterfoil/visit/1","more":{}} ',
+        b'{"count":1,"format":"counterfoil/visit/1","more":' + b'{"":' * 200_000,
+    ],
+)
+def test_a_document_of_another_form_is_refused(data: bytes) -> None:
+    with pytest.raises(VerificationError):
+        documents.read(data, _Visit, what="visit")

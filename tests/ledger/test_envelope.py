@@ -253,3 +253,50 @@ def test_sealing_twice_gives_other_bytes() -> None:
 def test_public_key_is_that_of_the_pair() -> None:
     private, public = KEYS[0]
     assert envelope.public_key(private) == public
+
+
+# slots
+
+
+def test_a_slot_opens_for_its_key_and_context_only() -> None:
+    (private, public), (other, _) = envelope.generate_keypair(), envelope.generate_keypair()
+    slot = envelope.seal_slot(b"content", b"context", public)
+    key = X25519PrivateKey.from_private_bytes(private)
+    assert envelope.open_slot(slot, b"context", key) == b"content"
+    assert envelope.open_slot(slot, b"contexT", key) is None
+    assert envelope.open_slot(slot, b"context", X25519PrivateKey.from_private_bytes(other)) is None
+    for position in range(len(slot)):
+        changed = bytearray(slot)
+        changed[position] ^= 1 if position != 31 else 64
+        assert envelope.open_slot(bytes(changed), b"context", key) is None
+    for size in range(0, len(slot), 7):
+        assert envelope.open_slot(slot[:size], b"context", key) is None
+
+
+def test_a_decoy_is_as_long_as_a_slot_and_its_key_is_one() -> None:
+    private, public = envelope.generate_keypair()
+    key = X25519PrivateKey.from_private_bytes(private)
+    for size in (0, 1, 106):
+        slot = envelope.seal_slot(bytes(size), b"context", public)
+        decoys = [envelope.decoy_slot(size) for _ in range(64)]
+        assert {len(decoy) for decoy in decoys} == {len(slot)} == {envelope.slot_size(size)}
+        assert len(set(decoys)) == len(decoys)
+        assert {decoy[31] >> 7 for decoy in decoys} == {slot[31] >> 7} == {0}
+        assert [envelope.open_slot(decoy, b"context", key) for decoy in decoys] == [None] * len(decoys)
+        for decoy in decoys:
+            assert envelope.usable(decoy[:32])
+
+
+@pytest.mark.parametrize("weak", [bytes(32), b"\x01" + bytes(31)])
+def test_a_key_of_low_order_is_refused(weak: bytes) -> None:
+    assert not envelope.usable(weak)
+    with pytest.raises(SealError, match="cannot be used"):
+        envelope.seal_slot(b"", b"", weak)
+
+
+def test_an_independent_hpke_opens_a_slot() -> None:
+    """RFC 9180 base mode written out again: the slot is `enc | ct` with the info of the format."""
+    private, public = envelope.generate_keypair()
+    slot = envelope.seal_slot(b"content", b"context", public)
+    info = b"counterfoil/envelope/v1/slot\x00" + sha256(b"context").digest()
+    assert PlainHpke(2).open(slot[:32], slot[32:], private, info) == b"content"

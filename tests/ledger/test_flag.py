@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,13 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import canonical
-from ledger.caselog import CaseKind, addressees, open_flag, seal_flag
 from ledger.envelope import generate_keypair
-from ledger.errors import InputError, VerificationError
+from ledger.errors import VerificationError
 from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef, verify_view
-from ledger.member.inbox import received_flags
-from ledger.reader.cases import CaseBook
-from tests.support.consortium import ChainProcess, SmallConsortium, founded
 
 KEYS = {code: generate_keypair() for code in (1, 2, 3)}
 PUBLIC = {code: public for code, (_, public) in KEYS.items()}
@@ -191,153 +186,3 @@ def test_evidence_is_cut_and_says_so() -> None:
     assert small.bounded() == small
     assert large.bounded().truncated
     assert len(large.bounded().entities) == MAX_EVIDENCE
-
-
-# sealed to its addressees
-
-
-def test_a_flag_opens_for_each_addressee_and_nobody_else() -> None:
-    made = flag(agents=(1, 2, 0))
-    payload, flag_id = seal_flag(made, SEED, PUBLIC), made.flag_id(SEED)
-    assert addressees(made) == [1, 2]
-    for code in (1, 2):
-        shown = open_flag(payload, flag_id, code, KEYS[code][0])
-        assert shown is not None
-        assert {e["agent"] for e in shown["entities"]} == {code}
-    assert open_flag(payload, flag_id, 3, KEYS[3][0]) is None
-    for code, wrong in ((1, 2), (2, 1), (1, 3)):
-        with pytest.raises(VerificationError):
-            open_flag(payload, flag_id, code, KEYS[wrong][0])
-
-
-def test_a_payload_does_not_show_who_is_concerned_beyond_the_addressees() -> None:
-    made = flag()
-    payload = seal_flag(made, SEED, PUBLIC)
-    for entity in made.entities:
-        assert entity.pseudonym.encode() not in payload
-    assert made.explanation.encode() not in payload
-
-
-def test_no_byte_of_a_payload_can_change() -> None:
-    made = flag(2, 2, agents=(1,))
-    payload, flag_id = seal_flag(made, SEED, PUBLIC), made.flag_id(SEED)
-    for position in range(0, len(payload), 3):
-        changed = bytearray(payload)
-        changed[position] ^= 1
-        try:
-            shown = open_flag(bytes(changed), flag_id, 1, KEYS[1][0])
-        except VerificationError:
-            continue
-        # the addressee's code is the one place a flip makes it somebody else's mail
-        assert shown is None, position
-        assert set(canonical.loads(bytes(changed))["sealed"]) != {"1"}
-
-
-def test_a_payload_moved_to_another_flag_or_addressee_fails() -> None:
-    made = flag()
-    payload = seal_flag(made, SEED, PUBLIC)
-    with pytest.raises(VerificationError):
-        open_flag(payload, flag(title="x").flag_id(SEED), 1, KEYS[1][0])
-    value = canonical.loads(payload)
-    value["sealed"]["2"] = value["sealed"]["1"]
-    with pytest.raises(VerificationError):
-        open_flag(canonical.dumps(value), made.flag_id(SEED), 2, KEYS[2][0])
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"", b"{}", b"[]", b"5", b'{"format":"counterfoil/case-payload/1"}',
-        b'{"format":"counterfoil/case-payload/1","sealed":[]}',
-        b'{"format":"counterfoil/case-payload/1","sealed":{"1":5}}',
-        b'{"format":"counterfoil/case-payload/1","sealed":{"1":"%%"}}',
-        b'{"format":"counterfoil/case-payload/1","sealed":{"1":""}}',
-        b'{"format":"other","sealed":{}}', bytes(range(176, 256)),
-    ],
-)  # fmt: skip
-def test_a_hostile_payload_is_a_verification_error(payload: bytes) -> None:
-    with pytest.raises(VerificationError):
-        open_flag(payload, bytes(32), 1, KEYS[1][0])
-
-
-# on the chain
-
-
-@pytest.fixture(scope="module")
-def anchored(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
-    return founded(chain, tmp_path_factory.mktemp("cases"))
-
-
-def test_flags_reach_the_inboxes_of_whom_they_concern_once(anchored: SmallConsortium) -> None:
-    hpke = {member.code: member.hpke_key for member in anchored.gateway.members()}
-    desk = anchored.desk_keys
-    kept = CaseBook(anchored.home.desk.cases)
-    first = flag(agents=(1, 2))
-    finding = flag(agents=(2,), source=FlagSource("rule", "us-31cfr1010.311-1", "1"), title="rule")
-    many = [flag(title=f"t{i}", agents=(3,)) for i in range(20)]
-    assert kept.keep([first, finding, first, *many], hpke) == 22
-    later = replace(first, position=replace(first.position, block=50, log_size=9))
-    assert kept.keep([later], hpke) == 0, "what it says is the same; only the scan is later"
-    assert kept.anchor(anchored.gateway, desk.account) == 22
-    assert kept.anchor(anchored.gateway, desk.account) == 0
-    assert all(item.block is not None for item in list(kept.each()))
-    entries = list(anchored.gateway.case_entries())
-    assert [e.kind for e in entries[:2]] == [CaseKind.FLAG, CaseKind.FINDING]
-    assert len(entries) == 22
-    inboxes = [list(received_flags(anchored.gateway, anchored.keys[bank])) for bank in anchored.banks]
-    assert [len(inbox) for inbox in inboxes] == [1, 2, 20]
-    assert inboxes[0][0].shown is not None
-    assert {e["agent"] for e in inboxes[0][0].shown["entities"]} == {1}
-    assert inboxes[1][1].flag_id == list(kept.each())[1].flag_id
-    kept.close()
-
-
-def test_a_crash_after_the_chain_took_a_flag_is_healed(anchored: SmallConsortium) -> None:
-    hpke = {member.code: member.hpke_key for member in anchored.gateway.members()}
-    kept = CaseBook(anchored.home.desk.cases)
-    kept.keep([flag(title="crash")], hpke)
-    before = len(list(anchored.gateway.case_entries()))
-    assert kept.anchor(anchored.gateway, anchored.desk_keys.account) == 1
-    kept._state.execute("UPDATE flag SET block = NULL")
-    assert kept.anchor(anchored.gateway, anchored.desk_keys.account) == 0
-    assert len(list(anchored.gateway.case_entries())) == before + 1
-    assert all(item.block is not None for item in list(kept.each()))
-    kept.close()
-
-
-def test_a_hostile_entry_is_named_and_does_not_hold_up_the_others(anchored: SmallConsortium) -> None:
-    good = flag(title="after", agents=(1,))
-    hpke = {member.code: member.hpke_key for member in anchored.gateway.members()}
-    desk = anchored.desk_keys.account
-    junk = [(CaseKind.FLAG, os.urandom(32), os.urandom(32), os.urandom(60))]
-    anchored.gateway.transact(desk, "CaseLog", "append", junk)
-    kept = CaseBook(anchored.home.desk.cases)
-    kept.keep([good], hpke)
-    kept.anchor(anchored.gateway, desk)
-    *_, broken, last = received_flags(anchored.gateway, anchored.keys["ALFADEFF"])
-    assert (broken.shown, last.problem) == (None, None)
-    assert broken.problem is not None
-    assert "case payload" in broken.problem
-    assert last.shown is not None
-    assert last.shown["title"] == "after"
-    kept.close()
-
-
-def test_a_flag_is_found_by_the_beginning_of_its_identifier(anchored: SmallConsortium) -> None:
-    kept = CaseBook(anchored.home.desk.cases)
-    known = next(iter(kept.each()))
-    assert kept.find(known.flag_id.hex()[:20]) == known
-    with pytest.raises(InputError, match="no flag starts"):
-        kept.find("zz")
-    with pytest.raises(InputError, match="flags start"):
-        kept.find("")
-    kept.close()
-
-
-def test_the_largest_flag_fits_a_transaction_that_networks_take(anchored: SmallConsortium) -> None:
-    largest = flag(MAX_EVIDENCE, MAX_EVIDENCE, agents=(1, 2, 3), title="largest")
-    assert len(seal_flag(largest, SEED, PUBLIC)) < 120 * 1024
-    kept = CaseBook(anchored.home.desk.cases)
-    kept.keep([largest], {member.code: member.hpke_key for member in anchored.gateway.members()})
-    assert kept.anchor(anchored.gateway, anchored.desk_keys.account) == 1
-    kept.close()

@@ -23,6 +23,7 @@ from ledger.member.intake import open_source
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault
 from ledger.reader.cases import CaseBook
+from ledger.reader.recipients import Recipients
 from ledger.segment import MANIFEST, Manifest, load, write_table
 from ledger.storage import StorageError, storing, write_atomically
 from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
@@ -189,10 +190,7 @@ def test_a_desk_without_room_believes_nothing_half_written_and_goes_on(bank: Pos
     assert all(told)
     assert Manifest.read(desk.mirror).segments
     assert made.sync().counts.rows == 0
-    report = fsck(
-        made.gateway, desk.mirror, made.desk_keys.readers.values(), log=desk.log, checkpoint=desk.checkpoint,
-        checkpoint_keys=made.checkpoint_keys,
-    )  # fmt: skip
+    report = fsck(made.gateway, desk.mirror, made.desk_keys.readers.values())
     assert (report.rows, report.differences) == (400, ())
 
 
@@ -205,13 +203,14 @@ def flag(number: int) -> Flag:
 
 def test_a_case_book_without_room_keeps_a_scan_whole_or_not(tmp_path: Path) -> None:
     _, public = generate_keypair()
+    to = Recipients(bytes(20), {1: public}, (public,))
     book = CaseBook(tmp_path / "cases.sqlite")
-    assert book.keep([flag(0)], {1: public}) == 1
+    assert book.keep([flag(0)], to) == 1
     with pages(book._state, 3), pytest.raises(StorageError) as caught:
-        book.keep([flag(n) for n in range(30)], {1: public})
+        book.keep([flag(n) for n in range(30)], to)
     check_told(caught.value, tmp_path / "cases.sqlite")
     assert len(list(book.each())) == 1
-    assert book.keep([flag(n) for n in range(30)], {1: public}) == 29
+    assert book.keep([flag(n) for n in range(30)], to) == 29
     book.close()
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,9 +32,9 @@ from ledger import canonical
 from ledger.audit.trust import Trust
 from ledger.audit.verify import verify
 from ledger.batch import BatchHeader
-from ledger.caselog import open_flag, seal_flag
 from ledger.commitment import merkle
 from ledger.decision import Decision, open_decision, seal_decision
+from ledger.delivery import NOTHING, Counted, Delivery, open_count, open_counts, read_note, seal_counts
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.encoding import oprf
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
@@ -41,17 +42,24 @@ from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.encoding.policy import Policy
 from ledger.encoding.rows import ROW
 from ledger.envelope import generate_keypair, key_id, open_envelope, seal
-from ledger.errors import CounterfoilError
+from ledger.errors import CounterfoilError, VerificationError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
+from ledger.flag_payload import Addressee, open_for_reader, open_part, read_payload, seal_flag
 from ledger.gateway import Member, PostedBatch
 from ledger.log import (
     Checkpoint,
-    decode_verifier_key,
-    encode_verifier_key,
+    KeyType,
+    Note,
+    Proof,
+    VerifierKey,
+    consortium_policy,
     generate_signing_key,
     open_checkpoint,
     sign_checkpoint,
 )
+from ledger.log import Policy as LogPolicy
+from ledger.log.policy import Log
+from ledger.log.submission import Submission
 from ledger.member.intake import open_source, read_chunks
 from ledger.member.keys import MemberKeys
 from ledger.opening import BatchOpener
@@ -81,8 +89,13 @@ FLAG = Flag(
 POLICY = Policy(cuts={"EUR": [1_000_000]}, grid=[1, 10, 100])
 HEADER = BatchHeader(1, bytes(20), bytes(20), 0, bytes(32), 1, POLICY.hash, 3, bytes(32))
 DECISION = Decision.make(bytes(32), "suspicious", "fits no business", 1_790_000_000)
+AUTHOR = b"\x21" * 20
 OFFICER = "0x" + "22" * 20
-CHECKPOINT = sign_checkpoint(Checkpoint("counterfoil/1/ab", 3, bytes(32), 7, bytes(32)), "desk", SIGNING)
+ORIGIN = "counterfoil/1/ab/ledger"
+LEAVES = [merkle.leaf_hash(entry) for entry in (b"other", b"entry")]
+CHECKPOINT = sign_checkpoint(Checkpoint(ORIGIN, 2, merkle.root(LEAVES)), ORIGIN, SIGNING)
+LOG_KEY = VerifierKey(ORIGIN, KeyType.ED25519, VERIFYING)
+LOG_POLICY = consortium_policy([Log(LOG_KEY, "https://log.example")])
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,37 @@ class Parser:
     sound: Callable[[Path], bytes]
     parse: Callable[[bytes, Path], Any]
     close: Callable[[Any], Any] = lambda value: value
+
+
+def sealed_flag() -> bytes:
+    keys = {1: PUBLIC, 2: generate_keypair()[1]}
+    to = [Addressee(keys[code], Delivery(code, 0, NOTHING, FLAG.flag_id(SEED))) for code in keys]
+    return seal_flag(FLAG, SEED, author=AUTHOR, addressees=to, readers=[PUBLIC]).payload
+
+
+def open_as_member(data: bytes) -> Any:
+    flag_id, private = FLAG.flag_id(SEED), X25519PrivateKey.from_private_bytes(PRIVATE)
+    payload = read_payload(data, flag_id)
+    found = open_part(payload, flag_id, author=AUTHOR, code=1, private_key=private)
+    if found is not None and isinstance(found[1], VerificationError):
+        raise found[1]
+
+
+def open_as_reader(data: bytes) -> Any:
+    flag_id = FLAG.flag_id(SEED)
+    return open_for_reader(read_payload(data, flag_id), flag_id, author=AUTHOR, private_key=PRIVATE)
+
+
+def note_of_deliveries() -> bytes:
+    counts = [Counted(1, 3, bytes(32)), Counted(2, 0, NOTHING)]
+    says, _ = seal_counts(counts, AUTHOR, {1: PUBLIC, 2: generate_keypair()[1]}, [PUBLIC])
+    return canonical.dumps({"format": "counterfoil/note/1", "topic": "deliveries", **says})
+
+
+def open_note(data: bytes) -> Any:
+    note = read_note(data)
+    open_count(note, AUTHOR, 1, X25519PrivateKey.from_private_bytes(PRIVATE))
+    open_counts(note, AUTHOR, PRIVATE)
 
 
 def from_file(load: Callable[[Path], Any], name: str = "input") -> Callable[[bytes, Path], Any]:
@@ -201,11 +245,20 @@ PARSERS: dict[str, Parser] = {
     ),
     "rows": Parser(sound_rows, open_rows),
     "checkpoint": Parser(
-        lambda _: CHECKPOINT.encode(), lambda data, _: open_checkpoint(data, {"desk": VERIFYING})
+        lambda _: CHECKPOINT.encode(), lambda data, _: open_checkpoint(data, LOG_POLICY, origin=ORIGIN)
     ),
     "verifier key": Parser(
-        lambda _: encode_verifier_key("desk", VERIFYING).encode(),
-        lambda data, _: decode_verifier_key(data.decode("utf-8", "surrogateescape")),
+        lambda _: LOG_KEY.text.encode(),
+        lambda data, _: VerifierKey.parse(data.decode("utf-8", "surrogateescape")),
+    ),
+    "checkpoint policy": Parser(lambda _: LOG_POLICY.text.encode(), lambda data, _: LogPolicy.parse(data)),
+    "log proof": Parser(
+        lambda _: Proof(1, (LEAVES[0],), CHECKPOINT).to_text().encode(),
+        lambda data, _: Proof.parse(data).verify(b"entry", LOG_POLICY, origin=ORIGIN),
+    ),
+    "witness request": Parser(
+        lambda _: Submission(1, (bytes(32),), Note.parse(CHECKPOINT)).to_bytes(),
+        lambda data, _: Submission.parse(data),
     ),
     "policy": Parser(lambda _: POLICY.document, lambda data, _: Policy.from_document(data)),
     "rule set": Parser(rule_set, lambda data, _: RuleSet.from_bytes(data)),
@@ -216,10 +269,9 @@ PARSERS: dict[str, Parser] = {
         lambda _: canonical.dumps(FLAG.view(SEED, 1)),
         lambda data, _: verify_view(canonical.loads(data), FLAG.flag_id(SEED)),
     ),
-    "case payload": Parser(
-        lambda _: seal_flag(FLAG, SEED, {1: PUBLIC, 2: PUBLIC}),
-        lambda data, _: open_flag(data, FLAG.flag_id(SEED), 1, PRIVATE),
-    ),
+    "case payload": Parser(lambda _: sealed_flag(), lambda data, _: open_as_member(data)),
+    "case payload, for a reader": Parser(lambda _: sealed_flag(), lambda data, _: open_as_reader(data)),
+    "note of deliveries": Parser(lambda _: note_of_deliveries(), lambda data, _: open_note(data)),
     "decision": Parser(lambda _: DECISION.to_bytes(), lambda data, _: Decision.from_bytes(data)),
     "sealed decision": Parser(
         lambda _: seal_decision(DECISION, OFFICER, SEED, [PUBLIC]),

@@ -22,6 +22,7 @@ from ledger.home import Home
 from ledger.memory import memory_database
 from ledger.reader.cases import CaseBook
 from ledger.reader.mirror import Mirror
+from ledger.reader.recipients import Recipients
 from ledger.storage import (
     PUBLISHED,
     open_database,
@@ -114,8 +115,7 @@ def test_nobody_else_may_read_what_a_consortium_keeps(tmp_path: Path, mask: int)
             CaseBook(desk.cases) as cases,
             made.vault(made.banks[0]) as vault,
         ):
-            keys = {member.code: member.hpke_key for member in made.gateway.members()}
-            cases.keep([raised(made, mirror)], keys)
+            cases.keep([raised(made, mirror)], Recipients.of(made.gateway, made.desk_keys.account))
             assert cases.anchor(made.gateway, made.desk_keys.account) == 1
             vault.start_run("a write-ahead log beside the file")
             LocalKeyHolder(home.keyholder(), quota=1).used("nobody", EPOCH)

@@ -27,9 +27,6 @@ def test_fsck_finds_no_difference(consortium: SmallConsortium) -> None:
         consortium.gateway,
         desk.mirror,
         consortium.desk_keys.readers.values(),
-        log=desk.log,
-        checkpoint=desk.checkpoint,
-        checkpoint_keys=consortium.checkpoint_keys,
     )
     assert report.differences == ()
     assert report.rows == sum(len(rows) for rows in consortium.book.rows.values())

@@ -131,7 +131,8 @@ def test_secrets_do_not_show_in_a_traceback() -> None:
         member.x25519,
         member.hpke,
         desk.account,
-        desk.checkpoint,
+        desk.ledger,
+        desk.verdicts,
         desk.readers[1],
     ):
         assert secret.hex() not in shown
@@ -142,7 +143,7 @@ def test_a_reader_key_that_was_destroyed_is_gone_from_the_file(tmp_path: Path) -
     keys = DeskKeys.generate(24_313)
     old = keys.readers[24_313]
     keys.save(tmp_path / "keys.json")
-    DeskKeys(keys.account, keys.checkpoint, {}).save(tmp_path / "keys.json")
+    DeskKeys(keys.account, keys.ledger, keys.verdicts, {}).save(tmp_path / "keys.json")
     assert DeskKeys.load(tmp_path / "keys.json").readers == {}
     assert all(old.hex().encode() not in path.read_bytes() for path in tmp_path.iterdir())
 
@@ -164,8 +165,11 @@ def test_a_deployment_that_names_no_place_is_refused(change: dict[str, Any]) -> 
 
 def test_the_origin_tells_consortia_apart() -> None:
     other = Deployment(1, DEPLOYMENT.genesis_hash, 3, DEPLOYMENT.contracts)
+    begun = Deployment(20_261, "0x" + "cd" * 32, 3, DEPLOYMENT.contracts)
     moved = Deployment(20_261, DEPLOYMENT.genesis_hash, 3, dict.fromkeys(CONTRACTS, f"0x{9:040x}"))
-    assert len({DEPLOYMENT.origin, other.origin, moved.origin}) == 3
+    all_of_them = (DEPLOYMENT, other, begun, moved)
+    names = {name for d in all_of_them for name in (d.ledger_origin, d.verdict_origin, d.witness_name("A"))}
+    assert len(names) == 12
 
 
 def test_a_file_is_replaced_whole_and_leaves_no_debris(tmp_path: Path) -> None:

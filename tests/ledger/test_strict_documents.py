@@ -27,9 +27,10 @@ _FIRST: Final = 3
 #: Documents of JSON that is not canonical.
 _PLAIN: Final = ("chain backup", "chain genesis")
 
-KINDS: Final = [
-    kind for kind, golden in GOLDEN.items() if golden.read and kind not in ("checkpoint", "verifier key")
-]
+#: Formats that are text.
+_TEXTS: Final = ("checkpoint", "verifier key", "checkpoint policy", "log proof", "witness request")
+
+KINDS: Final = [kind for kind, golden in GOLDEN.items() if golden.read and kind not in _TEXTS]
 
 
 def type_of(value: Any) -> str:

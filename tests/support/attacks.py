@@ -21,11 +21,22 @@ from ledger.encoding.token import pair_key, token_opening
 from ledger.entries import batch_entry
 from ledger.receipt import Receipt
 from ledger.schema import FIELDS
-from ledger.typed_data import DISCLOSURE, sign_typed
+from ledger.typed_data import DISCLOSURE, Domain, sign_typed
 from ledger.verdicts import accepted_entry
 from tests.support.evidence import EPOCH, POLICY, Consortium, Payment, Posted
 
-__all__ = ["ALFA", "BRAVO", "FULL", "Full", "disclose", "high_s", "merge", "post_lying", "signed_json"]
+__all__ = [
+    "ALFA",
+    "BRAVO",
+    "FULL",
+    "Full",
+    "disclose",
+    "high_s",
+    "merge",
+    "post_lying",
+    "sign_json",
+    "signed_json",
+]
 
 ALFA, BRAVO = "ALFADEFF", "BRAVFRPP"
 ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -145,11 +156,14 @@ def _opening(consortium: Consortium, posted: Posted, uetr: str) -> bytes:
 
 def signed_json(consortium: Consortium, value: dict[str, Any], *, bank: str = ALFA) -> bytes:
     """Return a disclosure's JSON with the signature of a bank over whatever the JSON says."""
+    return sign_json(value, consortium.deployment.domain("BatchLedger"), consortium.keys[bank].account)
+
+
+def sign_json(value: dict[str, Any], domain: Domain, key: bytes) -> bytes:
+    """Return a disclosure's JSON with the signature of an account over whatever the JSON says."""
     document = sha256(canonical.dumps(value | {"signature": ""})).digest()
     said = {"purpose": value["purpose"], "recipient": value["recipient"], "document": document}
-    domain = consortium.deployment.domain("BatchLedger")
-    signature = sign_typed(domain, DISCLOSURE, said, consortium.keys[bank].account)
-    return canonical.dumps(value | {"signature": signature.hex()})
+    return canonical.dumps(value | {"signature": sign_typed(domain, DISCLOSURE, said, key).hex()})
 
 
 def high_s(signature: bytes) -> bytes:

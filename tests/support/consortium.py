@@ -242,7 +242,9 @@ def chain_process(root: Path) -> Iterator[ChainProcess]:
         processes.stop(pid)
 
 
-def founded(chain: ChainProcess, root: Path, *, banks: Sequence[str] = BANKS) -> SmallConsortium:
+def founded(
+    chain: ChainProcess, root: Path, *, banks: Sequence[str] = BANKS, starts: datetime | None = None
+) -> SmallConsortium:
     """Found a consortium on a running chain: contracts, roles, key epoch, policy, members; nothing posted.
 
     Parameters
@@ -252,13 +254,15 @@ def founded(chain: ChainProcess, root: Path, *, banks: Sequence[str] = BANKS) ->
         Its state folder, not there yet or empty.
     banks : sequence of str
         Agent identifiers, in the order of their codes from 1.
+    starts : datetime, optional
+        Start of the first epoch; an early one lets a test open the second one in the past. By default now.
     """
     home = Home(root)
     root.mkdir(parents=True, exist_ok=True)
     if not home.chain.exists():
         home.chain.symlink_to(chain.folder)  # the faucet that funds its accounts
     gateway = found(home, chain.url)
-    open_epoch(home, gateway, EPOCH, create_epoch(home.keyholder(), EPOCH))
+    open_epoch(home, gateway, EPOCH, create_epoch(home.keyholder(), EPOCH), starts=starts)
     keys = {bank: MemberKeys.generate(bank) for bank in banks}
     for bank, secret in keys.items():
         secret.save(home.member(bank).keys)

@@ -7,7 +7,6 @@ Tests take them from `GOLDEN`: a new format is one entry there and one line of b
 from __future__ import annotations
 
 import io
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -29,11 +28,12 @@ from compliance.model import parse_rule
 from compliance.ruleset import Edit, RuleSet, SourceText, Term
 from counterfoil import tokens
 from counterfoil.governance import Governance
-from ledger import canonical, caselog
+from ledger import canonical, delivery, documents, flag_payload
 from ledger.audit.trust import Trust
 from ledger.batch import BatchHeader
 from ledger.commitment.record import OpenedField
 from ledger.decision import Decision
+from ledger.delivery import NOTHING, Counted, Delivery
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.encoding import oprf
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
@@ -41,13 +41,32 @@ from ledger.encoding.policy import Policy
 from ledger.envelope import public_key
 from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
+from ledger.flag_payload import Addressee
 from ledger.home import Home
-from ledger.log import Checkpoint, encode_verifier_key, open_checkpoint, sign_checkpoint
+from ledger.log import (
+    Checkpoint,
+    KeyType,
+    Note,
+    Proof,
+    VerifierKey,
+    consortium_policy,
+    open_checkpoint,
+    sign_checkpoint,
+)
+from ledger.log import Policy as LogPolicy
+from ledger.log import (
+    public_key as signing_public,
+)
+from ledger.log.anchors import AnchorDocument, anchor_content
+from ledger.log.cosignature import cosign, witness_key
+from ledger.log.policy import Log, Witness
+from ledger.log.submission import Submission
 from ledger.member.keys import MemberKeys
 from ledger.reader.keys import DeskKeys
 from ledger.reader.notes import NoteBook
 from ledger.receipt import Disclosure, Receipt
 from ledger.segment import MANIFEST, FileEntry, Manifest
+from ledger.witness import WitnessBook
 from localchain import backup, genesis
 from localchain.check import Summary
 from localchain.database import Database
@@ -132,7 +151,18 @@ POLICY = Policy(
     time_unit="day", cuts={"EUR": [1_000_001, 1_000_000], "USD": []}, grid=[1, 10, 100], rule_set="5d" * 32
 )
 HEADER = BatchHeader(20_261, b"\x11" * 20, b"\x22" * 20, 3, b"\x33" * 32, 1, POLICY.hash, 2, b"\x44" * 32)
-CHECKPOINT = Checkpoint("counterfoil/20261/" + "11" * 20, 3, b"\x55" * 32, 7, b"\x66" * 32)
+ORIGIN = "counterfoil/20261/" + "ab" * 32 + "/" + "11" * 20 + "/ledger"
+CHECKPOINT = Checkpoint(ORIGIN, 3, b"\x55" * 32)
+SIGNED = Note.parse(sign_checkpoint(CHECKPOINT, ORIGIN, SIGNING))
+WITNESS = witness_key(ORIGIN.replace("/ledger", "/witness/ALFADEFF"), signing_public(secret(8)))
+COSIGNED = SIGNED.with_lines(cosign(SIGNED, WITNESS.name, secret(8), 1_790_000_000))
+LOG_POLICY = consortium_policy(
+    [Log(VerifierKey(ORIGIN, KeyType.ED25519, VERIFYING))],
+    [Witness("ALFADEFF", WITNESS, "https://w.example")],
+    1,
+)
+PROOF = Proof(2, (b"\x88" * 32, b"\x99" * 32), COSIGNED.text)
+SUBMISSION = Submission(1, (b"\x88" * 32,), SIGNED)
 RECEIPT = Receipt(
     row=bytes(range(144)),
     index=1,
@@ -242,22 +272,43 @@ def _with_hash(value: Any) -> Any:
     return value | {"source": source | {"parameters_hash": digest}}
 
 
+def _seal(content: bytes, context: bytes, _: Any) -> bytes:
+    """Seal without randomness: what is pinned is how the parts are put together."""
+    return b"sealed:" + context + content
+
+
+def _slot(content: bytes, context: bytes, _: bytes) -> bytes:
+    return sha256(context).digest() + content + bytes(16)
+
+
 def _case_payload(_: Path) -> bytes:
-    """The envelopes are random: what is pinned is how they are put together."""
-    with patch.object(caselog, "seal", lambda rows, context, _: b"sealed:" + context + rows):
-        return caselog.seal_flag(DETECTED, SEED, {1: public_key(secret(3)), 2: public_key(secret(4))})
+    flag_id = DETECTED.flag_id(SEED)
+    to = [
+        Addressee(public_key(secret(2 + code)), Delivery(code, code, secret(9), flag_id)) for code in (1, 2)
+    ]
+    with (
+        patch.object(flag_payload, "seal", _seal),
+        patch.object(flag_payload, "seal_slot", _slot),
+        patch.object(flag_payload, "decoy_slot", lambda size: b"\xdd" * (32 + size + 16)),
+        patch.object(flag_payload, "_SHUFFLE"),
+    ):
+        readers = [public_key(secret(5))]
+        return flag_payload.seal_flag(
+            DETECTED, SEED, author=b"\x21" * 20, addressees=to, readers=readers
+        ).payload
 
 
-def _open_payload(data: bytes, _: Path) -> Any:
-    value: Any = json.loads(data)
-    context = b"counterfoil/flag-view/1\x00" + DETECTED.flag_id(SEED) + (1).to_bytes(2, "big")
-
-    def opened(envelope: bytes, _: bytes, __: bytes) -> bytes:
-        assert envelope.startswith(b"sealed:" + context)
-        return envelope.removeprefix(b"sealed:" + context)
-
-    with patch.object(caselog, "open_envelope", opened):
-        return caselog.open_flag(canonical.dumps(value), DETECTED.flag_id(SEED), 1, secret(3))
+def _deliveries(_: Path) -> bytes:
+    counts = [Counted(1, 3, secret(8)), Counted(2, 0, NOTHING)]
+    keys = {code: public_key(secret(2 + code)) for code in (1, 2)}
+    with (
+        patch.object(delivery, "seal", _seal),
+        patch.object(delivery, "seal_slot", _slot),
+        patch.object(delivery, "os") as system,
+    ):
+        system.urandom.return_value = secret(6)
+        says, _unusable = delivery.seal_counts(counts, b"\x21" * 20, keys, [public_key(secret(5))])
+    return canonical.dumps({"format": "counterfoil/note/1", "topic": "deliveries", **says})
 
 
 def _note(folder: Path) -> bytes:
@@ -265,6 +316,25 @@ def _note(folder: Path) -> bytes:
         book.keep(bytes(32), "drift", {"model": "ab" * 32, "drift": {"verdict": "stable", "score": 0.25}})
     with closing(sqlite3.connect(folder / "cases.sqlite")) as database:
         return bytes(database.execute("SELECT payload FROM note").fetchone()[0])
+
+
+def _head() -> bytes:
+    content = anchor_content(3, b"\x55" * 32, 2, [b"\x88" * 32])
+    return canonical.dumps({"format": "counterfoil/note/1", "topic": "verdicts", **content})
+
+
+def _evidence(folder: Path) -> bytes:
+    with WitnessBook(folder) as book:
+        case = book.accuse("contradiction", SIGNED, "the chain gives another root", 1_790_000_000)
+    return (case.folder / "about.json").read_bytes()
+
+
+def _read_evidence(data: bytes, folder: Path) -> Any:
+    place = folder / "evidence" / "0"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "about.json").write_bytes(data)
+    with WitnessBook(folder) as book:
+        return book.cases()
 
 
 def _epoch(folder: Path) -> bytes:
@@ -407,9 +477,12 @@ GOLDEN: dict[str, Golden] = {
         lambda _: canonical.dumps(DETECTED.view(SEED, 1)),
         lambda data, _: verify_view(canonical.loads(data), DETECTED.flag_id(SEED)),
     ),
-    "case payload": Golden(_case_payload, _open_payload, maps=("sealed",)),
+    "case payload": Golden(
+        _case_payload, lambda data, _: flag_payload.read_payload(data, DETECTED.flag_id(SEED))
+    ),
     "decision": Golden(lambda _: DECISION.to_bytes(), lambda data, _: Decision.from_bytes(data)),
     "note": Golden(_note, None),
+    "note of deliveries": Golden(_deliveries, lambda data, _: delivery.read_note(data)),
     "batch header": Golden(
         lambda _: HEADER.to_bytes(), lambda data, _: BatchHeader.from_bytes(data)
     ),
@@ -418,10 +491,21 @@ GOLDEN: dict[str, Golden] = {
     "disclosure": Golden(lambda _: DISCLOSURE.to_bytes(), lambda data, _: Disclosure.from_bytes(data),
         nullable=("fields[].value",)),
     "checkpoint": Golden(
-        lambda _: sign_checkpoint(CHECKPOINT, "desk", SIGNING).encode(),
-        lambda data, _: open_checkpoint(data, {"desk": VERIFYING}),
+        lambda _: COSIGNED.text.encode(),
+        lambda data, _: open_checkpoint(data, LOG_POLICY, origin=ORIGIN),
     ),
-    "verifier key": Golden(lambda _: encode_verifier_key("desk", VERIFYING).encode(), None),
+    "verifier key": Golden(
+        lambda _: WITNESS.text.encode(), lambda data, _: VerifierKey.parse(data.decode()), ConfigurationError
+    ),
+    "checkpoint policy": Golden(
+        lambda _: LOG_POLICY.text.encode(), lambda data, _: LogPolicy.parse(data), ConfigurationError
+    ),
+    "log proof": Golden(lambda _: PROOF.to_text().encode(), lambda data, _: Proof.parse(data)),
+    "witness request": Golden(lambda _: SUBMISSION.to_bytes(), lambda data, _: Submission.parse(data)),
+    "head of the verdict log": Golden(
+        lambda _: _head(), lambda data, _: documents.read(data, AnchorDocument, what="head")
+    ),
+    "evidence": Golden(_evidence, _read_evidence),
     "deployment": Golden(saved(DEPLOYMENT.save), loaded(Deployment.load), ConfigurationError),
     "trust file": Golden(saved(TRUST.save), loaded(Trust.load), ConfigurationError,
         maps=("members",)),
@@ -437,7 +521,7 @@ GOLDEN: dict[str, Golden] = {
         ConfigurationError,
     ),
     "desk keys": Golden(
-        saved(DeskKeys(secret(1), secret(2), {24_313: secret(3), 9: secret(4)}).save),
+        saved(DeskKeys(secret(1), secret(2), secret(5), {24_313: secret(3), 9: secret(4)}).save),
         loaded(DeskKeys.load),
         ConfigurationError,
         maps=("readers",),

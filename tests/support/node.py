@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -50,19 +51,17 @@ class MemoryNode:
             for entry in self.blocks[number]:
                 yield entry if isinstance(entry, bytes) else self._as_ledger(entry)
 
+    def ledger_counts(self, block: int) -> dict[int, int]:
+        """Return what the contracts of a true chain would count."""
+        entries = (entry for found in self.blocks[: block + 1] for entry in found)
+        kinds = Counter(entry[0] if isinstance(entry, bytes) else EntryKind.CASE for entry in entries)
+        return {kind: kinds[kind] for kind in (EntryKind.ADMISSION, EntryKind.BATCH, EntryKind.CASE)}
+
     def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
         """Yield the entries of the case log."""
         begin, end = 0 if first is None else first, self.height() if last is None else last
         for block in self.blocks[begin : end + 1]:
             yield from (entry for entry in block if isinstance(entry, CaseEntry))
-
-    def log_size(self, block: int) -> int:
-        """Return the number of batches up to a block."""
-        return [entry[0] for entry in self.ledger_entries(0, block)].count(EntryKind.BATCH)
-
-    def case_size(self, block: int) -> int:
-        """Return the number of entries of the case log up to a block."""
-        return [entry[0] for entry in self.ledger_entries(0, block)].count(EntryKind.CASE)
 
     def transact(self, key: bytes, contract: str, function: str, *args: Any) -> int:
         """Append entries to the case log in a block of their own."""

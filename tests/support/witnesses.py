@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from api.witness import create_app
 from counterfoil.witness import MemberWitness
 from counterfoil.witnesses import name_witnesses
 from ledger.home import Home
+from ledger.storage import write_atomically
 from tests.support.consortium import SmallConsortium
 from tests.support.served import served
 
@@ -20,13 +20,12 @@ __all__ = ["bank_witness", "witnessed"]
 def bank_witness(consortium: SmallConsortium, bank: str, folder: Path) -> MemberWitness:
     """Return a bank's witness, whose folder has only the deployment, the policy and the bank's keys."""
     home = Home(folder)
-    home.member(bank).keys.parent.mkdir(parents=True, exist_ok=True)
     for source, target in (
         (consortium.home.deployment, home.deployment),
         (consortium.home.policy, home.policy),
         (consortium.home.member(bank).keys, home.member(bank).keys),
     ):
-        shutil.copyfile(source, target)
+        write_atomically(target, source.read_bytes())
     return MemberWitness(bank, home, chain=consortium.url)
 
 

@@ -34,8 +34,10 @@ from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault, batches, tables
 from ledger.reader import cases, desk, mirror
-from ledger.reader.cases import ENTRIES_PER_TRANSACTION, CaseBook
+from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
+from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
+from ledger.reader.recipients import Recipients
 
 __all__ = ["FLAGS", "KILLS", "context", "flags", "post", "raise_flags", "start", "sync"]
 
@@ -87,7 +89,7 @@ def raise_flags(root: Path, number: int) -> None:
     home = Home(root)
     gateway, keys = connect(home), DeskKeys.load(home.desk.keys)
     book = CaseBook(home.desk.cases)
-    book.keep(flags(number), {member.code: member.hpke_key for member in gateway.members()})
+    book.keep(flags(number), Recipients.of(gateway, keys.account))
     book.anchor(gateway, keys.account)
     book.close()
 

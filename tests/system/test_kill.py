@@ -28,7 +28,7 @@ from counterfoil.connection import connect
 from ledger.audit.fsck import fsck
 from ledger.batch import BatchHeader
 from ledger.home import Home
-from ledger.member.inbox import received_flags
+from ledger.member.inbox import read_inbox
 from ledger.member.vault import Vault
 from ledger.reader.cases import CaseBook
 from ledger.schema import FIELDS, MatchState
@@ -171,9 +171,6 @@ def check_fsck(consortium: SmallConsortium) -> None:
         connect(consortium.home),
         desk.mirror,
         consortium.desk_keys.readers.values(),
-        log=desk.log,
-        checkpoint=desk.checkpoint,
-        checkpoint_keys=consortium.checkpoint_keys,
     )
     assert report.differences == ()
     assert report.rejected == 0
@@ -207,8 +204,10 @@ def check_flags(made: SmallConsortium, scans: Sequence[int]) -> None:
     on_chain = {entry.content_hash: entry for entry in gateway.case_entries()}
     assert len(on_chain) == len(list(gateway.case_entries())) == len(kept)
     assert {k.flag_id: k.block for k in kept} == {key: entry.block for key, entry in on_chain.items()}
-    received = list(received_flags(gateway, made.keys[made.banks[0]]))
-    assert [r.problem for r in received] == [None] * len(kept)
+    inbox = read_inbox(gateway, made.keys[made.banks[0]])
+    assert [r.problem for r in inbox.flags] == [None] * len(kept)
+    assert sorted(r.sequence for r in inbox.flags if r.sequence is not None) == [*range(len(kept))]
+    assert inbox.problems == ()
 
 
 # random moments, of all of them

@@ -98,7 +98,7 @@ def _mirrored(desk: DeskHome) -> tuple[list[bytes], set[tuple[int, int, bytes]]]
     """Batch hashes and (log index, block, record root) of every row that a desk's mirror holds."""
     mirror = Mirror(desk.mirror)
     try:
-        hashes, entries = mirror.batch_hashes(), mirror.segments()
+        hashes, entries = [batch.verdict.batch_hash for batch in mirror.batches()], mirror.segments()
     finally:
         mirror.close()
     rows = set()
@@ -151,9 +151,6 @@ def test_replaced_blocks_above_the_depth_leave_no_trace(branches: Branches, drop
         branches.consortium.gateway,
         desk.mirror,
         branches.consortium.desk_keys.readers.values(),
-        log=desk.log,
-        checkpoint=desk.checkpoint,
-        checkpoint_keys=branches.consortium.checkpoint_keys,
     )
     assert not report.differences
 

@@ -23,7 +23,7 @@ CT_LOG: Final = (
 CT_WITNESS: Final = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"
 #: The example of the Go package from which the format of notes comes (golang.org/x/mod/sumdb/note).
 GO_KEY: Final = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-#: A Sigsum log of the tests of a public witness (FiloSottile/torchwood), with requests for 1, 3 and 5 entries.
+#: A Sigsum log of the tests of a public witness (FiloSottile/torchwood), with requests of 1, 3 and 5 entries.
 SIGSUM_KEY: Final = VerifierKey(
     "sigsum.org/v1/tree/4d6d8825a6bb689d459628312889dfbb0bcd41b5211d9e1ce768b0ff0309e562",
     KeyType.ED25519,

@@ -27,8 +27,9 @@ from tests.support.rows import OUTSIDER, row, write_csv
 
 ALFA, BRAV = "ALFADEFF", "BRAVFRPP"
 #: The second epoch begins in the middle of an hour, so that a time bucket lies across.
-CHANGE = (datetime.now(UTC) + timedelta(days=2)).replace(minute=30, second=0, microsecond=0)
-LATER = CHANGE + timedelta(days=1)
+LATER = datetime.now(UTC)
+CHANGE = (LATER - timedelta(days=2)).replace(minute=30, second=0, microsecond=0)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @given(st.lists(st.integers(0, 100), max_size=5), st.lists(st.integers(-10, 110), min_size=1, max_size=20))
@@ -48,7 +49,7 @@ def test_each_time_lies_in_the_range_of_its_epoch(starts: list[int], times: list
 
 @pytest.fixture(scope="module")
 def two_epochs(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
-    made = founded(chain, tmp_path_factory.mktemp("epochs"), banks=[ALFA, BRAV])
+    made = founded(chain, tmp_path_factory.mktemp("epochs"), banks=[ALFA, BRAV], starts=LONG_AGO)
     key = create_epoch(made.home.keyholder(), 2)
     operator = Governance.load(made.home).operator
     made.gateway.transact(operator, "Consortium", "openEpoch", 2, int(CHANGE.timestamp()), key, [key])
@@ -109,10 +110,7 @@ def test_late_halves_meet_across_the_change_and_batches_do_not_mix_epochs(
     assert sum(report.states.values()) == 24
     desk = made.home.desk
     keys = made.desk_keys.readers.values()
-    found = fsck(
-        made.gateway, desk.mirror, keys, log=desk.log, checkpoint=desk.checkpoint,
-        checkpoint_keys=made.checkpoint_keys,
-    )  # fmt: skip
+    found = fsck(made.gateway, desk.mirror, keys)
     assert found.differences == ()
 
 
@@ -149,7 +147,7 @@ def test_halves_dated_on_two_sides_of_the_change_do_not_meet_and_blame_nobody(
     chain: ChainProcess, tmp_path: Path
 ) -> None:
     """The one thing an epoch change costs: neither bank can know how the other dated its half."""
-    made = founded(chain, tmp_path / "home", banks=[ALFA, BRAV])
+    made = founded(chain, tmp_path / "home", banks=[ALFA, BRAV], starts=LONG_AGO)
     key = create_epoch(made.home.keyholder(), 2)
     operator = Governance.load(made.home).operator
     made.gateway.transact(operator, "Consortium", "openEpoch", 2, int(CHANGE.timestamp()), key, [key])

@@ -1,28 +1,23 @@
-"""Flags, decisions on them, and a file of cases as the first version of the program wrote it."""
+"""Flags, and decisions on them on a case log."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from random import Random
 from typing import cast
 
-from ledger import canonical
 from ledger.caselog import CaseKind
 from ledger.decision import Decision, seal_decision
 from ledger.envelope import generate_keypair
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.gateway import CaseEntry, Gateway
-from ledger.reader.cases import KeptFlag
-from ledger.reader.decisions import KeptDecision
-from ledger.reader.notes import KeptNote
+from ledger.reader.recipients import Recipients
 
 OFFICER = b"\x07" * 32
 AUTHOR = "0x" + "17" * 20
 PRIVATE, PUBLIC = generate_keypair()
-KEYS = dict.fromkeys((1, 2, 3), PUBLIC)
+TO = Recipients(bytes(20), dict.fromkeys((1, 2, 3), PUBLIC), (PUBLIC,))
 TITLES = ("cycle", "fan-in", "rule-1", "rule-2")
 SEVERITIES = ("low", "medium", "high")
 CERTAINTIES = ("certain", "possible", "none", "needs_member")
@@ -77,82 +72,3 @@ class CaseChain:
     def gateway(self) -> Gateway:
         """The gateway to it."""
         return cast(Gateway, self)
-
-
-#: The tables of the first version, each created by the class that used it.
-FIRST_TABLES = {
-    "flag": """
-        CREATE TABLE IF NOT EXISTS flag (
-          flag_id BLOB PRIMARY KEY, content BLOB NOT NULL UNIQUE, document BLOB NOT NULL, seed BLOB NOT NULL,
-          payload BLOB NOT NULL, block INTEGER
-        );
-        CREATE TABLE IF NOT EXISTS latest_score (
-          flag_id BLOB PRIMARY KEY REFERENCES flag (flag_id), score REAL NOT NULL
-        );
-        """,
-    "decision": """
-        CREATE TABLE IF NOT EXISTS decision (
-          content_hash BLOB PRIMARY KEY, entry INTEGER NOT NULL, block INTEGER NOT NULL, author TEXT NOT NULL,
-          document BLOB NOT NULL
-        );
-        """,
-    "note": """
-        CREATE TABLE IF NOT EXISTS note (
-          content_hash BLOB PRIMARY KEY, case_id BLOB NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
-          block INTEGER
-        );
-        """,
-}
-
-
-def write_first_version(
-    path: Path,
-    flags: Sequence[KeptFlag] = (),
-    decisions: Sequence[KeptDecision] = (),
-    notes: Sequence[KeptNote] = (),
-    *,
-    content: Sequence[bytes] = (),
-) -> None:
-    """Write a file as the first version of the program did; a table of which there is nothing is missing."""
-    with sqlite3.connect(path) as state:
-        state.execute("PRAGMA journal_mode=WAL")
-        for name, rows in (("flag", flags), ("decision", decisions), ("note", notes)):
-            if rows:
-                state.executescript(FIRST_TABLES[name])
-        for number, kept in enumerate(flags):
-            state.execute(
-                "INSERT INTO flag VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    kept.flag_id,
-                    content[number] if content else bytes([number]) * 32,
-                    canonical.dumps(kept.flag.to_json()),
-                    kept.seed,
-                    b"payload %d" % number,
-                    kept.block,
-                ),
-            )
-            if kept.latest_score is not None:
-                state.execute("INSERT INTO latest_score VALUES (?, ?)", (kept.flag_id, kept.latest_score))
-        for made_ in decisions:
-            state.execute(
-                "INSERT INTO decision VALUES (?, ?, ?, ?, ?)",
-                (
-                    made_.decision.content_hash(made_.author),
-                    made_.entry,
-                    made_.block,
-                    made_.author,
-                    made_.decision.to_bytes(),
-                ),
-            )
-        for note in notes:
-            state.execute(
-                "INSERT INTO note VALUES (?, ?, ?, ?, ?)",
-                (
-                    note.content_hash,
-                    note.case_id,
-                    note.says["topic"],
-                    canonical.dumps(dict(note.says)),
-                    note.block,
-                ),
-            )
-    state.close()

@@ -9,6 +9,10 @@ import pytest
 
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.reader.cases import CaseBook
+from ledger.reader.recipients import Recipients
+
+PUBLIC = b"\x09" + bytes(31)
+TO = Recipients(bytes(20), {1: PUBLIC}, (PUBLIC,))
 
 FINDING = Flag(
     source=FlagSource("rule", "rule-1", "aa" * 32, {"amount": "10000"}),
@@ -40,13 +44,12 @@ FINDING = Flag(
 )
 def test_a_finding_is_the_same_while_its_rule_and_rows_are(tmp_path: Path, changed: Flag, new: int) -> None:
     with CaseBook(tmp_path / "cases.sqlite") as book:
-        assert book.keep([FINDING], {1: b"\x09" + bytes(31)}) == 1
-        assert book.keep([changed], {1: b"\x09" + bytes(31)}) == new
+        assert book.keep([FINDING], TO) == 1
+        assert book.keep([changed], TO) == new
         assert next(iter(book.each())).flag == FINDING.bounded()
 
 
 def test_a_detector_of_another_version_raises_its_own_flag(tmp_path: Path) -> None:
     flag = replace(FINDING, source=FlagSource("detector", "fan_in", "1"), citation=None, clause=None)
     with CaseBook(tmp_path / "cases.sqlite") as book:
-        keys = {1: b"\x09" + bytes(31)}
-        assert book.keep([flag, replace(flag, source=FlagSource("detector", "fan_in", "2"))], keys) == 2
+        assert book.keep([flag, replace(flag, source=FlagSource("detector", "fan_in", "2"))], TO) == 2

@@ -1,46 +1,22 @@
-"""The desk's file of cases: an earlier version's is brought up to date once, and readers wait for nobody."""
+"""The desk's file of cases: another version's is refused, and readers wait for nobody."""
 
 from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
-from ledger import canonical
 from ledger import storage as opening
-from ledger.caselog import addressees
-from ledger.decision import Decision
 from ledger.errors import ConfigurationError, InputError
 from ledger.reader.casefile import VERSION
-from ledger.reader.cases import CaseBook, KeptFlag, _content
-from ledger.reader.decisions import DecisionBook, KeptDecision
+from ledger.reader.cases import CaseBook
+from ledger.reader.decisions import DecisionBook
 from ledger.reader.listing import FlagFilter
-from ledger.reader.notes import KeptNote, NoteBook
-from tests.ledger.reader.made_flags import AUTHOR, KEYS, PRIVATE, CaseChain, made, write_first_version
-
-
-def _flags(count: int = 12) -> list[KeptFlag]:
-    random = Random(3)
-    found = []
-    for number in range(count):
-        flag, seed = made(random, number), random.randbytes(32)
-        score = random.choice((None, 0.5, 0.75))
-        found.append(KeptFlag(flag.flag_id(seed), flag, seed, random.choice((None, 7)), score))
-    return found
-
-
-def _decision(flag_id: bytes, verdict: str, entry: int) -> KeptDecision:
-    return KeptDecision(Decision.make(flag_id, verdict, "seen", 9), AUTHOR, entry, 40 + entry)
-
-
-def _note() -> KeptNote:
-    says = {"format": "counterfoil/note/1", "topic": "drift", "verdict": "watch"}
-    return KeptNote(b"\x05" * 32, says, sha256(canonical.dumps(says)).digest(), 3)
+from tests.ledger.reader.made_flags import PRIVATE, TO, CaseChain, made
 
 
 def _tables(path: Path) -> tuple[int, dict[str, int]]:
@@ -53,73 +29,22 @@ def _tables(path: Path) -> tuple[int, dict[str, int]]:
     return version, rows
 
 
-def test_a_file_of_the_first_version_says_the_same_afterwards(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_file_of_an_earlier_version_is_refused_and_left_as_it_was(tmp_path: Path, version: int) -> None:
     path = tmp_path / "cases.sqlite"
-    flags = _flags()
-    decisions = [
-        _decision(flags[1].flag_id, "suspicious", 8),
-        _decision(flags[1].flag_id, "not_suspicious", 5),
-        _decision(flags[4].flag_id, "suspicious", 6),
-        _decision(b"\x08" * 32, "suspicious", 7),
-    ]
-    content = [_content(kept.flag) for kept in flags]
-    write_first_version(path, flags, decisions, [_note()], content=content)
-    verdicts = {flags[1].flag_id: "suspicious", flags[4].flag_id: "suspicious"}
-    for _ in range(2):
-        with CaseBook(path) as book, DecisionBook(path) as made_, NoteBook(path) as notes:
-            kept = list(book.each())
-            assert [k.verdict for k in kept] == [verdicts.get(k.flag_id) for k in flags]
-            assert [(k.flag_id, k.flag, k.seed, k.block, k.latest_score) for k in kept] == [
-                (k.flag_id, k.flag, k.seed, k.block, k.latest_score) for k in flags
-            ]
-            assert [s.explanation for s in book.summaries()] == [k.flag.explanation for k in flags]
-            for member in (1, 2, 3):
-                found = [s.flag_id for s in book.summaries(FlagFilter(addressee=member))]
-                assert found == [k.flag_id for k in flags if member in addressees(k.flag)]
-            payloads = book._state.execute("SELECT payload FROM flag_document ORDER BY number")
-            assert [payload for (payload,) in payloads] == [b"payload %d" % n for n in range(len(flags))]
-            assert made_.of(flags[1].flag_id) == [decisions[1], decisions[0]]
-            assert made_.verdicts() == verdicts | {b"\x08" * 32: "suspicious"}
-            assert notes.notes("drift") == [_note()]
-    with CaseBook(path) as book:
-        assert book.keep([k.flag for k in flags], KEYS) == 0
-    version, rows = _tables(path)
-    assert version == VERSION
-    assert (rows["flag"], rows["flag_document"], rows["decision"], rows["note"]) == (12, 12, 4, 1)
-    assert not rows.keys() & {"flag_before", "decision_before", "latest_score"}
-
-
-@pytest.mark.parametrize("held", ["flags", "decisions", "notes", "nothing"])
-def test_a_file_of_the_first_version_may_hold_one_thing_only(tmp_path: Path, held: str) -> None:
-    path = tmp_path / "cases.sqlite"
-    flags = _flags(2) if held == "flags" else []
-    decisions = [_decision(bytes(32), "suspicious", 1)] if held == "decisions" else []
-    notes = [_note()] if held == "notes" else []
-    write_first_version(path, flags, decisions, notes)
-    with CaseBook(path) as book, DecisionBook(path) as made_, NoteBook(path) as kept_notes:
-        assert list(book.each()) == flags
-        assert made_.of(bytes(32)) == decisions
-        assert kept_notes.notes("drift") == notes
-        assert book.keep([k.flag for k in _flags(5)], KEYS) == 5
-
-
-@pytest.mark.parametrize("table", ["flag", "decision"])
-def test_a_document_that_cannot_be_read_leaves_the_file_as_it_was(tmp_path: Path, table: str) -> None:
-    path = tmp_path / "cases.sqlite"
-    flags = _flags(3)
-    write_first_version(path, flags, [_decision(flags[0].flag_id, "suspicious", 1)])
     state = sqlite3.connect(path)
-    state.execute(f"UPDATE {table} SET document = x'7b' WHERE rowid = (SELECT max(rowid) FROM {table})")
+    state.execute("CREATE TABLE flag (flag_id BLOB PRIMARY KEY, content BLOB NOT NULL)")
+    state.execute("INSERT INTO flag VALUES (x'01', x'02')")
+    state.execute(f"PRAGMA user_version = {version}")
     state.commit()
     state.close()
     before = _tables(path)
     for _ in range(2):
-        with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        with pytest.raises(ConfigurationError, match="earlier version") as caught:
             CaseBook(path)
-        assert "backup" in str(caught.value.next_step)
+        assert "desk sync" in str(caught.value.next_step)
         assert caught.value.where == str(path)
-    assert _tables(path) == before
-    assert before[0] == 0
+    assert _tables(path) == before == (version, {"flag": 1})
 
 
 def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
@@ -133,20 +58,15 @@ def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     assert _tables(path)[0] == VERSION + 1
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first version", "no file"])
-def test_many_who_open_a_file_at_once_find_it_brought_up_to_date(tmp_path: Path, first: bool) -> None:
+def test_many_who_open_a_file_at_once_find_its_tables(tmp_path: Path) -> None:
     path = tmp_path / "cases.sqlite"
-    flags = _flags(30)
-    if first:
-        write_first_version(path, flags)
 
     def read(_: int) -> list[bytes]:
         with CaseBook(path) as book:
             return [summary.flag_id for summary in book.summaries()]
 
     with ThreadPoolExecutor(8) as threads:
-        for found in threads.map(read, range(16)):
-            assert found == ([kept.flag_id for kept in flags] if first else [])
+        assert list(threads.map(read, range(16))) == [[]] * 16
     assert _tables(path)[0] == VERSION
 
 
@@ -154,7 +74,7 @@ def test_a_reader_waits_for_no_writer(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(opening, "PATIENCE_SECONDS", 0)
     path = tmp_path / "cases.sqlite"
     with CaseBook(path) as desk:
-        desk.keep([made(Random(1), 1)], KEYS)
+        desk.keep([made(Random(1), 1)], TO)
         desk._state.execute("BEGIN IMMEDIATE")
         desk._state.execute("UPDATE flag SET block = 5")
         with CaseBook(path) as reader, DecisionBook(path) as decisions:
@@ -169,7 +89,6 @@ def test_a_reader_waits_for_no_writer(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_who_must_write_while_another_writes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "PATIENCE_SECONDS", 0)
     path = tmp_path / "cases.sqlite"
-    write_first_version(path, _flags(2))
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     with pytest.raises(ConfigurationError, match="locked") as caught:
@@ -197,7 +116,7 @@ def test_the_verdict_in_force_is_that_of_the_last_entry(tmp_path: Path) -> None:
         return found
 
     with CaseBook(path) as book:
-        book.keep([made(Random(2), number) for number in range(3)], KEYS)
+        book.keep([made(Random(2), number) for number in range(3)], TO)
         first, second, _ = (summary.flag_id for summary in book.summaries())
     assert read() == {}
     chain.decide(first, "suspicious")

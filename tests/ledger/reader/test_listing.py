@@ -21,7 +21,7 @@ from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.reader.cases import CaseBook, KeptFlag
 from ledger.reader.decisions import DecisionBook
 from ledger.reader.listing import SUMMARY, FlagCount, FlagFilter, FlagSummary, Order, listing
-from tests.ledger.reader.made_flags import CERTAINTIES, KEYS, PRIVATE, SEVERITIES, TITLES, CaseChain, made
+from tests.ledger.reader.made_flags import CERTAINTIES, PRIVATE, SEVERITIES, TITLES, TO, CaseChain, made
 
 ORDERS: tuple[Order, ...] = ("raised", "gravest")
 FLAGS = 90
@@ -68,7 +68,7 @@ def wants(wanted: FlagFilter, kept: KeptFlag) -> bool:
         and wanted.certainty in (None, flag.certainty)
         and wanted.kind in (None, flag.source.kind)
         and not (wanted.undecided and kept.verdict is not None)
-        and (wanted.addressee is None or wanted.addressee in addressees(flag))
+        and (wanted.addressee is None or (kept.block is not None and wanted.addressee in addressees(flag)))
     )
 
 
@@ -107,11 +107,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags = [made(random, number) for number in range(FLAGS)]
     chain = CaseChain()
     with CaseBook(path) as book, DecisionBook(path) as decisions:
-        assert book.keep(flags, KEYS) == FLAGS
+        assert book.keep(flags, TO) == FLAGS
         again = [replace(flag, score=random.random()) for flag in flags[::4]]
-        assert book.keep(again, KEYS) == 0
+        assert book.keep(again, TO) == 0
         ids = [kept.flag_id for kept in book.each()]
-        book._note([(block, flag_id) for block, flag_id in enumerate(ids[::2])])
+        book._state.executemany(
+            "UPDATE flag SET block = ? WHERE flag_id = ?", [(block, f) for block, f in enumerate(ids[::2])]
+        )
         for flag_id in random.choices(ids, k=FLAGS):
             chain.decide(flag_id, random.choice(("suspicious", "not_suspicious")))
         assert decisions.sync(chain.gateway, [PRIVATE]) == []
@@ -154,15 +156,17 @@ ROWS = st.builds(RowRef, st.integers(1, 3), st.just(0), st.integers(0, 2**31))
 )
 def test_a_summary_says_what_the_document_says(flag: Flag) -> None:
     with tempfile.TemporaryDirectory() as folder, CaseBook(Path(folder) / "cases.sqlite") as book:
-        book.keep([flag], KEYS)
+        book.keep([flag], TO)
         (kept,) = book.each()
         assert kept.flag == flag.bounded()
         assert kept.latest_score == flag.score
         for order in ORDERS:
             assert book.page(order=order) == ([said(kept, None)], None)
-        for member in (0, 1, 2, 3):
-            found = list(book.summaries(FlagFilter(addressee=member)))
-            assert len(found) == (member in addressees(kept.flag))
+        for block in (None, 7):
+            book._state.execute("UPDATE flag SET block = ?", (block,))
+            for member in (0, 1, 2, 3):
+                found = list(book.summaries(FlagFilter(addressee=member)))
+                assert len(found) == (block is not None and member in addressees(kept.flag))
 
 
 def test_summaries_have_the_verdict_in_force_the_latest_score_and_the_block(
@@ -232,13 +236,15 @@ def test_flags_raised_between_pages_lose_none_and_show_none_twice(
 ) -> None:
     random = Random(11)
     with CaseBook(tmp_path / "cases.sqlite") as reader, CaseBook(tmp_path / "cases.sqlite") as desk:
-        desk.keep([made(random, number) for number in range(40)], KEYS)
+        desk.keep([made(random, number) for number in range(40)], TO)
+        desk._state.execute("UPDATE flag SET block = 7")
         before = [kept.flag_id for kept in in_order(list(reader.each()), order) if wants(wanted, kept)]
         shown: list[bytes] = []
         for turn, page in enumerate(pages(reader, wanted, order, 3)):
             shown += [summary.flag_id for summary in page]
             if turn < 6:
-                desk.keep([made(random, 1_000 + 10 * turn + number) for number in range(4)], KEYS)
+                desk.keep([made(random, 1_000 + 10 * turn + number) for number in range(4)], TO)
+                desk._state.execute("UPDATE flag SET block = 7")
         after = [kept.flag_id for kept in in_order(list(reader.each()), order) if wants(wanted, kept)]
     assert len(set(shown)) == len(shown)
     assert [flag_id for flag_id in shown if flag_id in before] == before
@@ -318,7 +324,7 @@ def test_a_severity_that_does_not_exist_is_that_of_no_flag(book: CaseBook) -> No
 
 def test_flags_are_read_one_at_a_time(tmp_path: Path) -> None:
     with CaseBook(tmp_path / "cases.sqlite") as book:
-        book.keep([made(Random(1), number) for number in range(3)], KEYS)
+        book.keep([made(Random(1), number) for number in range(3)], TO)
         book._state.execute("UPDATE flag_document SET document = x'7b7d' WHERE number = 2")
         flags = book.each()
         assert next(flags).flag.explanation == "Flag 0."

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterfoil.founding import write_trust
 from counterfoil.witnesses import load_policy, name_witnesses, write_first_policy
@@ -34,6 +35,7 @@ from ledger.log import (
     sign_checkpoint,
 )
 from ledger.log.anchors import FIRST, Anchor, next_anchor
+from ledger.log.cosignature import witness_key
 from ledger.log.follow import ChainLogs, ReplacedBlockError
 from ledger.log.policy import Log, Witness
 from ledger.log.published import PublishedLog, published_log
@@ -44,6 +46,7 @@ from ledger.reader.keys import DeskKeys
 from ledger.reader.logs import LogReport
 from ledger.verdicts import parse_verdict
 from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
+from tests.support.foreign import foreign
 from tests.support.logs import SmallLog, SmallWitness, secret
 from tests.support.node import MemoryNode
 from tests.support.witnesses import witnessed
@@ -103,7 +106,8 @@ def test_what_is_published_is_what_everyone_derives(made: SmallConsortium, tmp_p
     head = anchors(made.gateway)[-1]
     assert (head.size, head.root) == (size, verdicts.checkpoint.root)
     with ChainLogs(tmp_path / "state.sqlite", tmp_path / "tiles") as logs:
-        for block in range(made.gateway.deployment.block, made.gateway.height() + 1):
+        # from the block in which the last of the four contracts was created
+        for block in range(made.gateway.deployment.block + 3, made.gateway.height() + 1):
             logs.follow(made.gateway, block)
         assert logs.tiles().root() == ledger.checkpoint.root, "in whatever steps it is derived"
         assert logs.last_anchor == head
@@ -251,18 +255,18 @@ class Desk:
     node: MemoryNode = field(default_factory=MemoryNode)
     keys: DeskKeys = field(default_factory=lambda: DeskKeys(secret("d"), secret("l"), secret("v"), {}))
     entries: list[bytes] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
 
     def verdict_entries(self, first: int = 0) -> list[bytes]:
         return self.entries[first:]
 
     @property
     def policy(self) -> Policy:
-        """The policy without witnesses."""
+        """The policy: all witnesses must cosign."""
         place = self.node.deployment
         pairs = ((place.ledger_origin, self.keys.ledger), (place.verdict_origin, self.keys.verdicts))
-        return consortium_policy(
-            [Log(VerifierKey(origin, KeyType.ED25519, public_key(private))) for origin, private in pairs]
-        )
+        logs = [Log(VerifierKey(origin, KeyType.ED25519, public_key(private))) for origin, private in pairs]
+        return consortium_policy(logs, self.witnesses, len(self.witnesses))
 
     def publish(self, *entries: bytes, depth: int = 0) -> dict[str, LogReport]:
         """Publish with these verdicts."""
@@ -383,3 +387,38 @@ def test_keys_that_the_policy_does_not_name_are_not_published(desk: Desk) -> Non
     done = publishing.publish(desk.home, cast(Gateway, desk.node), desk.keys, policy, desk, depth=0)
     assert [report.served for report in done] == [None, None]
     assert all("not signed by the key of its log" in (report.problem or "") for report in done)
+
+
+def test_software_of_others_is_the_witness_of_the_desk(desk: Desk, tmp_path: Path) -> None:
+    """The witness of the package aics-witness, which knows nothing of a chain."""
+    tlog, service = foreign("aics_tlog"), foreign("aics_witness.service")
+    key = Ed25519PrivateKey.from_private_bytes(secret("their witness"))
+    database = foreign("aics_witness.store").WitnessStore(tmp_path / "w.sqlite", create=True)
+    known = [
+        foreign("aics_witness.config").LogConfig(origin=log.name, vkeys=(tlog.parse_vkey(log.text),))
+        for log in desk.policy.log_keys
+    ]
+    server = service.make_server(service.Witness("w.example/1", key, database, known))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        theirs = witness_key("w.example/1", key.public_key().public_bytes_raw())
+        desk.witnesses = [Witness("THEIRS", theirs, server.url)]
+        for count in (0, 1, 300, 300, 700):
+            desk.node.mine(*(b"batch %d" % i for i in range(count)))
+            for report in desk.publish(*(b"%d" % i for i in range(count))).values():
+                assert (report.cosigned_by, report.problem) == (("THEIRS",), None)
+        for name in ("ledger", "verdicts"):
+            log = desk.published(name)
+            vkey = next(key for key in desk.policy.log_keys if key.name == log.checkpoint.origin)
+            result = tlog.verify_checkpoint(
+                tlog.parse_note(log.note), tlog.parse_vkey(vkey.text), [tlog.parse_vkey(theirs.text)], 1
+            )
+            assert result.ok, result.error
+            tiles = tlog.DirectoryTileStore(desk.home.public / name)
+            tlog.audit_tiles(tiles, log.checkpoint.size, log.checkpoint.root)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        database.close()

@@ -12,12 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ledger.commitment.merkle import leaf_hash, root
 from ledger.encoding.rows import ROW, rows_from_bytes
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.gateway import Gateway, PostedBatch
-from ledger.log import open_checkpoint
-from ledger.reader import desk, mirror
+from ledger.reader import mirror
 from ledger.reader.keys import DeskKeys
 from ledger.reader.mirror import Mirror, ReorganisedError
 from ledger.segment import MANIFEST, Manifest, SegmentError, load
@@ -58,17 +56,6 @@ def test_segments_hold_exactly_what_the_banks_sealed(consortium: SmallConsortium
             )
 
 
-def test_the_log_and_its_checkpoint_are_of_the_batches_in_order(consortium: SmallConsortium) -> None:
-    gateway, place = consortium.gateway, consortium.home.desk
-    posted = list(gateway.batches(gateway.deployment.block, gateway.height()))
-    assert [b.log_index for b in posted] == list(range(len(posted)))
-    assert place.log.read_bytes() == b"".join(b.batch_hash for b in posted)
-    note = open_checkpoint(place.checkpoint.read_text("utf-8"), consortium.checkpoint_keys)
-    assert (note.origin, note.size) == (gateway.deployment.origin, len(posted))
-    assert note.root == root([leaf_hash(b.batch_hash) for b in posted])
-    assert note.block_hash == gateway.block_hash(note.block)
-
-
 def test_many_small_syncs_end_where_one_does(
     consortium: SmallConsortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +81,7 @@ def test_an_empty_ledger_has_an_empty_mirror(chain: ChainProcess, tmp_path: Path
     report = empty.sync()
     assert (report.counts.rows, report.position.log_size) == (0, 0)
     assert sum(report.states.values()) == 0
-    assert empty.home.desk.log.read_bytes() == b""
+    assert [(log.log, log.served) for log in report.logs][1] == ("verdicts", 0)
     manifest = Manifest.read(empty.home.desk.mirror)
     assert manifest.segments == ()
 
@@ -245,12 +232,11 @@ def test_a_mirror_removed_is_a_mirror_synced_again(consortium: SmallConsortium, 
     copied = consortium.copy(tmp_path / "home")
     (copied.home.root / "chain").symlink_to(consortium.home.chain.resolve())
     before = rows_of(copied.home.desk.mirror)
-    note = copied.home.desk.checkpoint.read_text("utf-8")
+    verdicts = copied.home.desk.public / "verdicts" / "checkpoint"
+    note = verdicts.read_text("utf-8")
     shutil.rmtree(copied.home.desk.mirror)
-    report = desk.sync(copied.home.desk, copied.gateway, copied.desk_keys)
+    report = copied.sync()
     assert report.counts.rows == before.num_rows
     assert rows_of(copied.home.desk.mirror).equals(before)
-    again = copied.home.desk.checkpoint.read_text("utf-8")
-    size, held = (open_checkpoint(text, copied.checkpoint_keys) for text in (note, again))
-    assert (size.size, size.root) == (held.size, held.root)
+    assert verdicts.read_text("utf-8") == note
     assert (copied.home.desk.mirror / MANIFEST).exists()

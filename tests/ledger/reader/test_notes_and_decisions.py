@@ -53,13 +53,13 @@ def test_a_desk_that_died_after_sending_finds_its_note_on_the_chain(
     with NoteBook(path) as book:
         book.keep(CASE, "drift", {"verdict": "changed"})
         book.anchor(gateway, key)
-        (before,) = book.notes("drift")
+        before = book.notes("drift")
     with sqlite3.connect(path) as state:
         state.execute("UPDATE note SET block = NULL")
     size = len(_on_chain(fresh_consortium, CaseKind.NOTE))
     with NoteBook(path) as book:
         assert book.anchor(gateway, key) == 0
-        assert book.notes("drift") == [before]
+        assert book.notes("drift") == before
     assert len(_on_chain(fresh_consortium, CaseKind.NOTE)) == size
 
 

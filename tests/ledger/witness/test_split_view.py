@@ -17,6 +17,7 @@ import pytest
 
 from ledger import canonical
 from ledger.caselog import CaseKind
+from ledger.entries import EntryKind
 from ledger.gateway import Gateway
 from ledger.log import Note
 from ledger.log.anchors import CASE, anchor_content
@@ -301,6 +302,23 @@ def test_a_chain_that_replaced_final_blocks_gets_no_cosignature(
     node.mine(b"batch 3")
     assert not alfa.shown(on_chain(node))
     assert "replaced a block" in alfa.said[-1]
+
+
+def test_a_node_that_leaves_out_an_entry_is_no_evidence_against_the_desk(
+    node: MemoryNode, banks: tuple[Bank, Bank], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alfa, _ = banks
+    batch = bytes([EntryKind.BATCH]) + b" the third batch"
+    node.mine(batch)
+    true, entries = on_chain(node), MemoryNode.ledger_entries
+    monkeypatch.setattr(
+        MemoryNode, "ledger_entries", lambda *blocks: (e for e in entries(*blocks) if e != batch)
+    )
+    assert not alfa.shown(true)
+    assert "left out entries" in alfa.said[-1]
+    assert alfa.cases == []
+    monkeypatch.undo()
+    assert alfa.shown(true)
 
 
 def test_a_node_that_lies_to_one_bank_is_found_by_the_other(
