@@ -45,7 +45,7 @@ from ledger.envelope import generate_keypair, key_id, open_envelope, seal
 from ledger.errors import CounterfoilError, VerificationError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
 from ledger.flag_payload import Addressee, open_for_reader, open_part, read_payload, seal_flag
-from ledger.gateway import Member, PostedBatch
+from ledger.gateway import PostedBatch
 from ledger.log import (
     Checkpoint,
     KeyType,
@@ -64,6 +64,7 @@ from ledger.member.intake import open_source, read_chunks
 from ledger.member.keys import MemberKeys
 from ledger.opening import BatchOpener
 from ledger.reader.keys import DeskKeys
+from ledger.schema import ROW_VERSION, Side, TokenKind
 from ledger.segment import MANIFEST, FileEntry, Manifest
 from ledger.transport import Transport
 from tests.support.consortium import SmallConsortium
@@ -215,20 +216,29 @@ def holder_key(folder: Path) -> bytes:
     return (place / "epoch-1.json").read_bytes()
 
 
+BUCKET = 490_000
+
+
 def open_rows(data: bytes, _: Path) -> Any:
     """Rows that a bank sealed as it should, saying what they like."""
     size = ROW.itemsize
     leaves = [merkle.leaf_hash(data[i : i + size]) for i in range(0, len(data), size)]
     header = replace(HEADER, row_count=len(data) // size, rows_root=merkle.root(leaves))
     payload = seal(data, header.pack(), [(key_id(PUBLIC), PUBLIC)])
-    posted = PostedBatch(header, header.hash, 0, 1, bytes(32), bytes(32), payload)
-    member = Member(1, "0x" + "00" * 20, "ALFADEFF", "active", bytes(32), bytes(32))
-    return BatchOpener([member], {POLICY.hash: POLICY.document}, [PRIVATE]).open(posted, member)
+    posted = PostedBatch(header, bytes(65), header.hash, 0, 1, bytes(32), bytes(32), payload)
+    opener = BatchOpener({POLICY.hash: POLICY.document}, [PRIVATE])
+    return opener.open(
+        posted, code=1, codes=frozenset({1, 2}), epoch=(-(2**62), 2**62), block_time=BUCKET * 3_600 + 7_200
+    )
 
 
 def sound_rows(_: Path) -> bytes:
     made = np.zeros(3, ROW)
-    made["version"], made["side"], made["debtor_agent"], made["currency"] = 1, 1, 1, 978
+    made["version"], made["side"], made["token_kind"] = ROW_VERSION, Side.DEBIT, TokenKind.UETR
+    made["debtor_agent"], made["creditor_agent"], made["currency"] = 1, 2, 978
+    made["time_bucket"], made["business_date"] = BUCKET, BUCKET // 24
+    for name in ("debtor_account", "creditor_account", "match_token", "record_root"):
+        made[name] = [bytes([number]) * ROW[name].itemsize for number in (1, 2, 3)]
     return made.tobytes()
 
 
