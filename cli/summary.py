@@ -114,6 +114,11 @@ def _next_steps(options: Settings, files: Mapping[str, str]) -> None:
     if "disclosure" in files:
         tell("A bank disclosed a row of the evidence, and it was verified offline. Verify it yourself:")
         tell(f"  {program} verify {files['disclosure']}")
+    if "bundle" in files:
+        tell(
+            "The desk bundled the flag with all that proves it. The base install verifies it and writes a paper:"
+        )
+        tell(f"  {program} verify {files['bundle']} --report paper.html")
 
 
 def _stage_sums(posts: Sequence[PostReport]) -> dict[str, float]:

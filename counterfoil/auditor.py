@@ -182,34 +182,28 @@ class Auditor:
     def check_chain(self, *, depth: int = 0, progress: Progress | None = None) -> ChainReport:
         """Check the consortium from the chain alone; no file and no key of the desk is needed.
 
-        With reader keys, each batch is opened too, and the published verdicts are compared with those that
-        the keys give. The result lists the differences; its `raise_if_different` raises VerificationError.
+        With reader keys, each batch and each entry of the case log is opened too, and the published verdicts
+        are compared with those that the keys give. The result lists the differences; its
+        `raise_if_different` raises VerificationError.
         """
         from dataclasses import replace
 
+        from ledger.audit.cases import check_cases
         from ledger.audit.chain_check import check_chain
+        from ledger.audit.keys import ReaderKeys
         from ledger.audit.reread import compare_verdicts
 
-        gateway, trust = self._gateway(), self.trust()
+        gateway, trust, own = self._gateway(), self.trust(), self._reader_keys
+        keys = [] if own is None else list(ReaderKeys.load(own).readers.values())[::-1]
+        cases = check_cases(gateway, private_keys=keys)
         report = check_chain(
-            gateway,
-            trust,
-            published=self._published(),
-            private_keys=self._private_keys(),
-            depth=depth,
-            progress=progress,
+            gateway, trust, published=self._published(), cases=cases, depth=depth, progress=progress
         )
-        if self._reader_keys is None:
+        if own is None:
             return report
         with self._own_mirror(gateway, progress) as mirror:
             more = compare_verdicts(mirror.verdict_entries(), self._published(), trust)
         return replace(report, differences=tuple(dict.fromkeys((*report.differences, *more))))
-
-    def _private_keys(self) -> list[bytes]:
-        """Return the auditor's reader keys; none if no file was given."""
-        from ledger.audit.keys import ReaderKeys
-
-        return [] if self._reader_keys is None else list(ReaderKeys.load(self._reader_keys).readers.values())
 
     def fsck(self, *, progress: Progress | None = None) -> FsckReport:
         """Read the whole chain again; compare the desk's mirror and its two published logs with it.
@@ -234,9 +228,9 @@ class Auditor:
         with Book(desk.cases) as book:
             stored = book.stored()
         cases = check_cases(gateway, private_keys=readers, book=stored, desk=address_of(keys.account))
-        public = check_chain(gateway, trust, published=self._published(), progress=progress)
+        public = check_chain(gateway, trust, published=self._published(), cases=cases, progress=progress)
         verdicts = compare_verdicts(report.verdicts, self._published(), trust)
-        found = dict.fromkeys((*report.differences, *public.differences, *verdicts, *cases.differences))
+        found = dict.fromkeys((*report.differences, *public.differences, *verdicts))
         return replace(report, differences=tuple(found))
 
     def completeness(self, *, progress: Progress | None = None) -> Completeness:

@@ -227,7 +227,7 @@ class Demonstration:
         self.score = score(flags, transfers, self._placed(read_parquet(self._truth)))
 
     def prove(self) -> None:
-        """Disclose a row of a flag's evidence, verify the disclosure offline, and draw the flag."""
+        """Disclose a row of a flag's evidence, bundle the flag, verify both offline, and draw the flag."""
         flags = [] if self.scanned is None else [flag for flag in self.scanned.flags if flag.rows]
         flag = next((f for f in flags if f.severity == "high"), flags[0] if flags else None)
         place = flag.rows[0] if flag else RowRef(1, 0, 0)
@@ -239,6 +239,12 @@ class Demonstration:
             self.files[name] = str(path)
         if flag is not None:
             self.files |= self._draw(flag, out)
+            self._desk.sync()  # the checkpoints must cover the flag
+            bundle = self._desk.bundle(self.files["flag"], disclosures=[self.files["disclosure"]])
+            path = out / "bundle.json"
+            write_atomically(path, bundle.to_bytes())
+            auditor.verify(path)
+            self.files["bundle"] = str(path)
 
     @property
     def _source(self) -> Path:

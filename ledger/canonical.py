@@ -18,6 +18,8 @@ MOST_BYTES: Final = 16 * 2**20
 
 #: An integer that may be beyond 2**53.
 _LONG: Final = re.compile(rb"[0-9]{16}")
+#: A string, with its escapes.
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 #: The first bytes of characters beyond U+FFFF, of which RFC 8785 sorts the UTF-16 form.
 _BEYOND_BMP: Final = tuple(bytes([first]) for first in range(0xF0, 0xF5))
 
@@ -46,9 +48,7 @@ def is_plain(data: bytes) -> bool:
     """
     if any(first in data for first in _BEYOND_BMP):
         return False
-    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
-    outside_of_strings = b"".join(unescaped.split(b'"')[::2])
-    numbers = outside_of_strings.replace(b"true", b"").replace(b"false", b"")
+    numbers = _STRING.sub(b"", data).replace(b"true", b"").replace(b"false", b"")
     return not any(sign in numbers for sign in (b".", b"e", b"E")) and not _LONG.search(numbers)
 
 

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = "counterfoil/mirror/1"
+MANIFEST_FORMAT = "counterfoil/mirror/2"
 
 _ANEW: Final = (
     "Run `counterfoil fsck` to compare the mirror with the chain, "

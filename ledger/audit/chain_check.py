@@ -4,7 +4,8 @@ An auditor with a node and a trust file checks what everyone can check:
 
 - *members*: each account of the chain is the one in the trust file, with the bank's own signatures;
 - *batches*: each has a place in its member's chain of hashes, and its author's signature;
-- *case log*: what `ledger.audit.cases` checks;
+- *case log*: each entry follows from the one before, has an author who may write it, and each flag's leaves
+  give its identifier (`ledger.audit.cases`);
 - *ledger log*: derived from the chain, it has the root that the desk published;
 - *verdict log*: its published head is on the chain, and its entries name the batches in their order.
 
@@ -13,16 +14,17 @@ What the rows say, and whether a verdict is right, needs a reader key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from ledger.audit.cases import check_cases
+from ledger.audit.cases import CaseReport, check_cases
 from ledger.audit.differences import Difference, FsckError
 from ledger.audit.trust import Trust
 from ledger.batch import GENESIS_HASH
+from ledger.caselog import FLAG_KINDS
 from ledger.entries import Posting, parse_entry
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.log.follow import ChainLogs
@@ -88,11 +90,11 @@ def check_chain(
     trust: Trust,
     *,
     published: Path | str | None = None,
-    private_keys: Iterable[bytes] = (),
+    cases: CaseReport | None = None,
     depth: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ChainReport:
-    """Check everything that needs no key, and with a reader's keys the content of the case log too.
+    """Check everything that needs no key.
 
     Parameters
     ----------
@@ -100,8 +102,8 @@ def check_chain(
     trust : Trust
     published : Path or str, optional
         The folder with the desk's published logs, or the URL of the desk; without it they are not compared.
-    private_keys : iterable of bytes
-        HPKE keys of a reader.
+    cases : CaseReport, optional
+        What a check of the case log with keys has found; by default it is checked here, without keys.
     depth : int
         Number of later blocks after which a block is final.
     progress : callable, optional
@@ -113,23 +115,26 @@ def check_chain(
     ChainError
         When the node fails.
     """
-    return _ChainCheck(gateway, trust, gateway.height() - depth, private_keys).run(published, progress)
+    found = check_cases(gateway) if cases is None else cases
+    return _ChainCheck(gateway, trust, gateway.height() - depth).run(published, found, progress)
 
 
 class _ChainCheck:
-    def __init__(self, gateway: Gateway, trust: Trust, last: int, private_keys: Iterable[bytes]) -> None:
+    def __init__(self, gateway: Gateway, trust: Trust, last: int) -> None:
         self._gateway = gateway
-        self._private_keys = list(private_keys)
         self._trust = trust
         self._last = last
         self._differences: list[Difference] = []
 
     def run(
-        self, published: Path | str | None, progress: Callable[[str, int, int], None] | None
+        self,
+        published: Path | str | None,
+        cases: CaseReport,
+        progress: Callable[[str, int, int], None] | None,
     ) -> ChainReport:
         accounts = self._members()
         batches, rows = self._batches(progress)
-        cases, flags = self._cases()
+        self._differences += cases.differences
         ledger = verdicts = None
         accepted = apart = 0
         if published is not None:
@@ -148,8 +153,8 @@ class _ChainCheck:
             accounts=accounts,
             batches=batches,
             rows=rows,
-            cases=cases,
-            flags=flags,
+            cases=cases.counts["entries"],
+            flags=sum(cases.counts.get(kind.name.lower(), 0) for kind in FLAG_KINDS),
             ledger_size=None if ledger is None else ledger.checkpoint.size,
             verdict_size=verdicts,
             accepted=accepted,
@@ -222,13 +227,6 @@ class _ChainCheck:
         if (header.sequence, header.previous_hash) != expected:
             self._found(where, f"the batch does not follow batch {expected[0] - 1} of its member")
         heads[code] = (header.sequence + 1, posted.batch_hash)
-
-    # -- case log ---------------------------------------------------------------------------------------
-
-    def _cases(self) -> tuple[int, int]:
-        report = check_cases(self._gateway, private_keys=self._private_keys)
-        self._differences += report.differences
-        return report.counts["entries"], report.counts["flag"] + report.counts["finding"]
 
     # -- logs -------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -14,12 +14,23 @@ from ledger.encoding.codes import COUNTRY_NUMERIC
 from ledger.encoding.identifiers import account_identifier, party_identifier
 from ledger.errors import InputError
 from ledger.money import EXPONENT
-from ledger.schema import FIELDS, OPTIONAL_FIELDS, Channel, PartyType, Side
+from ledger.schema import (
+    BUSINESS_DATE_DAYS,
+    CLOCK_TOLERANCE,
+    FIELDS,
+    OLDEST_DAYS,
+    OPTIONAL_FIELDS,
+    Channel,
+    PartyType,
+    Side,
+)
 
 __all__ = ["FieldProblem", "Transaction", "TransactionReader"]
 
 _MAX_TEXT: Final = 140
-_CLOCK_SKEW: Final = 300
+#: Days for which an accepted row may wait before it is posted.
+_WAITING_DAYS: Final = 30
+_DAY_US: Final = 86_400 * 1_000_000
 _CACHED: Final = 100_000
 _AGENT: Final = re.compile(r"[A-Z0-9_.-]{1,35}")
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -78,7 +89,8 @@ class TransactionReader:
     def __init__(self, agent: str, columns: Mapping[str, int], *, now: datetime) -> None:
         self._agent = agent
         self._positions = tuple(columns.get(name) for name in FIELDS)
-        self._latest = now.timestamp() + _CLOCK_SKEW
+        self._latest = now.timestamp() + CLOCK_TOLERANCE
+        self._earliest = (now - timedelta(days=OLDEST_DAYS - _WAITING_DAYS)).timestamp()
         self._now = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         self._parsers: tuple[Callable[[str], str], ...] = tuple(_PARSERS[name] for name in FIELDS)
         self._cache: dict[tuple[int, str], str] = {}
@@ -134,11 +146,18 @@ class TransactionReader:
         for name, agent in (("debtor_account", debtor_agent), ("creditor_account", creditor_agent)):
             values[_AT[name]] = _account(name, values[_AT[name]] or "", agent or "")
         time_us = _microseconds(values[_AT["timestamp"]] or "")
-        if time_us < 0:
-            raise FieldProblem("timestamp", "is before 1970")
+        if time_us < self._earliest * 1_000_000:
+            raise FieldProblem(
+                "timestamp", "is too old: every reader refuses rows of more than ten years ago"
+            )
         if time_us > self._latest * 1_000_000:
             raise FieldProblem(
                 "timestamp", f"{values[_AT['timestamp']]} is in the future: the clock here says {self._now}"
+            )
+        booked = values[_AT["business_date"]]
+        if booked is not None and abs(_days(booked) - time_us // _DAY_US) > BUSINESS_DATE_DAYS:
+            raise FieldProblem(
+                "business_date", f"is more than {BUSINESS_DATE_DAYS} days before or after the timestamp"
             )
         currency = values[_AT["currency"]] or ""
         minor = _minor_units(values[_AT["amount"]] or "", currency)
@@ -200,6 +219,11 @@ def _business_date(text: str) -> str:
     if not 1970 <= parsed.year <= 2148:
         raise FieldProblem("business_date", f"{text!r} is out of range (1970 to 2148)")
     return parsed.isoformat()
+
+
+def _days(day: str) -> int:
+    """Return the days since 1970-01-01."""
+    return date.fromisoformat(day).toordinal() - _EPOCH.toordinal()
 
 
 def _agent(name: str) -> Callable[[str], str]:

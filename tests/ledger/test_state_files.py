@@ -14,10 +14,10 @@ from ledger import canonical, documents
 from ledger.audit.trust import Trust
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.errors import ConfigurationError, CounterfoilError
-from ledger.log import generate_signing_key
 from ledger.member.keys import MemberKeys
 from ledger.reader.keys import DeskKeys
 from ledger.storage import write_atomically
+from tests.support.golden import TRUST
 
 DEPLOYMENT = Deployment(
     20_261, "0x" + "ab" * 32, 3, {name: f"0x{i:040x}" for i, name in enumerate(CONTRACTS, 1)}
@@ -35,7 +35,7 @@ def make_desk(path: Path) -> None:
 
 
 def make_trust(path: Path) -> None:
-    Trust(DEPLOYMENT, {"desk": generate_signing_key()[1]}, {"aa" * 20: "ALFADEFF"}).save(path)
+    TRUST.save(path)
 
 
 FILES: list[tuple[Callable[[Path], None], Loader, str]] = [
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_refused_where_it_stands(
     value = canonical.loads(data)
     damaged = [b"", b"{}", b"[]", b"null", b"\xff", data[:-1], data + b" ", data.replace(b":", b": ", 1)]
     damaged += [canonical.dumps({k: v for k, v in value.items() if k != name}) for name in value]
-    damaged += [canonical.dumps(value | {name: wrong}) for name in value for wrong in (None, [])]
+    damaged += [canonical.dumps(value | {name: wrong}) for name in value for wrong in (None, True)]
     damaged.append(canonical.dumps(value | {"format": "counterfoil/other/1"}))
     for bad in damaged:
         path.write_bytes(bad)

@@ -29,13 +29,15 @@ from compliance.ruleset import Edit, RuleSet, SourceText, Term
 from counterfoil import tokens
 from counterfoil.governance import Governance
 from ledger import canonical, delivery, documents, flag_payload
-from ledger.audit.trust import Trust
+from ledger.audit.trust import Trust, TrustedMember
 from ledger.batch import BatchHeader
 from ledger.commitment.record import OpenedField
 from ledger.decision import Decision
 from ledger.delivery import NOTHING, Counted, Delivery
 from ledger.deployment import CONTRACTS, Deployment
+from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
 from ledger.encoding import oprf
+from ledger.encoding.evaluation import EpochKey, Evaluation, Share
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.policy import Policy
 from ledger.envelope import public_key
@@ -64,8 +66,10 @@ from ledger.log.submission import Submission
 from ledger.member.keys import MemberKeys
 from ledger.reader.keys import DeskKeys
 from ledger.reader.notes import NoteBook
-from ledger.receipt import Disclosure, Receipt
+from ledger.receipt import Receipt
 from ledger.segment import MANIFEST, FileEntry, Manifest
+from ledger.signing import address_of
+from ledger.typed_data import ADMISSION, KEY_CHANGE, sign_typed
 from ledger.witness import WitnessBook
 from localchain import backup, genesis
 from localchain.check import Summary
@@ -163,29 +167,69 @@ LOG_POLICY = consortium_policy(
 )
 PROOF = Proof(2, (b"\x88" * 32, b"\x99" * 32), COSIGNED.text)
 SUBMISSION = Submission(1, (b"\x88" * 32,), SIGNED)
+DEPLOYMENT = Deployment(
+    20_261, "0x" + "ab" * 32, 3, {name: f"0x{i:040x}" for i, name in enumerate(CONTRACTS, 1)}
+)
 RECEIPT = Receipt(
     row=bytes(range(144)),
     index=1,
     rows_path=(b"\x77" * 32,),
     header=HEADER,
-    log_index=2,
-    log_path=(b"\x88" * 32, b"\x99" * 32),
-    checkpoint=sign_checkpoint(CHECKPOINT, "desk", SIGNING),
+    signature=HEADER.sign(DEPLOYMENT.genesis, secret(5)),
+    block=40,
+    block_time=1_790_000_000,
+    ledger_proof=PROOF.to_text(),
+    verdict_proof=PROOF.to_text(),
 )
 DISCLOSURE = Disclosure(
     RECEIPT,
     POLICY.document.decode(),
     (
-        OpenedField("amount", "12000.00", b"\x01" * 16, 10, (b"\xaa" * 32,)),
-        OpenedField("on_behalf_of", None, b"\x02" * 16, 9, (b"\xbb" * 32, b"\xcc" * 32)),
+        DisclosedField(OpenedField("amount", "12000.00", b"\x01" * 16, 11, (b"\xaa" * 32,))),
+        DisclosedField(
+            OpenedField("on_behalf_of", None, b"\x02" * 16, 10, (b"\xbb" * 32, b"\xcc" * 32)),
+        ),
+        DisclosedField(
+            OpenedField("debtor_account", "acct:ALFADEFF:1", b"\x03" * 16, 5, (b"\xdd" * 32,)),
+            PseudonymOpening(0, 1, b"\x04" * 32),
+        ),
+        DisclosedField(OpenedField("uetr", "ab", b"\x05" * 16, 0, ()), TokenOpening(b"\x06" * 32)),
     ),
+    (Evaluation(1, 0, (b"\x07" * 32, b"\x08" * 32), (Share(1, (b"\x09" * 32,) * 2, b"\x0a" * 64),)),),
     "request 17 of the supervisor",
-).sign(secret(5))
+    "The supervisor",
+).sign(DEPLOYMENT.domain("BatchLedger"), secret(5))
 DECISION = Decision(bytes(range(32)), "not_suspicious", "a payroll, seen before", 1_790_000_000, b"\x09" * 32)
-DEPLOYMENT = Deployment(
-    20_261, "0x" + "ab" * 32, 3, {name: f"0x{i:040x}" for i, name in enumerate(CONTRACTS, 1)}
-)
-TRUST = Trust(DEPLOYMENT, {"desk": VERIFYING, "auditor": VERIFYING}, {"22" * 20: "ALFADEFF"})
+
+
+def _trust() -> Trust:
+    """A bank that changed its account, and one epoch with two holders of the pseudonym key."""
+    old, new = (bytes.fromhex(address_of(secret(n))[2:]) for n in (5, 6))
+    names = ("x25519", "hpke", "witness")
+    keys = {f"{name}_key": secret(10 + n) for n, name in enumerate(names)}
+    signed = {f"{name}Key": secret(10 + n) for n, name in enumerate(names)}
+    domain = DEPLOYMENT.domain("Consortium")
+    admitted = sign_typed(domain, ADMISSION, {"account": old, "agent": "ALFADEFF", **signed}, secret(5))
+    changed = [
+        sign_typed(domain, KEY_CHANGE, {"account": old, "newAccount": new, **signed}, secret(n))
+        for n in (5, 6)
+    ]
+    members = (
+        TrustedMember(1, "ALFADEFF", old, **keys, signature=admitted),
+        TrustedMember(
+            1, "ALFADEFF", new, **keys, signature=changed[0], previous=old, new_signature=changed[1]
+        ),
+    )
+    origins = DEPLOYMENT.ledger_origin, DEPLOYMENT.verdict_origin
+    logs = [
+        Log(VerifierKey(origin, KeyType.ED25519, signing_public(secret(n))))
+        for n, origin in zip((7, 9), origins, strict=True)
+    ]
+    epoch = EpochKey(1, 0, b"\x0b" * 32, (b"\x0c" * 32, b"\x0d" * 32))
+    return Trust(DEPLOYMENT, consortium_policy(logs, [Witness("ALFADEFF", WITNESS)], 1), members, (epoch,))
+
+
+TRUST = _trust()
 RULE: dict[str, Any] = {
     "rule_id": "us-s.5-1",
     "citation": "31 CFR 5",
@@ -489,7 +533,7 @@ GOLDEN: dict[str, Golden] = {
     "packed batch header": Golden(lambda _: HEADER.pack(), None),
     "receipt": Golden(lambda _: RECEIPT.to_bytes(), lambda data, _: Receipt.from_bytes(data)),
     "disclosure": Golden(lambda _: DISCLOSURE.to_bytes(), lambda data, _: Disclosure.from_bytes(data),
-        nullable=("fields[].value",)),
+        nullable=("fields[].value", "fields[].proof")),
     "checkpoint": Golden(
         lambda _: COSIGNED.text.encode(),
         lambda data, _: open_checkpoint(data, LOG_POLICY, origin=ORIGIN),
@@ -508,7 +552,7 @@ GOLDEN: dict[str, Golden] = {
     "evidence": Golden(_evidence, _read_evidence),
     "deployment": Golden(saved(DEPLOYMENT.save), loaded(Deployment.load), ConfigurationError),
     "trust file": Golden(saved(TRUST.save), loaded(Trust.load), ConfigurationError,
-        maps=("members",)),
+        nullable=("members[].previous", "members[].new_signature")),
     "policy": Golden(lambda _: POLICY.document, lambda data, _: Policy.from_document(data),
         maps=("cuts",), nullable=("rule_set",)),
     "manifest": Golden(
@@ -516,7 +560,7 @@ GOLDEN: dict[str, Golden] = {
         nullable=("transfers",),
     ),
     "member keys": Golden(
-        saved(MemberKeys("ALFADEFF", secret(1), secret(2), secret(3)).save),
+        saved(MemberKeys("ALFADEFF", secret(1), secret(2), secret(3), secret(4)).save),
         loaded(MemberKeys.load),
         ConfigurationError,
     ),

@@ -33,7 +33,7 @@ from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault, batches, tables
-from ledger.reader import cases, desk, mirror
+from ledger.reader import anchoring, cases, desk, mirror
 from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
@@ -163,5 +163,5 @@ def _arm(die_at: int) -> None:
             tick()
         tick()
 
-    for module in (cases, batches, tables):
+    for module in (anchoring, cases, batches, tables):
         module.transaction = transaction  # type: ignore[attr-defined]

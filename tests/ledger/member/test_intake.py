@@ -77,11 +77,15 @@ BAD = [
     ("timestamp", "1772359200", "not an ISO 8601"),
     ("timestamp", "2026-03-02T12:05:01Z", "is in the future"),
     ("timestamp", "2999-01-01T00:00:00Z", "is in the future"),
-    ("timestamp", "1969-12-31T23:59:59Z", "is before 1970"),
+    ("timestamp", "1969-12-31T23:59:59Z", "is too old"),
+    ("timestamp", "2016-03-30T12:00:00Z", "is too old"),
     ("timestamp", "0001-01-01T00:00:00+05:00", "out of range"),
     ("timestamp", "", "is empty"),
     ("business_date", "01.03.2026", "not a date"),
     ("business_date", "1969-12-31", "out of range"),
+    ("business_date", "1970-01-01", "more than 31 days before or after the timestamp"),
+    ("business_date", "2026-04-02", "more than 31 days before or after the timestamp"),
+    ("business_date", "2026-01-28", "more than 31 days before or after the timestamp"),
     ("uetr", "not-a-uuid", "not a UUID"),
     ("transaction_id", "", "is empty"),
     ("transaction_id", "x" * 141, "141 characters long"),
@@ -118,6 +122,16 @@ def test_a_bad_field_is_named_with_its_line_and_the_others_go_on(
     assert chunk.lines == [2, 3, 5, 6]
 
 
+def test_what_every_reader_would_refuse_is_refused_here(tmp_path: Path) -> None:
+    """A row that readers find too old costs its whole batch; an accepted one may still wait thirty days."""
+    rows = made(2)
+    for row, day in zip(rows, ("2016-03-30", "2016-04-02"), strict=True):
+        row |= {"timestamp": f"{day}T12:00:00Z", "business_date": day}
+    chunk = read(write_csv(tmp_path / "a.csv", rows))
+    assert places(chunk) == [(2, "timestamp")]
+    assert chunk.lines == [3]
+
+
 @pytest.mark.parametrize(
     ("field", "value", "kept"),
     [
@@ -132,6 +146,8 @@ def test_a_bad_field_is_named_with_its_line_and_the_others_go_on(
         ("timestamp", "2026-03-01 10:30:00.250Z", "2026-03-01T10:30:00.250000Z"),
         ("timestamp", "2026-03-02T12:04:59Z", "2026-03-02T12:04:59Z"),
         ("business_date", "20260301", "2026-03-01"),
+        ("business_date", "2026-04-01", "2026-04-01"),
+        ("business_date", "2026-01-29", "2026-01-29"),
         ("business_date", "2026-03-01T00:00:00", "2026-03-01"),
         ("business_date", "", None),
         ("uetr", "{8A562C67-CA16-48BA-B074-65581BE6F001}", "8a562c67-ca16-48ba-b074-65581be6f001"),

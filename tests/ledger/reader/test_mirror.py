@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +16,13 @@ import pytest
 
 from ledger.encoding.rows import ROW, rows_from_bytes
 from ledger.errors import ConfigurationError, VerificationError
-from ledger.gateway import Gateway, PostedBatch
+from ledger.gateway import Gateway, LedgerEntry
 from ledger.reader import mirror
 from ledger.reader.keys import DeskKeys
 from ledger.reader.mirror import Mirror, ReorganisedError
 from ledger.segment import MANIFEST, Manifest, SegmentError, load
 from ledger.tables import SEGMENT
+from ledger.verdicts import Reason
 from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
 
 BANK = "ALFADEFF"
@@ -91,8 +94,10 @@ class LyingGateway(Gateway):
 
     hidden = 1
 
-    def batches(self, first: int, last: int) -> Iterator[PostedBatch]:
-        return (posted for posted in super().batches(first, last) if posted.log_index != self.hidden)
+    def ledger(self, first: int, last: int) -> Iterator[LedgerEntry]:
+        for entry in super().ledger(first, last):
+            if entry.batch is None or entry.batch.log_index != self.hidden:
+                yield entry
 
 
 def test_a_node_that_hides_the_newest_batch_is_caught(consortium: SmallConsortium, tmp_path: Path) -> None:
@@ -121,15 +126,16 @@ class ForgingGateway(Gateway):
 
     change: dict[str, object]
 
-    def batches(self, first: int, last: int) -> Iterator[PostedBatch]:
-        for posted in super().batches(first, last):
-            if posted.log_index == 0:
-                if "batch_hash" in self.change:
-                    yield replace(posted, batch_hash=bytes(32))
-                else:
-                    yield replace(posted, header=replace(posted.header, **self.change))  # type: ignore[arg-type]
+    def ledger(self, first: int, last: int) -> Iterator[LedgerEntry]:
+        for entry in super().ledger(first, last):
+            posted = entry.batch
+            if posted is None or posted.log_index:
+                yield entry
+            elif "batch_hash" in self.change:
+                yield replace(entry, batch=replace(posted, batch_hash=bytes(32)))
             else:
-                yield posted
+                header = replace(posted.header, **self.change)  # type: ignore[arg-type]
+                yield replace(entry, batch=replace(posted, header=header))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +148,8 @@ def test_a_node_that_forges_a_header_is_caught(
     forging.change = change
     made = Mirror(tmp_path)
     made.sync(forging, consortium.desk_keys)
-    assert 0 in [item.log_index for item in made.rejected()]
+    rejected = made.rejected()[0]
+    assert (rejected.log_index, rejected.reason_code in (Reason.AUTHOR, Reason.PLACE)) == (0, True)
     made.close()
 
 
@@ -204,6 +211,14 @@ def test_a_state_that_is_no_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="not readable") as caught:
         Mirror(tmp_path)
     assert "the chain holds everything" in str(caught.value.next_step)
+
+
+def test_a_state_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as old:
+        old.execute("CREATE TABLE leaf (log_index INTEGER PRIMARY KEY, hash BLOB NOT NULL)")
+    with pytest.raises(ConfigurationError, match="has format 1, this version reads 2") as caught:
+        Mirror(tmp_path)
+    assert "Remove the mirror folder and sync again" in str(caught.value.next_step)
 
 
 def test_a_scan_can_finish_on_the_manifest_it_read(chain: ChainProcess, tmp_path: Path) -> None:
