@@ -22,6 +22,7 @@ from typing import Any
 
 from counterfoil.caseload import keep_and_anchor
 from counterfoil.connection import connect
+from counterfoil.witnesses import load_policy
 from ledger import storage
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
@@ -34,7 +35,7 @@ from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault, batches, tables
-    for module in (anchoring, casefile, cases, notes, mirror_state, batches, tables):
+from ledger.reader import anchoring, casefile, cases, desk, mirror, mirror_state, notes
 from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
 from ledger.reader.keys import DeskKeys
 
@@ -80,7 +81,7 @@ def sync(root: Path) -> None:
     """Run the desk's round as `counterfoil desk sync` does, in many small steps."""
     mirror.BLOCKS_PER_REQUEST, mirror.ROWS_PER_SEGMENT = 1, 10  # type: ignore[misc]
     home = Home(root)
-    desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys))
+    desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys), policy=load_policy(home))
 
 
 def raise_flags(root: Path, number: int) -> None:
@@ -157,9 +158,5 @@ def _arm(die_at: int) -> None:
             tick()
         tick()
 
-<<<<<<< HEAD
-    for module in (cases, anchoring, notes, casefile, batches, tables):
-=======
-    for module in (anchoring, cases, batches, tables):
->>>>>>> lead
+    for module in (anchoring, casefile, cases, notes, mirror_state, batches, tables):
         module.transaction = transaction  # type: ignore[attr-defined]
