@@ -94,12 +94,12 @@ def test_any_changed_byte_is_a_problem(desk: ServedDesk, kind: str) -> None:
         assert problem_of(answer, "not-verified")["detail"]
 
 
-def test_what_was_expected_and_what_was_found_is_told(desk: ServedDesk) -> None:
+def test_what_was_expected_is_told_and_no_number_of_the_proof(desk: ServedDesk) -> None:
     receipt = canonical.loads(desk.consortium.receipt(BANKS[0]).to_bytes())
     receipt["header"]["chain_id"] += 1
     document = problem_of(verify(desk, canonical.dumps(receipt)), "not-verified")
     assert document["expected"] == str(desk.consortium.gateway.deployment.chain_id)
-    assert document["got"] == str(desk.consortium.gateway.deployment.chain_id + 1)
+    assert "got" not in document
 
 
 def test_a_consistent_receipt_of_another_consortium_fails(

@@ -68,6 +68,7 @@ from ledger.schema import ROW_VERSION, Side, TokenKind
 from ledger.segment import MANIFEST, FileEntry, Manifest
 from ledger.transport import Transport
 from tests.support.consortium import SmallConsortium
+from tests.support.golden import TRUST
 from tests.support.rows import row, write_csv
 
 EXAMPLES = int(os.environ.get("COUNTERFOIL_FUZZ_EXAMPLES", "40"))
@@ -289,9 +290,7 @@ PARSERS: dict[str, Parser] = {
             data, DECISION.flag_id, OFFICER, DECISION.content_hash(OFFICER), [PRIVATE]
         ),
     ),
-    "trust file": Parser(
-        saved(Trust(DEPLOYMENT, {"desk": VERIFYING}, {"aa" * 20: "ALFADEFF"}).save), from_file(Trust.load)
-    ),
+    "trust file": Parser(saved(TRUST.save), from_file(Trust.load)),
     "deployment file": Parser(saved(DEPLOYMENT.save), from_file(Deployment.load)),
     "member key file": Parser(saved(MemberKeys.generate("ALFADEFF").save), from_file(MemberKeys.load)),
     "desk key file": Parser(saved(DeskKeys.generate(24_313).save), from_file(DeskKeys.load)),

@@ -16,6 +16,7 @@ import pytest
 from ledger.batch_errors import BatchError
 from ledger.door import Door, Known
 from ledger.duplicates import KEYED
+from ledger.entries import batch_entry
 from ledger.errors import VerificationError
 from ledger.gateway import LedgerEntry, PostedBatch
 from ledger.opening import OpenedBatch
@@ -67,7 +68,8 @@ def open_batch(consortium: SmallConsortium) -> Callable[[PostedBatch], OpenedBat
         for entry in entries:
             known.add(entry)
         door = Door(gateway.deployment.genesis, policies, keys, lambda _: np.zeros(0, KEYED), known)
-        judged = door.read(LedgerEntry(b"\x03", batch, time))
+        entry = batch_entry(batch.header, batch.signature, batch.block, time)
+        judged = door.read(LedgerEntry(entry, batch, time))
         assert judged is not None
         verdict, outcome = judged
         if isinstance(outcome, BatchError):
