@@ -34,7 +34,7 @@ from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
 from ledger.member.vault import Vault, batches, tables
-    for module in (anchoring, casefile, cases, notes, mirror_state, batches, tables):
+from ledger.reader import anchoring, casefile, cases, desk, mirror, mirror_state, notes
 from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
 from ledger.reader.keys import DeskKeys
 
@@ -157,9 +157,5 @@ def _arm(die_at: int) -> None:
             tick()
         tick()
 
-<<<<<<< HEAD
-    for module in (cases, anchoring, notes, casefile, batches, tables):
-=======
-    for module in (anchoring, cases, batches, tables):
->>>>>>> lead
+    for module in (anchoring, casefile, cases, notes, mirror_state, batches, tables):
         module.transaction = transaction  # type: ignore[attr-defined]
