@@ -60,15 +60,8 @@ class Poster:
         """Post one batch; the time runs from the signed transaction to the answer that it is in a block."""
         rows = 1 if size == SMALL else 800
         root = os.urandom(32)
-        arguments = (self.sequence, self.head, 1, self.policy, rows, root, os.urandom(size))
-        signed = self.gateway.sign(self.keys.account, "BatchLedger", "post", *arguments, nonce=self.nonce)
-        started = time.perf_counter()
-        (refusal,) = self.gateway.send([signed.raw])
-        self.seconds[size].append(time.perf_counter() - started)
-        if refusal is not None:
-            raise RuntimeError(refusal)
         deployment = self.gateway.deployment
-        self.head = BatchHeader(
+        header = BatchHeader(
             chain_id=deployment.chain_id,
             contract=deployment.address("BatchLedger"),
             member=bytes.fromhex(self.keys.address[2:]),
@@ -78,7 +71,17 @@ class Poster:
             policy_hash=self.policy,
             row_count=rows,
             rows_root=root,
-        ).hash
+        )
+        stated = (self.sequence, self.head, 1, self.policy, rows, root)
+        signature = header.sign(deployment.genesis, self.keys.account)
+        arguments = (stated, signature, os.urandom(size))
+        signed = self.gateway.sign(self.keys.account, "BatchLedger", "post", *arguments, nonce=self.nonce)
+        started = time.perf_counter()
+        (refusal,) = self.gateway.send([signed.raw])
+        self.seconds[size].append(time.perf_counter() - started)
+        if refusal is not None:
+            raise RuntimeError(refusal)
+        self.head = header.hash
         self.sequence += 1
         self.nonce += 1
 

@@ -26,6 +26,7 @@ from contracts.artifacts import CONTRACTS, load
 from counterfoil.processes import ensure_chain, stop
 from ledger.batch import BatchHeader
 from ledger.home import Home
+from ledger.typed_data import ADMISSION, KEY_CHANGE, Domain, sign_typed
 from localchain.admission import calldata_floor
 from localchain.faucet import fund
 
@@ -53,10 +54,14 @@ class Meter:
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.loads(response.read())["result"]
 
-    def deploy(self, key: bytes, name: str, argument: str) -> None:
+    def domain(self, contract: str) -> Domain:
+        """Return the domain of the signatures that are made for a contract."""
+        return Domain(self.chain_id, bytes.fromhex(self.addresses[contract][2:]), ZERO)
+
+    def deploy(self, key: bytes, name: str, *arguments: Any) -> None:
         """Deploy a contract."""
         artifact = load(name)
-        data = Web3().eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(argument)
+        data = Web3().eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(*arguments)
         receipt = self._send(key, None, bytes.fromhex(data.data_in_transaction[2:]))
         self.addresses[name] = Web3.to_checksum_address(receipt["contractAddress"])
         self._note(name, "deployment", len(artifact.bytecode), 0, receipt)
@@ -105,13 +110,19 @@ def measure(meter: Meter, keys: Sequence[bytes]) -> None:
     operator, author, second, third, desk, bank = keys
     address = {key: Account.from_key(key).address for key in keys}
     for name in CONTRACTS:
-        meter.deploy(operator, name, meter.addresses.get("Consortium", address[operator]))
+        consortium = meter.addresses.get("Consortium")
+        meter.deploy(operator, name, *((consortium,) if consortium else (address[operator], ZERO)))
     for role, key in (("OFFICER", author), ("OFFICER", second), ("OFFICER", third), ("DESK", desk)):
         identifier = Web3.keccak(text=f"{role}_ROLE")
         note = "" if key == author else None
         meter.call(operator, "Consortium", "grantRole", identifier, address[key], note=note)
-    admission = (address[bank], "ALFADEFF", KEY, KEY)
+    account, keys_of = bytes.fromhex(address[bank][2:]), {"x25519Key": KEY, "hpkeKey": KEY, "witnessKey": KEY}
+    signed = sign_typed(
+        meter.domain("Consortium"), ADMISSION, {"account": account, "agent": "ALFADEFF", **keys_of}, bank
+    )
+    admission = (address[bank], "ALFADEFF", *keys_of.values(), signed)
     meter.call(operator, "Consortium", "admitMember", *admission, note="")
+    _change_of_keys(meter, bank, keys_of | {"witnessKey": b"w" * 32})
     reader = hashlib.sha256(KEY).digest()
     meter.call(operator, "Consortium", "addReader", reader, KEY, 24_315, "desk", note="")
     meter.call(operator, "Consortium", "openEpoch", 1, 0, KEY, [], note="one holder")
@@ -127,6 +138,15 @@ def measure(meter: Meter, keys: Sequence[bytes]) -> None:
         meter.call(desk, "CaseLog", "append", entries, note=f"{count} of 1.5 kB")
 
 
+def _change_of_keys(meter: Meter, bank: bytes, keys_of: dict[str, bytes]) -> None:
+    address = Account.from_key(bank).address
+    account = bytes.fromhex(address[2:])
+    values = {"account": account, "newAccount": account, **keys_of}
+    signed = sign_typed(meter.domain("Consortium"), KEY_CHANGE, values, bank)
+    arguments = (address, address, *keys_of.values(), signed, signed)
+    meter.call(bank, "Consortium", "changeKeys", *arguments, note="the same account")
+
+
 def _rows(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
 
@@ -139,20 +159,20 @@ def _posts(meter: Meter, operator: bytes, bank: bytes, policy: bytes) -> None:
         nonlocal head, sequence
         number = sequence if first is None else first
         before, content = len(meter.rows), payload(rows)
-        arguments = (number, head, 1, policy, rows, KEY, content)
+        header = BatchHeader(
+            chain_id=meter.chain_id,
+            contract=bytes.fromhex(meter.addresses["BatchLedger"][2:]),
+            member=bytes.fromhex(address[2:]),
+            sequence=number,
+            previous_hash=head,
+            epoch=1,
+            policy_hash=policy,
+            row_count=rows,
+            rows_root=KEY,
+        )
+        arguments = ((number, head, 1, policy, rows, KEY), header.sign(ZERO, bank), content)
         meter.call(bank, "BatchLedger", "post", *arguments, note=note)
         if meter.rows[before][-1] == "done":
-            header = BatchHeader(
-                chain_id=meter.chain_id,
-                contract=bytes.fromhex(meter.addresses["BatchLedger"][2:]),
-                member=bytes.fromhex(address[2:]),
-                sequence=number,
-                previous_hash=head,
-                epoch=1,
-                policy_hash=policy,
-                row_count=rows,
-                rows_root=KEY,
-            )
             head, sequence = header.hash, sequence + 1
 
     post(1, "1 row, the member's first")

@@ -131,16 +131,19 @@ def seal_vault(home: Home, agent: str, folder: Path) -> int:
 
 
 def _continue_on_chain(vault: Vault, outbox: Outbox) -> None:
-    """Set the sequence in a round's new vault to the member's last batch on the chain."""
+    """Put the member's last batch on the chain into a round's new vault, so that it goes on from there."""
     gateway = outbox.gateway
     sequence, head = gateway.head_of(outbox.account)
-    if sequence:
-        with vault.writing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO batch (sequence, header, hash, signature, rows, raw, "
-                "transaction_hash, nonce, block, block_time) VALUES (?, '', ?, X'', X'', X'', X'', 0, 0, 0)",
-                (sequence - 1, head),
-            )
+    if not sequence:
+        return
+    every = gateway.batches(gateway.deployment.block, gateway.height())
+    (last,) = (posted for posted in every if posted.batch_hash == head)
+    with vault.writing() as connection:
+        connection.execute(
+            "INSERT OR IGNORE INTO batch (sequence, header, hash, signature, rows, raw, transaction_hash, "
+            "nonce, block, block_time) VALUES (?, ?, ?, ?, X'', X'', X'', 0, ?, 0)",
+            (sequence - 1, last.header.to_bytes().decode(), head, last.signature, last.block),
+        )
 
 
 def _post(home: Home, gateway: Gateway, agents: list[str], folder: Path) -> int:

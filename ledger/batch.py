@@ -18,9 +18,20 @@ from ledger.documents import Address, Count, Document, Hash
 from ledger.errors import VerificationError
 from ledger.typed_data import BATCH_HEADER, Domain, recover_typed, sign_typed
 
-__all__ = ["GENESIS_HASH", "MAX_PAYLOAD", "ROWS_PER_BATCH", "AuthorError", "BatchHeader", "HeaderDocument"]
+__all__ = [
+    "GENESIS_HASH",
+    "HEADER_SIZE",
+    "MAX_PAYLOAD",
+    "ROWS_PER_BATCH",
+    "AuthorError",
+    "BatchHeader",
+    "HeaderDocument",
+]
 
 _LAYOUT: Final = struct.Struct(">BBQ20s20sQ32sI32sI32s")
+
+#: Bytes of a packed header.
+HEADER_SIZE: Final = _LAYOUT.size
 
 VERSION: Final = 2
 #: Suite 1: SHA-256 trees, AES-256-GCM, HPKE over X25519, VOPRF over ristretto255.
@@ -109,6 +120,25 @@ class BatchHeader:
             self.row_count,
             self.rows_root,
         )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> BatchHeader:
+        """Read a packed header.
+
+        Raises
+        ------
+        VerificationError
+            When it has another size, version or suite.
+        """
+        if len(data) != HEADER_SIZE:
+            raise VerificationError(f"a batch header has {HEADER_SIZE} bytes, not {len(data)}")
+        version, suite, *fields = _LAYOUT.unpack(data)
+        if (version, suite) != (VERSION, SUITE):
+            raise VerificationError(
+                f"the batch header has version {version} and suite {suite}, "
+                f"this version reads {VERSION} and {SUITE}"
+            )
+        return cls(*fields)
 
     @property
     def hash(self) -> bytes:

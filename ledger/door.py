@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from ledger.batch import GENESIS_HASH, AuthorError
 from ledger.batch_errors import BatchError
 from ledger.duplicates import Duplicate, Duplicates, KeyedRows, keyed
-from ledger.entries import account_of_entry, epoch_of_entry
+from ledger.entries import Admission, EpochOpening, KeyChange, parse_entry
 from ledger.envelope import key_id, public_key
 from ledger.errors import ConfigurationError
 from ledger.opening import BatchOpener, OpenedBatch
@@ -61,10 +61,11 @@ class Known:
     def add(self, entry: bytes) -> None:
         """Take note of one entry."""
         self.size += 1
-        if (account := account_of_entry(entry)) is not None:
-            self.accounts[account[0]] = account[1]
-        if (epoch := epoch_of_entry(entry)) is not None:
-            self.epochs[epoch[0]] = min(epoch[1], _NEVER)
+        match parse_entry(entry):
+            case Admission(code=code, account=account) | KeyChange(code=code, new_account=account):
+                self.accounts[account] = code
+            case EpochOpening(epoch=epoch, starts_at=starts_at):
+                self.epochs[epoch] = min(starts_at, _NEVER)
 
     def epoch_bounds(self, number: int) -> tuple[int, int] | None:
         """Return the first second of an epoch and of the next one; None if the epoch is not open.

@@ -22,30 +22,42 @@ kind  entry         content after the kind (1 byte)
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from ledger.batch import BatchHeader
+from ledger.batch import HEADER_SIZE, BatchHeader
+from ledger.errors import VerificationError
 
 __all__ = [
-    "BatchPlace",
+    "Admission",
     "CaseAnchor",
+    "Entry",
     "EntryKind",
+    "EpochOpening",
+    "KeyChange",
+    "Posting",
     "Standing",
-    "account_of_entry",
+    "StandingChange",
     "admission_entry",
     "batch_entry",
-    "batch_place",
     "case_entry",
     "epoch_entry",
-    "epoch_of_entry",
     "key_change_entry",
+    "parse_entry",
     "standing_entry",
 ]
 
 _SIGNATURE: Final = 65
+_KEY: Final = 32
+
+_ADMISSION: Final = struct.Struct(">BH20s32s32s32s65s")
+_KEY_CHANGE: Final = struct.Struct(">BH20s20s32s32s32s65s65s")
+_BATCH: Final = struct.Struct(f">B{HEADER_SIZE}s65sQQ")
+_CASE: Final = struct.Struct(">BQB32s32s20s32s32sQQ")
+_STANDING: Final = struct.Struct(">BHB")
+_EPOCH: Final = struct.Struct(">BIQ32s")
 
 
 class EntryKind(IntEnum):
@@ -65,6 +77,43 @@ class Standing(IntEnum):
     ACTIVE = 1
     SUSPENDED = 2
     REVOKED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The admission of a bank, with its own signature."""
+
+    code: int
+    account: bytes
+    agent: str
+    x25519_key: bytes
+    hpke_key: bytes
+    witness_key: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """The change of a member's account or keys, signed by the account before and the one after."""
+
+    code: int
+    account: bytes
+    new_account: bytes
+    x25519_key: bytes
+    hpke_key: bytes
+    witness_key: bytes
+    signature: bytes
+    new_signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A posted batch, without its payload."""
+
+    header: BatchHeader
+    signature: bytes
+    block: int
+    block_time: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +145,27 @@ class CaseAnchor:
     block_time: int
 
 
+@dataclass(frozen=True, slots=True)
+class StandingChange:
+    """A suspension, a reinstatement or a revocation."""
+
+    code: int
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class EpochOpening:
+    """A new epoch of the pseudonym key; `starts_at` is in Unix seconds."""
+
+    epoch: int
+    starts_at: int
+    public_key: bytes
+    share_commitments: tuple[bytes, ...]
+
+
+Entry = Admission | KeyChange | Posting | CaseAnchor | StandingChange | EpochOpening
+
+
 def admission_entry(
     code: int,
     account: bytes,
@@ -108,10 +178,8 @@ def admission_entry(
 ) -> bytes:
     """Return the entry of an admission."""
     _check_signatures(signature)
-    packed = struct.pack(
-        ">BH20s32s32s32s65s", EntryKind.ADMISSION, code, account, x25519_key, hpke_key, witness_key, signature
-    )
-    return packed + agent.encode()
+    keys = x25519_key, hpke_key, witness_key
+    return _ADMISSION.pack(EntryKind.ADMISSION, code, account, *keys, signature) + agent.encode()
 
 
 def key_change_entry(
@@ -127,49 +195,19 @@ def key_change_entry(
 ) -> bytes:
     """Return the entry of a change of a member's account or keys."""
     _check_signatures(signature, new_signature)
-    return struct.pack(
-        ">BH20s20s32s32s32s65s65s",
-        EntryKind.KEY_CHANGE,
-        code,
-        account,
-        new_account,
-        x25519_key,
-        hpke_key,
-        witness_key,
-        signature,
-        new_signature,
-    )
+    keys = x25519_key, hpke_key, witness_key
+    return _KEY_CHANGE.pack(EntryKind.KEY_CHANGE, code, account, new_account, *keys, signature, new_signature)
 
 
 def batch_entry(header: BatchHeader, signature: bytes, block: int, block_time: int) -> bytes:
     """Return the entry of a posted batch."""
     _check_signatures(signature)
-    return bytes([EntryKind.BATCH]) + header.pack() + signature + struct.pack(">QQ", block, block_time)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPlace:
-    """Who posted a batch, its number, and the block and block time; as a batch entry says."""
-
-    account: bytes
-    sequence: int
-    block: int
-    block_time: int
-
-
-def batch_place(entry: bytes) -> BatchPlace | None:
-    """Return the place that a batch entry names; None for an entry of another kind."""
-    if entry[0] != EntryKind.BATCH:
-        return None
-    # kind, version, suite, chain id and contract stand before the account
-    account, sequence = struct.unpack_from(">20sQ", entry, 31)
-    return BatchPlace(account, sequence, *struct.unpack(">QQ", entry[-16:]))
+    return _BATCH.pack(EntryKind.BATCH, header.pack(), signature, block, block_time)
 
 
 def case_entry(anchor: CaseAnchor) -> bytes:
     """Return the entry of an entry of the case log."""
-    return struct.pack(
-        ">BQB32s32s20s32s32sQQ",
+    return _CASE.pack(
         EntryKind.CASE,
         anchor.index,
         anchor.kind,
@@ -185,31 +223,69 @@ def case_entry(anchor: CaseAnchor) -> bytes:
 
 def standing_entry(code: int, standing: Standing) -> bytes:
     """Return the entry of a suspension, a reinstatement or a revocation."""
-    return struct.pack(">BHB", EntryKind.STANDING, code, standing)
+    return _STANDING.pack(EntryKind.STANDING, code, standing)
 
 
 def epoch_entry(epoch: int, starts_at: int, public_key: bytes, share_commitments: Sequence[bytes]) -> bytes:
     """Return the entry of a new epoch of the pseudonym key."""
-    return struct.pack(">BIQ32s", EntryKind.EPOCH, epoch, starts_at, public_key) + b"".join(share_commitments)
+    return _EPOCH.pack(EntryKind.EPOCH, epoch, starts_at, public_key) + b"".join(share_commitments)
 
 
-def account_of_entry(entry: bytes) -> tuple[bytes, int] | None:
-    """Return the account from which a member posts after an entry, and its code; None for other entries."""
-    if entry[0] == EntryKind.ADMISSION:
-        code, account = struct.unpack_from(">H20s", entry, 1)
-    elif entry[0] == EntryKind.KEY_CHANGE:
-        code, account = struct.unpack_from(">H20x20s", entry, 1)
-    else:
-        return None
-    return account, code
+def parse_entry(data: bytes) -> Entry:
+    """Return what an entry says; the functions above make the same bytes of it again.
+
+    Raises
+    ------
+    VerificationError
+        When the bytes are not an entry of the ledger log.
+    """
+    try:
+        return _PARSERS[EntryKind(data[0])](data)
+    except (ValueError, IndexError, struct.error) as error:  # not UTF-8 is a ValueError too
+        raise VerificationError("the bytes are not an entry of the ledger log") from error
 
 
-def epoch_of_entry(entry: bytes) -> tuple[int, int] | None:
-    """Return the number and the start (Unix seconds) of the epoch that an entry opens; None for others."""
-    if entry[0] != EntryKind.EPOCH:
-        return None
-    number, starts_at = struct.unpack_from(">IQ", entry, 1)
-    return number, starts_at
+def _admission(data: bytes) -> Admission:
+    _, code, account, *rest = _ADMISSION.unpack_from(data)
+    return Admission(code, account, data[_ADMISSION.size :].decode(), *rest)
+
+
+def _key_change(data: bytes) -> KeyChange:
+    return KeyChange(*_KEY_CHANGE.unpack(data)[1:])
+
+
+def _posting(data: bytes) -> Posting:
+    _, header, *rest = _BATCH.unpack(data)
+    return Posting(BatchHeader.unpack(header), *rest)
+
+
+def _case(data: bytes) -> CaseAnchor:
+    return CaseAnchor(*_CASE.unpack(data)[1:])
+
+
+def _standing(data: bytes) -> StandingChange:
+    _, code, standing = _STANDING.unpack(data)
+    return StandingChange(code, Standing(standing))
+
+
+def _epoch(data: bytes) -> EpochOpening:
+    _, epoch, starts_at, public_key = _EPOCH.unpack_from(data)
+    shares = data[_EPOCH.size :]
+    if len(shares) % _KEY:
+        raise ValueError("a share commitment is cut off")
+    return EpochOpening(
+        epoch, starts_at, public_key, tuple(shares[i : i + _KEY] for i in range(0, len(shares), _KEY))
+    )
+
+
+_PARSERS: Final[dict[EntryKind, Callable[[bytes], Entry]]] = {
+    EntryKind.ADMISSION: _admission,
+    EntryKind.KEY_CHANGE: _key_change,
+    EntryKind.BATCH: _posting,
+    EntryKind.CASE: _case,
+    EntryKind.STANDING: _standing,
+    EntryKind.EPOCH: _epoch,
+}
 
 
 def _check_signatures(*signatures: bytes) -> None:

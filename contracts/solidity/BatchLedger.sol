@@ -10,9 +10,9 @@ import {TypedData} from "./TypedData.sol";
  * log index is the batch's leaf in the consortium's log tree.
  *
  * @dev The batch hash is computed here, from what the chain itself knows (chain id, this contract, the sender), so
- * a header cannot lie about where or by whom it was posted. The author signs the header too (EIP-712): the signature
- * travels with the batch, so that who never saw the chain can check who posted. Rows stand in the event only: nothing reads them on
- * chain, and storage would cost a hundred times more.
+ * a header cannot lie about where or by whom it was posted. The author signs the header too (EIP-712): the
+ * signature travels with the batch, so that who never saw the chain can check who posted. Rows stand in the event
+ * only: nothing reads them on chain, and storage would cost a hundred times more.
  *
  * WARNING: `rowsRoot` is the member's claim. The contract cannot open the seal; a reader must recompute the root
  * from what it opened before it believes a row.

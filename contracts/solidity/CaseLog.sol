@@ -14,9 +14,8 @@ import {Consortium} from "./Consortium.sol";
  * WARNING: Payloads are public to every node of the network. Seal what names a person or a customer; `contentHash`
  * should cover a random salt, or a guess of the content can be tested against it.
  *
- * NOTE: `contentHash` is unique for one author and one kind, so that nobody can take another's content first and so
- * keep it out. It is not checked against the payload, which is usually sealed:
- * who opens the seal compares.
+ * NOTE: `contentHash` is unique for one author and one kind, so that nobody can take another's content first and
+ * so keep it out. It is not checked against the payload, which is usually sealed: who opens the seal compares.
  */
 contract CaseLog {
     struct Entry {

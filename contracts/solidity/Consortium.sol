@@ -67,6 +67,8 @@ contract Consortium is AccessControl, Pausable {
     mapping(address account => Member) private _members;
     mapping(uint16 code => address) private _accounts;
     mapping(bytes32 agentHash => bool) private _agents;
+    /// @dev The changes that were made, so that a signature works once.
+    mapping(bytes32 structHash => bool) private _keyChanges;
     uint16 private _memberCount;
 
     mapping(bytes32 keyId => ReaderStatus) private _readers;
@@ -119,6 +121,8 @@ contract Consortium is AccessControl, Pausable {
     error ConsortiumAgentAlreadyAdmitted(string agent);
     /// @notice The bank's own account did not sign this, or not in the canonical form.
     error ConsortiumNotSignedBy(address account);
+    /// @notice The bank made this very change before.
+    error ConsortiumKeyChangeRepeated(address account);
     /// @notice The bank has another account now.
     error ConsortiumAccountReplaced(address account);
     /// @notice The account was never admitted.
@@ -201,7 +205,8 @@ contract Consortium is AccessControl, Pausable {
      * @param signature Signature over all of this (EIP-712, `KEY_CHANGE_TYPE`) by `account`.
      * @param newSignature The same signature by `newAccount`.
      *
-     * NOTE: Anybody may send it, since both signatures are the bank's. A suspended member stays suspended.
+     * NOTE: Anybody may send it, since both signatures are the bank's. A suspended member stays suspended. A
+     * change is made once, or a stranger could send an old one again and bring back keys that were given up.
      *
      * WARNING: Whoever has the old key can do this. A bank whose key was stolen asks for its suspension first.
      */
@@ -222,6 +227,8 @@ contract Consortium is AccessControl, Pausable {
         );
         _requireSignedBy(account, structHash, signature);
         _requireSignedBy(newAccount, structHash, newSignature);
+        if (_keyChanges[structHash]) revert ConsortiumKeyChangeRepeated(account);
+        _keyChanges[structHash] = true;
         uint16 code = member.code;
         if (newAccount != account) {
             if (_members[newAccount].status != MemberStatus.None) {

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -26,7 +25,7 @@ from ledger.audit.differences import Difference, FsckError
 from ledger.audit.trust import Trust
 from ledger.batch import GENESIS_HASH
 from ledger.caselog import FLAG_KINDS
-from ledger.entries import EntryKind
+from ledger.entries import Posting, parse_entry
 from ledger.errors import ConfigurationError, VerificationError
 from ledger.log.follow import ChainLogs
 from ledger.log.published import PublishedLog, published_log
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["ChainReport", "check_chain"]
 
 _BLOCKS: Final = 64
-#: Size of a packed header; a batch entry is its kind, the header and the rest.
-_HEADER: Final = 162
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,12 +274,8 @@ class _ChainCheck:
 
     def _in_order(self, verdicts: list[Verdict], logs: ChainLogs) -> None:
         """Check that there is one verdict for each batch, in the order of the ledger log."""
-        entries = enumerate(logs.tiles().entries())
-        batches = (
-            (index, sha256(entry[1 : 1 + _HEADER]).digest())
-            for index, entry in entries
-            if entry[0] == EntryKind.BATCH
-        )
+        entries = enumerate(map(parse_entry, logs.tiles().entries()))
+        batches = ((index, entry.header.hash) for index, entry in entries if isinstance(entry, Posting))
         for number, verdict in enumerate(verdicts):
             expected = next(batches, None)
             if expected != (verdict.index, verdict.batch_hash):

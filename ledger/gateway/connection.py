@@ -144,6 +144,11 @@ class Connection:
         with self._speaking():
             return self._contracts[contract].functions[function](*args).call(block_identifier=identifier)
 
+    def _deployed(self, contract: str, block: int) -> bool:
+        """Return whether a contract of this consortium existed at a block; they have blocks of their own."""
+        with self._speaking():
+            return bool(self._web3.eth.get_code(self._contracts[contract].address, block))
+
     def _events(
         self, contract: str, names: Sequence[str], first: int | None = None, last: int | None = None
     ) -> Iterator[tuple[str, dict[str, Any], Any]]:

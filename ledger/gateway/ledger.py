@@ -53,7 +53,7 @@ class Ledger(Log):
         return {
             EntryKind.ADMISSION: int(self._ask("Consortium", "memberCount", block=block)),
             EntryKind.BATCH: self.log_size(block),
-            EntryKind.CASE: int(self._ask("CaseLog", "size", block=block)),
+            EntryKind.CASE: self.case_size(block),
         }
 
     def ledger(self, first: int, last: int) -> Iterator[LedgerEntry]:
@@ -64,8 +64,16 @@ class Ledger(Log):
         Raises
         ------
         ChainError
-            When the node leaves out an event, or does not answer.
+            When the node leaves out a batch or a case entry between two others, or does not answer. What it
+            leaves out at the end of the range shows in `ledger_counts`.
         """
+        with self._speaking():
+            found = self._found(first, last)
+        for _, entry in sorted(found, key=lambda pair: pair[0]):
+            yield entry
+
+    def _found(self, first: int, last: int) -> list[tuple[tuple[int, int], LedgerEntry]]:
+        """Return the entries with their place on the chain, contract by contract."""
         times: dict[int, int] = {}
 
         def time_of(block: int) -> int:
@@ -76,15 +84,14 @@ class Ledger(Log):
         found: list[tuple[tuple[int, int], LedgerEntry]] = []
         for name, args, entry in self._events("Consortium", _CONSORTIUM, first, last):
             found.append((_place(entry), LedgerEntry(_consortium_entry(name, args))))
-        for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
+        for args, entry in self._batch_events(first, last):
             batch = posted_batch(self.deployment, args, entry)
             time = time_of(batch.block)
             made = batch_entry(batch.header, batch.signature, batch.block, time)
             found.append((_place(entry), LedgerEntry(made, batch, time)))
-        for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
+        for args, entry in self._case_events(first, last):
             found.append((_place(entry), LedgerEntry(case_entry(_anchor(args, entry, time_of)))))
-        for _, ledger_entry in sorted(found, key=lambda pair: pair[0]):
-            yield ledger_entry
+        return found
 
 
 def _place(entry: Any) -> tuple[int, int]:

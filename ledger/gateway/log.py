@@ -20,35 +20,35 @@ class Log(Connection):
 
     def log_size(self, block: int | None = None) -> int:
         """Return the number of batches in the log, at a given block or at the newest one."""
-        return int(self._ask("BatchLedger", "logSize", block=block))
+        return self._count("BatchLedger", "logSize", block)
 
     def head_of(self, account: str) -> tuple[int, bytes]:
         """Return a member's next sequence and the hash of its last batch."""
         sequence, head = self._ask("BatchLedger", "headOf", Web3.to_checksum_address(account))
         return int(sequence), bytes(head)
 
+    def case_size(self, block: int | None = None) -> int:
+        """Return the number of entries of the case log, at a given block or at the newest one."""
+        return self._count("CaseLog", "size", block)
+
+    def _count(self, contract: str, function: str, block: int | None) -> int:
+        if block is not None and not self._deployed(contract, block):
+            return 0
+        return int(self._ask(contract, function, block=block))
+
     def batches(self, first: int, last: int) -> Iterator[PostedBatch]:
         """Yield the batches posted in blocks `first` to `last`, in log order."""
-        expected: int | None = None
-        for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
-            if expected is not None and args["logIndex"] != expected:
-                raise self._incomplete(f"batch {expected} of the log", block=entry["blockNumber"])
-            expected = args["logIndex"] + 1
+        for args, entry in self._batch_events(first, last):
             yield posted_batch(self.deployment, args, entry)
 
     def case_head(self) -> tuple[int, bytes]:
         """Return the number of entries of the case log and the hash over all of them."""
         block = self.height()
-        size = int(self._ask("CaseLog", "size", block=block))
-        return size, bytes(self._ask("CaseLog", "head", block=block))
+        return self.case_size(block), bytes(self._ask("CaseLog", "head", block=block))
 
     def case_entries(self, first: int | None = None, last: int | None = None) -> Iterator[CaseEntry]:
         """Yield the entries of the case log in blocks `first` to `last`."""
-        expected: int | None = None
-        for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
-            if expected is not None and args["index"] != expected:
-                raise self._incomplete(f"entry {expected} of the case log", block=entry["blockNumber"])
-            expected = args["index"] + 1
+        for args, entry in self._case_events(first, last):
             yield CaseEntry(
                 index=args["index"],
                 kind=args["kind"],
@@ -59,6 +59,24 @@ class Log(Connection):
                 block=entry["blockNumber"],
                 payload=bytes(args["payload"]),
             )
+
+    def _batch_events(self, first: int, last: int) -> Iterator[tuple[dict[str, Any], Any]]:
+        """Yield the events of batches; raise ChainError where the node leaves one out between two others."""
+        expected: int | None = None
+        for _, args, entry in self._events("BatchLedger", ("BatchPosted",), first, last):
+            if expected is not None and args["logIndex"] != expected:
+                raise self._incomplete(f"batch {expected} of the log", block=entry["blockNumber"])
+            expected = args["logIndex"] + 1
+            yield args, entry
+
+    def _case_events(self, first: int | None, last: int | None) -> Iterator[tuple[dict[str, Any], Any]]:
+        """Yield the events of the case log, as `_batch_events` does."""
+        expected: int | None = None
+        for _, args, entry in self._events("CaseLog", ("CaseEntryAppended",), first, last):
+            if expected is not None and args["index"] != expected:
+                raise self._incomplete(f"entry {expected} of the case log", block=entry["blockNumber"])
+            expected = args["index"] + 1
+            yield args, entry
 
 
 def posted_batch(deployment: Deployment, args: dict[str, Any], entry: Any) -> PostedBatch:

@@ -43,7 +43,7 @@ class MemberAccount:
     account : bytes
         Address, 20 bytes.
     x25519_key, hpke_key, witness_key : bytes
-        The keys that were signed last for this account.
+        Those of the admission, or of the change by which the bank took this account.
     signature : bytes
         By `account` over the admission, or by `previous` over the change of keys.
     previous : bytes or None

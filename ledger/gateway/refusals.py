@@ -31,6 +31,14 @@ _REFUSALS: Final = {
         "the bank's own account did not sign its admission or its change of keys",
         "Ask the bank to sign with the account from which it will post.",
     ),
+    "ConsortiumAccountAlreadyAdmitted": (
+        "the account is or was a member",
+        "Use a new account: each one is admitted once.",
+    ),
+    "ConsortiumKeyChangeRepeated": (
+        "the bank made this very change of keys before",
+        "Use new keys; keys that were given up do not come back.",
+    ),
     "BatchLedgerNotSignedBy": (
         "the author's signature of the batch is not that of the account that sends it",
         "Check that the key file is complete and of this consortium.",

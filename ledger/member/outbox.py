@@ -1,7 +1,8 @@
 """The outbox: it seals waiting records in signed batches, which are stored before they are sent.
 
-One transaction of the vault stores a batch and its signed transaction and marks its records; they are never
-sealed again. So after a crash, run the same command again: nothing is lost or posted twice.
+One transaction of the vault stores a batch and its signed transaction and marks its records; they are not
+sealed again, except when the bank replaces its account before the batch is on the chain. So after a crash,
+run the same command again: nothing is lost or posted twice.
 """
 
 from __future__ import annotations
@@ -69,20 +70,21 @@ class Outbox:
         self.gateway = gateway
         self.account = address_of(keys.account)
         self.member = require_active(gateway.member(self.account))
-        self._require_own()
+        self._take_over()
 
-    def _require_own(self) -> None:
-        """Refuse a vault from which another bank posts: the chain would refuse a batch of this account."""
+    def _take_over(self) -> None:
+        """Go on after an account that the bank replaced; refuse a vault from which another bank posts."""
         last = self._vault.batches.last_header()
         if last is None or last.member == bytes.fromhex(self.account[2:]):
             return
         accounts = {entry.account for entry in self.gateway.accounts() if entry.code == self.member.code}
-        if last.member not in accounts:  # an account of the bank that this one replaced goes on here
+        if last.member not in accounts:
             raise ConfigurationError(
                 f"another account posts from this vault, not {self.account}",
                 where=str(self._vault.path),
                 next_step="Use the keys that it was begun with; they stand beside it.",
             )
+        Sender(self._vault, self._keys, self.gateway).leave_account()
 
     # -- pseudonyms -------------------------------------------------------------------------------------
 

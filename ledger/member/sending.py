@@ -97,18 +97,27 @@ class Sender:
 
     def _adopt(self, first: SealedBatch) -> None:
         """Confirm batches that are on the chain through another transaction than the stored one."""
-        gateway = self._gateway
-        own = bytes.fromhex(self._account[2:])
-        known = {
-            posted.batch_hash: posted
-            for posted in gateway.batches(gateway.deployment.block, gateway.height())
-            if posted.header.member == own
-        }
-        if first.hash not in known:
+        if first.hash not in self._confirm_posted():
             raise self._foreign(first)
-        for batch in self._vault.batches.unconfirmed(start=first.sequence):
-            if batch.hash in known:
-                self._confirm(batch, known[batch.hash])
+
+    def _confirm_posted(self) -> set[bytes]:
+        """Confirm every batch of the vault that is on the chain; return the hashes of all batches there."""
+        gateway = self._gateway
+        posted = {b.batch_hash: b for b in gateway.batches(gateway.deployment.block, gateway.height())}
+        for batch in self._vault.batches.unconfirmed():
+            if batch.hash in posted:
+                self._confirm(batch, posted[batch.hash])
+        return set(posted)
+
+    def leave_account(self) -> None:
+        """Settle what the account before this one sealed and did not see on the chain.
+
+        Batches that are on the chain are confirmed. The chain refuses the others for good, because they
+        name an account that the bank replaced: they are dropped, and their records wait to be sealed again.
+        """
+        if self._vault.batches.unconfirmed(limit=1):
+            self._confirm_posted()
+            self._vault.batches.drop_unconfirmed()
 
     def _rehearse(self, batch: SealedBatch) -> None:
         """Test the batch with a call before sending it: a batch refused on the chain uses up its nonce."""
@@ -179,7 +188,7 @@ def require_active(member: Member) -> Member:
     Raises
     ------
     TransactionRejectedError
-        When it is not a member, suspended or revoked.
+        When it is not a member, suspended or revoked, or posts from another account now.
     """
     if member.status == "active":
         return member
@@ -190,5 +199,9 @@ def require_active(member: Member) -> Member:
             "Ask the operator to reinstate it, then run the same command again; no data is lost.",
         ),
         "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
+        "replaced": (
+            "this member posts from another account now",
+            "Use the keys of the new account; the vault stays the same.",
+        ),
     }[member.status]
     raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])

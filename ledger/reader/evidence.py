@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ledger.bundle import CaseProof
 from ledger.commitment import merkle
-from ledger.entries import BatchPlace, CaseAnchor, batch_entry, batch_place, case_entry
+from ledger.entries import CaseAnchor, Posting, batch_entry, case_entry, parse_entry
 from ledger.envelope import NotAddresseeError, open_envelope
 from ledger.errors import InputError, VerificationError
 from ledger.flag import RowRef
@@ -62,7 +62,7 @@ class _OpenedBatch:
     """What all receipts of one batch share."""
 
     posted: PostedBatch
-    place: BatchPlace
+    place: Posting
     rows: bytes
     ledger_proof: str
     verdict_proof: str
@@ -122,12 +122,13 @@ class EvidenceMaker:
         self._opened: dict[tuple[int, int], _OpenedBatch | None] = {}
 
     @cached_property
-    def _places(self) -> dict[tuple[int, int], BatchPlace]:
+    def _places(self) -> dict[tuple[int, int], Posting]:
         """The places of all batches, by member code and sequence."""
         codes = {account.account: account.code for account in self._gateway.accounts()}
         log = self._ledger.log
-        found = map(batch_place, log.tiles.entries(0, log.checkpoint.size))
-        return {(codes[place.account], place.sequence): place for place in found if place is not None}
+        found = map(parse_entry, log.tiles.entries(0, log.checkpoint.size))
+        postings = (entry for entry in found if isinstance(entry, Posting))
+        return {(codes[p.header.member], p.header.sequence): p for p in postings}
 
     def receipts(
         self, rows: Iterable[RowRef], *, progress: Callable[[int], None] | None = None
@@ -150,10 +151,10 @@ class EvidenceMaker:
             self._opened[name] = None if place is None else self._open(place)
         return self._opened[name]
 
-    def _open(self, place: BatchPlace) -> _OpenedBatch | None:
+    def _open(self, place: Posting) -> _OpenedBatch | None:
         for posted in self._gateway.batches(place.block, place.block):
             header = posted.header
-            if (header.member, header.sequence) != (place.account, place.sequence):
+            if header != place.header:
                 continue
             entry = batch_entry(header, posted.signature, place.block, place.block_time)
             index = self._ledger.find(entry)

@@ -31,6 +31,9 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.snapshot = self.world.tester.take_snapshot()
         self.status = ["none"] * 3
+        self.accounts = list(self.world.banks)
+        self.left = []  # accounts that were replaced, with their bank
+        self.fresh = [self.world.stranger, self.world.desk, self.world.auditor]
         self.paused = False
         self.heads = [(0, bytes(32))] * 3
         self.log = []
@@ -51,7 +54,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def admit(self):
         bank = self.status.index("none")
-        self.world.admit(self.world.banks[bank], f"BANK{bank}")
+        self.world.admit(self.accounts[bank], f"BANK{bank}")
         self.status[bank] = "active"
 
     @rule(bank=BANK, change=st.sampled_from(["suspend", "reinstate", "revoke"]))
@@ -62,9 +65,27 @@ class History(RuleBasedStateMachine):
             "revoke": ({"active", "suspended"}, "revoked"),
         }[change]
         if self.status[bank] in before:
-            call = self.world.consortium.functions[f"{change}Member"](self.world.banks[bank])
+            call = self.world.consortium.functions[f"{change}Member"](self.accounts[bank])
             self.world.do(call, self.world.operator)
             self.status[bank] = after
+
+    @precondition(lambda self: self.fresh)
+    @rule(bank=BANK)
+    def replace_account(self, bank):
+        if self.status[bank] not in ("active", "suspended"):
+            return
+        old, new = self.accounts[bank], self.fresh.pop()
+        self.world.do(self.world.key_change(old, new), new)
+        self.left.append((old, bank))
+        self.accounts[bank] = new
+
+    @precondition(lambda self: self.left and not self.paused)
+    @rule(data=st.data())
+    def post_from_an_account_that_was_replaced(self, data):
+        account, bank = data.draw(st.sampled_from(self.left))
+        *stated, payload = self._next(bank).values()
+        call = self.world.post(account, tuple(stated), payload)
+        self.world.refuses(call, account, "ConsortiumAccountReplaced", account)
 
     @precondition(lambda self: "active" in self.status)
     @rule()
@@ -109,16 +130,18 @@ class History(RuleBasedStateMachine):
     @invariant()
     def heads_and_size_are_the_models(self):
         functions = self.world.ledger.functions
-        for bank, expected in zip(self.world.banks, self.heads, strict=True):
-            assert tuple(functions.headOf(bank).call()) == expected
+        for account, expected in zip(self.accounts, self.heads, strict=True):
+            assert tuple(functions.headOf(account).call()) == expected
+        for account, bank in self.left:
+            assert tuple(functions.headOf(account).call()) == self.heads[bank]
         assert functions.logSize().call() == len(self.log)
 
     @invariant()
     def history_is_what_was_accepted(self):
         events = self.world.events(self.world.ledger, "BatchPosted")
         assert [event["logIndex"] for event in events] == list(range(len(self.log)))
-        for event, (bank, batch, batch_hash) in zip(events, self.log, strict=True):
-            assert event["member"] == self.world.banks[bank]
+        for event, (_bank, batch, batch_hash, account) in zip(events, self.log, strict=True):
+            assert event["member"] == account
             assert (event["sequence"], event["previousHash"]) == (batch["sequence"], batch["previous"])
             assert (event["batchHash"], event["payload"]) == (batch_hash, batch["payload"])
 
@@ -138,18 +161,19 @@ class History(RuleBasedStateMachine):
 
     def _post(self, bank, batch):
         *stated, payload = batch.values()
-        call = self.world.post(self.world.banks[bank], tuple(stated), payload)
+        account = self.accounts[bank]
+        call = self.world.post(account, tuple(stated), payload)
         error = self._expected_error(bank, batch)
         if error is not None:
-            self.world.refuses(call, self.world.banks[bank], *error)
+            self.world.refuses(call, account, *error)
             return
-        self.world.do(call, self.world.banks[bank])
-        batch_hash = self._hash(bank, batch)
+        self.world.do(call, account)
+        batch_hash = self._hash(account, batch)
         self.heads[bank] = (batch["sequence"] + 1, batch_hash)
-        self.log.append((bank, batch, batch_hash))
+        self.log.append((bank, batch, batch_hash, account))
 
     def _expected_error(self, bank, batch):
-        account = self.world.banks[bank]
+        account = self.accounts[bank]
         sequence, head = self.heads[bank]
         membership = {
             "none": "ConsortiumNotMember",
@@ -168,10 +192,10 @@ class History(RuleBasedStateMachine):
         ]
         return next((error for failed, error in checks if failed), None)
 
-    def _hash(self, bank, batch):
+    def _hash(self, account, batch):
         return hashlib.sha256(
             struct.pack(">BBQ", 2, 1, self.world.web3.eth.chain_id)
-            + bytes.fromhex(self.world.ledger.address[2:] + self.world.banks[bank][2:])
+            + bytes.fromhex(self.world.ledger.address[2:] + account[2:])
             + struct.pack(">Q", batch["sequence"])
             + batch["previous"]
             + struct.pack(">I", batch["epoch"])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
+from ledger.typed_data import ADMISSION, KEY_CHANGE, sign_typed
 from tests.contracts.conftest import KEYS
 
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HPKE = b"h" * 32
 X25519 = b"x" * 32
 WITNESS = b"w" * 32
@@ -257,3 +260,61 @@ def test_keys_change_without_the_account_and_a_suspension_stays(world):
     (event,) = world.events(world.consortium, "MemberKeysChanged")
     assert (event["account"], event["newAccount"], event["witnessKey"]) == (bank, bank, b"W" * 32)
     assert event["signature"] == event["newSignature"]
+
+
+def test_a_banks_signature_has_one_form(world):
+    bank = world.banks[0]
+    *stated, good = world.admission(bank, "ALPHDEFF").args
+    r, s, v = good[:32], int.from_bytes(good[32:64], "big"), good[64]
+    high = (SECP256K1_ORDER - s).to_bytes(32, "big")
+    others = [
+        r + high + bytes([55 - v]),
+        good[:64] + bytes([v - 27]),
+        good[:64],
+        good + b"\0",
+        b"",
+        bytes(65),
+    ]
+    for signature in others:
+        call = world.consortium.functions.admitMember(*stated, signature)
+        world.refuses(call, world.operator, "ConsortiumNotSignedBy", bank)
+    world.admit(bank, "ALPHDEFF")
+    *stated, good, _ = world.key_change(bank, bank).args
+    for signature in (good[:64] + bytes([good[64] - 27]), b""):
+        call = world.consortium.functions.changeKeys(*stated, good, signature)
+        world.refuses(call, world.operator, "ConsortiumNotSignedBy", bank)
+
+
+@pytest.mark.parametrize("part", ["chain", "contract", "genesis"])
+def test_a_banks_signature_for_another_consortium_or_chain_is_worth_nothing(world, part):
+    bank, domain = world.banks[0], world.domain(world.consortium)
+    other = {
+        "chain": replace(domain, chain_id=domain.chain_id + 1),
+        "contract": replace(domain, contract=bytes.fromhex(world.ledger.address[2:])),
+        "genesis": replace(domain, genesis_hash=b"G" * 32),
+    }[part]
+    account = bytes.fromhex(bank[2:])
+    admission = sign_typed(
+        other, ADMISSION, {"account": account, "agent": "ALPHDEFF", **KEYS}, world.key(bank)
+    )
+    call = world.consortium.functions.admitMember(bank, "ALPHDEFF", *KEYS.values(), admission)
+    world.refuses(call, world.operator, "ConsortiumNotSignedBy", bank)
+    world.admit(bank, "ALPHDEFF")
+    values = {"account": account, "newAccount": account, **KEYS}
+    change = sign_typed(other, KEY_CHANGE, values, world.key(bank))
+    call = world.consortium.functions.changeKeys(bank, bank, *KEYS.values(), change, change)
+    world.refuses(call, world.operator, "ConsortiumNotSignedBy", bank)
+
+
+def test_a_change_of_keys_cannot_be_sent_again(world):
+    """Keys were given up because they leaked; whoever kept the signed change cannot bring them back."""
+    bank = world.banks[0]
+    world.admit(bank, "ALPHDEFF")
+    leaked, later = (world.key_change(bank, bank, witnessKey=key * 32) for key in (b"1", b"2"))
+    world.do(leaked, bank)
+    world.do(later, bank)
+    for call in (leaked, later):
+        world.refuses(call, world.stranger, "ConsortiumKeyChangeRepeated", bank)
+    assert world.consortium.functions.memberOf(bank).call()[5] == b"2" * 32
+    world.do(world.key_change(bank, world.desk, witnessKey=b"1" * 32), world.stranger)
+    world.refuses(leaked, world.stranger, "ConsortiumAccountReplaced", bank)

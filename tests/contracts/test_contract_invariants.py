@@ -74,7 +74,8 @@ class Registry(OnChain):
     @initialize()
     def start(self):
         self.people = [*self.world.banks, self.world.desk, self.world.stranger]
-        self.members: dict[int, list[Any]] = {}  # account -> [code, status, agent]
+        self.members: dict[int, list[Any]] = {}  # account -> [code, status, agent, X25519 key]
+        self.changes: set[tuple[int, int, int]] = set()
         self.readers: dict[int, str] = {}
         self.epochs: list[tuple[int, int]] = []
         self.policies: list[bytes] = []
@@ -87,13 +88,17 @@ class Registry(OnChain):
     @rule(account=ACCOUNT, agent=SMALL, keyless=st.booleans())
     def admit(self, account, agent, keyless):
         name = "" if agent == 4 else f"BANK{agent}"
-        taken = {agent for _code, _status, agent in self.members.values()}
+        taken = {agent for _code, _status, agent, _key in self.members.values()}
         good = account not in self.members and name and name not in taken and not keyless
         key = ZERO if keyless else b"k" * 32
         call = self.world.admission(self.people[account], name, x25519Key=key)
         self.check(call, bool(good))
         if good:
-            self.members[account] = [len(self.members) + 1, 1, name]
+            self.members[account] = [self.codes() + 1, 1, name, key]
+
+    def codes(self):
+        """How many banks were ever admitted: a bank keeps its code when its account changes."""
+        return len({code for code, *_ in self.members.values()})
 
     @rule(account=ACCOUNT, change=st.sampled_from(["suspend", "reinstate", "revoke"]))
     def change(self, account, change):
@@ -102,6 +107,44 @@ class Registry(OnChain):
         self.check(self.world.consortium.functions[f"{change}Member"](self.people[account]), good)
         if good:
             self.members[account][1] = after
+
+    @rule(account=ACCOUNT, new=ACCOUNT, key=st.integers(0, 2), forged=st.sampled_from([None, 0, 1]))
+    def change_keys(self, account, new, key, forged):
+        self.try_to_change_keys(account, new, key, forged)
+
+    @precondition(lambda self: any(status in (1, 2) for _, status, *_ in self.members.values()))
+    @rule(data=st.data(), new=ACCOUNT, key=st.integers(1, 2))
+    def change_keys_of_a_member(self, data, new, key):
+        members = [account for account, known in self.members.items() if known[1] in (1, 2)]
+        self.try_to_change_keys(data.draw(st.sampled_from(members)), new, key, None)
+
+    @precondition(lambda self: self.changes)
+    @rule(data=st.data())
+    def send_a_change_again(self, data):
+        self.try_to_change_keys(*data.draw(st.sampled_from(sorted(self.changes))), None)
+
+    def try_to_change_keys(self, account, new, key, forged):
+        """Let somebody without a role send a change; `forged` is the signature that another account made."""
+        old, status = self.people[account], self.members.get(account, [0, 0])[1]
+        signers = [old, self.people[new]]
+        if forged is not None:
+            signers[forged] = self.world.operator
+        good = (
+            status in (1, 2)
+            and (new == account or new not in self.members)
+            and key != 0
+            and forged is None
+            and (account, new, key) not in self.changes
+        )
+        call = self.world.key_change(
+            old, self.people[new], signers=tuple(signers), x25519Key=bytes([key]) * 32
+        )
+        assert self.send(call, self.world.auditor) == good
+        if good:
+            code, _, agent, _ = self.members[account]
+            self.members[account][1] = 4
+            self.members[new] = [code, status, agent, bytes([key]) * 32]
+            self.changes.add((account, new, key))
 
     @rule(reader=SMALL, wrong=st.booleans())
     def add_reader(self, reader, wrong):
@@ -147,12 +190,15 @@ class Registry(OnChain):
         if not hasattr(self, "people"):
             return
         functions = self.world.consortium.functions
-        assert functions.memberCount().call() == len(self.members)
+        assert functions.memberCount().call() == self.codes()
         for account, person in enumerate(self.people):
-            code, status, agent = self.members.get(account, [0, 0, ""])
-            assert functions.memberOf(person).call()[:3] == [code, status, agent]
-            if code:
-                assert functions.memberAt(code).call() == person
+            code, status, agent, key = self.members.get(account, [0, 0, "", ZERO])
+            held = functions.memberOf(person).call()
+            assert held[:3] == [code, status, agent]
+            assert functions.codeOf(person).call() == code
+            if status != 4:  # of an account that was replaced, the keys say nothing
+                assert held[3] == key
+                assert not code or functions.memberAt(code).call() == person
         for reader in range(1, 5):
             key_id = hashlib.sha256(bytes([reader]) * 32).digest()
             assert functions.isReader(key_id).call() == (self.readers.get(reader) == "active")
@@ -385,7 +431,8 @@ def test_rule_book_invariants(staffed):
 
 # ---------------------------------------------------------------- the case log
 
-MAY = {1: {"desk"}, 2: {"desk"}, 3: {"officer"}, 4: {"officer", "auditor"}, 5: {"bank"}, 6: {"desk"}}
+MAY = {1: {"desk"}, 2: {"desk"}, 3: {"officer"}, 4: {"officer", "auditor"}, 6: {"desk"}}
+MAY[5] = {"bank", "other bank"}
 ENTRY = st.tuples(st.integers(0, 7), st.integers(0, 9), st.binary(max_size=3))
 
 
@@ -400,13 +447,14 @@ class Cases(OnChain):
             "officer": world.officers[0],
             "auditor": world.auditor,
             "bank": world.banks[0],
+            "other bank": world.banks[1],
             "stranger": world.stranger,
         }
         self.head, self.log = ZERO, []
         self.suspended = False
 
     @rule(
-        who=st.sampled_from(["desk", "officer", "auditor", "bank", "stranger"]),
+        who=st.sampled_from(["desk", "officer", "auditor", "bank", "other bank", "stranger"]),
         entries=st.lists(ENTRY, max_size=4),
     )
     def append(self, who, entries):
@@ -415,10 +463,11 @@ class Cases(OnChain):
     @rule(
         kinds=st.lists(st.sampled_from(sorted(MAY)), min_size=1, max_size=3),
         contents=st.lists(st.integers(0, 9), min_size=3, max_size=3),
+        data=st.data(),
     )
-    def append_by_who_may(self, kinds, contents):
+    def append_by_who_may(self, kinds, contents, data):
         """Mostly the caller is the right one, so that the log grows and contents meet again."""
-        who = sorted(MAY[kinds[0]])[0]
+        who = data.draw(st.sampled_from(sorted(MAY[kinds[0]])))
         entries = [(k, c, b"") for k, c in zip(kinds, contents, strict=False) if who in MAY[k]]
         if self.paused:
             self.toggle_pause()

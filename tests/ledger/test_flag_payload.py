@@ -105,7 +105,10 @@ def test_the_form_of_a_payload_is_the_same_whoever_the_addressees_are() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(0, 60), st.integers(0, 60), st.lists(st.integers(1, 65_535), min_size=1, max_size=4), st.data()
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.lists(st.integers(1, 65_535), min_size=1, max_size=4),
+    st.data(),
 )
 def test_the_codes_and_places_of_the_evidence_do_not_show_in_a_size(
     entities: int, rows: int, codes: list[int], data: st.DataObject

@@ -265,6 +265,7 @@ def _shortened(logs: list[Any]) -> list[Any]:
 
 
 READS = {
+    "ledger": lambda g: list(g.ledger_entries(g.deployment.block, g.height())),
     "batches": lambda g: list(g.batches(g.deployment.block, g.height())),
     "members": lambda g: g.members(),
     "readers": lambda g: g.readers(),

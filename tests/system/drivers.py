@@ -22,6 +22,7 @@ from typing import Any
 
 from counterfoil.caseload import keep_and_anchor
 from counterfoil.connection import connect
+from counterfoil.witnesses import load_policy
 from ledger import storage
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
@@ -80,7 +81,7 @@ def sync(root: Path) -> None:
     """Run the desk's round as `counterfoil desk sync` does, in many small steps."""
     mirror.BLOCKS_PER_REQUEST, mirror.ROWS_PER_SEGMENT = 1, 10  # type: ignore[misc]
     home = Home(root)
-    desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys))
+    desk.sync(home.desk, connect(home), DeskKeys.load(home.desk.keys), policy=load_policy(home))
 
 
 def raise_flags(root: Path, number: int) -> None:

@@ -181,6 +181,15 @@ class Batches:
                     (signed.raw, signed.transaction, signed.nonce, batch.sequence),
                 )
 
+    def drop_unconfirmed(self) -> None:
+        """Remove the batches that are not confirmed on the chain; their records wait again."""
+        with transaction(self._connection, self._path) as connection:
+            connection.execute(
+                "UPDATE record SET batch = NULL, row_index = NULL "
+                "WHERE batch IN (SELECT sequence FROM batch WHERE block IS NULL)"
+            )
+            connection.execute("DELETE FROM batch WHERE block IS NULL")
+
     def confirm(self, sequence: int, *, block: int, block_time: int) -> None:
         """Store the block of a confirmed batch, and that block's time."""
         with transaction(self._connection, self._path) as connection:

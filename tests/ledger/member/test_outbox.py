@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +18,12 @@ from ledger.encoding.rows import ROW, rows_from_bytes
 from ledger.envelope import generate_keypair, key_id, open_envelope
 from ledger.errors import ConfigurationError, TransactionRejectedError
 from ledger.gateway import Gateway
+from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox, _shuffled_within
+from ledger.member.replacement import replace_keys
 from ledger.member.vault import Vault
+from ledger.signing import new_key
+from localchain.faucet import fund
 from tests.support.consortium import EPOCH, ChainProcess, Poster, founded
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -27,7 +32,7 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def banks(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poster]:
     """One consortium with a bank for each test."""
-    names = [f"BANK{n:04d}" for n in range(20)]
+    names = [f"BANK{n:04d}" for n in range(40)]
     made = founded(chain, tmp_path_factory.mktemp("outbox"), banks=names)
     return iter([Poster(made, name) for name in names])
 
@@ -253,6 +258,108 @@ def test_another_banks_keys_seal_nothing_in_a_vault(banks: Iterator[Poster], ban
     with bank.vault() as vault, pytest.raises(ConfigurationError, match="another account"):
         Outbox(vault, other.keys, other.gateway)
     assert bank.post() == 1
+
+
+def test_what_is_sealed_is_signed_by_the_account_that_posts_it(bank: Poster) -> None:
+    bank.fill(30, start=START)
+    bank.seal(rows_per_batch=16)
+    bank.post()
+    genesis = bank.gateway.deployment.genesis
+    with bank.vault() as vault:
+        for posted in bank.on_chain():
+            kept = vault.batches.posted(posted.header.sequence)
+            kept.header.check_author(kept.signature, genesis)
+            assert (kept.signature, kept.block) == (posted.signature, posted.block)
+            assert kept.block_time == bank.gateway.block_time(posted.block)
+
+
+# a bank that replaces its account
+
+
+def replaced(bank: Poster, **keys: bytes) -> MemberKeys:
+    """Replace a bank's account on the chain; its consortium uses the new keys from now on."""
+    made = replace(bank.keys, account=new_key(), **keys)
+    fund(bank.consortium.url, bank.consortium.home.chain, [made.address], 1_000)
+    replace_keys(bank.gateway, bank.keys, made)
+    bank.consortium.keys[bank.agent] = made
+    return made
+
+
+def test_a_bank_goes_on_with_the_next_sequence_under_its_new_account(bank: Poster) -> None:
+    old = bank.keys
+    bank.fill(20, start=START)
+    bank.seal(rows_per_batch=10)
+    bank.post()
+    before = bank.on_chain()
+    new = replaced(bank)
+    bank.fill(10, start=START, first=100)
+    assert (bank.seal().rows, bank.post()) == (10, 1)
+    (after,) = bank.on_chain()
+    assert after.header.member == bytes.fromhex(new.address[2:])
+    assert (after.header.sequence, after.header.previous_hash) == (2, before[-1].batch_hash)
+    after.header.check_author(after.signature, bank.gateway.deployment.genesis)
+    accounts = [entry for entry in bank.gateway.accounts() if entry.agent == bank.agent]
+    assert [entry.account for entry in accounts] == [bytes.fromhex(k.address[2:]) for k in (old, new)]
+    assert accounts[1].previous == accounts[0].account
+    member = bank.gateway.member(new.address)
+    assert (member.agent, member.code, member.status) == (bank.agent, accounts[0].code, "active")
+
+
+def test_the_old_account_is_told_that_it_was_replaced(bank: Poster) -> None:
+    old = bank.keys
+    bank.fill(5, start=START)
+    bank.seal()
+    replaced(bank)
+    with bank.vault() as vault, pytest.raises(TransactionRejectedError, match="another account now") as told:
+        Outbox(vault, old, bank.gateway)
+    assert "new account" in str(told.value.next_step)
+    bank.gateway.send(bank.raws())  # its signed transaction is still there: the chain refuses it
+    assert bank.gateway.head_of(old.address)[0] == 0
+
+
+def test_what_the_old_account_sealed_and_did_not_post_is_sealed_anew(bank: Poster) -> None:
+    """One batch is on the chain without our knowing, two are not: nothing is lost and nothing is twice."""
+    bank.fill(60, start=START)
+    bank.seal(rows_per_batch=20)
+    bank.gateway.send(bank.raws()[:1])
+    first = bank.on_chain()
+    new = replaced(bank)
+    with bank.vault() as vault:
+        Outbox(vault, new, bank.gateway)
+        assert vault.count_waiting() == 40
+        assert [(header.sequence, block) for header, _, block in sealed(vault)] == [(0, first[0].block)]
+    assert (bank.seal(rows_per_batch=20).rows, bank.post()) == (40, 2)
+    every = [*first, *bank.on_chain()]
+    assert [posted.header.sequence for posted in every] == [0, 1, 2]
+    assert sum(posted.header.row_count for posted in every) == 60
+    with bank.vault() as vault:
+        places = vault.connection.execute("SELECT batch, row_index FROM record").fetchall()
+        roots = [bytes(r["record_root"]) for _, rows, _ in sealed(vault) for r in rows]
+    assert len(set(places)) == len(set(roots)) == 60
+
+
+def test_a_bank_that_has_posted_nothing_replaces_its_account_too(bank: Poster) -> None:
+    bank.fill(10, start=START)
+    bank.seal()
+    replaced(bank)
+    assert (bank.seal().rows, bank.post()) == (10, 1)
+    assert bank.gateway.head_of(bank.keys.address)[0] == 1
+
+
+def test_keys_of_two_banks_are_no_change(banks: Iterator[Poster], bank: Poster) -> None:
+    with pytest.raises(ConfigurationError, match=f"not of {bank.agent}"):
+        replace_keys(bank.gateway, bank.keys, next(banks).keys)
+
+
+def test_a_change_cannot_be_made_twice(bank: Poster) -> None:
+    """Not even by the bank: anybody could send the signed change again."""
+    old = bank.keys
+    rotated = replace(old, witness=bytes([7]) * 32)
+    replace_keys(bank.gateway, old, rotated)
+    assert bank.gateway.member(old.address).witness_key == rotated.witness_public
+    with pytest.raises(TransactionRejectedError, match="this very change of keys before") as told:
+        replace_keys(bank.gateway, old, rotated)
+    assert told.value.next_step
 
 
 def test_a_batch_is_sealed_to_nobody_only_with_an_error(bank: Poster) -> None:

@@ -1,0 +1,54 @@
+"""Replace a bank's account and keys on the chain; its code, its agent and its batches stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ledger.errors import ConfigurationError
+from ledger.member.keys import MemberKeys
+
+if TYPE_CHECKING:
+    from ledger.gateway import Gateway
+
+__all__ = ["replace_keys"]
+
+
+def replace_keys(gateway: Gateway, old: MemberKeys, new: MemberKeys) -> int:
+    """Sign the change with both accounts, send it from the old one, and return its block.
+
+    Afterwards the bank posts from the same vault with the new keys: `ledger.member.outbox` goes on with the
+    next sequence number. Keep the old keys: what was sealed to them stays sealed to them. With another X25519
+    key, a payment with one half posted before the change and one after it has two tokens, and is not matched.
+
+    Parameters
+    ----------
+    gateway : Gateway
+    old, new : MemberKeys
+        The keys before and after; the account may stay the same.
+
+    Raises
+    ------
+    ConfigurationError
+        When the keys are of two banks.
+    TransactionRejectedError
+        When the old account is not a member's, or the new one is or was another member's.
+    """
+    if old.agent != new.agent:
+        raise ConfigurationError(
+            f"the new keys are those of {new.agent}, not of {old.agent}",
+            next_step="Generate new keys for the same agent.",
+        )
+    domain = gateway.deployment.domain("Consortium")
+    account = bytes.fromhex(old.address[2:])
+    return gateway.transact(
+        old.account,
+        "Consortium",
+        "changeKeys",
+        old.address,
+        new.address,
+        new.x25519_public,
+        new.hpke_public,
+        new.witness_public,
+        new.sign_key_change(domain, account, old.account),
+        new.sign_key_change(domain, account, new.account),
+    )
