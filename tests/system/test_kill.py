@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
@@ -33,6 +34,7 @@ from ledger.home import Home
 from ledger.member.inbox import read_inbox
 from ledger.member.vault import Vault
 from ledger.reader.cases import CaseBook
+from ledger.reader.mirror import Mirror
 from ledger.schema import FIELDS, MatchState
 from ledger.segment import Manifest, load
 from localchain import status
@@ -158,13 +160,15 @@ def test_the_mirror_killed_at_each_of_its_steps_ends_as_if_it_had_not_been(
     assert deaths >= 30
 
 
-def opened(consortium: SmallConsortium) -> tuple[Any, Any, bytes]:
-    """Return the mirror's rows, its transfers and the published log."""
+def opened(consortium: SmallConsortium) -> tuple[Any, Any, list[bytes]]:
+    """Return the mirror's rows, its transfers and its verdicts."""
     folder = consortium.home.desk.mirror
     manifest = Manifest.read(folder)
     assert manifest.transfers is not None
     rows = [r for entry in manifest.segments for r in load(folder, entry).to_pylist()]
-    return rows, load(folder, manifest.transfers).to_pylist(), consortium.home.desk.log.read_bytes()
+    with closing(Mirror(folder)) as mirror:
+        verdicts = mirror.verdict_entries()
+    return rows, load(folder, manifest.transfers).to_pylist(), verdicts
 
 
 def check_fsck(consortium: SmallConsortium) -> None:

@@ -135,7 +135,7 @@ def handed_out(consortium: SmallConsortium, tmp_path_factory: pytest.TempPathFac
     bank = consortium.banks[0]
     (folder / "receipt.json").write_bytes(consortium.receipt(bank).to_bytes())
     (folder / "disclosure.json").write_bytes(consortium.disclosure(bank).to_bytes())
-    shutil.copy(consortium.home.desk.checkpoint, folder / "checkpoint")
+    shutil.copy(consortium.home.desk.public / "ledger" / "checkpoint", folder / "checkpoint")
     shutil.copy(consortium.home.trust, folder / "trust.json")
     return folder
 
