@@ -240,9 +240,11 @@ def test_a_receipt_before_the_desk_has_signed(town: Town) -> None:
 
 def test_a_disclosure_of_no_field_or_without_purpose(town: Town) -> None:
     call(town.home, "desk", "sync").expect()
-    words = ("member", "disclose", "-m", BRAV, "0:0")
+    words = ("member", "disclose", "-m", BRAV, "0:0", "--recipient", "y")
     unknown = call(town.home, *words, "-f", "shoe_size", "--purpose", "x").expect(2)
     assert "shoe_size" in unknown.err
     assert "amount" in unknown.err
     silent = call(town.home, *words, "-f", "amount", "--purpose", " ").expect(2)
     assert "purpose" in silent.err
+    nobody = call(town.home, *words[:-1], " ", "-f", "amount", "--purpose", "x").expect(2)
+    assert "recipient" in nobody.err
