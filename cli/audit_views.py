@@ -85,13 +85,15 @@ def _show_row(options: Settings, proven: Verified, trust: Trust) -> None:
     }
 
     def render() -> None:
-        facts = {k: v for k, v in value.items() if k not in ("fields", "ledger", "verdicts", "not_proven")}
+        apart = ("fields", "ledger", "verdicts", "not_proven", "posting_rests_on", "acceptance_rests_on")
+        facts = {k: v for k, v in value.items() if k not in apart and v is not None}
         facts["block_time"] = moment(receipt.block_time)
+        show_facts("Verified", facts.items())
+        rests = [("posting", value["posting_rests_on"]), ("acceptance", value["acceptance_rests_on"])]
         for name in ("ledger", "verdicts"):
-            facts[f"{name}_log"] = f"{value[name]['log_size']} entries"
-            witnesses = [one["witness"] for one in value[name]["cosigned_by"]]
-            facts[f"{name}_log_cosigned_by"] = witnesses
-        show_facts("Verified", [(k, v) for k, v in facts.items() if v is not None])
+            witnesses = ", ".join(one["witness"] for one in value[name]["cosigned_by"]) or "nobody"
+            rests.append((f"{name} log", f"{value[name]['log_size']} entries, cosigned by {witnesses}"))
+        show_facts("Whose word it rests on", rests)
         if proven.fields:
             show_table(
                 "Fields, as committed when the row was posted",

@@ -239,7 +239,7 @@ class Demonstration:
             self.files[name] = str(path)
         if flag is not None:
             self.files |= self._draw(flag, out)
-            self._desk.sync()  # the checkpoints must cover the flag
+            self._desk.publish()  # the checkpoints must cover the flag
             bundle = self._desk.bundle(self.files["flag"], disclosures=[self.files["disclosure"]])
             path = out / "bundle.json"
             write_atomically(path, bundle.to_bytes())

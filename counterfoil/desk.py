@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ledger.bundle import Bundle
     from ledger.flag import Flag
     from ledger.reader.desk import SyncReport
+    from ledger.reader.logs import LogReport
 
 __all__ = ["CheckReport", "Desk"]
 
@@ -80,6 +81,23 @@ class Desk(DeskFlags):
         problems = list(flags.problems)
         caseload.read_decisions(self.home, gateway, problems.append)
         return replace(report, restored=flags.restored, problems=tuple(problems))
+
+    def publish(self, *, depth: int = 0) -> tuple[LogReport, ...]:
+        """Publish the two logs up to the newest final block, without reading batches into the mirror.
+
+        The checkpoints then cover flags and decisions that were anchored after the last `sync`.
+        """
+        from counterfoil.witnesses import load_policy
+        from ledger.reader.keys import DeskKeys
+        from ledger.reader.logs import publish
+        from ledger.reader.mirror import Mirror
+
+        keys, policy = DeskKeys.load(self.home.desk.keys), load_policy(self.home)
+        mirror = Mirror(self.home.desk.mirror, depth=depth)
+        try:
+            return publish(self.home.desk, self.gateway(), keys, policy, mirror, depth=depth)
+        finally:
+            mirror.close()
 
     def scan(
         self,

@@ -28,7 +28,7 @@ NEEDS_CHAIN = (
     ("audit", "completeness"),
     ("member", "post", "-m", "ALFADE20"),
     ("member", "flags", "-m", "ALFADE20"),
-    ("member", "disclose", "-m", "ALFADE20", "0:0", "-f", "amount", "--purpose", "request 7"),
+    ("member", "disclose", "-m", "ALFADE20", "0:0", "-f", "amount", "--purpose", "7", "--recipient", "x"),
     ("member", "init", "NEWBXX22"),
     ("rules", "list"),
     ("keyholder", "serve"),
