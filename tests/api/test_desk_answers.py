@@ -134,10 +134,9 @@ def test_a_changed_mirror_is_told_without_its_place(consortium: SmallConsortium,
         data[len(data) // 2] ^= 1
         (mirror / entry.name).write_bytes(data)
     with served_desk(broken) as desk:
-        for path in ("/v1/matching", "/v1/batches"):
-            document = desk.problem(path, "auditor", 500, "desk-damaged")
-            assert str(tmp_path) not in str(document)
-            assert "fsck" in document["next_step"]
+        document = desk.problem("/v1/matching", "auditor", 500, "desk-damaged")
+        assert str(tmp_path) not in str(document)
+        assert "fsck" in document["next_step"]
 
 
 def test_an_error_nobody_foresaw_is_a_problem_and_its_trace_stays_in_the_log(

@@ -77,10 +77,16 @@ def test_a_record_is_proven_and_disclosed(posted: Town, tmp_path: Path) -> None:
     call(posted.home, "member", "receipt", "-m", ALFA, key, "-o", receipt).expect()
     assert call(posted.home, "--json", "verify", receipt).expect().json["posted_by"] == ALFA
     fields = ("-f", "amount", "-f", "purpose")
-    words = ("member", "disclose", "-m", ALFA, key, *fields, "--purpose", "request 7", "-o", disclosure)
+    about = ("--purpose", "request 7", "--recipient", "The supervisor")
+    words = ("member", "disclose", "-m", ALFA, key, *fields, *about, "-o", disclosure)
     call(posted.home, *words).expect()
     proven = call(posted.home, "--json", "verify", disclosure).expect().json
-    assert proven["fields"]["amount"] == "103.03"
+    assert proven["fields"]["amount"] == {"value": "103.03", "basis": "row (interval)"}
+    assert proven["fields"]["purpose"]["basis"] == "bank's word (record)"
+    assert proven["recipient"] == "The supervisor"
+    call(posted.home, "verify", disclosure, "--recipient", "The supervisor").expect()
+    other = call(posted.home, "verify", disclosure, "--recipient", "Somebody else").expect(1)
+    assert "another recipient" in other.err
     assert set(proven["fields"]) == {"amount", "purpose"}
     assert proven["purpose"] == "request 7"
 
@@ -125,7 +131,7 @@ def test_a_scan_reads_the_period_it_is_asked_for(posted: Town) -> None:
 def test_the_mirror_is_compared_with_the_chain(posted: Town, tmp_path: Path) -> None:
     report = call(posted.home, "--json", "fsck").expect().json
     assert (report["batches"], report["rows"], report["differences"]) == (2, 24, [])
-    months = call(posted.home, "--json", "audit", "completeness").expect().json
+    months = call(posted.home, "--json", "audit", "completeness").expect().json["members"]
     assert {month["agent"] for month in months} == {ALFA, BRAV}
     assert sum(month["proven"] for month in months) == 24
     segment = next((posted.home / "desk" / "mirror").glob("rows-*.parquet"), None) or next(
