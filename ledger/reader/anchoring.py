@@ -7,6 +7,7 @@ from the readers' envelopes on the chain.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -210,10 +211,8 @@ def append_entries(
     Raises
     ------
     TransactionRejectedError
-        When the contract refuses every entry.
+        When the contract takes no entry of this account at all: it is paused, or the account has no role.
     """
-    refused: TransactionRejectedError | None = None
-    written = False
     for group in _groups(entries):
         parts = [group]
         while parts:
@@ -221,20 +220,17 @@ def append_entries(
             try:
                 block = gateway.transact(key, "CaseLog", "append", part)
             except TransactionRejectedError as error:
+                probe = (CaseKind.NOTE, bytes(32), os.urandom(32), b"")
+                gateway.rehearse(address_of(key), "CaseLog", "append", [probe])
                 if len(part) > 1:
                     parts = [[entry] for entry in part] + parts
-                    continue
-                refused = refused or error
-                if note is not None:
+                elif note is not None:
                     note(
                         f"Entry {part[0][2].hex()[:12]} was not written to the case log: {error.what}. "
                         "It is tried again in the next round."
                     )
                 continue
-            written = True
             yield block, part
-    if refused is not None and not written:
-        raise refused
 
 
 def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -239,6 +239,8 @@ def test_an_entry_that_the_contract_refuses_holds_back_no_other(
     (problem,) = done.problems
     assert bad.hex()[:12] in problem
     assert "missing is number 2" in desk.inbox(1).problems[0]
+    alone = desk.raise_flags()
+    assert (alone.anchored, alone.problems) == (0, (problem,)), "alone, it does not stop the desk either"
     monkeypatch.undo()
     assert desk.raise_flags().anchored == 1
     assert desk.inbox(1).problems == ()
