@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from counterfoil.progress import Progress
     from ledger.flag import Flag
     from ledger.gateway import Gateway, RuleSetDocument
+    from ledger.reader.anchoring import OwnEntries
     from ledger.reader.cases import CaseBook, KeptFlag
     from ledger.reader.decisions import DecisionBook, KeptDecision
+    from ledger.reader.keys import DeskKeys
     from ledger.reader.listing import FlagFilter, FlagSummary, Order
 
 __all__ = [
@@ -203,35 +205,43 @@ def keep_and_anchor(home: Home, gateway: Gateway, flags: Sequence[Flag]) -> Anch
 
     The desk's file is first compared with the chain, and what it has lost is restored.
     """
+    from ledger.reader.anchoring import OwnEntries
     from ledger.reader.keys import DeskKeys
     from ledger.reader.notes import NoteBook
     from ledger.reader.recipients import Recipients
 
-    key = DeskKeys.load(home.desk.keys).account
-    before = restore(home, gateway)
+    keys = DeskKeys.load(home.desk.keys)
+    own = OwnEntries.read(gateway, keys.account)
+    before = _restore(home, own, keys)
     problems = list(before.problems)
-    recipients = Recipients.of(gateway, key, problems.append)
+    recipients = Recipients.of(gateway, keys.account, problems.append)
     with flag_book(home) as book:
         new = book.keep(flags, recipients, problems.append)
-        anchored = book.anchor(gateway, key, problems.append)
+        anchored = book.anchor(gateway, keys.account, problems.append, own=own)
     with NoteBook(home.desk.cases) as notes:
         notes.keep_deliveries(recipients, problems.append, anchored=anchored > 0)
-        notes.anchor(gateway, key, problems.append)
+        notes.anchor(gateway, keys.account, problems.append, own=own)
     return Anchored(new, anchored, before.restored, tuple(dict.fromkeys(problems)))
 
 
 def restore(home: Home, gateway: Gateway) -> Anchored:
     """Compare the desk's file with the chain, and read from there the flags and notes that it has lost."""
+    from ledger.reader.anchoring import OwnEntries
     from ledger.reader.keys import DeskKeys
-    from ledger.reader.notes import NoteBook
 
     keys = DeskKeys.load(home.desk.keys)
+    return _restore(home, OwnEntries.read(gateway, keys.account), keys)
+
+
+def _restore(home: Home, own: OwnEntries, keys: DeskKeys) -> Anchored:
+    from ledger.reader.notes import NoteBook
+
     readers = list(keys.readers.values())[::-1]
     problems: list[str] = []
     with flag_book(home) as book:
-        restored = book.reconcile(gateway, keys.account, readers, problems.append)
+        restored = book.reconcile(own, bytes.fromhex(keys.address[2:]), readers, problems.append)
     with NoteBook(home.desk.cases) as notes:
-        notes.reconcile(gateway, keys.account, readers)
+        notes.reconcile(own, readers)
     return Anchored(0, 0, restored, tuple(problems))
 
 

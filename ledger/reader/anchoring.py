@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from ledger import canonical
 from ledger.caselog import FLAG_KINDS, CaseKind, kind_of
@@ -28,7 +28,7 @@ from ledger.storage import transaction
 if TYPE_CHECKING:
     from ledger.gateway import CaseEntry, Gateway
 
-__all__ = ["ENTRIES_PER_TRANSACTION", "AnchorBook", "append_entries", "content_of", "own_entries"]
+__all__ = ["ENTRIES_PER_TRANSACTION", "AnchorBook", "OwnEntries", "append_entries", "content_of"]
 
 #: Entries in one transaction: well below the size and gas limits of networks.
 ENTRIES_PER_TRANSACTION: Final = 16
@@ -41,43 +41,61 @@ _Key = tuple[int, bytes]
 _Note = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class OwnEntries:
+    """The entries on the case log of one account up to a block, by kind and content hash."""
+
+    height: int
+    entries: Mapping[_Key, CaseEntry]
+
+    @classmethod
+    def read(cls, gateway: Gateway, key: bytes) -> Self:
+        """Read them from the chain; whoever compares several things with them reads the chain only once."""
+        author, height = address_of(key).lower(), gateway.height()
+        found = {
+            (entry.kind, entry.content_hash): entry
+            for entry in gateway.case_entries(None, height)
+            if entry.author.lower() == author
+        }
+        return cls(height, found)
+
+
 class AnchorBook(Book):
     """The flags of one desk, as far as they are anchored; `ledger.reader.cases.CaseBook` has the rest."""
 
     def reconcile(
-        self, gateway: Gateway, key: bytes, private_keys: Iterable[bytes], note: _Note | None = None
+        self, own: OwnEntries, author: bytes, private_keys: Iterable[bytes], note: _Note | None = None
     ) -> int:
         """Compare the file with the chain, and restore the flags that it has lost; return their number.
 
         Parameters
         ----------
-        gateway : Gateway
-        key : bytes
-            The key of the desk's account.
+        own : OwnEntries
+        author : bytes
+            Address of the desk's account, 20 bytes.
         private_keys : iterable of bytes
             The desk's HPKE keys.
         note : callable, optional
             Called with a sentence for each flag that differs, or that cannot be restored.
         """
-        height = gateway.height()
-        own = own_entries(gateway, key, height)
-        self._mark(own, height, note)
-        return self._restore(own, bytes.fromhex(address_of(key).removeprefix("0x")), list(private_keys), note)
+        self._mark(own, note)
+        return self._restore(own.entries, author, list(private_keys), note)
 
-    def anchor(self, gateway: Gateway, key: bytes, note: _Note | None = None) -> int:
+    def anchor(
+        self, gateway: Gateway, key: bytes, note: _Note | None = None, *, own: OwnEntries | None = None
+    ) -> int:
         """Write every flag that is not on the case log yet; return the number of written flags.
 
-        The chain is read first, to find flags that were written before a crash and are not yet marked as
-        anchored in the file. An entry that the contract refuses is named and tried again in the next round;
-        the other entries are written.
+        The chain is read first, unless `own` has what was read, to find flags that were written before a
+        crash and are not yet marked as anchored in the file. An entry that the contract refuses is named and
+        tried again in the next round; the other entries are written.
 
         Raises
         ------
         TransactionRejectedError
             When the contract refuses every entry.
         """
-        height = gateway.height()
-        differing = self._mark(own_entries(gateway, key, height), height, note)
+        differing = self._mark(own or OwnEntries.read(gateway, key), note)
         waiting = self._state.execute(
             "SELECT number, flag_id, kind FROM flag WHERE block IS NULL ORDER BY number"
         ).fetchall()
@@ -98,21 +116,21 @@ class AnchorBook(Book):
             ).fetchone()
             yield kind_of(kind), flag_id, flag_id, payload
 
-    def _mark(self, own: Mapping[_Key, CaseEntry], height: int, note: _Note | None) -> set[bytes]:
+    def _mark(self, own: OwnEntries, note: _Note | None) -> set[bytes]:
         """Set each flag's block to that of its entry; return the flags whose payload on the chain differs.
 
         After a reorganisation of the chain, an entry may be in another block, or no longer on the chain. What
-        is above the node's `height` stays: the node is behind.
+        is above the height that was read stays: it is newer, or the node is behind.
         """
         changed: list[tuple[int | None, int]] = []
         differing = set()
         rows = self._state.execute("SELECT number, flag_id, kind, block FROM flag").fetchall()
         for number, flag_id, kind, block in rows:
-            entry = own.get((kind_of(kind), flag_id))
+            entry = own.entries.get((kind_of(kind), flag_id))
             if block == (None if entry is None else entry.block):
                 continue
             if entry is None:
-                changed += [(None, number)] if block <= height else []
+                changed += [(None, number)] if block <= own.height else []
                 continue
             (payload,) = self._state.execute(
                 "SELECT payload FROM flag_document WHERE number = ?", (number,)
@@ -189,16 +207,6 @@ class AnchorBook(Book):
         content = content_of(flag)
         taken = self._state.execute("SELECT 1 FROM flag WHERE content = ?", (content,)).fetchone()
         return flag_id if taken else content
-
-
-def own_entries(gateway: Gateway, key: bytes, last: int | None = None) -> dict[_Key, CaseEntry]:
-    """Return the entries on the case log of one account, up to a block, by kind and content hash."""
-    author = address_of(key).lower()
-    return {
-        (entry.kind, entry.content_hash): entry
-        for entry in gateway.case_entries(None, last)
-        if entry.author.lower() == author
-    }
 
 
 def append_entries(

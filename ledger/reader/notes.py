@@ -15,7 +15,7 @@ from ledger import canonical
 from ledger.caselog import CaseKind
 from ledger.delivery import NOTHING, TOPIC, Counted, open_counts, read_note, seal_counts
 from ledger.errors import VerificationError
-from ledger.reader.anchoring import append_entries, own_entries
+from ledger.reader.anchoring import OwnEntries, append_entries
 from ledger.reader.book import Book
 from ledger.reader.recipients import Recipients
 from ledger.storage import transaction
@@ -98,29 +98,26 @@ class NoteBook(Book):
                 )
         return True
 
-    def reconcile(self, gateway: Gateway, key: bytes, private_keys: Iterable[bytes] = ()) -> None:
+    def reconcile(self, own: OwnEntries, private_keys: Iterable[bytes] = ()) -> None:
         """Compare the file with the chain: set each note's block, and copy notes that the file has lost.
 
         The desk recognises its notes by author, kind, content hash and payload.
 
         Parameters
         ----------
-        gateway : Gateway
-        key : bytes
-            The key of the desk's account.
+        own : OwnEntries
         private_keys : iterable of bytes
             The desk's HPKE keys; with them, the file takes over what the newest note tells of deliveries, so
             that no number is used twice, whatever the file has lost.
         """
-        height = gateway.height()
-        own = {
+        on_chain = {
             content: entry
-            for (kind, content), entry in own_entries(gateway, key, height).items()
+            for (kind, content), entry in own.entries.items()
             if kind == CaseKind.NOTE and sha256(entry.payload).digest() == content
         }
         held = dict(self._state.execute("SELECT content_hash, block FROM note"))
-        blocks = {content: own[content].block if content in own else None for content in held}
-        blocks |= {content: block for content, block in held.items() if (block or 0) > height}
+        blocks = {content: on_chain[content].block if content in on_chain else None for content in held}
+        blocks |= {content: block for content, block in held.items() if (block or 0) > own.height}
         with transaction(self._state, self._path) as state:
             state.executemany(
                 "UPDATE note SET block = ? WHERE content_hash = ?",
@@ -130,18 +127,28 @@ class NoteBook(Book):
                 "INSERT INTO note VALUES (?, ?, ?, ?, ?)",
                 [
                     (content, entry.case_id, _topic(entry.payload), entry.payload, entry.block)
-                    for content, entry in own.items()
+                    for content, entry in on_chain.items()
                     if content not in held
                 ],
             )
-            for entry in sorted(own.values(), key=lambda entry: -entry.index):
+            for entry in sorted(on_chain.values(), key=lambda entry: -entry.index):
                 if _topic(entry.payload) == TOPIC:
                     self._take_over(entry, private_keys)
                     break
 
-    def anchor(self, gateway: Gateway, key: bytes, note: Callable[[str], None] | None = None) -> int:
-        """Write every note that is not on the case log yet; return the number of written notes."""
-        self.reconcile(gateway, key)
+    def anchor(
+        self,
+        gateway: Gateway,
+        key: bytes,
+        note: Callable[[str], None] | None = None,
+        *,
+        own: OwnEntries | None = None,
+    ) -> int:
+        """Write every note that is not on the case log yet; return the number of written notes.
+
+        The chain is read first, unless `own` has what was read.
+        """
+        self.reconcile(own or OwnEntries.read(gateway, key))
         waiting = self._state.execute(
             "SELECT case_id, content_hash, payload FROM note WHERE block IS NULL ORDER BY rowid"
         ).fetchall()
