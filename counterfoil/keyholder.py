@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.endpoint import announced, running
 from counterfoil.extras import needs
 from counterfoil.processes import started
 from ledger.errors import ChainUnreachableError, ConfigurationError, KeyHolderError
 from ledger.home import Home
 from ledger.installation import check_extra
-from ledger.storage import write_atomically
 
 if TYPE_CHECKING:
     from ledger.encoding.keyholder import LocalKeyHolder
 
-__all__ = ["DEFAULT_QUOTA", "KeyHolder", "keyholder_url", "running_keyholder"]
+__all__ = ["DEFAULT_QUOTA", "KeyHolder", "keyholder_url"]
 
 #: Evaluations per member, epoch and day; each guess of an account number needs one evaluation.
 DEFAULT_QUOTA: Final = 200_000
-
-#: File in which a running key holder writes its address.
-_ENDPOINT: Final = "endpoint.json"
 
 
 @needs("operator")
@@ -92,8 +87,7 @@ class KeyHolder:
             self._active = (height, accounts)
         return self._active[1]
 
-    @contextmanager
-    def announced(self, url: str) -> Iterator[None]:
+    def announced(self, url: str) -> AbstractContextManager[None]:
         """Write the address of the key holder to a file while it runs, for members on this machine.
 
         Raises
@@ -101,19 +95,7 @@ class KeyHolder:
         ConfigurationError
             When this key holder is already running.
         """
-        serving = running_keyholder(self.folder)
-        if serving is not None:
-            raise ConfigurationError(
-                f"this key holder is already running at {serving}",
-                where=str(self.folder),
-                next_step="Stop the running key holder first.",
-            )
-        endpoint = self.folder / _ENDPOINT
-        try:
-            write_atomically(endpoint, json.dumps({"url": url, "pid": os.getpid()}).encode(), mode=0o600)
-            yield
-        finally:
-            endpoint.unlink(missing_ok=True)
+        return announced(self.folder, url, "key holder")
 
     def ensure_running(self, serve: Sequence[str]) -> tuple[str, int | None]:
         """Return the address of the key holder, and its new process (None if it was already running).
@@ -123,12 +105,12 @@ class KeyHolder:
         serve : sequence of str
             The module, with its arguments, that serves this key holder.
         """
-        url = running_keyholder(self.folder)
+        url = running(self.folder)
         if url is not None:
             return url, None
         check_extra("operator")
         log = self.home.root / "keyholder.log"
-        return started(serve, log, lambda: running_keyholder(self.folder), "the key holder")
+        return started(serve, log, lambda: running(self.folder), "the key holder")
 
 
 def keyholder_url(folder: Path) -> str:
@@ -139,24 +121,11 @@ def keyholder_url(folder: Path) -> str:
     KeyHolderError
         When it is not running.
     """
-    url = running_keyholder(folder)
+    url = running(folder)
     if url is None:
         raise KeyHolderError(
             "the key holder is not running",
             where=str(folder),
             next_step="Start it with `counterfoil keyholder serve`, or give its URL with --keyholder.",
         )
-    return url
-
-
-def running_keyholder(folder: Path) -> str | None:
-    """Return the address of the key holder that serves a folder; None if it is not running."""
-    import httpx
-
-    try:
-        endpoint: dict[str, Any] = json.loads((folder / _ENDPOINT).read_text("utf-8"))
-        url = str(endpoint["url"])
-        httpx.get(f"{url}/healthz", timeout=2).raise_for_status()
-    except (OSError, ValueError, KeyError, httpx.HTTPError):
-        return None
     return url

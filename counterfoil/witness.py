@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
+from counterfoil.endpoint import announced, running
 from counterfoil.extras import needs
 from counterfoil.member import agent_identifier
 from counterfoil.processes import started
 from counterfoil.witnesses import load_policy
-from ledger.errors import ConfigurationError
 from ledger.home import Home
 from ledger.installation import check_extra
-from ledger.storage import write_atomically
 
 if TYPE_CHECKING:
     from ledger.log.follow import ChainLogs
     from ledger.witness import Case, LogState, Witness
 
 __all__ = ["MemberWitness", "WitnessStatus"]
-
-#: File in which a running witness writes its address.
-_ENDPOINT: Final = "endpoint.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +137,9 @@ class MemberWitness:
 
     def url(self) -> str | None:
         """Return the address of the running witness; None if it does not run."""
-        import httpx
+        return running(self.folder)
 
-        try:
-            url = str(json.loads((self.folder / _ENDPOINT).read_text("utf-8"))["url"])
-            httpx.get(f"{url}/healthz", timeout=2).raise_for_status()
-        except (OSError, ValueError, KeyError, httpx.HTTPError):
-            return None
-        return url
-
-    @contextmanager
-    def announced(self, url: str) -> Iterator[None]:
+    def announced(self, url: str) -> AbstractContextManager[None]:
         """Write the address of the witness to a file while it runs.
 
         Raises
@@ -161,19 +147,7 @@ class MemberWitness:
         ConfigurationError
             When this witness is already running.
         """
-        serving = self.url()
-        if serving is not None:
-            raise ConfigurationError(
-                f"this witness is already running at {serving}",
-                where=str(self.folder),
-                next_step="Stop the running witness first.",
-            )
-        endpoint = self.folder / _ENDPOINT
-        try:
-            write_atomically(endpoint, json.dumps({"url": url, "pid": os.getpid()}).encode(), mode=0o600)
-            yield
-        finally:
-            endpoint.unlink(missing_ok=True)
+        return announced(self.folder, url, "witness")
 
     def ensure_running(self, serve: Sequence[str]) -> tuple[str, int | None]:
         """Return the address of the witness, and its new process (None if it was already running).
