@@ -11,31 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import canonical
-from ledger.envelope import generate_keypair
 from ledger.errors import VerificationError
-from ledger.flag import MAX_EVIDENCE, Entity, Flag, FlagSource, Position, RowRef, verify_view
-
-KEYS = {code: generate_keypair() for code in (1, 2, 3)}
-PUBLIC = {code: public for code, (_, public) in KEYS.items()}
-SEED = bytes(range(32))
-
-
-def flag(entities: int = 4, rows: int = 4, *, agents: tuple[int, ...] = (1, 2), **changes: Any) -> Flag:
-    made = Flag(
-        source=FlagSource("detector", "fan_in", "1", {"window": 86_400}),
-        title="fan-in",
-        position=Position(20_261, "0x" + "11" * 20, 40, 7),
-        entities=tuple(Entity(f"{i:032x}", agents[i % len(agents)]) for i in range(entities)),
-        rows=tuple(RowRef(agents[i % len(agents)], 0, i) for i in range(rows)),
-        window=(0, 86_400),
-        score=0.5,
-        certainty="possible",
-        severity="medium",
-        explanation="Many accounts pay into one within a day.",
-        details={"count": entities},
-    )
-    return replace(made, **changes)
-
+from ledger.flag import MAX_EVIDENCE, Entity, Flag, Position, RowRef, verify_view
+from tests.support.flags import SEED, flag
 
 flags = st.builds(
     flag,
