@@ -40,5 +40,5 @@ def test_a_receipt_and_a_disclosure_verify(consortium: SmallConsortium, bank: st
     proven = verify(consortium.disclosure(bank).to_bytes(), consortium.trust)
     record = consortium.record(bank)
     assert proven.agent == bank
-    assert set(proven.fields) == {"amount", "currency"}
-    assert set(proven.fields.values()) < set(record.values)
+    assert {field.name for field in proven.fields} == {"amount", "currency"}
+    assert {field.value for field in proven.fields} < set(record.values)
