@@ -10,10 +10,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = ["CONTRACTS", "FOLDER", "FORMAT", "Artifact", "ArtifactError", "load"]
+__all__ = ["CONTRACTS", "FOLDER", "FORMAT", "TAKES", "Artifact", "ArtifactError", "load"]
 
-#: In the order of deployment: the constructors of the others take the address of the first.
-CONTRACTS = ("Consortium", "BatchLedger", "RuleBook", "CaseLog")
+#: In the order of deployment.
+CONTRACTS = ("Consortium", "PseudonymKeys", "EvaluationLog", "BatchLedger", "RuleBook", "CaseLog")
+
+#: The contracts whose addresses a constructor takes; that of `Consortium` takes none.
+TAKES = {
+    "PseudonymKeys": ("Consortium",),
+    "EvaluationLog": ("Consortium", "PseudonymKeys"),
+    "BatchLedger": ("Consortium", "PseudonymKeys"),
+    "RuleBook": ("Consortium",),
+    "CaseLog": ("Consortium",),
+}
 
 FORMAT = "counterfoil/artifact/1"
 FOLDER = Path(__file__).parent / "artifacts"

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Consortium} from "./Consortium.sol";
+import {PseudonymKeys} from "./PseudonymKeys.sol";
 import {TypedData} from "./TypedData.sol";
 
 /**
@@ -50,6 +51,7 @@ contract BatchLedger {
         );
 
     Consortium private immutable _consortium;
+    PseudonymKeys private immutable _keys;
     bytes32 private immutable _domainSeparator;
     /// @dev By code, not by account: a member that replaces its account goes on where it was.
     mapping(uint16 code => Head) private _heads;
@@ -86,8 +88,9 @@ contract BatchLedger {
     /// @notice A batch without its sealed rows.
     error BatchLedgerEmptyPayload();
 
-    constructor(Consortium consortium_) {
+    constructor(Consortium consortium_, PseudonymKeys keys_) {
         _consortium = consortium_;
+        _keys = keys_;
         _domainSeparator = TypedData.domainSeparator(address(this), consortium_.genesisHash());
     }
 
@@ -110,7 +113,7 @@ contract BatchLedger {
         if (_consortium.paused()) revert BatchLedgerPaused();
         uint16 code = _consortium.requireActive(msg.sender);
         _requireNext(code, header);
-        if (!_consortium.isEpoch(header.epoch)) revert BatchLedgerUnknownEpoch(header.epoch);
+        if (!_keys.isEpoch(header.epoch)) revert BatchLedgerUnknownEpoch(header.epoch);
         if (!_consortium.isPolicy(header.policyHash)) revert BatchLedgerUnknownPolicy(header.policyHash);
         if (header.rowCount == 0 || header.rowCount > MAX_ROWS) {
             revert BatchLedgerInvalidRowCount(header.rowCount);
@@ -151,6 +154,11 @@ contract BatchLedger {
     /// @notice The consortium whose members may post.
     function consortium() external view returns (Consortium) {
         return _consortium;
+    }
+
+    /// @notice The contract that names the epochs of the pseudonym key.
+    function keys() external view returns (PseudonymKeys) {
+        return _keys;
     }
 
     /// @notice The packed batch header, big-endian and without padding, whose SHA-256 is the batch hash.

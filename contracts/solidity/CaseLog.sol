@@ -11,6 +11,9 @@ import {Consortium} from "./Consortium.sol";
  * @dev Kinds: 1 flag and 2 finding by the desk, 3 decision by an officer, 4 request by an officer or an auditor,
  * 5 answer by an active member, 6 note of drift or checkpoint by the desk.
  *
+ * Members, officers and auditors may append so much in a day (`Consortium.limits`); the desk is not limited, since
+ * its flags are what the log is for. An officer's entries count with its member's.
+ *
  * WARNING: Payloads are public to every node of the network. Seal what names a person or a customer; `contentHash`
  * should cover a random salt, or a guess of the content can be tested against it.
  *
@@ -25,6 +28,15 @@ contract CaseLog {
         bytes payload;
     }
 
+    struct Usage {
+        uint64 day;
+        uint32 entries;
+        uint32 bytesUsed;
+    }
+
+    /// @notice Longest payload of one entry.
+    uint256 public constant MAX_PAYLOAD = 98_304;
+
     uint8 private constant FLAG = 1;
     uint8 private constant FINDING = 2;
     uint8 private constant DECISION = 3;
@@ -34,6 +46,8 @@ contract CaseLog {
 
     Consortium private immutable _consortium;
     mapping(bytes32 contentId => bool) private _contents;
+    /// @dev By member code, or by account for an auditor, which belongs to no member.
+    mapping(uint256 owner => Usage) private _usage;
     bytes32 private _head;
     uint64 private _size;
 
@@ -58,6 +72,11 @@ contract CaseLog {
     /// @notice The author appended this content as this kind before.
     error CaseLogDuplicate(bytes32 contentHash);
 
+    /// @notice The payload is longer than `MAX_PAYLOAD`.
+    error CaseLogPayloadTooLong(uint256 bytesGiven);
+    /// @notice The author, or its member, has appended as much today as the consortium allows.
+    error CaseLogQuotaExceeded(uint32 entriesLeft, uint32 bytesLeft);
+
     constructor(Consortium consortium_) {
         _consortium = consortium_;
     }
@@ -71,6 +90,7 @@ contract CaseLog {
         for (uint256 i = 0; i < entries.length; ++i) {
             // Asked once for a run of one kind: nobody's role changes within a call.
             if (i == 0 || entries[i].kind != entries[i - 1].kind) _requireMayAppend(entries[i].kind);
+            _spend(entries[i].kind, entries[i].payload.length);
             newHead = _append(entries[i], index++, newHead);
         }
         _head = newHead;
@@ -122,6 +142,33 @@ contract CaseLog {
             entry.payload
         );
     }
+
+    /// @dev What the desk writes is not counted.
+    // slither-disable-start calls-loop
+    function _spend(uint8 kind, uint256 bytesAdded) private {
+        if (bytesAdded > MAX_PAYLOAD) revert CaseLogPayloadTooLong(bytesAdded);
+        if (kind != DECISION && kind != REQUEST && kind != ANSWER) return;
+        uint256 owner = _ownerOf(kind);
+        Consortium.Limits memory limits = _consortium.limits();
+        uint64 today = uint64(block.timestamp / 1 days);
+        Usage memory usage = _usage[owner];
+        if (usage.day != today) usage = Usage(today, 0, 0);
+        uint32 entriesLeft = usage.entries < limits.caseEntriesPerDay
+            ? limits.caseEntriesPerDay - usage.entries
+            : 0;
+        uint32 bytesLeft = usage.bytesUsed < limits.caseBytesPerDay
+            ? limits.caseBytesPerDay - usage.bytesUsed
+            : 0;
+        if (entriesLeft == 0 || bytesAdded > bytesLeft) revert CaseLogQuotaExceeded(entriesLeft, bytesLeft);
+        _usage[owner] = Usage(today, usage.entries + 1, usage.bytesUsed + uint32(bytesAdded));
+    }
+
+    function _ownerOf(uint8 kind) private view returns (uint256) {
+        if (kind == ANSWER) return _consortium.codeOf(msg.sender);
+        uint16 member = _consortium.officerOf(msg.sender);
+        return member == 0 ? uint256(uint160(msg.sender)) : member;
+    }
+    // slither-disable-end calls-loop
 
     function _contentId(address author, uint8 kind, bytes32 contentHash) private pure returns (bytes32) {
         return keccak256(abi.encode(author, kind, contentHash));

@@ -3,23 +3,22 @@ pragma solidity 0.8.37;
 
 import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+import {Governance} from "./Governance.sol";
 import {TypedData} from "./TypedData.sol";
 
 /**
  * @title Consortium
- * @notice Who belongs to the consortium and by what it encodes: members with their keys, the readers rows are
- * sealed to, the epochs of the pseudonym key, the encoding policies, the roles, and the pause.
+ * @notice Who belongs to the consortium and by what it works: members with their keys and officers, the readers
+ * rows are sealed to, the encoding policies, the roles, the limits, and the pause.
  *
- * @dev Nothing here can be rewritten: codes, agents, reader keys, epochs and policies are never reused, and every
- * change is an event. The other contracts ask this one for roles, membership and the pause.
+ * @dev Nothing here can be rewritten: codes, agents, reader keys and policies are never reused, and every change
+ * is an event. The other contracts ask this one for roles, membership, limits and the pause; what they leave to
+ * the members, they accept from this contract's address only. See `Governance` for how it decides.
  *
- * WARNING: The operator admits and suspends. It cannot post for a member, alter what a member posted, or activate
- * a rule set, unless the admin grants it those roles: watch `RoleGranted`.
- *
- * NOTE: The admin is the operator's address at first. Hand `DEFAULT_ADMIN_ROLE` to an account that several banks
- * must sign for (a multi-signature wallet) before real rows are posted.
+ * WARNING: The chain counts banks by their accounts. It cannot tell whether two members are one bank: compare each
+ * admission with the bank over another channel before you approve it.
  */
-contract Consortium is AccessControl, Pausable {
+contract Consortium is Governance, AccessControl, Pausable {
     enum MemberStatus {
         None,
         Active,
@@ -43,9 +42,17 @@ contract Consortium is AccessControl, Pausable {
         Removed
     }
 
-    /// @notice Admits members, manages readers, epochs and policies, pauses.
-    bytes32 public constant OPERATOR_ROLE = keccak256("OPERATOR_ROLE");
-    /// @notice Approves rule sets, records decisions and requests.
+    /// @notice What one member may do in a day (UTC), so that no member fills what all must read.
+    struct Limits {
+        /// @dev Evaluations of the pseudonym key that a member may ask for.
+        uint64 evaluationsPerDay;
+        /// @dev Entries of the case log that a member, its officers, or one auditor may append.
+        uint32 caseEntriesPerDay;
+        /// @dev Bytes of payload in these entries.
+        uint32 caseBytesPerDay;
+    }
+
+    /// @notice Approves rule sets, records decisions and requests; belongs to a member.
     bytes32 public constant OFFICER_ROLE = keccak256("OFFICER_ROLE");
     /// @notice Records flags, findings and checkpoints.
     bytes32 public constant DESK_ROLE = keccak256("DESK_ROLE");
@@ -58,7 +65,8 @@ contract Consortium is AccessControl, Pausable {
     /// @notice What a bank signs when it replaces its account or its keys (EIP-712).
     bytes32 public constant KEY_CHANGE_TYPE =
         keccak256(
-            "KeyChange(address account,address newAccount,bytes32 x25519Key,bytes32 hpkeKey,bytes32 witnessKey)"
+            "KeyChange(address account,address newAccount,bytes32 x25519Key,bytes32 hpkeKey,bytes32 witnessKey,"
+            "uint64 nonce)"
         );
 
     /// @notice Hash of the chain's first block, the salt of every signature that is made for this consortium.
@@ -66,17 +74,15 @@ contract Consortium is AccessControl, Pausable {
 
     mapping(address account => Member) private _members;
     mapping(uint16 code => address) private _accounts;
+    mapping(uint16 code => uint64) private _evaluatesFrom;
+    mapping(uint16 code => uint64) private _keyChanges;
     mapping(bytes32 agentHash => bool) private _agents;
-    /// @dev The changes that were made, so that a signature works once.
-    mapping(bytes32 structHash => bool) private _keyChanges;
+    mapping(address officer => uint16 code) private _officers;
     uint16 private _memberCount;
+    uint16 private _active;
+    Limits private _limits;
 
     mapping(bytes32 keyId => ReaderStatus) private _readers;
-
-    mapping(uint32 epoch => bool) private _epochs;
-    bool private _epochOpened;
-    uint32 private _currentEpoch;
-    uint64 private _currentEpochStart;
 
     mapping(bytes32 policyHash => bool) private _policies;
     bytes32 private _activePolicy;
@@ -98,16 +104,19 @@ contract Consortium is AccessControl, Pausable {
         bytes32 x25519Key,
         bytes32 hpkeKey,
         bytes32 witnessKey,
+        uint64 nonce,
         bytes signature,
         bytes newSignature
     );
     event MemberSuspended(address indexed account, uint16 indexed code);
     event MemberReinstated(address indexed account, uint16 indexed code);
     event MemberRevoked(address indexed account, uint16 indexed code);
+    event OfficerAppointed(address indexed officer, uint16 indexed code);
+    event OfficerDismissed(address indexed officer, uint16 indexed code);
     event ReaderAdded(bytes32 indexed keyId, bytes32 hpkeKey, uint32 indexed epoch, string label);
     event ReaderRemoved(bytes32 indexed keyId);
-    event EpochOpened(uint32 indexed epoch, uint64 startsAt, bytes32 publicKey, bytes32[] shareCommitments);
     event PolicyPublished(bytes32 indexed policyHash, uint32 indexed number, bytes document);
+    event LimitsSet(uint64 evaluationsPerDay, uint32 caseEntriesPerDay, uint32 caseBytesPerDay);
 
     /// @notice The zero address can hold no role and no membership.
     error ConsortiumInvalidAccount();
@@ -121,8 +130,6 @@ contract Consortium is AccessControl, Pausable {
     error ConsortiumAgentAlreadyAdmitted(string agent);
     /// @notice The bank's own account did not sign this, or not in the canonical form.
     error ConsortiumNotSignedBy(address account);
-    /// @notice The bank made this very change before.
-    error ConsortiumKeyChangeRepeated(address account);
     /// @notice The bank has another account now.
     error ConsortiumAccountReplaced(address account);
     /// @notice The account was never admitted.
@@ -139,21 +146,34 @@ contract Consortium is AccessControl, Pausable {
     error ConsortiumReaderAlreadyAdded(bytes32 keyId);
     /// @notice No active reader has this key identifier.
     error ConsortiumUnknownReader(bytes32 keyId);
-    /// @notice Epochs only move forward.
-    error ConsortiumEpochNotLater(uint32 current, uint32 got);
-    /// @notice An epoch cannot start before the one it follows.
-    error ConsortiumEpochStartNotLater(uint64 current, uint64 got);
+    /// @notice Only the member itself, or an approved proposal, can do this.
+    error ConsortiumNotForAccount(address account);
+    /// @notice The account is an officer already.
+    error ConsortiumOfficerAlreadyAppointed(address officer);
+    /// @notice The account is not an officer.
+    error ConsortiumNotOfficer(address account);
+    /// @notice Officers are appointed and dismissed, and nobody but the consortium is its admin.
+    error ConsortiumRoleNotGrantable(bytes32 role);
     /// @notice The policy document is empty.
     error ConsortiumEmptyPolicy();
     /// @notice The same document was published before.
     error ConsortiumPolicyAlreadyPublished(bytes32 policyHash);
 
-    /// @dev The operator starts as admin too; see the NOTE on the contract.
-    constructor(address operator, bytes32 genesisHash_) {
-        if (operator == address(0)) revert ConsortiumInvalidAccount();
+    /**
+     * @param founder_ The account that prepares the consortium until its founding members have confirmed.
+     * @param genesisHash_ Hash of the chain's first block.
+     */
+    constructor(
+        address founder_,
+        bytes32 genesisHash_,
+        Rules memory rules_,
+        Limits memory limits_
+    ) Governance(founder_, rules_) {
+        if (founder_ == address(0)) revert ConsortiumInvalidAccount();
         genesisHash = genesisHash_;
-        _grantRole(DEFAULT_ADMIN_ROLE, operator);
-        _grantRole(OPERATOR_ROLE, operator);
+        foundingDigest = keccak256(abi.encode(block.chainid, address(this), genesisHash_, rules_, limits_));
+        _setLimits(limits_);
+        _grantRole(DEFAULT_ADMIN_ROLE, address(this));
     }
 
     // ---------------------------------------------------------------- members
@@ -167,6 +187,8 @@ contract Consortium is AccessControl, Pausable {
      * @param witnessKey Ed25519 key with which the bank's witness cosigns checkpoints.
      * @param signature The bank's own signature over all of this (EIP-712, `ADMISSION_TYPE`), by `account`.
      *
+     * NOTE: A bank that joins later may ask for evaluations of the pseudonym key when the delay has passed again.
+     *
      * WARNING: The signature proves that whoever holds `account` agreed, not that it is the bank of that name.
      * Compare account and keys with the bank over another channel.
      */
@@ -177,7 +199,7 @@ contract Consortium is AccessControl, Pausable {
         bytes32 hpkeKey,
         bytes32 witnessKey,
         bytes calldata signature
-    ) external onlyRole(OPERATOR_ROLE) returns (uint16 code) {
+    ) external onlyGovernance returns (uint16 code) {
         if (account == address(0)) revert ConsortiumInvalidAccount();
         if (bytes(agent).length == 0) revert ConsortiumInvalidAgent();
         _requireKeys(x25519Key, hpkeKey, witnessKey);
@@ -191,8 +213,10 @@ contract Consortium is AccessControl, Pausable {
         );
 
         code = ++_memberCount; // checked arithmetic: the 65,536th admission reverts
+        ++_active;
         _agents[agentHash] = true;
         _accounts[code] = account;
+        if (founded) _evaluatesFrom[code] = uint64(block.timestamp) + _delaySeconds();
         _members[account] = Member(code, MemberStatus.Active, agent, x25519Key, hpkeKey, witnessKey);
         emit MemberAdmitted(account, code, agent, x25519Key, hpkeKey, witnessKey, signature);
     }
@@ -202,13 +226,15 @@ contract Consortium is AccessControl, Pausable {
      * @param account The account in force, which signs.
      * @param newAccount The account from now on, which signs too; it may be the same, and was never a member
      * otherwise.
-     * @param signature Signature over all of this (EIP-712, `KEY_CHANGE_TYPE`) by `account`.
+     * @param signature Signature over all of this and the member's next nonce (EIP-712, `KEY_CHANGE_TYPE`) by
+     * `account`.
      * @param newSignature The same signature by `newAccount`.
      *
-     * NOTE: Anybody may send it, since both signatures are the bank's. A suspended member stays suspended. A
-     * change is made once, or a stranger could send an old one again and bring back keys that were given up.
+     * NOTE: A suspended member stays suspended. The nonce makes a signature work once, and lets a bank return to
+     * keys that it had before.
      *
-     * WARNING: Whoever has the old key can do this. A bank whose key was stolen asks for its suspension first.
+     * WARNING: Whoever has the old key can sign this. A bank whose key was stolen suspends itself first, which
+     * takes effect at once, and the members look before they approve.
      */
     function changeKeys(
         address account,
@@ -218,45 +244,46 @@ contract Consortium is AccessControl, Pausable {
         bytes32 witnessKey,
         bytes calldata signature,
         bytes calldata newSignature
-    ) external {
-        Member storage member = _requireNotRevoked(account);
+    ) external onlyGovernance {
+        uint16 code = _requireNotRevoked(account).code;
         if (newAccount == address(0)) revert ConsortiumInvalidAccount();
         _requireKeys(x25519Key, hpkeKey, witnessKey);
+        uint64 nonce = _keyChanges[code]++;
         bytes32 structHash = keccak256(
-            abi.encode(KEY_CHANGE_TYPE, account, newAccount, x25519Key, hpkeKey, witnessKey)
+            abi.encode(KEY_CHANGE_TYPE, account, newAccount, x25519Key, hpkeKey, witnessKey, nonce)
         );
         _requireSignedBy(account, structHash, signature);
         _requireSignedBy(newAccount, structHash, newSignature);
-        if (_keyChanges[structHash]) revert ConsortiumKeyChangeRepeated(account);
-        _keyChanges[structHash] = true;
-        uint16 code = member.code;
-        if (newAccount != account) {
-            if (_members[newAccount].status != MemberStatus.None) {
-                revert ConsortiumAccountAlreadyAdmitted(newAccount);
-            }
-            _members[newAccount] = member;
-            member.status = MemberStatus.Replaced;
-            _accounts[code] = newAccount;
-        }
+        if (newAccount != account) _moveAccount(code, account, newAccount);
         Member storage changed = _members[newAccount];
         changed.x25519Key = x25519Key;
         changed.hpkeKey = hpkeKey;
         changed.witnessKey = witnessKey;
-        _emitKeysChanged(code, account, newAccount, signature, newSignature);
+        _emitKeysChanged(account, newAccount, nonce, signature, newSignature);
     }
 
-    /// @notice Stops a member from posting until it is reinstated.
-    function suspendMember(address account) external onlyRole(OPERATOR_ROLE) {
-        uint16 code = requireActive(account);
+    /// @notice How many times a member changed its keys; the nonce of its next change.
+    function keyChangesOf(address account) external view returns (uint64) {
+        return _keyChanges[_members[account].code];
+    }
+
+    /**
+     * @notice Stops a member from posting and voting until it is reinstated; a member may stop itself, at once.
+     */
+    function suspendMember(address account) external {
+        if (msg.sender != address(this) && msg.sender != account) revert ConsortiumNotForAccount(msg.sender);
+        uint16 code = _memberCode(account);
         _members[account].status = MemberStatus.Suspended;
+        --_active;
         emit MemberSuspended(account, code);
     }
 
-    /// @notice Lets a suspended member post again.
-    function reinstateMember(address account) external onlyRole(OPERATOR_ROLE) {
+    /// @notice Lets a suspended member post and vote again.
+    function reinstateMember(address account) external onlyGovernance {
         Member storage member = _requireNotRevoked(account);
         if (member.status != MemberStatus.Suspended) revert ConsortiumMemberNotSuspended(account);
         member.status = MemberStatus.Active;
+        ++_active;
         emit MemberReinstated(account, member.code);
     }
 
@@ -265,8 +292,9 @@ contract Consortium is AccessControl, Pausable {
      *
      * WARNING: Final. The account, the code and the agent never come back; what the member posted stays.
      */
-    function revokeMember(address account) external onlyRole(OPERATOR_ROLE) {
+    function revokeMember(address account) external onlyGovernance {
         Member storage member = _requireNotRevoked(account);
+        if (member.status == MemberStatus.Active) --_active;
         member.status = MemberStatus.Revoked;
         emit MemberRevoked(account, member.code);
     }
@@ -312,11 +340,20 @@ contract Consortium is AccessControl, Pausable {
         return _memberCount;
     }
 
+    /// @notice How many members are active.
+    function activeMembers() external view returns (uint16) {
+        return _active;
+    }
+
+    /// @notice Unix time from which a member may ask for evaluations of the pseudonym key.
+    function evaluatesFrom(uint16 code) external view returns (uint64) {
+        return _evaluatesFrom[code];
+    }
+
     /// @notice The member's code; reverts with the reason if the account may not act as a member now.
-    function requireActive(address account) public view returns (uint16 code) {
-        Member storage member = _requireNotRevoked(account);
-        if (member.status == MemberStatus.Suspended) revert ConsortiumMemberSuspended(account);
-        return member.code;
+    function requireActive(address account) external view returns (uint16 code) {
+        if (!founded) revert GovernanceNotFounded();
+        return _memberCode(account);
     }
 
     function _requireNotRevoked(address account) private view returns (Member storage member) {
@@ -335,25 +372,115 @@ contract Consortium is AccessControl, Pausable {
         if (TypedData.signer(separator, structHash, signature) != account) revert ConsortiumNotSignedBy(account);
     }
 
-    /// @dev A function of its own: the EVM reaches only so deep into its stack.
+    /// @dev Functions of their own: the EVM reaches only so deep into its stack.
+    function _moveAccount(uint16 code, address account, address newAccount) private {
+        if (_members[newAccount].status != MemberStatus.None) {
+            revert ConsortiumAccountAlreadyAdmitted(newAccount);
+        }
+        _members[newAccount] = _members[account];
+        _members[account].status = MemberStatus.Replaced;
+        _accounts[code] = newAccount;
+    }
+
     function _emitKeysChanged(
-        uint16 code,
         address account,
         address newAccount,
+        uint64 nonce,
         bytes calldata signature,
         bytes calldata newSignature
     ) private {
         Member storage changed = _members[newAccount];
         emit MemberKeysChanged(
-            code,
+            changed.code,
             account,
             newAccount,
             changed.x25519Key,
             changed.hpkeKey,
             changed.witnessKey,
+            nonce,
             signature,
             newSignature
         );
+    }
+
+    // ---------------------------------------------------------------- officers and roles
+
+    /**
+     * @notice Makes an account an officer of a member; it is one as long as the member is active.
+     *
+     * WARNING: The chain counts accounts, not persons. Give each person one account.
+     */
+    function appointOfficer(address officer, uint16 code) external onlyGovernance {
+        if (officer == address(0)) revert ConsortiumInvalidAccount();
+        if (!_isActive(code)) revert ConsortiumNotMember(_accounts[code]);
+        if (_officers[officer] != 0) revert ConsortiumOfficerAlreadyAppointed(officer);
+        _officers[officer] = code;
+        _grantRole(OFFICER_ROLE, officer);
+        emit OfficerAppointed(officer, code);
+    }
+
+    /// @notice Ends an officer's office; its own member may do so at once.
+    function dismissOfficer(address officer) external {
+        uint16 code = _officers[officer];
+        if (code == 0) revert ConsortiumNotOfficer(officer);
+        if (msg.sender != address(this) && msg.sender != _accounts[code]) {
+            revert ConsortiumNotForAccount(msg.sender);
+        }
+        _officers[officer] = 0;
+        _revokeRole(OFFICER_ROLE, officer);
+        emit OfficerDismissed(officer, code);
+    }
+
+    /// @notice The code of the active member whose officer an account is; zero if it is none now.
+    function officerOf(address account) public view returns (uint16 code) {
+        code = _officers[account];
+        return _isActive(code) ? code : 0;
+    }
+
+    /// @notice Whether an account has a role now; an officer has it while its member is active.
+    function hasRole(bytes32 role, address account) public view override returns (bool) {
+        if (role == OFFICER_ROLE) return officerOf(account) != 0;
+        return super.hasRole(role, account);
+    }
+
+    /// @dev Only this contract is its admin, so a proposal grants roles; officers have their own functions.
+    function _grantable(bytes32 role) private pure {
+        if (role == DEFAULT_ADMIN_ROLE || role == OFFICER_ROLE) revert ConsortiumRoleNotGrantable(role);
+    }
+
+    /// @notice Grants the role of the desk or of an auditor.
+    function grantRole(bytes32 role, address account) public override onlyGovernance {
+        _grantable(role);
+        _grantRole(role, account);
+    }
+
+    /// @notice Takes the role of the desk or of an auditor away.
+    function revokeRole(bytes32 role, address account) public override onlyGovernance {
+        _grantable(role);
+        _revokeRole(role, account);
+    }
+
+    /// @notice Gives up the sender's own role of the desk or of an auditor.
+    function renounceRole(bytes32 role, address confirmation) public override {
+        _grantable(role);
+        super.renounceRole(role, confirmation);
+    }
+
+    // ---------------------------------------------------------------- limits
+
+    /// @notice What one member may do in a day.
+    function limits() external view returns (Limits memory) {
+        return _limits;
+    }
+
+    /// @notice Changes what one member may do in a day.
+    function setLimits(Limits calldata limits_) external onlyGovernance {
+        _setLimits(limits_);
+    }
+
+    function _setLimits(Limits memory limits_) private {
+        _limits = limits_;
+        emit LimitsSet(limits_.evaluationsPerDay, limits_.caseEntriesPerDay, limits_.caseBytesPerDay);
     }
 
     // ---------------------------------------------------------------- readers
@@ -363,15 +490,15 @@ contract Consortium is AccessControl, Pausable {
      * @param keyId SHA-256 of `hpkeKey`, checked.
      * @param epoch The month the key is for; its secret is destroyed when that month's retention ends.
      *
-     * WARNING: A reader reads every row sealed to it. Sealing is the consortium's main control, so members should
-     * watch `ReaderAdded` and refuse a reader that they did not agree to.
+     * WARNING: A reader reads every row sealed to it. Sealing is the consortium's main control: approve a reader
+     * only after you have compared its key.
      */
     function addReader(
         bytes32 keyId,
         bytes32 hpkeKey,
         uint32 epoch,
         string calldata label
-    ) external onlyRole(OPERATOR_ROLE) {
+    ) external onlyGovernance {
         if (hpkeKey == 0) revert ConsortiumInvalidKey();
         bytes32 expected = sha256(abi.encodePacked(hpkeKey));
         if (keyId != expected) revert ConsortiumReaderKeyMismatch(expected, keyId);
@@ -385,7 +512,7 @@ contract Consortium is AccessControl, Pausable {
      *
      * NOTE: Rows already sealed to the key stay readable with its secret; only destroying the secret ends that.
      */
-    function removeReader(bytes32 keyId) external onlyRole(OPERATOR_ROLE) {
+    function removeReader(bytes32 keyId) external onlyGovernance {
         if (_readers[keyId] != ReaderStatus.Active) revert ConsortiumUnknownReader(keyId);
         _readers[keyId] = ReaderStatus.Removed;
         emit ReaderRemoved(keyId);
@@ -396,50 +523,13 @@ contract Consortium is AccessControl, Pausable {
         return _readers[keyId] == ReaderStatus.Active;
     }
 
-    // ---------------------------------------------------------------- epochs of the pseudonym key
-
-    /**
-     * @notice Opens the next epoch of the pseudonym key.
-     * @param startsAt Unix time in seconds from which transactions belong to the epoch.
-     * @param publicKey The threshold public key (ristretto255).
-     * @param shareCommitments The holders' commitments to their shares, in the order of their indices; empty for a
-     * single holder.
-     *
-     * NOTE: The contract cannot check the curve points; key holders publish their proofs beside it.
-     */
-    function openEpoch(
-        uint32 epoch,
-        uint64 startsAt,
-        bytes32 publicKey,
-        bytes32[] calldata shareCommitments
-    ) external onlyRole(OPERATOR_ROLE) {
-        if (publicKey == 0) revert ConsortiumInvalidKey();
-        if (_epochOpened && epoch <= _currentEpoch) revert ConsortiumEpochNotLater(_currentEpoch, epoch);
-        if (startsAt < _currentEpochStart) revert ConsortiumEpochStartNotLater(_currentEpochStart, startsAt);
-        _epochs[epoch] = true;
-        _epochOpened = true;
-        _currentEpoch = epoch;
-        _currentEpochStart = startsAt;
-        emit EpochOpened(epoch, startsAt, publicKey, shareCommitments);
-    }
-
-    /// @notice The epoch opened last; 0 also before the first, which `isEpoch` tells apart.
-    function currentEpoch() external view returns (uint32) {
-        return _currentEpoch;
-    }
-
-    /// @notice Whether the epoch was opened.
-    function isEpoch(uint32 epoch) external view returns (bool) {
-        return _epochs[epoch];
-    }
-
     // ---------------------------------------------------------------- encoding policies
 
     /**
      * @notice Publishes an encoding policy and makes it the active one. The whole document stands in the event, so
      * who reads a batch in ten years can decode it.
      */
-    function publishPolicy(bytes calldata document) external onlyRole(OPERATOR_ROLE) returns (bytes32 policyHash) {
+    function publishPolicy(bytes calldata document) external onlyGovernance returns (bytes32 policyHash) {
         if (document.length == 0) revert ConsortiumEmptyPolicy();
         policyHash = sha256(document);
         if (_policies[policyHash]) revert ConsortiumPolicyAlreadyPublished(policyHash);
@@ -461,13 +551,37 @@ contract Consortium is AccessControl, Pausable {
 
     // ---------------------------------------------------------------- pause
 
-    /// @notice Stops posting, rule changes and case entries for everyone.
-    function pause() external onlyRole(OPERATOR_ROLE) {
+    /// @notice Stops posting, rule changes, case entries and evaluations for everyone.
+    function pause() external onlyGovernance {
         _pause();
     }
 
     /// @notice Lifts the pause.
-    function unpause() external onlyRole(OPERATOR_ROLE) {
+    function unpause() external onlyGovernance {
         _unpause();
+    }
+
+    // ---------------------------------------------------------------- what the governance asks
+
+    function _memberCode(address account) internal view override returns (uint16) {
+        Member storage member = _requireNotRevoked(account);
+        if (member.status == MemberStatus.Suspended) revert ConsortiumMemberSuspended(account);
+        return member.code;
+    }
+
+    function _isActive(uint16 code) internal view override returns (bool) {
+        return _members[_accounts[code]].status == MemberStatus.Active;
+    }
+
+    function _activeCount() internal view override returns (uint16) {
+        return _active;
+    }
+
+    function _everAdmitted() internal view override returns (uint16) {
+        return _memberCount;
+    }
+
+    function _isUrgent(bytes calldata data) internal pure override returns (bool) {
+        return data.length == 4 && bytes4(data) == this.pause.selector;
     }
 }

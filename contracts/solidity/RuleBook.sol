@@ -6,15 +6,18 @@ import {Consortium} from "./Consortium.sol";
 /**
  * @title RuleBook
  * @notice The life of the rule sets that checks run by: drafted, edited, backtested, proposed, approved by two
- * officers who wrote none of it, active, superseded or withdrawn.
+ * officers of two members who wrote none of it, active, superseded or withdrawn.
  *
  * @dev Documents stand whole in the events and are named by their SHA-256. An edit is a new draft that names the
- * one it changes, so that everybody who wrote a part is known. A hash is used once; to return to an older rule
- * set, propose a document that says so.
+ * one it changes, so that everybody who wrote a part is known. Besides, each rule has a key, the hash of what it
+ * decides: who brought a rule first is its author in whatever document it comes back, until a document with it
+ * was in force. A hash is used once; to return to an older rule set, propose a document that says so.
  *
- * WARNING: The contract counts officers, not their judgement. Two accounts of one person pass as two officers;
- * grant `OFFICER_ROLE` to persons, one account each. It does not require a backtest: officers see in the open
+ * WARNING: The contract counts officers, not their judgement, and it cannot read a document: who approves checks
+ * that the keys are those of the document's rules. It does not require a backtest: officers see in the open
  * whether there was one.
+ *
+ * NOTE: A consortium with one active member cannot have officers of two; there, two officers of the one do.
  */
 contract RuleBook {
     enum Status {
@@ -32,13 +35,19 @@ contract RuleBook {
         address firstOfficer;
         bytes32 previous;
         uint8 edits;
+        bytes32 keysHash;
     }
 
     /// @notice An approval looks at every author before it, so a chain of edits is bounded.
     uint8 public constant MAX_EDITS = 64;
+    /// @notice Most rules of one document.
+    uint256 public constant MAX_RULES = 512;
+    /// @dev In place of an author: a rule that was in force was approved by others.
+    address private constant SETTLED = address(1);
 
     Consortium private immutable _consortium;
     mapping(bytes32 ruleSetHash => Proposal) private _proposals;
+    mapping(bytes32 ruleKey => address) private _ruleAuthors;
     bytes32 private _activeHash;
     uint32 private _activeVersion;
 
@@ -46,7 +55,8 @@ contract RuleBook {
         bytes32 indexed ruleSetHash,
         address indexed author,
         bytes32 indexed previous,
-        bytes document
+        bytes document,
+        bytes32[] ruleKeys
     );
     event RuleSetBacktested(
         bytes32 indexed ruleSetHash,
@@ -55,7 +65,12 @@ contract RuleBook {
         bytes report
     );
     event RuleSetSubmitted(bytes32 indexed ruleSetHash, address indexed author);
-    event RuleSetProposed(bytes32 indexed ruleSetHash, address indexed author, bytes document);
+    event RuleSetProposed(
+        bytes32 indexed ruleSetHash,
+        address indexed author,
+        bytes document,
+        bytes32[] ruleKeys
+    );
     event RuleSetApproved(bytes32 indexed ruleSetHash, address indexed officer, uint8 approvals);
     event RuleSetActivated(bytes32 indexed ruleSetHash, uint32 indexed version);
     event RuleSetSuperseded(bytes32 indexed ruleSetHash, bytes32 indexed successor);
@@ -78,8 +93,14 @@ contract RuleBook {
     error RuleBookNotProposed(bytes32 ruleSetHash);
     /// @notice The rule set is not in force.
     error RuleBookNotActive(bytes32 ruleSetHash);
-    /// @notice Who wrote the rule set, or an edit it comes from, cannot approve it.
+    /// @notice Who wrote the rule set, an edit it comes from, or one of its rules, cannot approve it.
     error RuleBookAuthorCannotApprove(address author);
+    /// @notice The rule keys are not those that were given with the document.
+    error RuleBookOtherRules(bytes32 expected, bytes32 got);
+    /// @notice More than `MAX_RULES` rules.
+    error RuleBookTooManyRules(uint256 rules);
+    /// @notice An officer of the same member has approved; another member's officer must approve too.
+    error RuleBookSameMember(uint16 code);
     /// @notice The officer has approved already.
     error RuleBookAlreadyApproved(address officer);
     /// @notice Only the author can do that.
@@ -100,8 +121,13 @@ contract RuleBook {
      *
      * NOTE: Who wrote a draft cannot approve what others make of it. An edit of a rule set that was in force starts
      * anew: what it keeps was approved before.
+     * @param ruleKeys For each rule of the document, in its order, the hash of what it decides.
      */
-    function draft(bytes calldata document, bytes32 previous) external onlyOfficer returns (bytes32 ruleSetHash) {
+    function draft(
+        bytes calldata document,
+        bytes32 previous,
+        bytes32[] calldata ruleKeys
+    ) external onlyOfficer returns (bytes32 ruleSetHash) {
         ruleSetHash = _newHash(document);
         uint8 edits = 0;
         if (previous != bytes32(0)) {
@@ -112,8 +138,8 @@ contract RuleBook {
             bool settled = changed.status == Status.Active || changed.status == Status.Superseded;
             edits = settled ? 0 : changed.edits + 1;
         }
-        _proposals[ruleSetHash] = Proposal(Status.Drafted, msg.sender, address(0), previous, edits);
-        emit RuleSetDrafted(ruleSetHash, msg.sender, previous, document);
+        _record(ruleSetHash, Status.Drafted, previous, edits, ruleKeys);
+        emit RuleSetDrafted(ruleSetHash, msg.sender, previous, document, ruleKeys);
     }
 
     /// @notice Records what a draft or a proposal came to on the mirror; the report stands whole in the event.
@@ -134,22 +160,30 @@ contract RuleBook {
     }
 
     /// @notice Drafts a new rule set and opens it for approval at once.
-    function propose(bytes calldata document) external onlyOfficer returns (bytes32 ruleSetHash) {
+    function propose(
+        bytes calldata document,
+        bytes32[] calldata ruleKeys
+    ) external onlyOfficer returns (bytes32 ruleSetHash) {
         ruleSetHash = _newHash(document);
-        _proposals[ruleSetHash] = Proposal(Status.Proposed, msg.sender, address(0), bytes32(0), 0);
-        emit RuleSetProposed(ruleSetHash, msg.sender, document);
+        _record(ruleSetHash, Status.Proposed, bytes32(0), 0, ruleKeys);
+        emit RuleSetProposed(ruleSetHash, msg.sender, document, ruleKeys);
     }
 
     /**
-     * @notice Approves a proposed rule set; the second officer's approval activates it and supersedes the one in
-     * force.
+     * @notice Approves a proposed rule set; the approval of a second officer, of another member, activates it and
+     * supersedes the one in force.
+     * @param ruleKeys The keys that were given with the document.
      *
      * NOTE: An approval counts while its officer is one. If the first officer has lost the role meanwhile, the
      * next approval takes its place instead of activating.
      */
-    function approve(bytes32 ruleSetHash) external onlyOfficer {
+    function approve(bytes32 ruleSetHash, bytes32[] calldata ruleKeys) external onlyOfficer {
         Proposal storage proposal = _requireProposed(ruleSetHash);
-        if (_wrote(ruleSetHash, msg.sender)) revert RuleBookAuthorCannotApprove(msg.sender);
+        bytes32 keysHash = keccak256(abi.encode(ruleKeys));
+        if (keysHash != proposal.keysHash) revert RuleBookOtherRules(proposal.keysHash, keysHash);
+        if (_wrote(ruleSetHash, msg.sender) || _wroteRule(ruleKeys, msg.sender)) {
+            revert RuleBookAuthorCannotApprove(msg.sender);
+        }
         if (!_second(proposal)) {
             emit RuleSetApproved(ruleSetHash, msg.sender, 1);
             return;
@@ -159,6 +193,7 @@ contract RuleBook {
         proposal.firstOfficer = address(0);
         _activeHash = ruleSetHash;
         uint32 version = ++_activeVersion;
+        for (uint256 i = 0; i < ruleKeys.length; ++i) _ruleAuthors[ruleKeys[i]] = SETTLED;
         emit RuleSetApproved(ruleSetHash, msg.sender, 2);
         if (before != bytes32(0)) {
             _proposals[before].status = Status.Superseded;
@@ -177,7 +212,8 @@ contract RuleBook {
     }
 
     /**
-     * @notice Takes the rule set in force out of force; the second officer's approval does it.
+     * @notice Takes the rule set in force out of force; the approval of a second officer, of another member, does
+     * it.
      *
      * WARNING: Nothing is in force then until another rule set is approved.
      */
@@ -205,6 +241,12 @@ contract RuleBook {
         return (proposal.status, proposal.author, proposal.firstOfficer);
     }
 
+    /// @notice Who brought a rule first; zero if it is unknown, or was in force and so was approved by others.
+    function authorOf(bytes32 ruleKey) external view returns (address) {
+        address author = _ruleAuthors[ruleKey];
+        return author == SETTLED ? address(0) : author;
+    }
+
     /// @notice The consortium that names the officers.
     function consortium() external view returns (Consortium) {
         return _consortium;
@@ -216,6 +258,27 @@ contract RuleBook {
         if (_proposals[ruleSetHash].status != Status.None) revert RuleBookAlreadyProposed(ruleSetHash);
     }
 
+    function _record(
+        bytes32 ruleSetHash,
+        Status status,
+        bytes32 previous,
+        uint8 edits,
+        bytes32[] calldata ruleKeys
+    ) private {
+        if (ruleKeys.length > MAX_RULES) revert RuleBookTooManyRules(ruleKeys.length);
+        for (uint256 i = 0; i < ruleKeys.length; ++i) {
+            if (_ruleAuthors[ruleKeys[i]] == address(0)) _ruleAuthors[ruleKeys[i]] = msg.sender;
+        }
+        _proposals[ruleSetHash] = Proposal(
+            status,
+            msg.sender,
+            address(0),
+            previous,
+            edits,
+            keccak256(abi.encode(ruleKeys))
+        );
+    }
+
     /// @dev Returns whether a counting approval stands already; otherwise the sender's becomes the first.
     function _second(Proposal storage proposal) private returns (bool) {
         address first = proposal.firstOfficer;
@@ -223,6 +286,10 @@ contract RuleBook {
         if (first == address(0) || !_isOfficer(first)) {
             proposal.firstOfficer = msg.sender;
             return false;
+        }
+        uint16 code = _consortium.officerOf(msg.sender);
+        if (code == _consortium.officerOf(first) && _consortium.activeMembers() > 1) {
+            revert RuleBookSameMember(code);
         }
         return true;
     }
@@ -234,6 +301,14 @@ contract RuleBook {
             if (proposal.author == account) return true;
             if (proposal.edits == 0) return false;
             proposal = _proposals[proposal.previous];
+        }
+        return false;
+    }
+
+    /// @dev Returns whether an account brought one of these rules, and it was never in force.
+    function _wroteRule(bytes32[] calldata ruleKeys, address account) private view returns (bool) {
+        for (uint256 i = 0; i < ruleKeys.length; ++i) {
+            if (_ruleAuthors[ruleKeys[i]] == account) return true;
         }
         return false;
     }
