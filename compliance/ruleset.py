@@ -15,11 +15,11 @@ from typing import Any
 from compliance.checks.interval import edges_of
 from compliance.linking import resolve_thresholds
 from compliance.model import Rule, RuleDocument, RuleFormatError, parse_rule
-from ledger import documents
+from ledger import canonical, documents
 from ledger.documents import Document
 from ledger.errors import VerificationError
 
-__all__ = ["FORMAT", "LINKED_DAYS", "Edit", "RuleSet", "SourceText", "Term", "build", "cuts"]
+__all__ = ["FORMAT", "LINKED_DAYS", "Edit", "RuleSet", "SourceText", "Term", "build", "cuts", "rule_key"]
 
 FORMAT = "counterfoil/ruleset/2"
 
@@ -110,6 +110,15 @@ class RuleSet:
     terms: Mapping[str, Term] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     linked_days: int = LINKED_DAYS
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """For each rule, the hash of what it decides: whoever brought it first is its author.
+
+        The key covers jurisdiction, kind, modality, transaction type, thresholds, aggregation, deadline and
+        retention; words, places in a text and names do not change it.
+        """
+        return tuple(rule_key(rule, self.jurisdiction(rule.rule_id)) for rule in self.rules)
 
     def to_bytes(self) -> bytes:
         """Return the document as canonical JSON (RFC 8785)."""
@@ -303,3 +312,27 @@ def cuts(ruleset: RuleSet) -> dict[str, list[int]]:
         for currency, edge in edges_of(rule):
             found.setdefault(currency, set()).add(edge)
     return {currency: sorted(points) for currency, points in sorted(found.items())}
+
+
+def rule_key(rule: Rule, jurisdiction: str | None) -> bytes:
+    """Return the SHA-256 of what a rule decides, without its words and its places in a text."""
+    decides = {
+        "jurisdiction": jurisdiction,
+        "kind": rule.kind,
+        "modality": rule.modality,
+        "transaction_type": rule.transaction_type,
+        **{
+            name: None if part is None else part.model_dump(mode="json", exclude=_WORDS)
+            for name, part in (
+                ("trigger", rule.trigger),
+                ("aggregation", rule.aggregation),
+                ("deadline", rule.deadline),
+                ("retention", rule.retention),
+            )
+        },
+    }
+    return sha256(canonical.dumps(decides)).digest()
+
+
+#: Parts of a field that are words or places of the text.
+_WORDS = {"span", "scope", "condition", "anchor"}

@@ -1,16 +1,21 @@
-"""Found and change a consortium: contracts, roles, readers, members, key epochs, policies and rule sets.
+"""Found a consortium, and change it: contracts, readers, members, officers, key epochs, policies, rule sets.
 
-Functions import the modules for the chain when they need them, so that other commands start fast.
+Until its founding members have confirmed, the founder does each step; afterwards each is a proposal of the
+members (`counterfoil.council.decide`). Functions import the modules for the chain when they need them, so that
+other commands start fast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from counterfoil.governance import Governance
+from counterfoil.accounts import ensure_account, load_account
+from counterfoil.ceremonies import hold_ceremony
+from counterfoil.council import Outcome, confirm_all, decide
 from counterfoil.witnesses import witness_policy, write_first_policy
 from ledger.errors import ConfigurationError
 from ledger.home import Home
@@ -19,71 +24,120 @@ from ledger.signing import address_of
 if TYPE_CHECKING:
     from compliance.ruleset import RuleSet
     from ledger.encoding.policy import Policy, TimeUnit
-    from ledger.gateway import Gateway
+    from ledger.gateway import Gateway, Limits, Rules
     from ledger.member.keys import MemberKeys
     from ledger.reader.keys import DeskKeys
 
 __all__ = [
+    "OFFICERS",
     "EpochStartError",
     "activate_rules",
     "add_reader",
     "admit",
+    "appoint_officers",
+    "complete",
     "establish",
     "found",
+    "fund_here",
     "month",
     "open_epoch",
+    "policy_for",
     "publish_policy",
     "write_trust",
 ]
 
+#: Number of officers of a consortium on one machine: one author, and two who approve.
+OFFICERS: Final = 3
 
-def establish(home: Home, url: str, ruleset: RuleSet, *, epoch: int = 1) -> Gateway:
-    """Found a consortium that can post: contracts, the first key epoch, a rule set and its policy.
+#: Ether for each account of a consortium on the embedded chain, where fees are a formality.
+_ETHER: Final = 1_000
+
+
+def establish(
+    home: Home,
+    url: str,
+    ruleset: RuleSet,
+    members: Iterable[MemberKeys],
+    *,
+    rules: Rules | None = None,
+    limits: Limits | None = None,
+    epoch: int = 1,
+    holders: int = 1,
+    threshold: int = 1,
+) -> Gateway:
+    """Found a consortium on one machine that can post: everything from the contracts to a rule set in force.
 
     Steps that are finished are not repeated.
     """
     from compliance.ruleset import cuts
-    from ledger.encoding.keyholder import create_epoch, epochs
 
-    gateway = found(home, url)
-    holder = home.keyholder()
-    public_key = create_epoch(holder, epoch) if epoch not in epochs(holder) else None
-    if public_key is not None:
-        open_epoch(home, gateway, epoch, public_key)
-    if gateway.active_rule_set() is None:
-        activate_rules(home, gateway, ruleset.to_bytes())
+    gateway = found(home, url, rules=rules, limits=limits)
+    if not gateway.is_founded():
+        if not gateway.epochs():
+            hold_ceremony(home, gateway, epoch, holders=holders, threshold=threshold)
+            open_epoch(home, gateway, epoch)
+        admit(home, gateway, members)
         publish_policy(home, gateway, cuts=cuts(ruleset), rule_set=ruleset.hash)
+        complete(home, gateway)
+    if gateway.active_rule_set() is None:
+        activate_rules(home, gateway, ruleset.to_bytes(), ruleset.keys)
     return gateway
 
 
-def found(home: Home, url: str) -> Gateway:
-    """Deploy the contracts, grant the roles and register the desk as reader, unless this was done before."""
+def found(
+    home: Home, url: str, *, rules: Rules | None = None, limits: Limits | None = None
+) -> Gateway:
+    """Deploy the contracts, grant the desk its role and register it as reader, unless this was done before.
+
+    Parameters
+    ----------
+    home : Home
+    url : str
+        JSON-RPC endpoint.
+    rules : Rules, optional
+        How the members decide; by default two thirds of them, and a change takes effect at once.
+    limits : Limits, optional
+        What one member may do in a day.
+    """
     from ledger.deployment import Deployment
-    from ledger.gateway import Gateway
+    from ledger.gateway import Gateway, Limits, Rules
     from localchain.deploy import deploy
-    from localchain.faucet import fund
 
     if home.deployment.exists():
         return Gateway(url, Deployment.load(home.deployment))
-    if not home.governance.exists():
-        Governance.generate().save(home)
-    governance = Governance.load(home)
+    founder = ensure_account(home.founder)
     keys = _desk_keys(home)
-    operator = address_of(governance.operator)
-    officers = [address_of(key) for key in governance.officers]
-    fund(url, home.chain, [operator, *officers, keys.address], 1_000)
-    placed = deploy(url, deployer_key=governance.operator, operator=operator)
+    fund_here(home, url, [address_of(founder), keys.address])
+    placed = deploy(
+        url,
+        deployer_key=founder,
+        founder=address_of(founder),
+        rules=astuple(rules or Rules(delay=0)),
+        limits=astuple(limits or Limits()),
+    )
     deployment = Deployment.from_json(placed, where=url)
     gateway = Gateway(url, deployment)
-    for role, accounts in (("OFFICER_ROLE", officers), ("DESK_ROLE", [keys.address])):
-        for account in accounts:
-            gateway.transact(governance.operator, "Consortium", "grantRole", gateway.role(role), account)
-    for epoch, (key_id, public) in keys.readers_public().items():
-        gateway.transact(governance.operator, "Consortium", "addReader", key_id, public, epoch, "desk")
+    readers = keys.readers_public().items()
+    calls = [
+        gateway.call("Consortium", "grantRole", gateway.role("DESK_ROLE"), keys.address),
+        *(
+            gateway.call("Consortium", "addReader", key_id, public, epoch, "desk")
+            for epoch, (key_id, public) in readers
+        ),
+    ]
+    decide(home, gateway, "The desk, and its reader keys", calls)
     deployment.save(home.deployment)
     write_first_policy(home, deployment)
     write_trust(home, gateway)
     return gateway
+
+
+def fund_here(home: Home, url: str, accounts: Sequence[str]) -> None:
+    """Give accounts ether for fees, if the embedded chain is on this machine."""
+    if home.chain.exists():
+        from localchain.faucet import fund
+
+        fund(url, home.chain, list(accounts), _ETHER)
 
 
 def _desk_keys(home: Home) -> DeskKeys:
@@ -96,21 +150,14 @@ def _desk_keys(home: Home) -> DeskKeys:
     return keys
 
 
-def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
-    """Admit members that are not yet admitted; on an embedded chain, also fund their accounts."""
-    governance = Governance.load(home)
+def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> Outcome:
+    """Decide to admit members that are not yet admitted; on an embedded chain, also fund their accounts."""
     known = {member.account for member in gateway.members()}
     new = [member for member in keys if member.address not in known]
-    if not new:
-        return
-    if home.chain.exists():
-        from localchain.faucet import fund
-
-        fund(gateway.url, home.chain, [member.address for member in new], 1_000)
+    fund_here(home, gateway.url, [member.address for member in new])
     domain = gateway.deployment.domain("Consortium")
-    for member in new:
-        gateway.transact(
-            governance.operator,
+    calls = [
+        gateway.call(
             "Consortium",
             "admitMember",
             member.address,
@@ -120,24 +167,65 @@ def admit(home: Home, gateway: Gateway, keys: Iterable[MemberKeys]) -> None:
             member.witness_public,
             member.sign_admission(domain),
         )
+        for member in new
+    ]
+    outcome = decide(home, gateway, f"Admit {', '.join(member.agent for member in new)}", calls)
     write_trust(home, gateway)
+    return outcome
+
+
+def appoint_officers(home: Home, gateway: Gateway) -> None:
+    """Make accounts of officers on this machine, and appoint them for the first members in turn."""
+    members = [member.code for member in gateway.members() if member.status == "active"]
+    known = gateway.officers()
+    calls = []
+    for number in range(1, OFFICERS + 1):
+        account = address_of(ensure_account(home.officer(number)))
+        if account not in known:
+            code = members[(number - 1) % len(members)]
+            fund_here(home, gateway.url, [account])
+            calls.append(gateway.call("Consortium", "appointOfficer", account, code))
+    decide(home, gateway, "Officers", calls)
+
+
+def complete(home: Home, gateway: Gateway) -> None:
+    """Appoint the officers of this machine, and confirm the founding with every member's key that is here.
+
+    Raises
+    ------
+    ConfigurationError
+        When there are no members, or a founding member's keys are not here: it confirms on its own machine.
+    """
+    if not gateway.is_founded():
+        if not gateway.members():
+            raise ConfigurationError(
+                "a consortium is founded by its members, and none is admitted",
+                next_step="Admit the founding members first.",
+            )
+        appoint_officers(home, gateway)
+        confirm_all(home, gateway)
+    write_trust(home, gateway)
+    if not gateway.is_founded():
+        confirmed = gateway.founding().confirmed
+        missing = [member.agent for member in gateway.members() if member.code not in confirmed]
+        raise ConfigurationError(
+            f"{', '.join(missing)} must confirm the founding",
+            next_step="Let each bank run `counterfoil consortium confirm` on its own machine.",
+        )
 
 
 class EpochStartError(ConfigurationError):
     """Raised when an epoch of the pseudonym key would start in the past, after rows were posted."""
 
 
-def open_epoch(
-    home: Home, gateway: Gateway, epoch: int, public_key: bytes, *, starts: datetime | None = None
-) -> None:
-    """Open an epoch of the pseudonym key on the chain.
+def open_epoch(home: Home, gateway: Gateway, epoch: int, *, starts: datetime | None = None) -> Outcome:
+    """Decide to open an epoch of the pseudonym key, whose holders have made its key.
 
     Parameters
     ----------
     home : Home
     gateway : Gateway
     epoch : int
-    public_key : bytes
     starts : datetime, optional
         Start of the epoch; now by default. The contract only checks the order of the epochs, because it does
         not know the times of the posted rows.
@@ -158,26 +246,49 @@ def open_epoch(
             f"time of the newest block: {datetime.fromtimestamp(newest, UTC).isoformat()}",
             next_step="Give a start in the future, at least one day ahead.",
         )
-    operator = Governance.load(home).operator
-    gateway.transact(operator, "Consortium", "openEpoch", epoch, start, public_key, [public_key])
+    call = gateway.call("PseudonymKeys", "openEpoch", epoch, start)
+    outcome = decide(home, gateway, f"Open epoch {epoch} of the pseudonym key", [call])
     write_trust(home, gateway)
+    return outcome
 
 
-def add_reader(home: Home, gateway: Gateway, public_key: bytes, label: str) -> None:
-    """Register a reader's key on the chain, for rows to come."""
+def add_reader(home: Home, gateway: Gateway, public_key: bytes, label: str) -> Outcome:
+    """Decide to register a reader's key on the chain, for rows to come."""
     from ledger.envelope import key_id
 
-    operator = Governance.load(home).operator
     epoch = month(datetime.now(UTC))
-    gateway.transact(operator, "Consortium", "addReader", key_id(public_key), public_key, epoch, label)
+    call = gateway.call("Consortium", "addReader", key_id(public_key), public_key, epoch, label)
+    return decide(home, gateway, f"Add the reader {label}", [call])
 
 
-def activate_rules(home: Home, gateway: Gateway, document: bytes) -> None:
-    """Propose a rule set as one officer, and approve it as two other officers."""
-    author, *others = Governance.load(home).officers
-    gateway.transact(author, "RuleBook", "propose", document)
-    for officer in others[:2]:
-        gateway.transact(officer, "RuleBook", "approve", sha256(document).digest())
+def activate_rules(
+    home: Home, gateway: Gateway, document: bytes, rule_keys: Sequence[bytes] = ()
+) -> None:
+    """Propose a rule set as one officer of this machine, and approve it as the two others."""
+    author, *others = (
+        load_account(home.officer(number), who=f"officer {number}") for number in range(1, OFFICERS + 1)
+    )
+    gateway.transact(author, "RuleBook", "propose", document, list(rule_keys))
+    for officer in others:
+        gateway.transact(officer, "RuleBook", "approve", sha256(document).digest(), list(rule_keys))
+
+
+def policy_for(
+    *,
+    cuts: Mapping[str, Sequence[int]],
+    rule_set: bytes | None,
+    time_unit: TimeUnit = "hour",
+    development: bool = False,
+) -> Policy:
+    """Return an encoding policy with amount bands at these cuts."""
+    from ledger.encoding.policy import Policy
+
+    return Policy(
+        time_unit=time_unit,
+        cuts=cuts,
+        rule_set=None if rule_set is None else rule_set.hex(),
+        development=development,
+    )
 
 
 def publish_policy(
@@ -189,24 +300,17 @@ def publish_policy(
     time_unit: TimeUnit = "hour",
     development: bool = False,
 ) -> Policy:
-    """Publish an encoding policy with amount bands at these cuts, if it is a new one."""
-    from ledger.encoding.policy import Policy
-
-    policy = Policy(
-        time_unit=time_unit,
-        cuts=cuts,
-        rule_set=None if rule_set is None else rule_set.hex(),
-        development=development,
-    )
+    """Decide to publish an encoding policy with amount bands at these cuts, if it is a new one."""
+    policy = policy_for(cuts=cuts, rule_set=rule_set, time_unit=time_unit, development=development)
     if policy.hash not in gateway.policies():
-        gateway.transact(Governance.load(home).operator, "Consortium", "publishPolicy", policy.document)
+        call = gateway.call("Consortium", "publishPolicy", policy.document)
+        decide(home, gateway, f"Publish the encoding policy {policy.hash.hex()[:12]}", [call])
     return policy
 
 
 def write_trust(home: Home, gateway: Gateway) -> None:
     """Write the trust file that auditors verify against, from the chain and the keys of the desk."""
     from ledger.audit.trust import Trust, TrustedMember
-    from ledger.encoding.evaluation import EpochKey
 
     members = tuple(
         TrustedMember(
@@ -219,13 +323,12 @@ def write_trust(home: Home, gateway: Gateway) -> None:
             signature=entry.signature,
             previous=entry.previous,
             new_signature=entry.new_signature,
+            nonce=entry.nonce,
         )
         for entry in gateway.accounts()
     )
-    epochs = tuple(
-        EpochKey(epoch.number, 0, epoch.public_key, epoch.share_commitments) for epoch in gateway.epochs()
-    )
-    Trust(gateway.deployment, witness_policy(home, gateway), members, epochs).save(home.trust)
+    policy = witness_policy(home, gateway)
+    Trust(gateway.deployment, policy, members, tuple(gateway.epoch_keys())).save(home.trust)
 
 
 def month(moment: datetime) -> int:

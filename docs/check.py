@@ -95,15 +95,17 @@ POLICY = {
     "cuts": {re.compile(".*", re.DOTALL): [int]}, "rule_set": (None, HASH),
     "match": {"tolerance": int, "deadline": int}, "development": (False, True),
 }  # fmt: skip
-CONTRACTS = dict.fromkeys(("Consortium", "BatchLedger", "RuleBook", "CaseLog"), ETHEREUM)
+CONTRACTS = dict.fromkeys(
+    ("Consortium", "PseudonymKeys", "EvaluationLog", "BatchLedger", "RuleBook", "CaseLog"), ETHEREUM
+)
 MEMBER = {
     "code": int, "agent": str, "account": ADDRESS, "x25519_key": HASH, "hpke_key": HASH, "witness_key": HASH,
-    "signature": HEX, "previous": (None, ADDRESS), "new_signature": (None, HEX),
+    "signature": HEX, "previous": (None, ADDRESS), "new_signature": (None, HEX), "nonce": int,
 }  # fmt: skip
 TRUST = {
-    "format": "counterfoil/trust/2", "policy": str, "members": [MEMBER],
+    "format": "counterfoil/trust/3", "policy": str, "members": [MEMBER],
     "deployment": {
-        "format": "counterfoil/deployment/1", "chain_id": int, "block": int, "contracts": CONTRACTS,
+        "format": "counterfoil/deployment/2", "chain_id": int, "block": int, "contracts": CONTRACTS,
         "genesis_hash": re.compile("(0x)?[0-9a-fA-F]{64}"),
     },
     "epochs": [{"number": int, "generation": int, "public_key": HASH, "share_commitments": [HASH]}],
@@ -172,9 +174,9 @@ SIGNED_HEADER = (
     "bytes32 policyHash,uint32 rowCount,bytes32 rowsRoot)"
 )
 SIGNED_DISCLOSURE = "Disclosure(string purpose,string recipient,bytes32 document)"
-_KEYS = "bytes32 x25519Key,bytes32 hpkeKey,bytes32 witnessKey)"
-ADMISSION = "Admission(address account,string agent," + _KEYS
-KEY_CHANGE = "KeyChange(address account,address newAccount," + _KEYS
+_KEYS = "bytes32 x25519Key,bytes32 hpkeKey,bytes32 witnessKey"
+ADMISSION = f"Admission(address account,string agent,{_KEYS})"
+KEY_CHANGE = f"KeyChange(address account,address newAccount,{_KEYS},uint64 nonce)"
 HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 // 2
 
 
@@ -374,9 +376,10 @@ def check_member(trust, member):
     account, previous = member["account"], member["previous"]
     keys = [member[name] for name in ("x25519_key", "hpke_key", "witness_key")]
     if previous is None:
+        require(member["nonce"] == 0, "an admission has a nonce")
         kind, values, signed = ADMISSION, (account, member["agent"], *keys), [(account, member["signature"])]
     else:
-        kind, values = KEY_CHANGE, (previous, account, *keys)
+        kind, values = KEY_CHANGE, (previous, account, *keys, member["nonce"])
         signed = [(previous, member["signature"]), (account, member["new_signature"] or b"")]
     for expected, signature in signed:
         found = signer(trust, "Consortium", kind, values, signature)

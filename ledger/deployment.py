@@ -16,11 +16,18 @@ from ledger.typed_data import Domain
 
 __all__ = ["CONTRACTS", "FORMAT", "Deployment", "DeploymentDocument"]
 
-FORMAT: Final = "counterfoil/deployment/1"
+FORMAT: Final = "counterfoil/deployment/2"
 
 _ANEW: Final = "Get it again from the consortium's operator, and do not edit it."
 
-CONTRACTS: Final = ("Consortium", "BatchLedger", "RuleBook", "CaseLog")
+CONTRACTS: Final = (
+    "Consortium",
+    "PseudonymKeys",
+    "EvaluationLog",
+    "BatchLedger",
+    "RuleBook",
+    "CaseLog",
+)
 
 
 class DeploymentDocument(Document, tag_field="format", tag=FORMAT):

@@ -10,12 +10,14 @@ kind  entry         content after the kind (1 byte)
 1     admission     code (2) ‖ account (20) ‖ X25519 key (32) ‖ HPKE key (32) ‖ witness key (32) ‖
                     the bank's signature (65) ‖ agent (UTF-8, the rest)
 2     key change    code (2) ‖ account (20) ‖ new account (20) ‖ X25519 key (32) ‖ HPKE key (32) ‖
-                    witness key (32) ‖ signature (65) ‖ signature of the new account (65)
+                    witness key (32) ‖ nonce (8) ‖ signature (65) ‖ signature of the new account (65)
 3     batch         batch header (162) ‖ author's signature (65) ‖ block (8) ‖ block time (8)
 4     case entry    index (8) ‖ case kind (1) ‖ case (32) ‖ content hash (32) ‖ author (20) ‖
                     SHA-256 of the payload (32) ‖ head of the case log (32) ‖ block (8) ‖ block time (8)
 5     standing      code (2) ‖ status (1): 1 active, 2 suspended, 3 revoked
-6     epoch         epoch (4) ‖ start (8) ‖ public key (32) ‖ share commitments (32 each, the rest)
+6     epoch         epoch (4) ‖ start (8) ‖ ceremony (8) ‖ public key (32)
+7     key shares    ceremony (8) ‖ epoch (4) ‖ generation (4) ‖ public key (32) ‖
+                    share commitments (32 each, the rest)
 ====  ============  =========================================================================================
 """
 
@@ -37,6 +39,7 @@ __all__ = [
     "EntryKind",
     "EpochOpening",
     "KeyChange",
+    "KeyShares",
     "Posting",
     "Standing",
     "StandingChange",
@@ -46,6 +49,7 @@ __all__ = [
     "epoch_entry",
     "key_change_entry",
     "parse_entry",
+    "shares_entry",
     "standing_entry",
 ]
 
@@ -53,11 +57,12 @@ _SIGNATURE: Final = 65
 _KEY: Final = 32
 
 _ADMISSION: Final = struct.Struct(">BH20s32s32s32s65s")
-_KEY_CHANGE: Final = struct.Struct(">BH20s20s32s32s32s65s65s")
+_KEY_CHANGE: Final = struct.Struct(">BH20s20s32s32s32sQ65s65s")
 _BATCH: Final = struct.Struct(f">B{HEADER_SIZE}s65sQQ")
 _CASE: Final = struct.Struct(">BQB32s32s20s32s32sQQ")
 _STANDING: Final = struct.Struct(">BHB")
-_EPOCH: Final = struct.Struct(">BIQ32s")
+_EPOCH: Final = struct.Struct(">BIQQ32s")
+_SHARES: Final = struct.Struct(">BQII32s")
 
 
 class EntryKind(IntEnum):
@@ -69,6 +74,7 @@ class EntryKind(IntEnum):
     CASE = 4
     STANDING = 5
     EPOCH = 6
+    SHARES = 7
 
 
 class Standing(IntEnum):
@@ -102,6 +108,7 @@ class KeyChange:
     x25519_key: bytes
     hpke_key: bytes
     witness_key: bytes
+    nonce: int
     signature: bytes
     new_signature: bytes
 
@@ -155,15 +162,26 @@ class StandingChange:
 
 @dataclass(frozen=True, slots=True)
 class EpochOpening:
-    """A new epoch of the pseudonym key; `starts_at` is in Unix seconds."""
+    """A new epoch of the pseudonym key; `starts_at` is in Unix seconds, `ceremony` made the key."""
 
     epoch: int
     starts_at: int
+    ceremony: int
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShares:
+    """The result of a key ceremony: the public key, and the public key of each holder's share."""
+
+    ceremony: int
+    epoch: int
+    generation: int
     public_key: bytes
     share_commitments: tuple[bytes, ...]
 
 
-Entry = Admission | KeyChange | Posting | CaseAnchor | StandingChange | EpochOpening
+Entry = Admission | KeyChange | Posting | CaseAnchor | StandingChange | EpochOpening | KeyShares
 
 
 def admission_entry(
@@ -190,13 +208,15 @@ def key_change_entry(
     x25519_key: bytes,
     hpke_key: bytes,
     witness_key: bytes,
+    nonce: int,
     signature: bytes,
     new_signature: bytes,
 ) -> bytes:
     """Return the entry of a change of a member's account or keys."""
     _check_signatures(signature, new_signature)
     keys = x25519_key, hpke_key, witness_key
-    return _KEY_CHANGE.pack(EntryKind.KEY_CHANGE, code, account, new_account, *keys, signature, new_signature)
+    signatures = signature, new_signature
+    return _KEY_CHANGE.pack(EntryKind.KEY_CHANGE, code, account, new_account, *keys, nonce, *signatures)
 
 
 def batch_entry(header: BatchHeader, signature: bytes, block: int, block_time: int) -> bytes:
@@ -226,9 +246,17 @@ def standing_entry(code: int, standing: Standing) -> bytes:
     return _STANDING.pack(EntryKind.STANDING, code, standing)
 
 
-def epoch_entry(epoch: int, starts_at: int, public_key: bytes, share_commitments: Sequence[bytes]) -> bytes:
+def epoch_entry(epoch: int, starts_at: int, ceremony: int, public_key: bytes) -> bytes:
     """Return the entry of a new epoch of the pseudonym key."""
-    return _EPOCH.pack(EntryKind.EPOCH, epoch, starts_at, public_key) + b"".join(share_commitments)
+    return _EPOCH.pack(EntryKind.EPOCH, epoch, starts_at, ceremony, public_key)
+
+
+def shares_entry(
+    ceremony: int, epoch: int, generation: int, public_key: bytes, share_commitments: Sequence[bytes]
+) -> bytes:
+    """Return the entry of the result of a key ceremony."""
+    head = _SHARES.pack(EntryKind.SHARES, ceremony, epoch, generation, public_key)
+    return head + b"".join(share_commitments)
 
 
 def parse_entry(data: bytes) -> Entry:
@@ -269,13 +297,15 @@ def _standing(data: bytes) -> StandingChange:
 
 
 def _epoch(data: bytes) -> EpochOpening:
-    _, epoch, starts_at, public_key = _EPOCH.unpack_from(data)
-    shares = data[_EPOCH.size :]
+    return EpochOpening(*_EPOCH.unpack(data)[1:])
+
+
+def _shares(data: bytes) -> KeyShares:
+    _, *rest = _SHARES.unpack_from(data)
+    shares = data[_SHARES.size :]
     if len(shares) % _KEY:
         raise ValueError("a share commitment is cut off")
-    return EpochOpening(
-        epoch, starts_at, public_key, tuple(shares[i : i + _KEY] for i in range(0, len(shares), _KEY))
-    )
+    return KeyShares(*rest, tuple(shares[i : i + _KEY] for i in range(0, len(shares), _KEY)))
 
 
 _PARSERS: Final[dict[EntryKind, Callable[[bytes], Entry]]] = {
@@ -285,6 +315,7 @@ _PARSERS: Final[dict[EntryKind, Callable[[bytes], Entry]]] = {
     EntryKind.CASE: _case,
     EntryKind.STANDING: _standing,
     EntryKind.EPOCH: _epoch,
+    EntryKind.SHARES: _shares,
 }
 
 

@@ -89,9 +89,13 @@ class Home:
         return self.root / "policy"
 
     @property
-    def governance(self) -> Path:
-        """Keys of the operator and the officers, if they are on this machine."""
-        return self.root / "governance.json"
+    def founder(self) -> Path:
+        """The founder's account, on the machine where the consortium was founded."""
+        return self.root / "founder.json"
+
+    def officer(self, number: int) -> Path:
+        """Return the file of an officer's account; officers of this machine are counted from 1."""
+        return self.root / "officers" / f"{number}.json"
 
     @property
     def tokens(self) -> Path:

@@ -98,7 +98,8 @@ ADMISSION: Final = TypedData(
     ),
 )
 
-#: What a bank signs when it replaces keys, with the account before and with the account after the change.
+#: What a bank signs when it replaces keys, with the account before and with the account after the change; the
+#: nonce is the number of its changes before, so a signature works once.
 KEY_CHANGE: Final = TypedData(
     "KeyChange",
     (
@@ -107,6 +108,7 @@ KEY_CHANGE: Final = TypedData(
         ("bytes32", "x25519Key"),
         ("bytes32", "hpkeKey"),
         ("bytes32", "witnessKey"),
+        ("uint64", "nonce"),
     ),
 )
 

@@ -1,7 +1,8 @@
-"""Deploys the four contracts of a consortium to any chain that answers JSON-RPC."""
+"""Deploys the contracts of a consortium to any chain that answers JSON-RPC."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from eth_account import Account
@@ -10,16 +11,18 @@ from eth_typing import BlockNumber, ChecksumAddress
 from web3 import Web3
 from web3.exceptions import TimeExhausted, Web3Exception
 
-from contracts.artifacts import CONTRACTS, load
+from contracts.artifacts import CONTRACTS, TAKES, load
 from localchain.errors import LocalChainError
 
 __all__ = ["FORMAT", "deploy"]
 
-FORMAT = "counterfoil/deployment/1"
+FORMAT = "counterfoil/deployment/2"
 _WAIT_SECONDS = 120
 
 
-def deploy(url: str, *, deployer_key: bytes, operator: str) -> dict[str, Any]:
+def deploy(
+    url: str, *, deployer_key: bytes, founder: str, rules: Sequence[int], limits: Sequence[int]
+) -> dict[str, Any]:
     """Deploy the contracts of a consortium.
 
     Parameters
@@ -28,8 +31,12 @@ def deploy(url: str, *, deployer_key: bytes, operator: str) -> dict[str, Any]:
         JSON-RPC endpoint.
     deployer_key : bytes
         Private key of the account that pays for the deployment, 32 bytes; the account gets no role.
-    operator : str
-        Address that becomes admin and operator of the consortium.
+    founder : str
+        Address that prepares the consortium until its founding members have confirmed.
+    rules : sequence of int
+        Quorum and quorum of a pause in percent of the active members, delay and lifetime of a proposal in seconds.
+    limits : sequence of int
+        What one member may do in a day: evaluations, entries of the case log, bytes of them.
 
     Returns
     -------
@@ -48,9 +55,12 @@ def deploy(url: str, *, deployer_key: bytes, operator: str) -> dict[str, Any]:
     blocks = []
     genesis = web3.eth.get_block(BlockNumber(0))
     for name in CONTRACTS:
-        arguments: tuple[Any, ...] = (Web3.to_checksum_address(operator), bytes(genesis["hash"]))
-        if name != "Consortium":
-            arguments = (Web3.to_checksum_address(addresses["Consortium"]),)
+        arguments: tuple[Any, ...]
+        if name == "Consortium":
+            founding = Web3.to_checksum_address(founder), bytes(genesis["hash"])
+            arguments = (*founding, tuple(rules), tuple(limits))
+        else:
+            arguments = tuple(Web3.to_checksum_address(addresses[taken]) for taken in TAKES[name])
         addresses[name], block = _deploy_one(web3, account, name, arguments)
         blocks.append(block)
     return {

@@ -27,7 +27,7 @@ from ledger.typed_data import ADMISSION, KEY_CHANGE, recover_typed
 
 __all__ = ["FORMAT", "Trust", "TrustedMember"]
 
-FORMAT: Final = "counterfoil/trust/2"
+FORMAT: Final = "counterfoil/trust/3"
 
 _ANEW: Final = "Get it again from the consortium, out of band, and do not edit it."
 
@@ -44,6 +44,7 @@ class MemberDocument(Document):
     signature: Hex
     previous: Address | None
     new_signature: Hex | None
+    nonce: Count
 
 
 class EpochDocument(Document):
@@ -85,6 +86,8 @@ class TrustedMember:
         The account before the change; None for an admission.
     new_signature : bytes or None
         This account's signature over the change; None for an admission.
+    nonce : int
+        How many times the bank had changed its keys before the change; 0 for an admission.
     """
 
     code: int
@@ -96,6 +99,7 @@ class TrustedMember:
     signature: bytes
     previous: bytes | None = None
     new_signature: bytes | None = None
+    nonce: int = 0
 
     def check(self, deployment: Deployment) -> None:
         """Check that the bank itself signed.
@@ -108,10 +112,12 @@ class TrustedMember:
         domain = deployment.domain("Consortium")
         keys = {"x25519Key": self.x25519_key, "hpkeKey": self.hpke_key, "witnessKey": self.witness_key}
         if self.previous is None:
+            if self.nonce:
+                raise VerificationError(f"the admission of {self.agent} has a nonce")
             values = {"account": self.account, "agent": self.agent, **keys}
             self._signed_by(self.account, recover_typed(domain, ADMISSION, values, self.signature))
             return
-        values = {"account": self.previous, "newAccount": self.account, **keys}
+        values = {"account": self.previous, "newAccount": self.account, **keys, "nonce": self.nonce}
         self._signed_by(self.previous, recover_typed(domain, KEY_CHANGE, values, self.signature))
         self._signed_by(self.account, recover_typed(domain, KEY_CHANGE, values, self.new_signature or b""))
 
@@ -269,6 +275,7 @@ def _member_document(member: TrustedMember) -> MemberDocument:
         signature=member.signature.hex(),
         previous=None if member.previous is None else member.previous.hex(),
         new_signature=None if member.new_signature is None else member.new_signature.hex(),
+        nonce=member.nonce,
     )
 
 
@@ -283,4 +290,5 @@ def _member(document: MemberDocument) -> TrustedMember:
         signature=bytes.fromhex(document.signature),
         previous=None if document.previous is None else bytes.fromhex(document.previous),
         new_signature=None if document.new_signature is None else bytes.fromhex(document.new_signature),
+        nonce=document.nonce,
     )

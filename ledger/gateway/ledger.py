@@ -16,6 +16,7 @@ from ledger.entries import (
     case_entry,
     epoch_entry,
     key_change_entry,
+    shares_entry,
     standing_entry,
 )
 from ledger.gateway.log import Log, posted_batch
@@ -29,7 +30,8 @@ _STANDING: Final = {
     "MemberReinstated": Standing.ACTIVE,
     "MemberRevoked": Standing.REVOKED,
 }
-_CONSORTIUM: Final = ("MemberAdmitted", "MemberKeysChanged", *_STANDING, "EpochOpened")
+_CONSORTIUM: Final = ("MemberAdmitted", "MemberKeysChanged", *_STANDING)
+_KEYS: Final = ("EpochOpened", "CeremonyCompleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Ledger(Log):
         found: list[tuple[tuple[int, int], LedgerEntry]] = []
         for name, args, entry in self._events("Consortium", _CONSORTIUM, first, last):
             found.append((_place(entry), LedgerEntry(_consortium_entry(name, args))))
+        for name, args, entry in self._events("PseudonymKeys", _KEYS, first, last):
+            found.append((_place(entry), LedgerEntry(_key_entry(name, args))))
         for args, entry in self._batch_events(first, last):
             batch = posted_batch(self.deployment, args, entry)
             time = time_of(batch.block)
@@ -98,10 +102,15 @@ def _place(entry: Any) -> tuple[int, int]:
     return int(entry["blockNumber"]), int(entry["logIndex"])
 
 
-def _consortium_entry(name: str, args: dict[str, Any]) -> bytes:
+def _key_entry(name: str, args: dict[str, Any]) -> bytes:
+    public_key = bytes(args["publicKey"])
     if name == "EpochOpened":
-        shares = [bytes(share) for share in args["shareCommitments"]]
-        return epoch_entry(args["epoch"], args["startsAt"], bytes(args["publicKey"]), shares)
+        return epoch_entry(args["epoch"], args["startsAt"], args["ceremony"], public_key)
+    shares = [bytes(share) for share in args["shareCommitments"]]
+    return shares_entry(args["number"], args["epoch"], args["generation"], public_key, shares)
+
+
+def _consortium_entry(name: str, args: dict[str, Any]) -> bytes:
     if name in _STANDING:
         return standing_entry(args["code"], _STANDING[name])
     x25519, hpke, witness = member_keys(args)
@@ -114,6 +123,7 @@ def _consortium_entry(name: str, args: dict[str, Any]) -> bytes:
         account,
         address_bytes(args["newAccount"]),
         **keys,
+        nonce=args["nonce"],
         signature=signature,
         new_signature=bytes(args["newSignature"]),
     )

@@ -18,10 +18,10 @@ __all__ = ["refusal"]
 
 #: Message and next step for each error of the contracts.
 _REFUSALS: Final = {
-    "ConsortiumNotMember": ("this account is not a member", "Ask the operator to admit it."),
+    "ConsortiumNotMember": ("this account is not a member", "A member proposes its admission: `counterfoil consortium admit`."),
     "ConsortiumMemberSuspended": (
         "this member is suspended",
-        "Ask the operator to reinstate it; no data is lost.",
+        "A member proposes to reinstate it; no data is lost.",
     ),
     "ConsortiumAccountReplaced": (
         "this member posts from another account now",
@@ -35,9 +35,92 @@ _REFUSALS: Final = {
         "the account is or was a member",
         "Use a new account: each one is admitted once.",
     ),
-    "ConsortiumKeyChangeRepeated": (
-        "the bank made this very change of keys before",
-        "Use new keys; keys that were given up do not come back.",
+    "GovernanceNotApproved": (
+        "only the members together can do this",
+        "Propose it: `counterfoil consortium --help` lists the proposals.",
+    ),
+    "GovernanceNotFounded": (
+        "the consortium is not founded yet",
+        "Each founding member runs `counterfoil consortium confirm`.",
+    ),
+    "GovernanceAlreadyFounded": (
+        "the consortium is founded, and the founder has no part in it any more",
+        "Propose the change: `counterfoil consortium --help` lists the proposals.",
+    ),
+    "GovernanceNotFounder": ("only the founder can do this", "Ask the founder."),
+    "GovernanceOtherDigest": (
+        "the founder did something else meanwhile",
+        "Run `counterfoil consortium confirm` again, and read what changed.",
+    ),
+    "GovernanceUnknownProposal": (
+        "there is no such proposal",
+        "Run `counterfoil consortium proposals`, which lists all proposals.",
+    ),
+    "GovernanceProposalClosed": ("the proposal was executed or cancelled", "Make a new proposal."),
+    "GovernanceProposalExpired": ("the proposal is too old", "Make a new proposal."),
+    "GovernanceAlreadyApproved": ("this member approves already", "Ask another member to approve."),
+    "GovernanceNotApprovedBy": ("this member does not approve", "There is nothing to take back."),
+    "GovernanceNotProposer": (
+        "only the member that made the proposal can cancel it",
+        "Take back your own approval: `counterfoil consortium approve --withdraw`.",
+    ),
+    "GovernanceQuorumMissing": (
+        "too few members approve",
+        "Ask other members to approve: `counterfoil consortium approve`.",
+    ),
+    "GovernanceDelayNotOver": (
+        "the delay of the proposal has not passed",
+        "Run `counterfoil consortium execute` after it has; `consortium proposals` shows the time.",
+    ),
+    "GovernanceInvalidRules": (
+        "a quorum or a time is out of its range",
+        "Use a quorum of 51 to 100 percent, 1 to 100 for a pause, and a lifetime above the delay.",
+    ),
+    "ConsortiumNotForAccount": (
+        "only the member itself, or an approved proposal, can do this",
+        "Propose it: `counterfoil consortium --help` lists the proposals.",
+    ),
+    "ConsortiumOfficerAlreadyAppointed": ("the account is an officer already", "Use another account."),
+    "ConsortiumNotOfficer": (
+        "the account is not an officer",
+        "Run `counterfoil consortium status`, which lists the officers.",
+    ),
+    "ConsortiumAgentAlreadyAdmitted": (
+        "the bank's identifier belongs to a member, perhaps a revoked one",
+        "An identifier is used once.",
+    ),
+    "PseudonymKeysNoKey": (
+        "the epoch has no key yet",
+        "Start a ceremony: `counterfoil consortium epoch`; its holders run `keyholder serve`.",
+    ),
+    "PseudonymKeysNoPart": (
+        "the account has no part in this round of the ceremony",
+        "Run `counterfoil consortium status`, which names the holders of each ceremony.",
+    ),
+    "PseudonymKeysNotRunning": (
+        "the ceremony has ended",
+        "Run `counterfoil consortium status`; a member may propose another ceremony.",
+    ),
+    "EvaluationLogTooEarly": (
+        "the member joined lately and may not ask for pseudonyms yet",
+        "Run the same command again after this Unix time.",
+    ),
+    "EvaluationLogQuotaExceeded": (
+        "the member's evaluations of the pseudonym key are used up for today",
+        "Run the same command again tomorrow; to load history, a member proposes a grant: "
+        "`counterfoil consortium grant`.",
+    ),
+    "CaseLogQuotaExceeded": (
+        "the member has appended as much to the case log today as the consortium allows",
+        "Run the same command again tomorrow.",
+    ),
+    "RuleBookSameMember": (
+        "an officer of the same member has approved",
+        "An officer of another member must approve too.",
+    ),
+    "RuleBookOtherRules": (
+        "the keys of the rules are not those that were given with the document",
+        "Do not approve it; ask its author.",
     ),
     "BatchLedgerNotSignedBy": (
         "the author's signature of the batch is not that of the account that sends it",
@@ -54,14 +137,17 @@ _REFUSALS: Final = {
         "this batch does not follow the member's last batch on the chain",
         "Another copy of this vault may be posting; use only one vault per member.",
     ),
-    "BatchLedgerUnknownEpoch": ("the pseudonym key's epoch is not open", "Ask the operator to open it."),
+    "BatchLedgerUnknownEpoch": ("the pseudonym key's epoch is not open", "A member proposes to open it: `counterfoil consortium epoch`."),
     "BatchLedgerUnknownPolicy": (
         "the encoding policy is not on this chain",
         "Check --home and --chain: the vault may belong to another consortium.",
     ),
-    "RuleBookNotOfficer": ("this account is not an officer", "Ask the operator to grant the role."),
+    "RuleBookNotOfficer": (
+        "this account is not an officer of an active member",
+        "A member proposes to appoint it: `counterfoil consortium role`.",
+    ),
     "RuleBookAuthorCannotApprove": (
-        "the author of a rule set, or of a draft it comes from, cannot approve it",
+        "the author of a rule set, of a draft it comes from, or of one of its rules, cannot approve it",
         "Ask two other officers to approve it.",
     ),
     "RuleBookAlreadyApproved": ("this officer has already approved", "Ask another officer to approve."),
@@ -83,7 +169,7 @@ _REFUSALS: Final = {
     ),
     "AccessControlUnauthorizedAccount": (
         "this account does not have the necessary role",
-        "Ask the operator to grant the role.",
+        "A member proposes to grant it: `counterfoil consortium role`.",
     ),
 }
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from web3 import Web3
 
+from ledger.encoding.evaluation import EpochKey
 from ledger.errors import ChainError
 from ledger.gateway.connection import Connection
 from ledger.gateway.records import Epoch, Member, MemberAccount, Reader, RuleSetDocument, RuleSetStep
@@ -81,7 +82,7 @@ class Registry(Connection):
             if account not in found:
                 raise self._incomplete("a member's admission", block=block)
             new, agent = address_bytes(args["newAccount"]), found[account].agent
-            signatures = bytes(args["signature"]), account, bytes(args["newSignature"])
+            signatures = bytes(args["signature"]), account, bytes(args["newSignature"]), args["nonce"]
             if new != account:
                 found[new] = MemberAccount(args["code"], agent, new, *keys, *signatures, since=block)
             else:  # keys that change alone leave the admission as the account's origin
@@ -122,19 +123,42 @@ class Registry(Connection):
 
     def epochs(self) -> list[Epoch]:
         """Return every epoch of the pseudonym key, oldest first; see `ledger.encoding.epochs`."""
-        current = self._ask("Consortium", "currentEpoch")
-        found = [
-            Epoch(
+        current = self._ask("PseudonymKeys", "currentEpoch")
+        opened, newest = [], {}
+        for name, args, _ in self._events("PseudonymKeys", ("EpochOpened", "CeremonyCompleted")):
+            if name == "EpochOpened":
+                opened.append(args)
+            else:
+                newest[args["epoch"]] = args
+        if current not in {0, *(args["epoch"] for args in opened)}:
+            raise self._incomplete(f"the opening of epoch {current}")
+        found = []
+        for args in opened:
+            shares = newest.get(args["epoch"])
+            if shares is None or shares["publicKey"] != args["publicKey"]:
+                raise self._incomplete(f"the ceremony of the key of epoch {args['epoch']}")
+            found.append(
+                Epoch(
+                    args["epoch"],
+                    args["startsAt"],
+                    bytes(args["publicKey"]),
+                    shares["generation"],
+                    tuple(bytes(share) for share in shares["shareCommitments"]),
+                )
+            )
+        return found
+
+    def epoch_keys(self) -> list[EpochKey]:
+        """Return the public side of the pseudonym key: one for each epoch and generation of its shares."""
+        return [
+            EpochKey(
                 args["epoch"],
-                args["startsAt"],
+                args["generation"],
                 bytes(args["publicKey"]),
                 tuple(bytes(share) for share in args["shareCommitments"]),
             )
-            for _, args, _ in self._events("Consortium", ("EpochOpened",))
+            for _, args, _ in self._events("PseudonymKeys", ("CeremonyCompleted",))
         ]
-        if current not in {0, *(epoch.number for epoch in found)}:
-            raise self._incomplete(f"the opening of epoch {current}")
-        return found
 
     def epoch(self) -> Epoch:
         """Return the newest epoch of the pseudonym key.
@@ -199,7 +223,8 @@ class Registry(Connection):
                 if sha256(document).digest() != key:
                     raise self._incomplete(f"the true text of rule set {key.hex()[:12]}")
                 previous = before if before.strip(b"\0") else None
-                found[key] = RuleSetDocument(key, document, actor, None, previous=previous)
+                keys = tuple(bytes(rule) for rule in args["ruleKeys"])
+                found[key] = RuleSetDocument(key, document, actor, None, previous=previous, rule_keys=keys)
             if key not in found:
                 raise self._incomplete(f"the draft of rule set {key.hex()[:12]}")
             known = found[key]

@@ -35,11 +35,14 @@ class Writing(Connection):
         with self._speaking():
             return quantity(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
 
-    def sign(self, key: bytes, contract: str, function: str, *args: Any, nonce: int) -> SignedTransaction:
+    def sign(
+        self, key: bytes, contract: str, function: str, *args: Any, nonce: int, gas: int = 0
+    ) -> SignedTransaction:
         """Build and sign a call without sending it.
 
-        The gas limit is computed from the size: since Prague, calldata costs at least 40 gas for a non-zero
-        byte and 10 for a zero byte (EIP-7623). Some nodes accept a lower limit but never mine it.
+        The gas limit is computed from the size, unless a higher one is given: since Prague, calldata costs at
+        least 40 gas for a non-zero byte and 10 for a zero byte (EIP-7623). Some nodes accept a lower limit but
+        never mine it.
         """
         source = self._contracts[contract]
         data = bytes.fromhex(source.encode_abi(function, args=list(args)).removeprefix("0x"))
@@ -53,7 +56,7 @@ class Writing(Connection):
                 "value": 0,
                 "nonce": nonce,
                 "chainId": self.deployment.chain_id,
-                "gas": 21_000 + 40 * (len(data) - zeros) + 10 * zeros + 400_000,
+                "gas": max(gas, 21_000 + 40 * (len(data) - zeros) + 10 * zeros + 400_000),
                 "maxFeePerGas": 10 * base_fee + 10,
                 "maxPriorityFeePerGas": 1,
             },
@@ -130,8 +133,8 @@ class Writing(Connection):
             When the contract refuses, with its reason.
         """
         account = Account.from_key(key).address
-        self.rehearse(account, contract, function, *args)
-        signed = self.sign(key, contract, function, *args, nonce=self.next_nonce(account))
+        gas = self._estimate(account, contract, function, *args)
+        signed = self.sign(key, contract, function, *args, nonce=self.next_nonce(account), gas=gas)
         (refused,) = self.send([signed.raw])
         if refused is not None:
             raise TransactionRejectedError(f"the node refused the transaction: {refused}", where=self.url)
@@ -159,6 +162,15 @@ class Writing(Connection):
         try:
             with self._speaking(rehearsing=True):
                 call.call({"from": Web3.to_checksum_address(account)})
+        except ContractLogicError as error:
+            raise refusal(self._web3, error, f"{contract}.{function}") from error
+
+    def _estimate(self, account: str, contract: str, function: str, *args: Any) -> int:
+        """Return a gas limit for a call, with a reserve of a fifth; raises as `rehearse` does."""
+        call = self._contracts[contract].functions[function](*args)
+        try:
+            with self._speaking(rehearsing=True):
+                return quantity(call.estimate_gas({"from": Web3.to_checksum_address(account)})) * 6 // 5
         except ContractLogicError as error:
             raise refusal(self._web3, error, f"{contract}.{function}") from error
 

@@ -99,7 +99,7 @@ class MemberKeys:
         values = {"account": bytes.fromhex(self.address[2:]), "agent": self.agent, **self._public_keys()}
         return sign_typed(domain, ADMISSION, values, self.account)
 
-    def sign_key_change(self, domain: Domain, account: bytes, key: bytes) -> bytes:
+    def sign_key_change(self, domain: Domain, account: bytes, key: bytes, *, nonce: int) -> bytes:
         """Return a signature over the change from another account to these keys.
 
         Parameters
@@ -110,9 +110,11 @@ class MemberKeys:
             The account before the change, 20 bytes.
         key : bytes
             The private key that signs: that of the account before the change, or that of this account.
+        nonce : int
+            How many times the bank has changed its keys; `Gateway.key_changes` reads it.
         """
         new = {"newAccount": bytes.fromhex(self.address[2:]), **self._public_keys()}
-        return sign_typed(domain, KEY_CHANGE, {"account": account, **new}, key)
+        return sign_typed(domain, KEY_CHANGE, {"account": account, **new, "nonce": nonce}, key)
 
     def _public_keys(self) -> dict[str, bytes]:
         return {

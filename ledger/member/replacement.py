@@ -49,6 +49,6 @@ def replace_keys(gateway: Gateway, old: MemberKeys, new: MemberKeys) -> int:
         new.x25519_public,
         new.hpke_public,
         new.witness_public,
-        new.sign_key_change(domain, account, old.account),
-        new.sign_key_change(domain, account, new.account),
+        new.sign_key_change(domain, account, old.account, nonce=nonce),
+        new.sign_key_change(domain, account, new.account, nonce=nonce),
     )
