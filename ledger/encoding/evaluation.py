@@ -22,7 +22,7 @@ from typing import Annotated, Final, Self
 from msgspec import Meta
 
 from ledger.documents import Count, Document, Hash
-from ledger.encoding import oprf, ristretto
+from ledger.encoding import oprf, ristretto, sharing
 from ledger.encoding.identifiers import normalise_identifier
 from ledger.errors import InputError, VerificationError
 from ledger.schema import PSEUDONYM_BYTES
@@ -115,6 +115,11 @@ class EpochKey:
     generation: int
     public_key: bytes
     share_commitments: tuple[bytes, ...] = ()
+
+    @property
+    def holders(self) -> tuple[bytes, ...]:
+        """The public key of each holder's share, in the order of the indices; at least one."""
+        return self.share_commitments or (self.public_key,)
 
 
 class ShareDocument(Document):
@@ -237,14 +242,13 @@ def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> tuple[bytes, ...
             got=len(evaluation.blinded),
         )
     ristretto.check_element(key.public_key, "the public key of the epoch")
-    holders = key.share_commitments or (key.public_key,)
+    holders = key.holders
     indices = [share.index for share in evaluation.shares]
-    if not indices or indices != sorted({*indices} & {*range(1, len(holders) + 1)}):
-        raise EvaluationError(f"the shares are not those of different holders 1 to {len(holders)}, in order")
+    sharing.check_indices(indices, len(holders))
     for share in evaluation.shares:
         oprf.verify_proof(holders[share.index - 1], evaluation.blinded, share.elements, share.proof)
-    weights = _weights(indices)
-    if _combined(weights, [holders[index - 1] for index in indices]) != key.public_key:
+    weights = sharing.weights(tuple(indices))
+    if sharing.combined(weights, [holders[index - 1] for index in indices]) != key.public_key:
         raise EvaluationError(
             f"shares of the holders {', '.join(map(str, indices))} do not make the key of the epoch",
             next_step="More holders must take part in an evaluation.",
@@ -254,7 +258,7 @@ def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> tuple[bytes, ...
 
 def evaluated_element(evaluation: Evaluation, weights: Sequence[bytes], element: int) -> bytes:
     """Return an evaluated element: the sum of its shares with the weights that `verify_evaluation` gave."""
-    return _combined(weights, [share.elements[element] for share in evaluation.shares])
+    return sharing.combined(weights, [share.elements[element] for share in evaluation.shares])
 
 
 #: Evaluations are compared by their content: a document cannot pass another one off as verified.
@@ -269,28 +273,6 @@ def _blinded(value: str, blind: bytes) -> oprf.Blinded:
     if normal != value:
         raise EvaluationError("the value is an identifier, but not in its normal form")
     return oprf.blind(value.encode(), blind)
-
-
-def _weights(indices: Sequence[int]) -> tuple[bytes, ...]:
-    """Return the Lagrange coefficients at zero: the key is the sum of the shares with these weights."""
-    weights = []
-    for index in indices:
-        over = under = 1
-        for other in indices:
-            if other != index:
-                over = over * other % ristretto.ORDER
-                under = under * (other - index) % ristretto.ORDER
-        weights.append((over * pow(under, -1, ristretto.ORDER) % ristretto.ORDER).to_bytes(32, "little"))
-    return tuple(weights)
-
-
-def _combined(weights: Sequence[bytes], elements: Sequence[bytes]) -> bytes:
-    if len(elements) == 1:  # the weight is 1
-        return elements[0]
-    total = ristretto.multiply(weights[0], elements[0])
-    for weight, element in zip(weights[1:], elements[1:], strict=True):
-        total = ristretto.add(total, ristretto.multiply(weight, element))
-    return total
 
 
 def _bytes(texts: Sequence[str]) -> tuple[bytes, ...]:

@@ -31,6 +31,7 @@ from ledger.encoding.evaluation import (
 )
 from ledger.encoding.oprf import ProofError
 from ledger.encoding.ristretto import ORDER, ElementError
+from ledger.encoding.sharing import ShareError
 from ledger.errors import VerificationError
 from tests.support.pseudonyms import SECRET, ThresholdGroup, proven
 
@@ -297,7 +298,7 @@ def test_errors_say_what_is_wrong() -> None:
             f"evaluated element {CLAIM.element} is the identity",
         ),
         ("an identity among the blinded", EvaluationError, "not the value with this blind"),
-        ("a second share", EvaluationError, "holders 1 to 1"),
+        ("a second share", ShareError, "holders 1 to 1"),
         ("an evaluation by a key of ones own", ProofError, "private key of this public key"),
     ):
         with pytest.raises(error, match=message):
