@@ -112,10 +112,25 @@ class Home:
         """The desk's folder."""
         return DeskHome(self.root / "desk")
 
-    def keyholder(self, name: str = "1") -> Path:
-        """Return a key holder's folder."""
-        return self.root / "keyholders" / name
+    @property
+    def holder(self) -> Path:
+        """The folder of the key holder of this state folder: its keys, its shares, its contributions."""
+        return self.root / "holder"
+
+    def keyholder(self, name: str = "1") -> Home:
+        """Return the state folder of one of several key holders on this machine."""
+        return Home(self.root / "keyholders" / name)
+
+    def keyholders(self) -> list[Home]:
+        """Return the state folders of the key holders on this machine, in the order of their names."""
+        found = (self.root / "keyholders").glob("*/holder")
+        return [Home(path.parent) for path in sorted(found, key=lambda path: _natural(path.parent.name))]
 
     def member(self, agent: str) -> MemberHome:
         """Return a member's folder."""
         return MemberHome(self.root / "members" / agent)
+
+
+def _natural(name: str) -> tuple[int, str]:
+    """Order names that are numbers by their value."""
+    return (int(name), "") if name.isdecimal() else (2**63, name)

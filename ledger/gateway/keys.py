@@ -130,6 +130,7 @@ def _started(args: dict[str, Any], block: int) -> Ceremony:
         commitments={},
         contributions={},
         confirmed=(),
+        result=b"",
         complaint=None,
         block=block,
     )
@@ -145,7 +146,7 @@ def _after(known: Ceremony, name: str, args: dict[str, Any]) -> Ceremony:
         dealt = {**known.contributions, args["dealer"]: bytes(args["contribution"])}
         return replace(known, contributions=dealt)
     if name == "CeremonyConfirmed":
-        return replace(known, confirmed=(*known.confirmed, args["holder"]))
+        return replace(known, confirmed=(*known.confirmed, args["holder"]), result=bytes(args["resultHash"]))
     return replace(known, complaint=(args["holder"], args["dealer"], bytes(args["evidence"])))
 
 

@@ -331,6 +331,8 @@ class Ceremony:
     commitments, contributions : mapping of dealer to bytes
     confirmed : tuple of int
         Indices of the holders that confirmed the result.
+    result : bytes
+        The hash of the result that they confirmed; empty before.
     complaint : tuple of (int, int, bytes) or None
         Holder, dealer and evidence.
     block : int
@@ -348,6 +350,7 @@ class Ceremony:
     commitments: Mapping[int, bytes]
     contributions: Mapping[int, bytes]
     confirmed: tuple[int, ...]
+    result: bytes
     complaint: tuple[int, int, bytes] | None
     block: int
 

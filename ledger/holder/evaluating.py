@@ -1,0 +1,181 @@
+"""A holder's evaluations: only elements that an active member has anchored on the chain, and only for it.
+
+A chunk may be asked for again, since the answer is the same and a crash may have lost it; how often is limited,
+so that one member cannot keep a holder busy. A repeated request spends nothing: what counts is on the chain.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ledger.encoding import oprf, ristretto
+from ledger.encoding.evaluation import PROOF_BATCH
+from ledger.errors import KeyHolderError, QuotaExceededError
+from ledger.evaluation_request import Chunk, check_chunk
+from ledger.holder.keys import HolderKeys
+from ledger.holder.shares import HeldShare, UnknownShareError, load_share
+
+if TYPE_CHECKING:
+    from ledger.gateway import EvaluationRequest, Gateway
+
+__all__ = ["MOST_ANSWERS", "NotAnchoredError", "ShareAnswer", "ShareHolder"]
+
+#: How often a holder answers for one chunk.
+MOST_ANSWERS: Final = 16
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS answered (
+    request INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    times INTEGER NOT NULL CHECK (times > 0),
+    PRIMARY KEY (request, start)
+) STRICT, WITHOUT ROWID
+"""
+
+
+class NotAnchoredError(KeyHolderError):
+    """Raised when the chain does not say that this member may have these elements evaluated."""
+
+
+class ShareAnswer(NamedTuple):
+    """Evaluated elements in order, and one proof for each `PROOF_BATCH` of them, with the share that made them."""
+
+    generation: int
+    index: int
+    elements: list[bytes]
+    proofs: list[bytes]
+
+
+class ShareHolder:
+    """A holder with its keys and shares in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    gateway : callable
+        Returns the gateway to the consortium's chain.
+
+    Notes
+    -----
+    Any number of threads and processes may share one folder.
+    """
+
+    def __init__(self, folder: Path, gateway: Callable[[], Gateway]) -> None:
+        self._folder = folder
+        self._gateway = gateway
+        self.keys = HolderKeys.load(folder / "keys.json")
+        self._shares: dict[tuple[int, int], HeldShare] = {}
+        self._requests: dict[int, EvaluationRequest] = {}
+        self._members: tuple[int, dict[str, int]] = (-1, {})
+        self._generations: tuple[int, dict[int, int]] = (-1, {})
+        with closing(self._book()):
+            pass  # report a problem with the folder now, not at the first request
+
+    def evaluate(self, account: str, chunk: Chunk) -> ShareAnswer:
+        """Evaluate a chunk of a request with this holder's share.
+
+        Parameters
+        ----------
+        account : str
+            Address of the member that asks; the caller has checked its signature.
+        chunk : Chunk
+
+        Raises
+        ------
+        NotAnchoredError
+            When there is no such request of this member, or its link was not approved by this holder.
+        VerificationError
+            When the elements are not the chunk that was anchored, or no elements at all.
+        UnknownShareError
+            When the holder has no share of the generation in force.
+        QuotaExceededError
+            When the chunk was answered too often.
+        """
+        request = self._allowed(account, chunk.request)
+        check_chunk(chunk, request.count, request.root)
+        for number, element in enumerate(chunk.elements):
+            ristretto.check_element(element, f"blinded element {number}")
+        share = self._share(request.epoch)
+        self._count(chunk)
+        answer = ShareAnswer(share.generation, share.index, [], [])
+        for start in range(0, len(chunk.elements), PROOF_BATCH):
+            elements, proof = oprf.evaluate(share.secret, chunk.elements[start : start + PROOF_BATCH])
+            answer.elements.extend(elements)
+            answer.proofs.append(proof)
+        return answer
+
+    def _allowed(self, account: str, number: int) -> EvaluationRequest:
+        """Return a request, if it is this member's and may be answered."""
+        gateway = self._gateway()
+        height = gateway.height()
+        if self._members[0] != height:
+            active = {m.account.lower(): m.code for m in gateway.members() if m.status == "active"}
+            self._members = height, active
+        code = self._members[1].get(account.lower())
+        if code is None:
+            raise NotAnchoredError(f"{account} is not an active member on the chain")
+        request = self._requests.get(number) or gateway.evaluation_request(number)
+        if request is None or request.member != code:
+            raise NotAnchoredError(
+                f"the chain has no request {number} of this member",
+                next_step="Anchor the request first; `counterfoil member post` does so.",
+            )
+        self._requests[number] = request
+        if request.linked_epoch is not None and not gateway.is_link_approved(number, self.keys.address):
+            raise NotAnchoredError(
+                f"this holder has not approved that request {number} links epochs "
+                f"{request.linked_epoch} and {request.epoch}",
+                next_step="Ask the holder's operator to run `counterfoil keyholder approve-link`.",
+            )
+        return request
+
+    def _share(self, epoch: int) -> HeldShare:
+        gateway = self._gateway()
+        height = gateway.height()
+        if self._generations[0] != height:
+            newest: dict[int, int] = {}
+            for key in gateway.epoch_keys():
+                newest[key.number] = max(newest.get(key.number, 0), key.generation)
+            self._generations = height, newest
+        generation = self._generations[1].get(epoch)
+        if generation is None:
+            raise UnknownShareError(f"epoch {epoch} has no key")
+        place = epoch, generation
+        if place not in self._shares:
+            self._shares = {place: load_share(self._folder, *place)}
+        return self._shares[place]
+
+    def _count(self, chunk: Chunk) -> None:
+        with closing(self._book()) as book:
+            book.execute("BEGIN IMMEDIATE")
+            book.execute(
+                "INSERT INTO answered (request, start, times) VALUES (?, ?, 1) "
+                "ON CONFLICT (request, start) DO UPDATE SET times = times + 1",
+                (chunk.request, chunk.start),
+            )
+            (times,) = book.execute(
+                "SELECT times FROM answered WHERE request = ? AND start = ?", (chunk.request, chunk.start)
+            ).fetchone()
+            if times > MOST_ANSWERS:
+                book.execute("ROLLBACK")
+                raise QuotaExceededError(
+                    f"these elements of request {chunk.request} were evaluated {MOST_ANSWERS} times",
+                    next_step="Use the stored answers; each element of a request has one answer only.",
+                )
+            book.execute("COMMIT")
+
+    def _book(self) -> sqlite3.Connection:
+        from ledger.storage import open_database  # imported here because it loads SQLite, which is slow
+
+        # One connection per request: it costs far less than an evaluation and belongs to no thread.
+        return open_database(
+            self._folder / "answered.sqlite",
+            what="the count of answers",
+            remedy="Delete it; without it, the answers are counted from zero.",
+            tables=_TABLES,
+        )
+
