@@ -1,6 +1,6 @@
-"""The HTTP service of a key holder: it evaluates blinded points for active members, up to a daily quota.
+"""The HTTP service of a key holder: it evaluates the blinded points that a member has anchored on the chain.
 
-The caller signs ``POST /v2/evaluate`` (`ledger.encoding.keyholder_client`); ``GET /v2/epochs/{epoch}`` and
+The caller signs ``POST /v3/evaluate`` (`ledger.encoding.keyholder_client`); ``GET /v3/holder`` and
 ``GET /healthz`` need no signature. Errors are problem documents (RFC 9457). The service never sees an
 identifier of an account: it learns only how many points each member sends. Use a TLS proxy if other machines
 connect to it.
@@ -11,26 +11,27 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
-from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, ValidationError
 
 from api import problems
 from api.problems import ProblemError
-from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError
 from ledger.encoding.keyholder_client import ACCOUNT_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_message
-from ledger.encoding.ristretto import ElementError
-from ledger.errors import CounterfoilError, QuotaExceededError, VerificationError
+from ledger.errors import ChainError, CounterfoilError, QuotaExceededError, VerificationError
+from ledger.evaluation_request import CHUNK, Chunk
+from ledger.holder.evaluating import NotAnchoredError, ShareHolder
+from ledger.holder.shares import UnknownShareError
 from ledger.signing import recover_address
 
 __all__ = ["EvaluateRequest", "EvaluateResponse", "create_app"]
 
-_MAX_BODY = 256 + 72 * MAX_ELEMENTS  # 64 hex digits, quotes, comma, some white space
+_MAX_PATH = 16  # hashes of a path in a request of 2**20 elements
+_MAX_BODY = 256 + 72 * (CHUNK + _MAX_PATH)  # 64 hex digits, quotes, comma, some white space
 _MAX_SKEW = 300  # seconds
 _TIME = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _SIGNATURE = re.compile(r"(0x)?[0-9a-fA-F]{130}", re.ASCII)
@@ -39,23 +40,27 @@ Element = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class EvaluateRequest(BaseModel):
-    """Blinded points to evaluate under the key of an epoch."""
+    """A chunk of a request that the member anchored: its blinded points, and their path to the root."""
 
     model_config = ConfigDict(extra="forbid")
 
-    epoch: StrictInt = Field(ge=0, lt=10**9)
-    blinded: list[Element] = Field(min_length=1, max_length=MAX_ELEMENTS)
+    request: StrictInt = Field(ge=1, lt=2**64)
+    start: StrictInt = Field(ge=0, lt=2**32)
+    blinded: list[Element] = Field(min_length=1, max_length=CHUNK)
+    path: list[Element] = Field(max_length=_MAX_PATH)
 
 
 class EvaluateResponse(BaseModel):
-    """Evaluated points in the order of the request, and one proof for each four points (hex)."""
+    """Evaluated points in the order of the request, and the proofs of their batches (hex)."""
 
+    generation: int
+    index: int
     elements: list[str]
     proofs: list[str]
 
 
 class _SeenRequests:
-    """Refuses a repeated signed request: a replay would use the quota of the member that signed it.
+    """Refuses a repeated signed request: a replay would keep the holder busy. After a restart it spends nothing.
 
     The requests are kept in memory while they are valid: `_MAX_SKEW` seconds before and after their time.
     """
@@ -76,24 +81,21 @@ class _SeenRequests:
 
 
 def create_app(
-    holder: LocalKeyHolder,
-    *,
-    members: Callable[[], Collection[str]],
-    clock: Callable[[], float] = time.time,
+    holder: ShareHolder, *, ready: Callable[[], None], clock: Callable[[], float] = time.time
 ) -> FastAPI:
     """Build the service of a key holder.
 
     Parameters
     ----------
-    holder : LocalKeyHolder
-        Evaluates the points, and counts the evaluations against the quota.
-    members : callable
-        Returns the addresses of the active members on the chain; called for every evaluation.
+    holder : ShareHolder
+        Evaluates the points with its share.
+    ready : callable
+        Raises an error if the chain cannot be read; called by ``GET /healthz``.
     clock : callable
         Returns the Unix time in seconds.
     """
     seen = _SeenRequests(clock)
-    app = FastAPI(title="Counterfoil key holder", version="2", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Counterfoil key holder", version="3", docs_url=None, redoc_url=None)
     problems.handle(app)
 
     @app.exception_handler(Exception)
@@ -103,17 +105,26 @@ def create_app(
 
     @app.get("/healthz")
     def health() -> dict[str, Any]:
-        return {"status": "ok", "epochs": holder.epochs()}
-
-    @app.get("/v2/epochs/{epoch}")
-    def epoch_key(epoch: Annotated[int, PathParameter(ge=0, lt=10**9)]) -> dict[str, Any]:
         try:
-            return {"epoch": epoch, "public_key": holder.public_key(epoch).hex()}
+            ready()
         except CounterfoilError as error:
-            raise _refusal(error, holder, clock) from error
+            raise _refusal(error) from error
+        return {"status": "ok"}
+
+    @app.get("/v3/holder")
+    def identity() -> dict[str, Any]:
+        shares = holder.shares()
+        return {
+            "account": holder.keys.address,
+            "encryption_key": holder.keys.encryption_public.hex(),
+            "shares": [
+                {"epoch": s.epoch, "generation": s.generation, "index": s.index, "public": s.public.hex()}
+                for s in shares
+            ],
+        }
 
     @app.post(
-        "/v2/evaluate",
+        "/v3/evaluate",
         response_model=EvaluateResponse,
         openapi_extra={
             "requestBody": {"content": {"application/json": {"schema": EvaluateRequest.model_json_schema()}}}
@@ -121,24 +132,27 @@ def create_app(
     )
     async def evaluate(request: Request) -> EvaluateResponse:
         body = await _read(request)
-        account = await run_in_threadpool(_authenticate, request, body, members, clock, seen)
+        account = await run_in_threadpool(_authenticate, request, body, clock, seen)
         try:
             asked = EvaluateRequest.model_validate_json(body)
         except ValidationError as error:
             raise _not_understood(error.errors()[0]) from error
-        blinded = [bytes.fromhex(text) for text in asked.blinded]
+        elements, path = (tuple(map(bytes.fromhex, part)) for part in (asked.blinded, asked.path))
+        chunk = Chunk(asked.request, asked.start, elements, path)
         try:
-            answer = await run_in_threadpool(holder.evaluate, asked.epoch, blinded, account)
+            answer = await run_in_threadpool(holder.evaluate, account, chunk)
         except CounterfoilError as error:
-            raise _refusal(error, holder, clock) from error
+            raise _refusal(error) from error
         return EvaluateResponse(
+            generation=answer.generation,
+            index=answer.index,
             elements=[element.hex() for element in answer.elements],
             proofs=[proof.hex() for proof in answer.proofs],
         )
 
-    @app.api_route("/v1/{rest:path}", methods=["GET", "POST"], include_in_schema=False)
-    def version_1(rest: str) -> None:
-        raise ProblemError("other-version", "this key holder speaks version 2 of the protocol, not version 1")
+    @app.api_route("/v{number}/{rest:path}", methods=["GET", "POST"], include_in_schema=False)
+    def other_version(number: str, rest: str) -> None:
+        raise ProblemError("other-version", "this key holder speaks version 3 of the protocol")
 
     return app
 
@@ -149,7 +163,7 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_BODY:
-            detail = f"a request may have at most {MAX_ELEMENTS} elements and {_MAX_BODY} bytes"
+            detail = f"a request may have at most {CHUNK} elements and {_MAX_BODY} bytes"
             raise ProblemError("request-too-large", detail)
     return bytes(body)
 
@@ -157,11 +171,10 @@ async def _read(request: Request) -> bytes:
 def _authenticate(
     request: Request,
     body: bytes,
-    members: Callable[[], Collection[str]],
     clock: Callable[[], float],
     seen: _SeenRequests,
 ) -> str:
-    """Return the address of the active member that signed the request."""
+    """Return the address of the account that signed the request."""
     account = request.headers.get(ACCOUNT_HEADER, "")
     signed_at = request.headers.get(TIME_HEADER, "")
     signature = request.headers.get(SIGNATURE_HEADER, "")
@@ -181,14 +194,6 @@ def _authenticate(
     if signer.lower() != account.lower():
         detail = f"the signature over this method, path, time and body is not by {account[:42]}"
         raise ProblemError("signature-not-valid", detail)
-    try:
-        active = {member.lower() for member in members()}
-    except CounterfoilError as error:
-        raise ProblemError(
-            "members-unknown", f"the members cannot be read from the chain: {error.what}"
-        ) from error
-    if signer.lower() not in active:
-        raise ProblemError("not-active", f"{signer} is not an active member on the chain")
     seen.check(signer, message.encode())
     return signer
 
@@ -198,12 +203,15 @@ def _not_understood(first: Mapping[str, Any]) -> ProblemError:
     return ProblemError("request-not-understood", f"{where}: {first['msg']}")
 
 
-def _refusal(error: CounterfoilError, holder: LocalKeyHolder, clock: Callable[[], float]) -> ProblemError:
+def _refusal(error: CounterfoilError) -> ProblemError:
     if isinstance(error, QuotaExceededError):
-        wait = max(1, int(holder.resets_at().timestamp() - clock()) + 1)
-        return ProblemError("quota-used-up", str(error), headers={"Retry-After": str(wait)})
-    if isinstance(error, UnknownEpochError):
-        return ProblemError("unknown-epoch", str(error))
-    if isinstance(error, ElementError):
-        return ProblemError("not-an-element", str(error))
+        return ProblemError("asked-too-often", str(error))
+    if isinstance(error, NotAnchoredError):
+        return ProblemError("not-anchored", str(error))
+    if isinstance(error, UnknownShareError):
+        return ProblemError("unknown-share", str(error))
+    if isinstance(error, ChainError):
+        return ProblemError("members-unknown", f"the chain cannot be read: {error.what}")
+    if isinstance(error, VerificationError):
+        return ProblemError("other-elements", str(error))
     return ProblemError("keyholder-failed", error.what)

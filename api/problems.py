@@ -103,7 +103,12 @@ KEYHOLDER_KINDS: Final[Mapping[str, tuple[int, str, str]]] = {
         "The signature is not the caller's signature for this request.",
     ),
     "not-active": (403, "Not an active member", "The signer is not an active member on the chain."),
-    "unknown-epoch": (404, "Unknown epoch", "The key holder has no key for this epoch."),
+    "not-anchored": (
+        403,
+        "Not anchored",
+        "The chain does not say that this member may have these elements evaluated.",
+    ),
+    "unknown-share": (404, "Unknown share", "The key holder has no share of this key."),
     "other-version": (
         410,
         "Another version of the protocol",
@@ -112,8 +117,8 @@ KEYHOLDER_KINDS: Final[Mapping[str, tuple[int, str, str]]] = {
     "repeated": (409, "Request repeated", "A signed request is answered only once."),
     "request-too-large": (413, "Request too large", "Send fewer elements in one request."),
     "request-not-understood": (422, "Request not understood", "The body has the wrong form."),
-    "not-an-element": (422, "Not a blinded element", "An element is not a point of the group."),
-    "quota-used-up": (429, "Quota used up", "Each evaluation counts. The quota is renewed every day."),
+    "other-elements": (422, "Other elements", "The elements are not those that the member anchored."),
+    "asked-too-often": (429, "Asked too often", "These elements were evaluated too often today."),
     "keyholder-failed": (500, "The key holder cannot answer", "Its log contains the reason."),
     "members-unknown": (
         503,

@@ -1,27 +1,32 @@
-"""A holder of the pseudonym key: it evaluates blinded points for active members."""
+"""A holder of a share of the pseudonym key: it takes part in ceremonies, and evaluates what members anchored."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from counterfoil.ceremonies import HolderIdentity
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.endpoint import announced, running
 from counterfoil.extras import needs
 from counterfoil.processes import started
-from ledger.errors import ChainUnreachableError, ConfigurationError, KeyHolderError
+from ledger.errors import ChainUnreachableError, CounterfoilError, KeyHolderError
 from ledger.home import Home
 from ledger.installation import check_extra
+from ledger.storage import private_folder
 
 if TYPE_CHECKING:
-    from ledger.encoding.keyholder import LocalKeyHolder
+    from ledger.gateway import Gateway
+    from ledger.holder.evaluating import ShareHolder
+    from ledger.holder.keys import HolderKeys
 
-__all__ = ["DEFAULT_QUOTA", "KeyHolder", "keyholder_url"]
+__all__ = ["KeyHolder", "keyholder_urls"]
 
-#: Evaluations per member, epoch and day; each guess of an account number needs one evaluation.
-DEFAULT_QUOTA: Final = 200_000
+#: Seconds between two looks at the chain for a ceremony.
+_LOOK_SECONDS: Final = 0.5
 
 
 @needs("operator")
@@ -31,63 +36,88 @@ class KeyHolder:
     Parameters
     ----------
     home : Home or path
-        The state folder.
+        Its state folder; the consortium's deployment file is in it.
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
-    name : str
-        Name of the key holder in this state folder.
     """
 
-    def __init__(
-        self, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None, name: str = "1"
-    ) -> None:
+    def __init__(self, home: Home | Path | str = DEFAULT_HOME, *, chain: str | None = None) -> None:
         self.home = as_home(home)
-        self.folder = self.home.keyholder(name)
+        self.folder = self.home.holder
         self._chain = chain
         self._connection = Connection(self.home, chain)
-        self._active: tuple[int, Collection[str]] = (-1, ())
 
-    def holder(self, *, quota: int = DEFAULT_QUOTA) -> LocalKeyHolder:
-        """Return the object that evaluates blinded points with the keys, and counts the evaluations.
+    def create(self) -> HolderIdentity:
+        """Create the holder's keys, unless they exist; return what the members must know to name it."""
+        from ledger.holder.keys import HolderKeys
+
+        path = self.folder / "keys.json"
+        if not path.exists():
+            private_folder(self.folder)
+            HolderKeys.generate().save(path)
+        return self.identity()
+
+    def identity(self) -> HolderIdentity:
+        """Return the holder's account and encryption key.
 
         Raises
         ------
         ConfigurationError
-            When there is no key yet, or the quota is not positive.
+            When there is no key holder in this state folder.
         """
-        from ledger.encoding.keyholder import LocalKeyHolder, epochs
+        keys = self._keys()
+        return HolderIdentity(keys.address, keys.encryption_public)
 
-        if not epochs(self.folder):
-            raise ConfigurationError(
-                "the key holder has no key",
-                where=str(self.folder),
-                next_step="Run `counterfoil consortium init`, which creates the first key.",
-            )
-        return LocalKeyHolder(self.folder, quota=quota)
-
-    def create_epoch(self, epoch: int) -> bytes:
-        """Create the key of an epoch; return its public key (32 bytes), which the operator publishes."""
-        from ledger.encoding.keyholder import create_epoch
-
-        return create_epoch(self.folder, epoch)
-
-    def active_members(self) -> Collection[str]:
-        """Return the addresses of the active members at the newest block of the chain."""
+    def gateway(self) -> Gateway:
+        """Return a connection to the consortium's contracts; a chain that restarted elsewhere is found again."""
         try:
-            return self._ask_members()
+            return self._connection.gateway()
         except ChainUnreachableError:
-            self._connection = Connection(self.home, self._chain)  # the chain may have restarted elsewhere
-            return self._ask_members()
+            self._connection = Connection(self.home, self._chain)
+            return self._connection.gateway()
 
-    def _ask_members(self) -> Collection[str]:
-        gateway = self._connection.gateway()
-        height = gateway.height()
-        if height != self._active[0]:
-            accounts = {member.account for member in gateway.members() if member.status == "active"}
-            self._active = (height, accounts)
-        return self._active[1]
+    def holder(self) -> ShareHolder:
+        """Return the object that evaluates blinded points with the holder's share."""
+        from ledger.holder.evaluating import ShareHolder
 
-    def announced(self, url: str) -> AbstractContextManager[None]:
+        return ShareHolder(self.folder, self.gateway)
+
+    def take_part(self, note: Callable[[str], None] | None = None) -> bool:
+        """Do what this holder can do next in a key ceremony; return whether there was anything."""
+        from ledger.holder.taking_part import take_part
+
+        return take_part(self.folder, self._keys(), self.gateway(), note=note)
+
+    def approve_link(self, number: int) -> None:
+        """Agree on the chain that a member links the accounts of one request across two epochs."""
+        self.gateway().transact(self._keys().account, "EvaluationLog", "approveLink", number)
+
+    @contextmanager
+    def taking_part(self, note: Callable[[str], None]) -> Iterator[None]:
+        """Take part in ceremonies in a thread, as long as the context lasts; errors are noted."""
+        stop = threading.Event()
+
+        def look() -> None:
+            told = ""
+            while not stop.wait(_LOOK_SECONDS):
+                try:
+                    while self.take_part(note) and not stop.is_set():
+                        told = ""
+                except CounterfoilError as error:
+                    if str(error) != told:
+                        told = str(error)
+                        note(told)
+
+        thread = threading.Thread(target=look, name="key ceremonies", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(timeout=10)
+
+    @contextmanager
+    def announced(self, url: str) -> Iterator[None]:
         """Write the address of the key holder to a file while it runs, for members on this machine.
 
         Raises
@@ -95,7 +125,8 @@ class KeyHolder:
         ConfigurationError
             When this key holder is already running.
         """
-        return announced(self.folder, url, "key holder")
+        with announced(self.folder, url, "key holder"):
+            yield
 
     def ensure_running(self, serve: Sequence[str]) -> tuple[str, int | None]:
         """Return the address of the key holder, and its new process (None if it was already running).
@@ -112,20 +143,26 @@ class KeyHolder:
         log = self.home.root / "keyholder.log"
         return started(serve, log, lambda: running(self.folder), "the key holder")
 
+    def _keys(self) -> HolderKeys:
+        from ledger.holder.keys import HolderKeys
 
-def keyholder_url(folder: Path) -> str:
-    """Return the address of the key holder that serves a folder.
+        return HolderKeys.load(self.folder / "keys.json")
+
+
+def keyholder_urls(home: Home) -> list[str]:
+    """Return the addresses of the key holders of this machine that run.
 
     Raises
     ------
     KeyHolderError
-        When it is not running.
+        When none runs.
     """
-    url = running(folder)
-    if url is None:
+    places = [home, *home.keyholders()]
+    found = [url for place in places if (url := running(place.holder)) is not None]
+    if not found:
         raise KeyHolderError(
-            "the key holder is not running",
-            where=str(folder),
-            next_step="Start it with `counterfoil keyholder serve`, or give its URL with --keyholder.",
+            "no key holder is running",
+            where=str(home.root),
+            next_step="Start them with `counterfoil keyholder serve`, or give their URLs with --keyholder.",
         )
-    return url
+    return found

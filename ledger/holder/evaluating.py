@@ -7,6 +7,7 @@ so that one member cannot keep a holder busy. A repeated request spends nothing:
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,20 +18,21 @@ from ledger.encoding.evaluation import PROOF_BATCH
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.evaluation_request import Chunk, check_chunk
 from ledger.holder.keys import HolderKeys
-from ledger.holder.shares import HeldShare, UnknownShareError, load_share
+from ledger.holder.shares import HeldShare, UnknownShareError, held_shares, load_share
 
 if TYPE_CHECKING:
     from ledger.gateway import EvaluationRequest, Gateway
 
 __all__ = ["MOST_ANSWERS", "NotAnchoredError", "ShareAnswer", "ShareHolder"]
 
-#: How often a holder answers for one chunk.
-MOST_ANSWERS: Final = 16
+#: How often a holder answers for one chunk in a day (UTC).
+MOST_ANSWERS: Final = 64
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS answered (
     request INTEGER NOT NULL,
     start INTEGER NOT NULL,
+    day INTEGER NOT NULL,
     times INTEGER NOT NULL CHECK (times > 0),
     PRIMARY KEY (request, start)
 ) STRICT, WITHOUT ROWID
@@ -58,14 +60,19 @@ class ShareHolder:
     folder : Path
     gateway : callable
         Returns the gateway to the consortium's chain.
+    clock : callable
+        Returns the Unix time in seconds.
 
     Notes
     -----
     Any number of threads and processes may share one folder.
     """
 
-    def __init__(self, folder: Path, gateway: Callable[[], Gateway]) -> None:
+    def __init__(
+        self, folder: Path, gateway: Callable[[], Gateway], *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._folder = folder
+        self._clock = clock
         self._gateway = gateway
         self.keys = HolderKeys.load(folder / "keys.json")
         self._shares: dict[tuple[int, int], HeldShare] = {}
@@ -74,6 +81,10 @@ class ShareHolder:
         self._generations: tuple[int, dict[int, int]] = (-1, {})
         with closing(self._book()):
             pass  # report a problem with the folder now, not at the first request
+
+    def shares(self) -> list[HeldShare]:
+        """Return the shares that this holder has, in the order of epoch and generation."""
+        return [load_share(self._folder, *place) for place in held_shares(self._folder)]
 
     def evaluate(self, account: str, chunk: Chunk) -> ShareAnswer:
         """Evaluate a chunk of a request with this holder's share.
@@ -153,9 +164,10 @@ class ShareHolder:
         with closing(self._book()) as book:
             book.execute("BEGIN IMMEDIATE")
             book.execute(
-                "INSERT INTO answered (request, start, times) VALUES (?, ?, 1) "
-                "ON CONFLICT (request, start) DO UPDATE SET times = times + 1",
-                (chunk.request, chunk.start),
+                "INSERT INTO answered (request, start, day, times) VALUES (?, ?, ?, 1) "
+                "ON CONFLICT (request, start) DO UPDATE SET "
+                "times = iif(day = excluded.day, times + 1, 1), day = excluded.day",
+                (chunk.request, chunk.start, int(self._clock()) // 86_400),
             )
             (times,) = book.execute(
                 "SELECT times FROM answered WHERE request = ? AND start = ?", (chunk.request, chunk.start)
@@ -163,8 +175,8 @@ class ShareHolder:
             if times > MOST_ANSWERS:
                 book.execute("ROLLBACK")
                 raise QuotaExceededError(
-                    f"these elements of request {chunk.request} were evaluated {MOST_ANSWERS} times",
-                    next_step="Use the stored answers; each element of a request has one answer only.",
+                    f"these elements of request {chunk.request} were evaluated {MOST_ANSWERS} times today",
+                    next_step="Use the stored answers: an element has one answer only. Or ask again tomorrow.",
                 )
             book.execute("COMMIT")
 
