@@ -187,7 +187,7 @@ def combined_scalars(factors: Sequence[bytes], values: Sequence[bytes]) -> bytes
 
 
 class Combination(NamedTuple):
-    """How the elements of some holders are combined: with these factors, the sum is `divisor` times too large.
+    """How elements are combined: their sum with these factors is `divisor` times too large.
 
     Parameters
     ----------
