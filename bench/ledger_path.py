@@ -20,6 +20,7 @@ from counterfoil.founding import admit, establish
 from counterfoil.processes import ensure_chain
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.threshold import single_holder
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
@@ -98,7 +99,7 @@ def _intake(home: Home, agents: list[str], folder: Path, results: Results) -> in
 def _pseudonyms(home: Home, gateway: Gateway, agents: list[str], folder: Path, results: Results) -> None:
     epoch = gateway.epoch()
     holder = LocalKeyHolder(home.keyholder(), quota=10**9)
-    pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
+    pseudonymiser = Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key))
     started = time.perf_counter()
     asked = 0
     for agent in agents:

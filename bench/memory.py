@@ -77,6 +77,7 @@ def _member_step(name: str, home: Home) -> int:
     from counterfoil.connection import connect
     from ledger.encoding.keyholder import LocalKeyHolder
     from ledger.encoding.pseudonym import Pseudonymiser
+    from ledger.encoding.threshold import single_holder
     from ledger.member.intake import open_source
     from ledger.member.keys import MemberKeys
     from ledger.member.outbox import Outbox
@@ -96,7 +97,7 @@ def _member_step(name: str, home: Home) -> int:
             epoch = gateway.epoch()
             if name == "pseudonyms":
                 holder = LocalKeyHolder(home.keyholder(), quota=10**9)
-                pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
+                pseudonymiser = Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key))
                 rows += outbox.pseudonymise(pseudonymiser, epoch.number)
             elif name == "seal":
                 rows += outbox.seal(closed_before=datetime.now(UTC)).rows

@@ -13,7 +13,8 @@ import pandas as pd
 
 from counterfoil.keyholder import KeyHolder, keyholder_url
 from ledger.encoding.keyholder_client import HttpKeyHolder
-from ledger.encoding.pseudonym import Evaluator, Pseudonymiser
+from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.threshold import WholeKeyHolder, single_holder
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
@@ -83,12 +84,12 @@ def post_source(
         for epoch in outbox.epochs():
             if not outbox.without_pseudonym(epoch.number):
                 continue
-            holder: Evaluator
+            holder: WholeKeyHolder
             if isinstance(keyholder, KeyHolder):
                 holder = keyholder.holder()
             else:
                 holder = HttpKeyHolder(keyholder or keyholder_url(home.keyholder()), keys.account)
-            pseudonymiser = Pseudonymiser(holder, epoch.number, epoch.public_key)
+            pseudonymiser = Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key))
             try:
                 report.pseudonyms += outbox.pseudonymise(
                     pseudonymiser, epoch.number, processes=processes, progress=progress

@@ -423,6 +423,10 @@ def read_trust(data):
             before = accounts.get(before["previous"], {"code": None, "previous": None})
             require(before["code"] == member["code"], "an account replaces none of its bank")
         require(before["previous"] is None, "accounts replace each other")
+    generations = {(epoch["number"], epoch["generation"]) for epoch in file["epochs"]}
+    require(len(generations) == len(file["epochs"]), "a generation of a pseudonym key is there twice")
+    keys = {(epoch["number"], epoch["public_key"]) for epoch in file["epochs"]}
+    require(len(keys) == len({number for number, _ in keys}), "an epoch has two pseudonym keys")
     trust["epochs"] = {
         (epoch["number"], epoch["generation"]): (
             bytes.fromhex(epoch["public_key"]), [bytes.fromhex(share) for share in epoch["share_commitments"]]

@@ -149,8 +149,7 @@ def _pseudonym(
             f"the proof of the field {name} is of another epoch than the row",
             expected=epoch,
         )
-    keys = {key.number: key for key in trust.epochs if key.generation == evaluation.generation}
-    check_pseudonym(value, pseudonym, evaluation, proof.element, proof.blind, keys)
+    check_pseudonym(value, pseudonym, evaluation, proof.element, proof.blind, trust.keys)
     return Basis.ROW
 
 

@@ -158,6 +158,11 @@ class Trust:
         """The banks' identifiers by code."""
         return {member.code: member.agent for member in self.members}
 
+    @cached_property
+    def keys(self) -> Mapping[tuple[int, int], EpochKey]:
+        """The public keys of the pseudonym key by epoch and generation."""
+        return {(key.number, key.generation): key for key in self.epochs}
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the trust file, hex; a report names it, so that a reader knows what was pinned."""
@@ -247,6 +252,14 @@ class Trust:
         if sum(member.previous is None for member in self.members) != len(pairs):
             raise VerificationError("a bank was admitted with two accounts, or with none")
         self._check_replacements()
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        """Check that each generation of a key is there once, and that all generations have the same key."""
+        if len(self.keys) != len(self.epochs):
+            raise VerificationError("it lists a generation of a pseudonym key twice")
+        if len({(key.number, key.public_key) for key in self.epochs}) != len({k.number for k in self.epochs}):
+            raise VerificationError("two generations of one epoch have different pseudonym keys")
 
     def _check_replacements(self) -> None:
         """Check that each account leads back to the one with which its bank was admitted."""

@@ -36,7 +36,8 @@ __all__ = [
     "EvaluationError",
     "Share",
     "check_pseudonym",
-    "evaluated_element",
+    "check_shares_of",
+    "unblinded",
     "verify_evaluation",
 ]
 
@@ -174,7 +175,7 @@ def check_pseudonym(
     evaluation: Evaluation,
     element: int,
     blind: bytes,
-    keys: Mapping[int, EpochKey],
+    keys: Mapping[tuple[int, int], EpochKey],
 ) -> None:
     """Check that a pseudonym is that of a value.
 
@@ -190,7 +191,7 @@ def check_pseudonym(
         Position of the value's element in the evaluation, from 0.
     blind : bytes
         The blind of the element, 32 bytes.
-    keys : mapping of epoch number to EpochKey
+    keys : mapping of epoch and generation to EpochKey
         From the trust file.
 
     Raises
@@ -198,11 +199,11 @@ def check_pseudonym(
     VerificationError
         When the evaluation does not show it. The message never repeats the value.
     """
-    key = keys.get(evaluation.epoch)
+    key = keys.get((evaluation.epoch, evaluation.generation))
     if key is None:
         raise EvaluationError(
-            f"the pseudonym key of epoch {evaluation.epoch} is not known",
-            next_step="Use a trust file of this consortium that has the key of this epoch.",
+            f"the pseudonym key of epoch {evaluation.epoch}, generation {evaluation.generation} is not known",
+            next_step="Use a trust file of this consortium that has this generation of the key.",
         )
     if not 0 <= element < len(evaluation.blinded):
         raise EvaluationError(
@@ -211,19 +212,15 @@ def check_pseudonym(
     blinded = _blinded(value, blind)
     if blinded.element != evaluation.blinded[element]:
         raise EvaluationError("this element of the evaluation is not the value with this blind")
-    weights = _verified(evaluation, key)
-    (output,) = oprf.unblind([blinded], [evaluated_element(evaluation, weights, element)])
+    _verified(evaluation, key)
+    indices = tuple(share.index for share in evaluation.shares)
+    (output,) = unblinded(indices, [blinded], [[share.elements[element]] for share in evaluation.shares])
     if output[:PSEUDONYM_BYTES] != pseudonym:
         raise EvaluationError("the value has another pseudonym in this epoch than the one in the row")
 
 
-def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> tuple[bytes, ...]:
+def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> None:
     """Verify the proof of each share, and that the shares are of the epoch's key.
-
-    Returns
-    -------
-    tuple of bytes
-        The weight of each share, which `evaluated_element` needs.
 
     Raises
     ------
@@ -247,18 +244,44 @@ def verify_evaluation(evaluation: Evaluation, key: EpochKey) -> tuple[bytes, ...
     sharing.check_indices(indices, len(holders))
     for share in evaluation.shares:
         oprf.verify_proof(holders[share.index - 1], evaluation.blinded, share.elements, share.proof)
-    weights = sharing.weights(tuple(indices))
-    if sharing.combined(weights, [holders[index - 1] for index in indices]) != key.public_key:
+    check_shares_of(key, tuple(indices))
+
+
+@lru_cache(1024)
+def check_shares_of(key: EpochKey, indices: tuple[int, ...]) -> None:
+    """Check that the shares of these holders make the key of the epoch.
+
+    Raises
+    ------
+    VerificationError
+        When they are too few, or the commitments are those of another key.
+    """
+    holders = [key.holders[index - 1] for index in indices]
+    for index, holder in zip(indices, holders, strict=True):
+        ristretto.check_element(holder, f"the share commitment of holder {index}")
+    if sharing.combined(sharing.weights(indices), holders) != key.public_key:
         raise EvaluationError(
             f"shares of the holders {', '.join(map(str, indices))} do not make the key of the epoch",
             next_step="More holders must take part in an evaluation.",
         )
-    return weights
 
 
-def evaluated_element(evaluation: Evaluation, weights: Sequence[bytes], element: int) -> bytes:
-    """Return an evaluated element: the sum of its shares with the weights that `verify_evaluation` gave."""
-    return sharing.combined(weights, [share.elements[element] for share in evaluation.shares])
+def unblinded(
+    indices: tuple[int, ...], blinded: Sequence[oprf.Blinded], shares: Sequence[Sequence[bytes]]
+) -> list[bytes]:
+    """Combine verified shares and remove the blinds: one output of 64 bytes for each blinded input.
+
+    Parameters
+    ----------
+    indices : tuple of int
+        The holders whose shares make the key (`check_shares_of`).
+    blinded : sequence of Blinded
+    shares : sequence of sequence of bytes
+        The evaluated elements of each of the holders, in the order of the indices.
+    """
+    factors, divisor = sharing.combination(indices)
+    sums = [sharing.sum_with(factors, elements) for elements in zip(*shares, strict=True)]
+    return oprf.unblind(blinded, sums, divisor=divisor)
 
 
 #: Evaluations are compared by their content: a document cannot pass another one off as verified.

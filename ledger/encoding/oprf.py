@@ -271,7 +271,9 @@ def finalize(
     return unblind(blinded, evaluated)
 
 
-def unblind(blinded: Sequence[Blinded], evaluated: Sequence[bytes]) -> list[bytes]:
+def unblind(
+    blinded: Sequence[Blinded], evaluated: Sequence[bytes], *, divisor: bytes | None = None
+) -> list[bytes]:
     """Remove the blinds from evaluated elements whose proof was verified: the second half of `finalize`.
 
     Parameters
@@ -280,8 +282,13 @@ def unblind(blinded: Sequence[Blinded], evaluated: Sequence[bytes]) -> list[byte
         At least one.
     evaluated : sequence of bytes
         The evaluated element of each blinded one, in the same order.
+    divisor : bytes, optional
+        A scalar by which every evaluated element is too large.
     """
-    inverses = _invert([item.scalar for item in blinded])
+    scalars = [item.scalar for item in blinded]
+    if divisor is not None:
+        scalars = [ristretto.multiply_scalars(scalar, divisor) for scalar in scalars]
+    inverses = _invert(scalars)
     return [
         _output(item.input, ristretto.multiply(inverse, element))
         for item, inverse, element in zip(blinded, inverses, evaluated, strict=True)

@@ -1,4 +1,4 @@
-"""Turn identifiers into pseudonyms of 16 bytes; the key holder helps, but does not see the identifiers.
+"""Turn identifiers into pseudonyms of 16 bytes; the key holders help, but do not see the identifiers.
 
 The pseudonym is the VOPRF output (`ledger.encoding.oprf`) with the key of the epoch, truncated to 16 bytes.
 Each pseudonym comes with what proves it later (`ledger.encoding.evaluation`).
@@ -7,28 +7,35 @@ Each pseudonym comes with what proves it later (`ledger.encoding.evaluation`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.encoding import oprf, ristretto
+from ledger.encoding import oprf
 from ledger.encoding.evaluation import (
     PROOF_BATCH,
     EpochKey,
     Evaluation,
     Share,
-    evaluated_element,
-    verify_evaluation,
+    check_shares_of,
+    unblinded,
 )
 from ledger.encoding.identifiers import normalise_identifier
+from ledger.errors import VerificationError
 from ledger.processes import Workers
 from ledger.schema import PSEUDONYM_BYTES
 
-__all__ = ["BATCH", "Answer", "Evaluator", "ProvenBatch", "Pseudonym", "Pseudonymiser"]
+if TYPE_CHECKING:
+    from ledger.encoding.threshold import Asked, ThresholdEvaluator
+
+__all__ = ["BATCH", "Answer", "ProvenBatch", "Pseudonym", "Pseudonymiser"]
 
 #: Identifiers sent to a holder in one request.
 BATCH = 512
+
+#: Requests that the holders have at once: while they evaluate one, the next one waits at their side.
+_UNDER_WAY: Final = 2
 
 
 class Answer(NamedTuple):
@@ -57,43 +64,19 @@ class ProvenBatch(NamedTuple):
     pseudonyms: tuple[Pseudonym, ...]
 
 
-class Evaluator(Protocol):
-    """A holder that evaluates blinded elements with the key of an epoch: one process, or a threshold group.
-
-    A holder sees only blinded points. It counts each of them against the quota of the requesting member.
-    """
-
-    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
-        """Evaluate blinded elements under the key of `epoch`, with proofs."""
-        ...
-
-    def public_key(self, epoch: int) -> bytes:
-        """Return the holder's public key for `epoch`."""
-        ...
-
-
 class Pseudonymiser:
     """Turns identifiers into the pseudonyms of one epoch.
 
     Parameters
     ----------
-    holder : Evaluator
-    epoch : int
-    public_key : bytes
-        The key on the chain for this epoch. A holder with another key is refused: its public key is compared
-        first, and then every proof is verified.
-
-    See Also
-    --------
-    ledger.encoding.keyholder.LocalKeyHolder : a holder in this process.
-    ledger.encoding.keyholder_client.HttpKeyHolder : a remote holder.
+    evaluator : ThresholdEvaluator
+        The holders of the key, as many as there are (`ledger.encoding.threshold`); it knows the key on the
+        chain. A holder with another key is refused: its public key is compared first, and then each of its
+        proofs is verified.
     """
 
-    def __init__(self, holder: Evaluator, epoch: int, public_key: bytes) -> None:
-        ristretto.check_element(public_key, "the public key of the epoch")
-        self._holder = holder
-        self._key = EpochKey(epoch, 0, public_key)
-        self._holder_checked = False
+    def __init__(self, evaluator: ThresholdEvaluator) -> None:
+        self._evaluator = evaluator
         self._pool: Workers | None = None
         self._workers = 0
 
@@ -106,9 +89,9 @@ class Pseudonymiser:
             In any of the four forms; one that occurs twice is asked for once, at its first place.
             Neighbours share an evaluation and its proof.
         processes : int
-            Processes that share the blinding and unblinding, which is most of the work here. They are
-            spawned, so a script that asks for several needs its ``if __name__ == "__main__"``, and kept for
-            the next call until `close`.
+            Processes that share the blinding, verifying and unblinding, which is most of the work here. They
+            are spawned, so a script that asks for several needs its ``if __name__ == "__main__"``, and kept
+            for the next call until `close`.
 
         Returns
         -------
@@ -120,14 +103,13 @@ class Pseudonymiser:
         InputError
             When an identifier is malformed; in this case no request was sent.
         KeyHolderError
-            When the holder cannot be reached, or refuses.
+            When too few holders can be reached, or too many refuse or give wrong answers.
         VerificationError
-            When a proof that the holder used the epoch's key is not valid.
+            When a proof of a single holder is not valid.
         """
         distinct = list(dict.fromkeys(map(normalise_identifier, identifiers)))
         if not distinct:
             return []
-        self._check_holder()
         requests = [
             [identifier.encode() for identifier in distinct[start : start + BATCH]]
             for start in range(0, len(distinct), BATCH)
@@ -135,97 +117,150 @@ class Pseudonymiser:
         answers = self._spread(requests, processes) if processes > 1 else map(self._one_request, requests)
         return [batch for answer in answers for batch in answer]
 
-    def _check_holder(self) -> None:
-        """Compare public keys before the first batch, so that a wrong holder does not use up any quota."""
-        if self._holder_checked:
-            return
-        claimed = self._holder.public_key(self._key.number)
-        if claimed != self._key.public_key:
-            raise oprf.ProofError(
-                f"the key holder's public key for epoch {self._key.number} differs from the one on the chain",
-                expected=self._key.public_key,
-                got=claimed,
-                next_step="Give the address of this consortium's key holder.",
-            )
-        self._holder_checked = True
-
     def _one_request(self, request: list[bytes]) -> list[ProvenBatch]:
         blinded = _blind(request)
-        return _finalize(blinded, self._ask(blinded), self._key)
-
-    def _ask(self, blinded: list[oprf.Blinded]) -> Answer:
-        return self._holder.evaluate(self._key.number, [item.element for item in blinded])
+        asked = self._ask(blinded)
+        return self._finished(asked, lambda checked: _finalize(blinded, asked.answers(), self._key, checked))
 
     def _spread(self, requests: list[list[bytes]], workers: int) -> Iterator[list[ProvenBatch]]:
-        """Blind later requests and finalise earlier ones while the holder evaluates; memory is bounded."""
+        """Blind later requests and finalise earlier ones while the holders evaluate; memory is bounded."""
         pool = self._processes(workers)
         waiting = iter(requests)
         ahead: deque[Future[list[oprf.Blinded]]] = deque()
-        behind: deque[Future[list[ProvenBatch]]] = deque()
+        sent: deque[tuple[list[oprf.Blinded], Asked]] = deque()
+        behind: deque[_Behind] = deque()
         ahead.extend(pool.submit(_blind, request) for request in islice(waiting, 2 * workers))
-        while ahead:
-            blinded = ahead.popleft().result()
-            ahead.extend(pool.submit(_blind, request) for request in islice(waiting, 1))
-            behind.append(pool.submit(_finalize, blinded, self._ask(blinded), self._key))
+        while ahead or sent:
+            while ahead and len(sent) < _UNDER_WAY:
+                blinded = ahead.popleft().result()
+                ahead.extend(pool.submit(_blind, request) for request in islice(waiting, 1))
+                sent.append((blinded, self._ask(blinded)))
+            blinded, asked = sent.popleft()
+            future = pool.submit(_finalize, blinded, asked.answers(), self._key, frozenset())
+            behind.append(_Behind(blinded, asked, future))
             if len(behind) > 2 * workers:
-                yield behind.popleft().result()
-        for future in behind:
-            yield future.result()
+                yield self._wait_for(pool, behind.popleft())
+        for entry in behind:
+            yield self._wait_for(pool, entry)
+
+    def _wait_for(self, pool: Workers, entry: _Behind) -> list[ProvenBatch]:
+        first: Future[_Finalized] | None = entry.future
+
+        def finalize(checked: frozenset[int]) -> _Finalized:
+            nonlocal first
+            future = first or pool.submit(_finalize, entry.blinded, entry.asked.answers(), self._key, checked)
+            first = None
+            return future.result()
+
+        return self._finished(entry.asked, finalize)
+
+    def _finished(self, asked: Asked, finalize: Callable[[frozenset[int]], _Finalized]) -> list[ProvenBatch]:
+        """Finalise a request; replace each holder whose share is wrong, and verify only the new share."""
+        checked: frozenset[int] = frozenset()
+        while True:
+            done = finalize(checked)
+            if not done.wrong:
+                return done.batches
+            for index, error in done.wrong.items():
+                asked.refuse(index, error)
+            checked = done.checked
+
+    @property
+    def _key(self) -> EpochKey:
+        return self._evaluator.key
+
+    def _ask(self, blinded: list[oprf.Blinded]) -> Asked:
+        return self._evaluator.ask([item.element for item in blinded])
 
     def _processes(self, workers: int) -> Workers:
         if self._pool is None or self._workers != workers:
-            self.close()
+            self._stop_processes()
             self._pool = Workers(workers)
             self._workers = workers
         return self._pool
 
     def close(self) -> None:
-        """Stop the worker processes of `pseudonyms`; it starts new ones when it needs them."""
+        """Stop the worker processes and the lines to the holders; both start again when they are needed."""
+        self._stop_processes()
+        self._evaluator.close()
+
+    def _stop_processes(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+class _Finalized(NamedTuple):
+    """The pseudonyms of a request; or the holders whose share is wrong, and those whose share is not."""
+
+    batches: list[ProvenBatch]
+    wrong: dict[int, VerificationError]
+    checked: frozenset[int]
+
+
+class _Behind(NamedTuple):
+    blinded: list[oprf.Blinded]
+    asked: Asked
+    future: Future[_Finalized]
 
 
 def _blind(request: list[bytes]) -> list[oprf.Blinded]:
     return [oprf.blind(data) for data in request]
 
 
-def _finalize(blinded: list[oprf.Blinded], answer: Answer, key: EpochKey) -> list[ProvenBatch]:
-    """Verify the proofs of an answer, remove the blinds, and keep what proves each pseudonym later."""
-    evaluations = _evaluations([item.element for item in blinded], answer, key)
-    elements = [
-        evaluated_element(evaluation, weights, position)
-        for evaluation in evaluations
-        for weights in [verify_evaluation(evaluation, key)]
-        for position in range(len(evaluation.blinded))
+def _finalize(
+    blinded: list[oprf.Blinded], answers: Mapping[int, Answer], key: EpochKey, checked: frozenset[int]
+) -> _Finalized:
+    """Verify each holder's share, remove the blinds, and keep what proves each pseudonym later."""
+    elements = [item.element for item in blinded]
+    wrong: dict[int, VerificationError] = {}
+    for index, answer in answers.items():
+        if index not in checked:
+            try:
+                _verify_share(key.holders[index - 1], elements, answer)
+            except VerificationError as error:
+                wrong[index] = error
+    if wrong:
+        return _Finalized([], wrong, frozenset(answers) - frozenset(wrong))
+    evaluations = [
+        Evaluation(
+            key.number,
+            key.generation,
+            tuple(elements[start : start + PROOF_BATCH]),
+            tuple(
+                Share(
+                    index,
+                    tuple(answer.elements[start : start + PROOF_BATCH]),
+                    answer.proofs[start // PROOF_BATCH],
+                )
+                for index, answer in answers.items()
+            ),
+        )
+        for start in range(0, len(elements), PROOF_BATCH)
     ]
-    outputs = oprf.unblind(blinded, elements)
+    check_shares_of(key, tuple(answers))
+    outputs = unblinded(tuple(answers), blinded, [answer.elements for answer in answers.values()])
     made = (
         Pseudonym(item.input.decode(), output[:PSEUDONYM_BYTES], item.scalar)
         for item, output in zip(blinded, outputs, strict=True)
     )
-    return [
+    batches = [
         ProvenBatch(evaluation, tuple(islice(made, len(evaluation.blinded)))) for evaluation in evaluations
     ]
+    return _Finalized(batches, {}, frozenset(answers))
 
 
-def _evaluations(blinded: list[bytes], answer: Answer, key: EpochKey) -> list[Evaluation]:
-    """Divide a request and its answer into the batches that the proofs cover."""
-    starts = range(0, len(blinded), PROOF_BATCH)
+def _verify_share(public: bytes, elements: list[bytes], answer: Answer) -> None:
+    """Verify one holder's answer: a proof for each `PROOF_BATCH` elements."""
+    starts = range(0, len(elements), PROOF_BATCH)
     for what, expected, got in (
-        ("elements", len(blinded), len(answer.elements)),
+        ("elements", len(elements), len(answer.elements)),
         ("proofs", len(starts), len(answer.proofs)),
     ):
         if expected != got:
             raise oprf.ProofError(
                 f"the key holder's answer has the wrong number of {what}", expected=expected, got=got
             )
-    return [
-        Evaluation(
-            key.number,
-            key.generation,
-            tuple(blinded[start : start + PROOF_BATCH]),
-            (Share(1, tuple(answer.elements[start : start + PROOF_BATCH]), proof),),
-        )
-        for start, proof in zip(starts, answer.proofs, strict=True)
-    ]
+    for start, proof in zip(starts, answer.proofs, strict=True):
+        part = slice(start, start + PROOF_BATCH)
+        oprf.verify_proof(public, elements[part], answer.elements[part], proof)

@@ -35,6 +35,7 @@ __all__ = [
     "multiply_scalars",
     "random_scalar",
     "reduce_scalar",
+    "subtract",
     "subtract_scalars",
 ]
 
@@ -84,6 +85,12 @@ def add(first: bytes, second: bytes) -> bytes:
     """Add two elements."""
     total: bytes = _sodium().crypto_core_ristretto255_add(first, second)
     return total
+
+
+def subtract(first: bytes, second: bytes) -> bytes:
+    """Subtract the second element from the first."""
+    difference: bytes = _sodium().crypto_core_ristretto255_sub(first, second)
+    return difference
 
 
 def check_element(element: bytes, what: str = "the element") -> None:

@@ -24,6 +24,7 @@ from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.keyholder_client import HttpKeyHolder, request_message
 from ledger.encoding.oprf import ProofError
 from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.threshold import single_holder
 from ledger.errors import ChainUnreachableError, KeyHolderError, QuotaExceededError
 from tests.support.pseudonyms import values
 
@@ -263,7 +264,7 @@ def test_two_members_get_one_pseudonym_over_http(served: tuple[str, bytes]) -> N
     results = []
     for account in (MEMBER, STRANGER):
         holder = HttpKeyHolder(url, bytes(account.key))
-        results.append(values(Pseudonymiser(holder, 3, public), ["acct:A:1", "acct:A:2"]))
+        results.append(values(Pseudonymiser(single_holder(holder, 3, public)), ["acct:A:1", "acct:A:2"]))
         holder.close()
     assert results[0] == results[1]
     assert len(set(results[0])) == 2
@@ -273,13 +274,15 @@ def test_the_client_says_what_the_holder_said(served: tuple[str, bytes]) -> None
     url, public = served
     member = HttpKeyHolder(url, bytes(MEMBER.key))
     with pytest.raises(QuotaExceededError, match=r"of 50 used.*resets at"):
-        Pseudonymiser(member, 3, public).pseudonyms([f"acct:B:{number}" for number in range(51)])
+        Pseudonymiser(single_holder(member, 3, public)).pseudonyms(
+            [f"acct:B:{number}" for number in range(51)]
+        )
     with pytest.raises(KeyHolderError, match="no key for epoch 9"):
         member.public_key(9)
     with pytest.raises(KeyHolderError, match="not an active member"):
         HttpKeyHolder(url, b"\x03" * 32).evaluate(3, [oprf.blind(b"x").element])
     with pytest.raises(ProofError, match="public key for epoch 3"):
-        Pseudonymiser(member, 3, oprf.public_key(oprf.generate_key())).pseudonyms(["acct:A:1"])
+        Pseudonymiser(single_holder(member, 3, oprf.public_key(oprf.generate_key()))).pseudonyms(["acct:A:1"])
 
 
 def test_an_absent_holder_names_the_command_that_starts_one() -> None:

@@ -24,6 +24,7 @@ from ledger.disclosure import Disclosure
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.threshold import single_holder
 from ledger.gateway import Gateway, PostedBatch
 from ledger.home import Home
 from ledger.log.published import published_log
@@ -100,7 +101,7 @@ class SmallConsortium:
     def pseudonymiser(self) -> Pseudonymiser:
         """Return a client of the key holder, in this process."""
         holder = LocalKeyHolder(self.home.keyholder(), quota=10**6)
-        return Pseudonymiser(holder, EPOCH, self.gateway.epoch().public_key)
+        return Pseudonymiser(single_holder(holder, EPOCH, self.gateway.epoch().public_key))
 
     def take_in(self, bank: str, source: Path, *, now: datetime | None = None) -> IntakeCounts:
         """Read a file into a bank's vault."""

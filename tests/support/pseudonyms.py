@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.encoding import oprf, ristretto
+from ledger.encoding import oprf, sharing
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, Evaluation, Share
 from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
+from ledger.encoding.threshold import single_holder
 
 __all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "proof_in", "proven", "values", "with_proof"]
 
@@ -39,13 +40,8 @@ class ThresholdGroup:
         self, threshold: int, count: int, *, generation: int = 0, secret: bytes | None = None
     ) -> None:
         self.secret = secret or oprf.generate_key()
-        rest = [int.from_bytes(oprf.generate_key(), "little") for _ in range(threshold - 1)]
-        polynomial = [int.from_bytes(self.secret, "little"), *rest]
-        shares = [
-            sum(factor * index**power for power, factor in enumerate(polynomial)) % ristretto.ORDER
-            for index in range(1, count + 1)
-        ]
-        self.shares = [share.to_bytes(32, "little") for share in shares]
+        coefficients = sharing.polynomial(threshold, self.secret)
+        self.shares = [sharing.share(coefficients, index) for index in range(1, count + 1)]
         self.key = EpochKey(
             1, generation, oprf.public_key(self.secret), tuple(map(oprf.public_key, self.shares))
         )
@@ -60,7 +56,7 @@ class ThresholdGroup:
 def proven(identifiers: Sequence[str], *, epoch: int = 1, secret: bytes = SECRET) -> list[ProvenBatch]:
     """Return the pseudonyms of identifiers with their evaluations, of a holder in memory."""
     holder = MemoryHolder(secret)
-    return Pseudonymiser(holder, epoch, holder.claimed).pseudonyms(identifiers)
+    return Pseudonymiser(single_holder(holder, epoch, holder.claimed)).pseudonyms(identifiers)
 
 
 def values(pseudonymiser: Pseudonymiser, identifiers: Sequence[str], *, processes: int = 1) -> list[bytes]:

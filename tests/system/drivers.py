@@ -25,6 +25,7 @@ from counterfoil.connection import connect
 from ledger import storage
 from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
+from ledger.encoding.threshold import single_holder
 from ledger.errors import CounterfoilError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.gateway import Gateway
@@ -71,7 +72,9 @@ def post(root: Path, bank: str, file: Path, now: datetime, rows_per_batch: int) 
         take_in(vault, source, bank, home.member(bank).quarantine, now=now)
         holder = LocalKeyHolder(home.keyholder(), quota=10**6)
         for epoch in outbox.epochs():
-            outbox.pseudonymise(Pseudonymiser(holder, epoch.number, epoch.public_key), epoch.number)
+            outbox.pseudonymise(
+                Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key)), epoch.number
+            )
         outbox.seal(closed_before=now, rows_per_batch=rows_per_batch)
         outbox.post()
 

@@ -1,4 +1,4 @@
-"""The key ceremony: holders make a pseudonym key together, or share an existing key anew. No dealer is trusted.
+"""The key ceremony: holders make a pseudonym key together, or share a key anew, and trust no dealer.
 
 A `Ceremony` describes one: it is public, and everything in it is bound into its identifier. Its two kinds
 share one mechanism. Each dealer shares a secret with all receivers (`ledger.encoding.sharing`):

@@ -5,12 +5,12 @@ A contribution has one byte representation, and its size follows from the ceremo
 version (1) ‖ ceremony (32) ‖ dealer (1) ‖ t (1) ‖ n (1) ‖ t x commitment (32) ‖ proof of the constant term
 (64) ‖ ephemeral key R (32) ‖ proof of R (64) ‖ n x encrypted share (48)
 
-Both proofs are Schnorr proofs of knowledge, bound to the ceremony and the dealer. The first one stops a dealer
-that makes its commitments from those of others (a rogue key). The second one stops a dealer that repeats the
-ephemeral key of another contribution: a receiver that complained would open that other contribution.
+Both proofs are Schnorr proofs of knowledge, bound to the ceremony and the dealer. The first one stops a
+dealer that makes its commitments from those of others (a rogue key). The second one stops a dealer that
+repeats the ephemeral key of another contribution: a receiver that complained would open that other one.
 
-A share is encrypted by ECIES on ristretto255: S = r x (encryption key of the receiver); HKDF-SHA256 of S gives
-key and nonce of AES-256-GCM. A holder may be killed at any moment: it stores its contribution before it
+A share is encrypted by ECIES on ristretto255: S = r x (encryption key of the receiver); HKDF-SHA256 of S
+gives key and nonce of AES-256-GCM. A holder may be killed at any moment: it stores its contribution before it
 commits, and needs nothing else of it later, since the share for itself is in the contribution too.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ledger.encoding import ristretto, sharing
 from ledger.encoding.evaluation import EpochKey
@@ -60,7 +60,8 @@ class Round(IntEnum):
         return Role.DEALER if self <= Round.DEAL else Role.RECEIVER
 
 
-class Party(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Party:
     """A holder in one of its roles."""
 
     role: Role
@@ -95,6 +96,9 @@ class CeremonyError(VerificationError):
         )
         self.party = party
         self.reason = what
+
+    def __reduce__(self) -> tuple[type[CeremonyError], tuple[Any, ...]]:
+        return type(self), (self.party, self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 A receiver that got a wrong share complains about its dealer. It reveals S, the point from which the key of
 that one share is derived, with the proof of RFC 9497 that S was made with its secret encryption key. Then
-anybody can decrypt that share, and see who is at fault: the dealer, or a receiver that complains without cause.
-A complaint reveals no other share: the dealer has proven that the ephemeral key is its own.
+anybody can decrypt that share, and see who is at fault: the dealer, or a receiver that complains without
+cause. A complaint reveals no other share: the dealer has proven that the ephemeral key is its own.
 
 version (1) ‖ ceremony (32) ‖ dealer (1) ‖ receiver (1) ‖ S (32) ‖ proof (64)
 """
@@ -11,9 +11,10 @@ version (1) ‖ ceremony (32) ‖ dealer (1) ‖ receiver (1) ‖ S (32) ‖ pro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ledger.encoding import oprf, ristretto, sharing
+from ledger.encoding.ceremony.contribution import Contribution, open_share, read_contribution
 from ledger.encoding.ceremony.description import (
     Ceremony,
     CeremonyError,
@@ -24,7 +25,6 @@ from ledger.encoding.ceremony.description import (
     in_rounds,
     result_hash,
 )
-from ledger.encoding.ceremony.contribution import Contribution, open_share, read_contribution
 from ledger.encoding.evaluation import EpochKey
 from ledger.errors import InputError, VerificationError
 
@@ -52,6 +52,9 @@ class BadShareError(CeremonyError):
     def __init__(self, party: Party, what: str, complaint: bytes) -> None:
         super().__init__(party, what)
         self.complaint = complaint
+
+    def __reduce__(self) -> tuple[type[CeremonyError], tuple[Any, ...]]:
+        return type(self), (self.party, self.reason, self.complaint)
 
 
 class Verdict(NamedTuple):

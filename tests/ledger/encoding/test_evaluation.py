@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ledger import canonical, documents
 from ledger.encoding import evaluation as module
-from ledger.encoding import oprf, ristretto
+from ledger.encoding import oprf, ristretto, sharing
 from ledger.encoding.evaluation import (
     MOST_ELEMENTS,
     PROOF_BATCH,
@@ -26,7 +26,6 @@ from ledger.encoding.evaluation import (
     EvaluationError,
     Share,
     check_pseudonym,
-    evaluated_element,
     verify_evaluation,
 )
 from ledger.encoding.oprf import ProofError
@@ -36,7 +35,7 @@ from ledger.errors import VerificationError
 from tests.support.pseudonyms import SECRET, ThresholdGroup, proven
 
 PUBLIC = oprf.public_key(SECRET)
-KEYS = {1: EpochKey(1, 0, PUBLIC)}
+KEYS = {(1, 0): EpochKey(1, 0, PUBLIC)}
 IBAN = "iban:DE89370400440532013000"
 IDENTIFIERS = [IBAN, *(f"acct:EXAMPLEXX:{number}" for number in range(PROOF_BATCH - 1))]
 IDENTITY = bytes(32)
@@ -51,7 +50,7 @@ class Claim:
     evaluation: Evaluation
     element: int
     blind: bytes
-    keys: Mapping[int, EpochKey]
+    keys: Mapping[tuple[int, int], EpochKey]
 
     def check(self) -> None:
         check_pseudonym(self.value, self.pseudonym, self.evaluation, self.element, self.blind, self.keys)
@@ -60,7 +59,7 @@ class Claim:
 def claims(*, epoch: int = 1, secret: bytes = SECRET) -> list[Claim]:
     """True claims about the identifiers, made anew."""
     (batch,) = proven(IDENTIFIERS, epoch=epoch, secret=secret)
-    keys = {epoch: EpochKey(epoch, 0, oprf.public_key(secret))}
+    keys = {(epoch, 0): EpochKey(epoch, 0, oprf.public_key(secret))}
     return [
         Claim(made.identifier, made.value, batch.evaluation, element, made.blind, keys)
         for element, made in enumerate(batch.pseudonyms)
@@ -132,7 +131,7 @@ def test_what_was_verified_vouches_for_nothing_that_differs() -> None:
         with pytest.raises(ProofError):
             with_share(proof=oprf.evaluate(oprf.generate_key(), CLAIM.evaluation.blinded)[1]).check()
         with pytest.raises(ProofError):
-            replace(CLAIM, keys={1: EpochKey(1, 0, oprf.public_key(oprf.generate_key()))}).check()
+            replace(CLAIM, keys={(1, 0): EpochKey(1, 0, oprf.public_key(oprf.generate_key()))}).check()
     CLAIM.check()
 
 
@@ -220,10 +219,10 @@ ATTACKS: dict[str, Callable[[], Claim]] = {
     "a short pseudonym": lambda: replace(CLAIM, pseudonym=CLAIM.pseudonym[:-1]),
     "an empty pseudonym": lambda: replace(CLAIM, pseudonym=b""),
     "no key of this epoch": lambda: replace(CLAIM, keys={}),
-    "a key filed under another epoch": lambda: replace(CLAIM, keys={1: EpochKey(2, 0, PUBLIC)}),
-    "a key that is the identity": lambda: replace(CLAIM, keys={1: EpochKey(1, 0, IDENTITY)}),
+    "a key filed under another epoch": lambda: replace(CLAIM, keys={(1, 0): EpochKey(2, 0, PUBLIC)}),
+    "a key that is the identity": lambda: replace(CLAIM, keys={(1, 0): EpochKey(1, 0, IDENTITY)}),
     "another generation": lambda: with_evaluation(generation=1),
-    "a key of another generation": lambda: replace(CLAIM, keys={1: EpochKey(1, 1, PUBLIC)}),
+    "a key of another generation": lambda: replace(CLAIM, keys={(1, 0): EpochKey(1, 1, PUBLIC)}),
     "no elements": lambda: with_evaluation(blinded=()),
     "no elements at all": lambda: with_evaluation(blinded=(), shares=(Share(1, (), SHARE.proof),)),
     "an element less": lambda: with_evaluation(blinded=CLAIM.evaluation.blinded[:-1]),
@@ -285,8 +284,8 @@ def test_errors_say_what_is_wrong() -> None:
         ("pseudonym of another identifier", EvaluationError, "another pseudonym"),
         ("another spelling", EvaluationError, "not in its normal form"),
         ("no identifier", EvaluationError, "not an identifier"),
-        ("no key of this epoch", EvaluationError, "key of epoch 1 is not known"),
-        ("another generation", EvaluationError, "expected epoch 1, generation 0"),
+        ("no key of this epoch", EvaluationError, "key of epoch 1, generation 0 is not known"),
+        ("another generation", EvaluationError, "generation 1 is not known"),
         (
             "a position past the end",
             EvaluationError,
@@ -327,7 +326,7 @@ def test_no_mutated_byte_of_any_part_passes(part: str, place: int, change: int) 
         "blinded": lambda: with_evaluation(blinded=mutated_one(CLAIM.evaluation.blinded)),
         "elements": lambda: with_share(elements=mutated_one(SHARE.elements)),
         "proof": lambda: with_share(proof=mutated(SHARE.proof)),
-        "public key": lambda: replace(CLAIM, keys={1: EpochKey(1, 0, mutated(PUBLIC))}),
+        "public key": lambda: replace(CLAIM, keys={(1, 0): EpochKey(1, 0, mutated(PUBLIC))}),
     }[part]()
     with pytest.raises(VerificationError):
         claim.check()
@@ -427,7 +426,7 @@ def group_claim(group: ThresholdGroup, indices: tuple[int, ...], *, count: int =
     blinded = [oprf.blind(identifier.encode()) for identifier in IDENTIFIERS[:count]]
     evaluation = group.evaluate([item.element for item in blinded], indices)
     pseudonym = oprf.prf(group.secret, IBAN.encode())[:16]
-    return Claim(IBAN, pseudonym, evaluation, 0, blinded[0].scalar, {1: group.key})
+    return Claim(IBAN, pseudonym, evaluation, 0, blinded[0].scalar, {(1, group.key.generation): group.key})
 
 
 def test_any_three_of_five_holders_give_the_pseudonym_that_the_whole_key_gives(group: ThresholdGroup) -> None:
@@ -443,9 +442,10 @@ def test_an_independent_holder_of_the_whole_key_agrees_with_the_group(oracle: An
     assert group.key.public_key == whole.public_key.serialize()
     claim = group_claim(group, (2, 3, 5))
     replace(claim, pseudonym=whole.evaluate_known_input(IBAN.encode())[:16]).check()
-    weights = verify_evaluation(claim.evaluation, group.key)
+    verify_evaluation(claim.evaluation, group.key)
+    weights = sharing.weights((2, 3, 5))
     request = oracle.BlindedInput.deserialize(claim.evaluation.blinded[1])
-    combined = evaluated_element(claim.evaluation, weights, 1)
+    combined = sharing.combined(weights, [share.elements[1] for share in claim.evaluation.shares])
     assert combined in whole.evaluate(request).serialize()
 
 
@@ -489,7 +489,7 @@ def test_a_wrong_share_is_refused(group: ThresholdGroup, attack: str) -> None:
 def test_two_lying_holders_whose_errors_cancel_are_refused(group: ThresholdGroup) -> None:
     """Each proof is verified by itself, so that it does not help that the combination would be right."""
     claim = group_claim(group, (1, 2, 3), count=1)
-    weights = [int.from_bytes(w, "little") for w in verify_evaluation(claim.evaluation, group.key)]
+    weights = [int.from_bytes(weight, "little") for weight in sharing.weights((1, 2, 3))]
     point = ristretto.multiply_base(oprf.generate_key())
 
     def shifted(shares: list[Share]) -> list[Share]:
@@ -519,7 +519,7 @@ def test_a_key_of_another_generation_or_without_its_commitments_is_refused(group
         replace(group.key, public_key=IDENTITY),
     ):
         with pytest.raises(VerificationError):
-            replace(claim, keys={1: key}).check()
+            replace(claim, keys={(1, 0): key}).check()
 
 
 def test_a_refresh_changes_the_shares_and_no_pseudonym(group: ThresholdGroup) -> None:

@@ -13,6 +13,7 @@ from ledger.encoding import oprf
 from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError, create_epoch, epochs
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.ristretto import ElementError
+from ledger.encoding.threshold import single_holder
 from ledger.errors import ConfigurationError, InputError, QuotaExceededError, VerificationError
 from tests.support.pseudonyms import values
 
@@ -32,8 +33,8 @@ def blinded(count: int) -> list[bytes]:
 
 def test_an_epoch_survives_a_restart(home: Path) -> None:
     public = LocalKeyHolder(home, quota=10).public_key(1)
-    first = values(Pseudonymiser(LocalKeyHolder(home, quota=10), 1, public), ["acct:A:1"])
-    again = values(Pseudonymiser(LocalKeyHolder(home, quota=10), 1, public), ["acct:A:1"])
+    first = values(Pseudonymiser(single_holder(LocalKeyHolder(home, quota=10), 1, public)), ["acct:A:1"])
+    again = values(Pseudonymiser(single_holder(LocalKeyHolder(home, quota=10), 1, public)), ["acct:A:1"])
     assert first == again
 
 
@@ -43,7 +44,7 @@ def test_epochs_have_their_own_keys_and_unlike_pseudonyms(home: Path) -> None:
     assert epochs(home) == [1, 2, 12]
     holder = LocalKeyHolder(home, quota=10)
     results = {
-        values(Pseudonymiser(holder, epoch, holder.public_key(epoch)), ["acct:A:1"])[0]
+        values(Pseudonymiser(single_holder(holder, epoch, holder.public_key(epoch))), ["acct:A:1"])[0]
         for epoch in epochs(home)
     }
     assert len(results) == 3

@@ -15,6 +15,7 @@ from ledger.encoding.identifiers import normalise_identifier
 from ledger.encoding.oprf import ProofError
 from ledger.encoding.pseudonym import BATCH, Answer, Pseudonymiser
 from ledger.encoding.ristretto import ElementError
+from ledger.encoding.threshold import single_holder
 from ledger.errors import InputError
 from tests.support.pseudonyms import MemoryHolder, proof_in, values
 
@@ -36,14 +37,14 @@ def prf(identifiers: Sequence[str]) -> list[bytes]:
 
 
 def test_a_pseudonym_is_the_truncated_prf_of_the_identifier() -> None:
-    assert values(Pseudonymiser(holder_of(), 1, PUBLIC), IDENTIFIERS) == prf(IDENTIFIERS)
+    assert values(Pseudonymiser(single_holder(holder_of(), 1, PUBLIC)), IDENTIFIERS) == prf(IDENTIFIERS)
 
 
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(IDENTIFIERS), max_size=12))
 def test_repeats_are_asked_for_once_and_order_is_kept(identifiers: list[str]) -> None:
     holder = holder_of()
-    result = values(Pseudonymiser(holder, 1, PUBLIC), identifiers)
+    result = values(Pseudonymiser(single_holder(holder, 1, PUBLIC)), identifiers)
     distinct = list(dict.fromkeys(identifiers))
     assert result == prf(distinct)
     assert sum(holder.requests) == len(distinct)
@@ -53,13 +54,13 @@ def test_repeats_are_asked_for_once_and_order_is_kept(identifiers: list[str]) ->
 def test_neighbours_share_an_evaluation_that_proves_each_of_them(count: int) -> None:
     """Also to someone who knows only the epoch's public key."""
     identifiers = [f"acct:BANK:{number:04}" for number in range(count)]
-    batches = Pseudonymiser(holder_of(), 4, PUBLIC).pseudonyms(identifiers)
+    batches = Pseudonymiser(single_holder(holder_of(), 4, PUBLIC)).pseudonyms(identifiers)
     assert [len(batch.pseudonyms) for batch in batches] == [
         len(part) for start in range(0, count, BATCH)
         for part in batched(identifiers[start : start + BATCH])
     ]  # fmt: skip
     assert [made.identifier for batch in batches for made in batch.pseudonyms] == identifiers
-    keys = {4: EpochKey(4, 0, PUBLIC)}
+    keys = {(4, 0): EpochKey(4, 0, PUBLIC)}
     for evaluation, pseudonyms in batches:
         for element, (identifier, value, blind) in enumerate(pseudonyms):
             check_pseudonym(identifier, value, evaluation, element, blind, keys)
@@ -82,10 +83,10 @@ def test_the_batches_of_an_independent_holder_prove_the_same(oracle: Any) -> Non
             return Answer(answer.elements, proofs)
 
     identifiers = [f"acct:BANK:{number}" for number in range(2 * PROOF_BATCH + 1)]
-    batches = Pseudonymiser(Independent(SECRET), 1, PUBLIC).pseudonyms(identifiers)
+    batches = Pseudonymiser(single_holder(Independent(SECRET), 1, PUBLIC)).pseudonyms(identifiers)
     for evaluation, pseudonyms in batches:
         for element, (identifier, value, blind) in enumerate(pseudonyms):
-            check_pseudonym(identifier, value, evaluation, element, blind, {1: EpochKey(1, 0, PUBLIC)})
+            check_pseudonym(identifier, value, evaluation, element, blind, {(1, 0): EpochKey(1, 0, PUBLIC)})
             assert value == whole.evaluate_known_input(identifier.encode())[:16]
 
 
@@ -96,13 +97,13 @@ def batched(items: list[str]) -> list[list[str]]:
 def test_large_inputs_travel_in_requests_and_processes_change_nothing() -> None:
     identifiers = [f"acct:BANK:{number}" for number in range(2 * BATCH + 7)]
     alone, shared = holder_of(), holder_of()
-    result = values(Pseudonymiser(alone, 1, PUBLIC), identifiers)
+    result = values(Pseudonymiser(single_holder(alone, 1, PUBLIC)), identifiers)
     assert alone.requests == [BATCH, BATCH, 7]
     assert len(set(result)) == len(identifiers)
-    spread = Pseudonymiser(shared, 1, PUBLIC)
+    spread = Pseudonymiser(single_holder(shared, 1, PUBLIC))
     assert values(spread, identifiers, processes=2) == result
     assert shared.requests == [BATCH, BATCH, 7]
-    liar = Pseudonymiser(holder_of(oprf.generate_key()), 1, PUBLIC)
+    liar = Pseudonymiser(single_holder(holder_of(oprf.generate_key()), 1, PUBLIC))
     with pytest.raises(ProofError):
         liar.pseudonyms(identifiers, processes=2)
     for started in (spread, liar):
@@ -115,14 +116,14 @@ def test_a_holder_of_another_key_is_refused_before_it_is_asked() -> None:
     secret = oprf.generate_key()
     holder = MemoryHolder(secret)
     with pytest.raises(ProofError, match="public key for epoch 7 differs"):
-        Pseudonymiser(holder, 7, PUBLIC).pseudonyms(IDENTIFIERS)
+        Pseudonymiser(single_holder(holder, 7, PUBLIC)).pseudonyms(IDENTIFIERS)
     assert holder.requests == []
 
 
 def test_a_holder_that_lies_about_its_key_is_caught_by_the_proof() -> None:
     liar = holder_of(oprf.generate_key())
     with pytest.raises(ProofError, match="not computed with the private key"):
-        Pseudonymiser(liar, 1, PUBLIC).pseudonyms(IDENTIFIERS)
+        Pseudonymiser(single_holder(liar, 1, PUBLIC)).pseudonyms(IDENTIFIERS)
 
 
 ALTERED: dict[str, Callable[[Answer], Answer]] = {
@@ -146,23 +147,23 @@ def test_an_altered_answer_is_refused(kind: str) -> None:
 
     identifiers = [f"acct:BANK:{number}" for number in range(2 * PROOF_BATCH)]
     with pytest.raises(ProofError):
-        Pseudonymiser(Altering(SECRET), 1, PUBLIC).pseudonyms(identifiers)
+        Pseudonymiser(single_holder(Altering(SECRET), 1, PUBLIC)).pseudonyms(identifiers)
 
 
 def test_no_identifiers_need_no_holder() -> None:
     holder = holder_of(claimed=bytes(32))
-    assert Pseudonymiser(holder, 1, PUBLIC).pseudonyms([]) == []
+    assert Pseudonymiser(single_holder(holder, 1, PUBLIC)).pseudonyms([]) == []
 
 
 def test_the_epoch_key_must_be_a_key() -> None:
     with pytest.raises(ElementError):
-        Pseudonymiser(holder_of(), 1, bytes(32))
+        Pseudonymiser(single_holder(holder_of(), 1, bytes(32)))
 
 
 def test_one_malformed_identifier_costs_no_evaluation() -> None:
     holder = holder_of()
     with pytest.raises(InputError):
-        Pseudonymiser(holder, 1, PUBLIC).pseudonyms([*IDENTIFIERS, "DE89370400440532013000"])
+        Pseudonymiser(single_holder(holder, 1, PUBLIC)).pseudonyms([*IDENTIFIERS, "DE89370400440532013000"])
     assert holder.requests == []
 
 

@@ -18,6 +18,7 @@ from ledger.encoding.epochs import epoch_range_us, epochs_of
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.rows import rows_from_bytes
+from ledger.encoding.threshold import single_holder
 from ledger.errors import ConfigurationError
 from ledger.gateway import Epoch
 from ledger.member.outbox import Outbox
@@ -72,7 +73,9 @@ def post(made: SmallConsortium, outbox: Outbox) -> list[int]:
     asked = []
     holder = LocalKeyHolder(made.home.keyholder(), quota=10**6)
     for epoch in outbox.epochs():
-        if outbox.pseudonymise(Pseudonymiser(holder, epoch.number, epoch.public_key), epoch.number):
+        if outbox.pseudonymise(
+            Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key)), epoch.number
+        ):
             asked.append(epoch.number)
     outbox.seal(closed_before=LATER, rows_per_batch=5)
     outbox.post()

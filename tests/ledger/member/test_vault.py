@@ -138,7 +138,7 @@ def test_each_stored_pseudonym_is_proven_by_what_is_stored_with_it(vault: Vault)
     identifiers = [f"acct:A:{number:02}" for number in range(2 * PROOF_BATCH + 3)]
     for epoch in (1, 2):
         vault.store_pseudonyms(proven(identifiers, epoch=epoch))
-    keys = {epoch: EpochKey(epoch, 0, oprf.public_key(SECRET)) for epoch in (1, 2)}
+    keys = {(epoch, 0): EpochKey(epoch, 0, oprf.public_key(SECRET)) for epoch in (1, 2)}
     with Vault(vault.path) as again:
         for epoch in (1, 2):
             for identifier, value in again.pseudonyms(epoch).items():
