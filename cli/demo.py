@@ -5,19 +5,18 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 from socket import socket
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from cli.keyholder import serving
 from cli.output import Settings, progress, say, settings
 from cli.summary import Stages, summarise
-from counterfoil import KeyHolder, Operator
+from counterfoil import Operator
 from counterfoil.processes import listen, stop
 from ledger.home import Home
 
 __all__ = ["demo"]
-
-_QUOTA: Final = 1_000_000
 
 
 def demo(
@@ -38,12 +37,12 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
     port: Annotated[int, typer.Option(help="Port of the desk's API.")] = 8600,
 ) -> None:
-    """Run a consortium: chain, key holder, banks, witnesses, desk; post, scan, check, disclose, verify.
+    """Run a consortium: chain, five key holders, banks, witnesses, desk; post, scan, check, disclose, verify.
 
     If it was interrupted, run it again with the same options: it repeats no finished step. A state folder
     holds one demonstration; for a second one, give another folder with --home.
     """
-    from counterfoil.demonstration import Banks, Demonstration
+    from counterfoil.demonstration import HOLDERS, Banks, Demonstration
 
     options = settings(context)
     shown = Demonstration(options.home, Banks(file, rows, members, transactions, seed), options.chain)
@@ -53,11 +52,17 @@ def demo(
     try:
         with stages.stage("bank files"):
             shown.make_files(say)
-        with stages.stage("chain and consortium"):
+        with stages.stage("chain and contracts"):
             if options.chain is None:
                 started += _process(Operator(options.home).start_chain())
+            shown.prepare()
+        with stages.stage("key ceremony"):
+            for number in range(1, HOLDERS + 1):
+                pid = shown.start_holder(number, serving)
+                started += [] if pid is None else [pid]
+            shown.make_key()
+        with stages.stage("founding"):
             shown.found()
-            started += _process(KeyHolder(options.home, chain=options.chain).ensure_running(_serve(options)))
         with stages.stage("witnesses"):
             for agent in shown.witnessing:
                 pid = shown.start_witness(agent, partial(_witness, agent))
@@ -82,13 +87,6 @@ def demo(
     finally:
         for pid in reversed(started):
             stop(pid)
-
-
-def _serve(options: Settings) -> list[str]:
-    """Return the module and arguments that serve the key holder of this state folder."""
-    chain = [] if options.chain is None else ["--chain", options.chain]
-    home = ["--home", str(options.home.root)]
-    return ["cli.main", *home, *chain, "keyholder", "serve", "--quota", str(_QUOTA)]
 
 
 def _witness(agent: str, home: Home, chain: str) -> list[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.consortium import show_outcome
 from cli.log_views import show_witness
 from cli.output import Settings, counted, emit, progress, say, settings, show_entries, show_facts, show_table
 from counterfoil import Member, MemberWitness, Operator
@@ -55,9 +57,9 @@ DeskUrl = Annotated[
 
 
 def _member(
-    options: Settings, agent: str, *, keyholder: str | None = None, desk: str | None = None
+    options: Settings, agent: str, *, keyholders: Sequence[str] = (), desk: str | None = None
 ) -> Member:
-    return Member(agent, options.home, chain=options.chain, keyholder=keyholder, desk=desk)
+    return Member(agent, options.home, chain=options.chain, keyholders=keyholders, desk=desk)
 
 
 @app.command()
@@ -65,7 +67,7 @@ def init(
     context: typer.Context,
     agent: Annotated[str, typer.Argument(callback=_agent, help="Agent identifier (BIC).")],
 ) -> None:
-    """Create a member's keys; admit the member if the operator's keys are on this machine.
+    """Create a member's keys, and its request for admission; on the founder's machine, admit it at once.
 
     Existing keys are not changed. If it was interrupted, run it again: it does only the missing steps.
     """
@@ -76,11 +78,17 @@ def init(
     member = Member.create(agent, options.home, chain=options.chain)
     keys = member.keys()
     if operator.has_keys:
-        operator.admit([member])
-        say(f"{keys.agent} is admitted; its account is {keys.address}.")
-        say(f"Next: `{options.program} member post -m {keys.agent} FILE`.")
+        outcome = operator.admit([member])
+        if outcome.done:
+            say(f"{keys.agent} is admitted; its account is {keys.address}.")
+            say(f"Next: `{options.program} member post -m {keys.agent} FILE`.")
+        else:
+            show_outcome(options, outcome)
+    elif options.home.deployment.exists():
+        path = member.request_admission()
+        say(f"Send the file {path} to a member, which proposes the admission with `consortium admit`.")
     else:
-        say("Send these public keys to the operator, who will admit the bank:")
+        say("Put the consortium's deployment file into the state folder, and run this again to ask for admission.")
     value = {
         "agent": keys.agent,
         "account": keys.address,
@@ -101,7 +109,12 @@ def post(
         Path | None,
         typer.Argument(help="CSV or Parquet file. Without a file: post the waiting rows of the vault."),
     ] = None,
-    keyholder: Annotated[str | None, typer.Option(help="URL of the key holder.")] = None,
+    keyholder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="URL of a key holder; repeat it for each. Default: the key holders of this machine that run."
+        ),
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of processes that compute pseudonyms.")] = 1,
 ) -> None:
     """Read a file into the vault and post every row whose time bucket has closed.
@@ -111,7 +124,7 @@ def post(
     """
     options = settings(context)
     with progress(options) as advance:
-        report = _member(options, agent, keyholder=keyholder).post(
+        report = _member(options, agent, keyholders=keyholder or ()).post(
             file, processes=processes, progress=advance
         )
     intake = report.intake

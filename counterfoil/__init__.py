@@ -5,8 +5,9 @@
 - `Desk`        the reader: mirrors and matches, scans, checks rules, trains the model, shows flags
 - `Officer`     decides on flags; drafts, edits, backtests and approves rule sets
 - `Auditor`     verifies proofs offline, compares the desk with the chain
-- `Operator`    founds the consortium, admits members, runs the embedded chain
-- `KeyHolder`   holds the pseudonym key and evaluates blinded points
+- `Council`     a member's part in the decisions: proposes, approves, confirms the founding
+- `Operator`    prepares a consortium, founds one on one machine, runs the embedded chain
+- `KeyHolder`   holds a share of the pseudonym key and evaluates blinded points
 - `verify`      verifies a receipt, a disclosure or a checkpoint against a trust file
 - `scan_file`, `extract_rules`   run detectors on a plain file; extract rules from a regulation text
 
@@ -28,6 +29,7 @@ from ledger.installation import requiring
 if TYPE_CHECKING:
     from counterfoil.analysis import scan_file
     from counterfoil.auditor import Auditor, verify
+    from counterfoil.council import Council
     from counterfoil.desk import Desk
     from counterfoil.keyholder import KeyHolder
     from counterfoil.member import Member
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Auditor",
+    "Council",
     "Desk",
     "KeyHolder",
     "Member",
@@ -55,6 +58,7 @@ __all__ = [
 #: Module of each name; a name is imported when it is first used.
 _MODULES: Final = {
     "Auditor": "auditor",
+    "Council": "council",
     "Desk": "desk",
     "KeyHolder": "keyholder",
     "Member": "member",

@@ -69,6 +69,11 @@ class Council:
         self._agent = agent
         self._connection = Connection(self.home, chain)
 
+    @property
+    def agent(self) -> str:
+        """The member that acts; raises InputError if that is not clear."""
+        return self._keys().agent
+
     def gateway(self) -> Gateway:
         """Return a connection to the consortium's contracts; raises as `Connection.gateway` does."""
         return self._connection.gateway()

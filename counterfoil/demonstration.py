@@ -11,10 +11,13 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from counterfoil import caseload
+from counterfoil import caseload, founding
 from counterfoil.auditor import Auditor
+from counterfoil.ceremonies import start_ceremony, wait_for_ceremony
 from counterfoil.connection import chain_url
+from counterfoil.council import decide
 from counterfoil.desk import CheckReport, Desk
+from counterfoil.keyholder import KeyHolder
 from counterfoil.member import Member
 from counterfoil.operator import Operator
 from counterfoil.posting import PostReport
@@ -34,11 +37,18 @@ if TYPE_CHECKING:
     from counterfoil.scanning import ScanReport
     from ledger.reader.desk import SyncReport
 
-__all__ = ["Banks", "Demonstration"]
+__all__ = ["HOLDERS", "THRESHOLD", "Banks", "Demonstration"]
+
+#: Number of key holders, and how many of them must answer.
+HOLDERS: Final = 5
+THRESHOLD: Final = 3
 
 _HEED_SECONDS: Final = 0.2
 _ASKED: Final = "demo.json"
 _WITNESSES: Final = 2
+_EPOCH: Final = 1
+#: Evaluations that each bank is granted beyond those of a day, to load the accounts of its file.
+_HISTORY: Final = 1_000_000
 _DISCLOSED: Final = ("uetr", "timestamp", "amount", "currency", "debtor_account", "creditor_account")
 _PURPOSE: Final = "Evidence for a flag"
 _RECIPIENT: Final = "The compliance officer of the consortium"
@@ -134,11 +144,55 @@ class Demonstration:
         (partial / _ASKED).write_text(json.dumps(asked, indent=2) + "\n", "utf-8")
         partial.rename(self._source)
 
+    def prepare(self) -> None:
+        """Deploy the contracts as the founder; the chain must run."""
+        Operator(self.home, chain=self.chain).prepare()
+
+    def start_holder(self, number: int, serve: Callable[[Home, str], Sequence[str]]) -> int | None:
+        """Start a key holder with a state folder of its own, unless it runs; return its process if it is new.
+
+        Parameters
+        ----------
+        number : int
+            From 1 to `HOLDERS`.
+        serve : callable
+            Returns the module, with its arguments, that serves the key holder of a state folder with a chain.
+        """
+        home, chain = self.home.keyholder(str(number)), self.chain or chain_url(self.home)
+        write_atomically(home.deployment, self.home.deployment.read_bytes())
+        holder = KeyHolder(home, chain=chain)
+        identity = holder.create()
+        founding.fund_here(self.home, chain, [identity.account])
+        _, pid = holder.ensure_running(serve(home, chain))
+        return pid
+
+    def make_key(self) -> None:
+        """Start a key ceremony, unless the key is made, and wait until the holders have made the key."""
+        gateway = Operator(self.home, chain=self.chain).gateway()
+        if gateway.key_ceremony(_EPOCH):
+            return
+        running = [known for known in gateway.ceremonies() if known.status == "running"]
+        if not running:
+            places = [self.home.keyholder(str(number)) for number in range(1, HOLDERS + 1)]
+            holders = [KeyHolder(place).identity() for place in places]
+            start_ceremony(self.home, gateway, _EPOCH, holders, threshold=THRESHOLD)
+        wait_for_ceremony(gateway, gateway.ceremonies()[-1].number)
+
     def found(self) -> None:
-        """Found the consortium and admit the banks; the chain must run."""
+        """Admit the banks, and let all of them confirm; each may load its history."""
         operator = Operator(self.home, chain=self.chain)
-        operator.found()
-        operator.admit(Member.create(agent, self.home, chain=self.chain) for agent in self._agents())
+        gateway = operator.gateway()
+        if not gateway.is_founded():
+            if not gateway.epochs():
+                operator.open_epoch(_EPOCH)
+            operator.admit(Member.create(agent, self.home, chain=self.chain) for agent in self._agents())
+            grants = [
+                gateway.call("EvaluationLog", "grant", member.code, _HISTORY)
+                for member in gateway.members()
+                if not gateway.evaluations_left(member.code)[1]
+            ]
+            decide(self.home, gateway, "Grants to load history", grants)
+        operator.complete()
 
     @property
     def witnessing(self) -> list[str]:

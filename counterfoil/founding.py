@@ -17,7 +17,7 @@ from counterfoil.accounts import ensure_account, load_account
 from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import Outcome, confirm_all, decide
 from counterfoil.witnesses import witness_policy, write_first_policy
-from ledger.errors import ConfigurationError
+from ledger.errors import ConfigurationError, TransactionRejectedError
 from ledger.home import Home
 from ledger.signing import address_of
 
@@ -36,6 +36,7 @@ __all__ = [
     "admit",
     "appoint_officers",
     "complete",
+    "epoch_start",
     "establish",
     "found",
     "fund_here",
@@ -43,6 +44,7 @@ __all__ = [
     "open_epoch",
     "policy_for",
     "publish_policy",
+    "settle",
     "write_trust",
 ]
 
@@ -69,19 +71,29 @@ def establish(
 
     Steps that are finished are not repeated.
     """
-    from compliance.ruleset import cuts
-
     gateway = found(home, url, rules=rules, limits=limits)
     if not gateway.is_founded():
         if not gateway.epochs():
-            hold_ceremony(home, gateway, epoch, holders=holders, threshold=threshold)
+            if not gateway.key_ceremony(epoch):
+                hold_ceremony(home, gateway, epoch, holders=holders, threshold=threshold)
             open_epoch(home, gateway, epoch)
         admit(home, gateway, members)
+    settle(home, gateway, ruleset)
+    return gateway
+
+
+def settle(home: Home, gateway: Gateway, ruleset: RuleSet) -> None:
+    """Publish the policy of a rule set, complete the founding, and put the rule set in force.
+
+    Steps that are finished are not repeated.
+    """
+    from compliance.ruleset import cuts
+
+    if not gateway.is_founded():
         publish_policy(home, gateway, cuts=cuts(ruleset), rule_set=ruleset.hash)
         complete(home, gateway)
     if gateway.active_rule_set() is None:
         activate_rules(home, gateway, ruleset.to_bytes(), ruleset.keys)
-    return gateway
 
 
 def found(
@@ -235,6 +247,14 @@ def open_epoch(home: Home, gateway: Gateway, epoch: int, *, starts: datetime | N
     EpochStartError
         When another epoch is open and this one would start before the newest block.
     """
+    call = gateway.call("PseudonymKeys", "openEpoch", epoch, epoch_start(gateway, epoch, starts))
+    outcome = decide(home, gateway, f"Open epoch {epoch} of the pseudonym key", [call])
+    write_trust(home, gateway)
+    return outcome
+
+
+def epoch_start(gateway: Gateway, epoch: int, starts: datetime | None = None) -> int:
+    """Return the start of an epoch in Unix seconds; see `open_epoch`."""
     newest = gateway.block_time(gateway.height())
     now = datetime.now(UTC).timestamp()
     start = int(max(now, newest) if starts is None else starts.timestamp())
@@ -246,10 +266,7 @@ def open_epoch(home: Home, gateway: Gateway, epoch: int, *, starts: datetime | N
             f"time of the newest block: {datetime.fromtimestamp(newest, UTC).isoformat()}",
             next_step="Give a start in the future, at least one day ahead.",
         )
-    call = gateway.call("PseudonymKeys", "openEpoch", epoch, start)
-    outcome = decide(home, gateway, f"Open epoch {epoch} of the pseudonym key", [call])
-    write_trust(home, gateway)
-    return outcome
+    return start
 
 
 def add_reader(home: Home, gateway: Gateway, public_key: bytes, label: str) -> Outcome:
@@ -268,9 +285,16 @@ def activate_rules(
     author, *others = (
         load_account(home.officer(number), who=f"officer {number}") for number in range(1, OFFICERS + 1)
     )
-    gateway.transact(author, "RuleBook", "propose", document, list(rule_keys))
+    digest = sha256(document).digest()
+    known = {entry.hash: entry.status for entry in gateway.rule_sets()}
+    if digest not in known:
+        gateway.transact(author, "RuleBook", "propose", document, list(rule_keys))
     for officer in others:
-        gateway.transact(officer, "RuleBook", "approve", sha256(document).digest(), list(rule_keys))
+        try:
+            gateway.transact(officer, "RuleBook", "approve", digest, list(rule_keys))
+        except TransactionRejectedError as error:
+            if "RuleBookAlreadyApproved" not in str(error.where):  # before an interruption
+                raise
 
 
 def policy_for(

@@ -126,9 +126,9 @@ class Member:
         The state folder, with the bank's keys and its vault.
     chain : str, optional
         JSON-RPC endpoint; the embedded chain of the state folder by default.
-    keyholder : str or KeyHolder, optional
-        URL of the key holder, or a key holder that is called in this process; by default the key holder that
-        serves the state folder.
+    keyholders : sequence of str or KeyHolder
+        URLs of key holders, or key holders that are called in this process; by default those of this machine
+        that run.
     desk : str, optional
         URL of the desk, from which receipts take the two logs; by default the desk's published files in the
         state folder.
@@ -145,13 +145,13 @@ class Member:
         home: Home | Path | str = DEFAULT_HOME,
         *,
         chain: str | None = None,
-        keyholder: str | KeyHolder | None = None,
+        keyholders: Sequence[str | KeyHolder] = (),
         desk: str | None = None,
     ) -> None:
         self.agent = agent_identifier(agent)
         self.home = as_home(home)
         self._desk = desk
-        self._keyholder = keyholder
+        self._keyholders = tuple(keyholders)
         self._connection = Connection(self.home, chain)
 
     @classmethod
@@ -161,13 +161,13 @@ class Member:
         home: Home | Path | str = DEFAULT_HOME,
         *,
         chain: str | None = None,
-        keyholder: str | KeyHolder | None = None,
+        keyholders: Sequence[str | KeyHolder] = (),
         desk: str | None = None,
     ) -> Self:
         """Create a member's keys, if there are none, and return the member; it is not yet admitted."""
         from ledger.member.keys import MemberKeys
 
-        member = cls(agent, home, chain=chain, keyholder=keyholder, desk=desk)
+        member = cls(agent, home, chain=chain, keyholders=keyholders, desk=desk)
         path = member.home.member(member.agent).keys
         if not path.exists():
             MemberKeys.generate(member.agent).save(path)
@@ -199,6 +199,21 @@ class Member:
                 next_step="Restore the keys from a backup, or give the other agent identifier.",
             )
         return keys
+
+    def request_admission(self) -> Path:
+        """Sign the bank's request for admission, and return the file: a member proposes it to the others.
+
+        Raises
+        ------
+        ConfigurationError
+            When the consortium's deployment file is not in the state folder.
+        """
+        from counterfoil.admission import request_of, write_request
+        from ledger.deployment import Deployment
+
+        path = self.home.member(self.agent).root / "admission.json"
+        write_request(path, request_of(self.keys(), Deployment.load(self.home.deployment)))
+        return path
 
     def post(
         self,
@@ -235,7 +250,7 @@ class Member:
             self.keys(),
             self._connection.gateway,
             Path(source) if isinstance(source, str) else source,
-            keyholder=self._keyholder,
+            keyholders=self._keyholders,
             processes=processes,
             progress=progress,
         )

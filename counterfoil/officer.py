@@ -12,9 +12,9 @@ from counterfoil import caseload, founding
 from counterfoil.checking import bank_homes, rate_table
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.extras import needs
-from counterfoil.governance import Governance
+from counterfoil.accounts import load_account
 from counterfoil.rules import chosen, read_texts, with_active
-from ledger.errors import InputError
+from ledger.errors import InputError, VerificationError
 from ledger.home import Home
 from ledger.signing import address_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from compliance.backtest import Backtest
     from compliance.ruleset import RuleSet
     from ledger.encoding.policy import Policy
-    from ledger.gateway import Gateway
+    from ledger.gateway import Gateway, RuleSetDocument
     from ledger.reader.decisions import KeptDecision
 
 __all__ = ["Officer", "Withdrawal", "append_decision"]
@@ -128,7 +128,7 @@ class Officer:
         """
         newer = self._read(texts, jurisdiction, undecided=True)
         ruleset, previous = with_active(self.gateway(), newer, alone=alone)
-        self._act("draft", ruleset.to_bytes(), previous)
+        self._act("draft", ruleset.to_bytes(), previous, list(ruleset.keys))
         return ruleset
 
     def edit(
@@ -186,7 +186,7 @@ class Officer:
                 "the edit changes nothing",
                 next_step="Give --set, --since, --until, --remove or --linked-days.",
             )
-        self._act("draft", ruleset.to_bytes(), before.hash)
+        self._act("draft", ruleset.to_bytes(), before.hash, list(ruleset.keys))
         return ruleset
 
     def backtest(
@@ -264,7 +264,7 @@ class Officer:
                     f"{waiting} rules of the draft need review and cannot come into force",
                     next_step="Answer them with `counterfoil rules edit`, or submit with --leave-out.",
                 )
-            self._act("draft", decided.to_bytes(), entry.hash)
+            self._act("draft", decided.to_bytes(), entry.hash, list(decided.keys))
         self._act("submit", decided.hash)
         return decided
 
@@ -294,10 +294,12 @@ class Officer:
         wanted = None
         if texts is not None:
             ruleset, _ = with_active(gateway, self._read(texts, jurisdiction))
-            founding.activate_rules(self.home, gateway, ruleset.to_bytes())
+            founding.activate_rules(self.home, gateway, ruleset.to_bytes(), ruleset.keys)
         elif len(targets) == 1:
-            wanted = chosen(gateway, targets[0]).hash
-            self._act("approve", wanted)
+            entry = chosen(gateway, targets[0])
+            _check_rule_keys(entry)
+            wanted = entry.hash
+            self._act("approve", wanted, list(entry.rule_keys))
         else:
             missing = next(target for target in targets if not Path(target).is_file())
             raise InputError("there is no such file", where=missing)
@@ -339,7 +341,7 @@ class Officer:
         self.gateway().transact(self._key(), "RuleBook", function, *arguments)
 
     def _key(self) -> bytes:
-        return Governance.load(self.home).officer(self.number)
+        return load_account(self.home.officer(self.number), who=f"officer {self.number}")
 
 
 def append_decision(gateway: Gateway, key: bytes, flag_id: bytes, verdict: str, reason: str) -> None:
@@ -358,3 +360,15 @@ def _texts(targets: Sequence[str]) -> list[Path] | None:
     """Return the paths of regulation texts; None if a target is not a file."""
     paths = [Path(target) for target in targets]
     return paths if all(path.is_file() for path in paths) else None
+
+
+def _check_rule_keys(entry: RuleSetDocument) -> None:
+    """Refuse a document whose rule keys are not those of its rules: they hide who wrote the rules."""
+    from compliance.ruleset import RuleSet
+
+    if RuleSet.from_bytes(entry.document).keys != entry.rule_keys:
+        raise VerificationError(
+            "the author gave other rule keys than those of the rules, so it is not known who wrote them",
+            where=f"rule set {entry.hash.hex()[:12]}",
+            next_step="Do not approve it; ask its author to draft it again.",
+        )

@@ -1,15 +1,16 @@
-"""The operator: founds the consortium, admits members, publishes policies, runs the embedded chain."""
+"""The operator: prepares a consortium on one machine, runs the embedded chain, reads the consortium's state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterfoil import founding, processes
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home, chain_errors, chain_url
+from counterfoil.council import Outcome
 from counterfoil.extras import needs
 from ledger.errors import ChainUnreachableError
 from ledger.home import Home
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from compliance.ruleset import RuleSet
     from counterfoil.member import Member
     from ledger.encoding.policy import Policy, TimeUnit
-    from ledger.gateway import Gateway
+    from ledger.gateway import Gateway, Limits, Rules
     from ledger.log import Policy as LogPolicy
     from localchain.check import Summary
 
@@ -42,6 +43,13 @@ class ConsortiumStatus:
     rule_set_version: int | None
     readers: list[str]
     members: list[dict[str, Any]]
+    founded: bool
+    paused: bool
+    quorum: dict[str, int]
+    limits: dict[str, int]
+    officers: list[dict[str, Any]]
+    key_holders: dict[str, Any]
+    warnings: list[str]
 
 
 @needs("operator")
@@ -65,22 +73,52 @@ class Operator:
 
     @property
     def has_keys(self) -> bool:
-        """Whether the operator's keys are in the state folder."""
-        return self.home.governance.exists()
+        """Whether the founder's key is in the state folder: the consortium was founded on this machine."""
+        return self.home.founder.exists()
 
     def gateway(self) -> Gateway:
         """Return a connection to the consortium's contracts; raises as `Connection.gateway` does."""
         return self._connection.gateway()
 
-    def found(self, ruleset: RuleSet | None = None) -> Gateway:
-        """Deploy the contracts, create the keys, open the first key epoch and put a rule set in force.
+    def prepare(self, *, rules: Rules | None = None, limits: Limits | None = None) -> Gateway:
+        """Deploy the contracts and register the desk; the founding members are admitted afterwards.
+
+        Parameters
+        ----------
+        rules : Rules, optional
+            How the members decide; by default two thirds of them, and a change takes effect at once.
+        limits : Limits, optional
+            What one member may do in a day.
+        """
+        with chain_errors():
+            return founding.found(
+                self.home, self._chain or chain_url(self.home), rules=rules, limits=limits
+            )
+
+    def found(
+        self,
+        members: Iterable[Member],
+        ruleset: RuleSet | None = None,
+        *,
+        rules: Rules | None = None,
+        limits: Limits | None = None,
+        holders: int = 1,
+        threshold: int = 1,
+    ) -> Gateway:
+        """Found a whole consortium on this machine: contracts, pseudonym key, members, officers, rule set.
 
         Finished steps are not repeated, so the same call again completes an interrupted one.
 
         Parameters
         ----------
+        members : iterable of Member
+            The founding members, at least one, with their keys on this machine.
         ruleset : RuleSet, optional
             The rule set to put in force; the model rulebook by default.
+        rules, limits : optional
+            As for `prepare`.
+        holders, threshold : int
+            How many key holders there are, and how many must answer.
         """
         if ruleset is None:
             from compliance.rulebook import model_ruleset
@@ -88,12 +126,35 @@ class Operator:
             ruleset = model_ruleset()
         url = self._chain or chain_url(self.home)
         with chain_errors():
-            return founding.establish(self.home, url, ruleset)
+            return founding.establish(
+                self.home,
+                url,
+                ruleset,
+                [member.keys() for member in members],
+                rules=rules,
+                limits=limits,
+                holders=holders,
+                threshold=threshold,
+            )
 
-    def admit(self, members: Iterable[Member]) -> None:
-        """Admit members that are not yet admitted, and write a new trust file."""
+    def complete(self, ruleset: RuleSet | None = None) -> Gateway:
+        """Publish the policy, appoint officers, confirm with every member here, and put a rule set in force."""
+        if ruleset is None:
+            from compliance.rulebook import model_ruleset
+
+            ruleset = model_ruleset()
+        gateway = self.gateway()
         with chain_errors():
-            founding.admit(self.home, self.gateway(), [member.keys() for member in members])
+            founding.settle(self.home, gateway, ruleset)
+        return gateway
+
+    def admit(self, members: Iterable[Member]) -> Outcome:
+        """Let the members on this machine admit others, and write a new trust file.
+
+        Before the founding the founder admits them.
+        """
+        with chain_errors():
+            return founding.admit(self.home, self.gateway(), [member.keys() for member in members])
 
     def policy(self) -> LogPolicy:
         """Return the policy of the checkpoints: the logs, the witnesses, and the quorum."""
@@ -113,8 +174,8 @@ class Operator:
         founding.write_trust(self.home, gateway)
         return policy
 
-    def add_reader(self, public_key: bytes, label: str) -> None:
-        """Register a reader: rows posted from now on are sealed to its key too.
+    def add_reader(self, public_key: bytes, label: str) -> Outcome:
+        """Let the members on this machine register a reader: later rows are sealed to its key too.
 
         Parameters
         ----------
@@ -123,11 +184,11 @@ class Operator:
         label : str
             Who reads with it; it is public.
         """
-        founding.add_reader(self.home, self.gateway(), public_key, label)
+        return founding.add_reader(self.home, self.gateway(), public_key, label)
 
-    def open_epoch(self, epoch: int, public_key: bytes, *, starts: datetime | None = None) -> None:
+    def open_epoch(self, epoch: int, *, starts: datetime | None = None) -> Outcome:
         """Open an epoch of the pseudonym key; see `counterfoil.founding.open_epoch`."""
-        founding.open_epoch(self.home, self.gateway(), epoch, public_key, starts=starts)
+        return founding.open_epoch(self.home, self.gateway(), epoch, starts=starts)
 
     def publish_policy(
         self,
@@ -154,6 +215,11 @@ class Operator:
         gateway = self.gateway()
         policy = Policy.from_document(gateway.active_policy())
         rules = gateway.active_rule_set()
+        members = gateway.members()
+        agents = {member.code: member.agent for member in members}
+        active = sum(member.status == "active" for member in members)
+        proposals, pauses = gateway.quorum()
+        ceremony = gateway.ceremony(gateway.key_ceremony(gateway.epoch().number))
         return ConsortiumStatus(
             chain_id=gateway.deployment.chain_id,
             height=gateway.height(),
@@ -165,9 +231,22 @@ class Operator:
             rule_set_version=None if rules is None else rules.version,
             readers=[reader.label for reader in gateway.readers()],
             members=[
-                {"code": m.code, "agent": m.agent, "status": m.status, "account": m.account}
-                for m in gateway.members()
+                {"code": m.code, "agent": m.agent, "status": m.status, "account": m.account} for m in members
             ],
+            founded=gateway.is_founded(),
+            paused=gateway.is_paused(),
+            quorum={"proposals": proposals, "pause": pauses, "delay": gateway.rules().delay},
+            limits=asdict(gateway.limits()),
+            officers=[
+                {"account": account, "member": agents.get(code, "")}
+                for account, code in gateway.officers().items()
+            ],
+            key_holders={
+                "threshold": ceremony.threshold,
+                "holders": list(ceremony.accounts),
+                "ceremony": ceremony.number,
+            },
+            warnings=_warnings(active, gateway.rules().delay, ceremony.threshold),
         )
 
     # -- the embedded chain -----------------------------------------------------------------------------
@@ -246,3 +325,19 @@ class Operator:
 
         with chain_errors():
             return restore(source, self.home.chain, force=force)
+
+
+def _warnings(active: int, delay: int, threshold: int) -> list[str]:
+    """Return what a consortium of this shape does not promise."""
+    told = []
+    if active < 3:
+        told.append(
+            "With fewer than three active members one of them, or its absence, decides: nobody can outvote it."
+        )
+    if active == 1:
+        told.append("The only member's officers approve its own rule sets.")
+    if delay == 0:
+        told.append("A proposal takes effect at once: nobody can object to it in time.")
+    if threshold == 1:
+        told.append("One key holder can turn account numbers into pseudonyms by itself.")
+    return told

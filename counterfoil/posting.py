@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from counterfoil.keyholder import KeyHolder, keyholder_url
-from ledger.encoding.keyholder_client import HttpKeyHolder
+from counterfoil.holders import reach_holders
+from counterfoil.keyholder import KeyHolder
+from ledger.encoding.evaluation import EpochKey
 from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.encoding.threshold import WholeKeyHolder, single_holder
+from ledger.encoding.threshold import Problem, ThresholdEvaluator
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
@@ -38,9 +39,11 @@ class PostReport:
     quarantine : str or None
         Path of the file with the invalid rows.
     pseudonyms : int
-        Number of pseudonyms that the key holder evaluated; the vault contained the others.
+        Number of pseudonyms that the key holders evaluated; the vault contained the others.
     sealed_rows, batches : int
         Number of sealed rows, and number of posted batches.
+    problems : list of str
+        Key holders that did not answer or answered wrongly; others took their place.
     seconds : dict of stage to float
     """
 
@@ -50,6 +53,7 @@ class PostReport:
     pseudonyms: int = 0
     sealed_rows: int = 0
     batches: int = 0
+    problems: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +67,8 @@ def post_source(
     gateway: Callable[[], Gateway],
     source: Path | pd.DataFrame | None,
     *,
-    keyholder: str | KeyHolder | None = None,
+    keyholders: Sequence[str | KeyHolder] = (),
+    note: Callable[[str], None] | None = None,
     processes: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PostReport:
@@ -75,6 +80,15 @@ def post_source(
         chain = gateway()
         require_active(chain.member(keys.address))
         outbox = Outbox(vault, keys, chain)
+
+        def tell(text: str) -> None:
+            report.problems.append(text)
+            if note is not None:
+                note(text)
+
+        def report_problem(problem: Problem) -> None:
+            tell(f"{problem}")
+
         report = PostReport(agent, IntakeCounts())
         clock = _Clock(report.seconds)
         if opened is not None:
@@ -84,12 +98,9 @@ def post_source(
         for epoch in outbox.epochs():
             if not outbox.without_pseudonym(epoch.number):
                 continue
-            holder: WholeKeyHolder
-            if isinstance(keyholder, KeyHolder):
-                holder = keyholder.holder()
-            else:
-                holder = HttpKeyHolder(keyholder or keyholder_url(home.keyholder()), keys.account)
-            pseudonymiser = Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key))
+            key = EpochKey(epoch.number, epoch.generation, epoch.public_key, epoch.share_commitments)
+            holders = reach_holders(home, keys, key, keyholders, note=tell)
+            pseudonymiser = Pseudonymiser(ThresholdEvaluator(key, holders, note=report_problem))
             try:
                 report.pseudonyms += outbox.pseudonymise(
                     pseudonymiser, epoch.number, processes=processes, progress=progress

@@ -1,16 +1,16 @@
 """The client of a remote key holder: signed requests over HTTP.
 
 The member's Ethereum key signs a request (EIP-191 ``personal_sign``) over its method, path, time and body, so
-the holder knows which member's quota to use and stores no passwords. Requests contain only blinded points.
-`Pseudonymiser` verifies the proofs of each answer, so a wrong holder cannot give wrong pseudonyms.
+the holder knows who asks and stores no passwords. A request is a chunk of what the member anchored on the chain,
+and contains only blinded points. `Pseudonymiser` verifies the proofs of each answer, so a wrong holder cannot
+give wrong pseudonyms.
 
-This is version 2 of the protocol: an answer has one proof for each `PROOF_BATCH` elements, in order.
+This is version 3 of the protocol: an answer has one proof for each `PROOF_BATCH` elements, in order.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Final, TypeVar
 
@@ -21,10 +21,11 @@ from msgspec import Meta
 from ledger.documents import Hash
 from ledger.encoding.pseudonym import Answer
 from ledger.errors import KeyHolderError, QuotaExceededError
+from ledger.evaluation_request import Chunk
 from ledger.nesting import MOST_DEPTH, nesting
 from ledger.signing import address_of, sign_text
 
-__all__ = ["ACCOUNT_HEADER", "SIGNATURE_HEADER", "TIME_HEADER", "HttpKeyHolder", "request_message"]
+__all__ = ["ACCOUNT_HEADER", "SIGNATURE_HEADER", "TIME_HEADER", "HolderAnswer", "HttpKeyHolder", "request_message"]
 
 ACCOUNT_HEADER = "Counterfoil-Account"
 TIME_HEADER = "Counterfoil-Time"
@@ -45,14 +46,26 @@ _Answer = TypeVar("_Answer")
 class EvaluationAnswer(msgspec.Struct):
     """The answer to a request for an evaluation; a later version may have more fields."""
 
+    generation: int
     elements: list[Hash]
     proofs: list[Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]]
 
 
-class EpochAnswer(msgspec.Struct):
-    """The answer to a request for the public key of an epoch."""
+class HeldShareAnswer(msgspec.Struct):
+    """A share that a holder has: its index, and the public key of the share."""
 
-    public_key: Hash
+    epoch: int
+    generation: int
+    index: int
+    public: Hash
+
+
+class HolderAnswer(msgspec.Struct):
+    """What a holder says of itself."""
+
+    account: str
+    encryption_key: Hash
+    shares: list[HeldShareAnswer]
 
 
 class ProblemAnswer(msgspec.Struct):
@@ -67,12 +80,12 @@ def request_message(method: str, path: str, unix_time: str, body: bytes) -> str:
     Parameters
     ----------
     method, path : str
-        As in ``POST`` and ``/v2/evaluate``.
+        As in ``POST`` and ``/v3/evaluate``.
     unix_time : str
         Seconds since 1970, in decimal.
     body : bytes
     """
-    return f"counterfoil keyholder v2\n{method} {path}\n{unix_time}\n{sha256(body).hexdigest()}"
+    return f"counterfoil keyholder v3\n{method} {path}\n{unix_time}\n{sha256(body).hexdigest()}"
 
 
 class HttpKeyHolder:
@@ -96,20 +109,24 @@ class HttpKeyHolder:
             base_url=self._url, timeout=timeout, headers={"Accept-Encoding": "identity"}
         )
 
-    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
-        """Ask the holder to evaluate blinded elements.
+    def evaluate(self, epoch: int, generation: int, chunk: Chunk) -> Answer:
+        """Ask the holder to evaluate a chunk of a request that is anchored on the chain.
 
         Raises
         ------
         QuotaExceededError
-            When the request exceeds this member's quota.
+            When the holder has answered for this chunk too often.
         KeyHolderError
             When the holder cannot be reached, refuses, or gives an invalid answer.
         """
-        path = "/v2/evaluate"
-        request = httpx.Request(
-            "POST", self._url + path, json={"epoch": epoch, "blinded": [item.hex() for item in blinded]}
-        )
+        path = "/v3/evaluate"
+        asked = {
+            "request": chunk.request,
+            "start": chunk.start,
+            "blinded": [element.hex() for element in chunk.elements],
+            "path": [node.hex() for node in chunk.path],
+        }
+        request = httpx.Request("POST", self._url + path, json=asked)
         body, now = request.read(), str(int(time.time()))
         signature = sign_text(request_message("POST", path, now, body), self._key)
         headers = {
@@ -119,17 +136,44 @@ class HttpKeyHolder:
             SIGNATURE_HEADER: "0x" + signature.hex(),
         }
         answer = self._send("POST", path, body, headers, EvaluationAnswer)
+        if answer.generation != generation:
+            raise KeyHolderError(
+                f"the key of epoch {epoch} was shared anew: the key holder has generation {answer.generation}",
+                where=self._url,
+                next_step="Run the same command again; finished pseudonyms are stored.",
+            )
         return Answer(*([bytes.fromhex(text) for text in part] for part in (answer.elements, answer.proofs)))
 
-    def public_key(self, epoch: int) -> bytes:
-        """Ask for the public key of an epoch.
+    def holder(self) -> HolderAnswer:
+        """Ask the holder for its account, its encryption key and its shares.
 
         Raises
         ------
         KeyHolderError
-            When the holder cannot be reached, has no such epoch, or gives an invalid answer.
+            When the holder cannot be reached, or gives an invalid answer.
         """
-        return bytes.fromhex(self._send("GET", f"/v2/epochs/{epoch}", b"", {}, EpochAnswer).public_key)
+        return self._send("GET", "/v3/holder", b"", {}, HolderAnswer)
+
+    def index(self, epoch: int, generation: int) -> int | None:
+        """Return the holder's index for a key; None if it has no share of it."""
+        return next(
+            (s.index for s in self.holder().shares if (s.epoch, s.generation) == (epoch, generation)), None
+        )
+
+    def public_key(self, epoch: int, generation: int) -> bytes:
+        """Ask for the public key of the holder's share.
+
+        Raises
+        ------
+        KeyHolderError
+            When the holder cannot be reached, has no such share, or gives an invalid answer.
+        """
+        for share in self.holder().shares:
+            if (share.epoch, share.generation) == (epoch, generation):
+                return bytes.fromhex(share.public)
+        raise KeyHolderError(
+            f"the key holder has no share of epoch {epoch}, generation {generation}", where=self._url
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -167,7 +211,7 @@ class HttpKeyHolder:
             raise QuotaExceededError(
                 what,
                 where=self._url,
-                next_step="After the reset, run the same command again; finished pseudonyms are stored.",
+                next_step="Run the same command again tomorrow; finished pseudonyms are stored.",
             )
         raise KeyHolderError(
             what,

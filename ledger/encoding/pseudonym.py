@@ -23,23 +23,21 @@ from ledger.encoding.evaluation import (
 )
 from ledger.encoding.identifiers import normalise_identifier
 from ledger.errors import VerificationError
+from ledger.evaluation_request import CHUNK, Chunk
 from ledger.processes import Workers
 from ledger.schema import PSEUDONYM_BYTES
 
 if TYPE_CHECKING:
     from ledger.encoding.threshold import Asked, ThresholdEvaluator
 
-__all__ = ["BATCH", "Answer", "ProvenBatch", "Pseudonym", "Pseudonymiser"]
+__all__ = ["Answer", "ProvenBatch", "Pseudonym", "Pseudonymiser"]
 
-#: Identifiers sent to a holder in one request.
-BATCH = 512
-
-#: Requests that the holders have at once: while they evaluate one, the next one waits at their side.
+#: Chunks that the holders have at once: while they evaluate one, the next one waits at their side.
 _UNDER_WAY: Final = 2
 
 
 class Answer(NamedTuple):
-    """A holder's answer to one request.
+    """A holder's answer for one chunk of a request.
 
     It has the evaluated elements in order, and one proof for each `PROOF_BATCH` elements: the first proof
     covers the first of them, and so on; the last one covers what remains.
@@ -80,68 +78,87 @@ class Pseudonymiser:
         self._pool: Workers | None = None
         self._workers = 0
 
-    def pseudonyms(self, identifiers: Sequence[str], *, processes: int = 1) -> list[ProvenBatch]:
-        """Compute the pseudonyms of identifiers.
+    def blind(self, identifiers: Sequence[str], *, processes: int = 1) -> list[oprf.Blinded]:
+        """Blind identifiers: the elements of a request, which is anchored before it is evaluated.
 
         Parameters
         ----------
         identifiers : sequence of str
-            In any of the four forms; one that occurs twice is asked for once, at its first place.
-            Neighbours share an evaluation and its proof.
+            In any of the four forms; one that occurs twice is blinded once, at its first place.
         processes : int
-            Processes that share the blinding, verifying and unblinding, which is most of the work here. They
-            are spawned, so a script that asks for several needs its ``if __name__ == "__main__"``, and kept
-            for the next call until `close`.
-
-        Returns
-        -------
-        list of ProvenBatch
-            The pseudonyms in the order of the identifiers, `PROOF_BATCH` in each but a request's last batch.
+            Processes that share the work. They are spawned, so a script that asks for several needs its
+            ``if __name__ == "__main__"``, and kept for the next call until `close`.
 
         Raises
         ------
         InputError
-            When an identifier is malformed; in this case no request was sent.
+            When an identifier is malformed.
+        """
+        distinct = [text.encode() for text in dict.fromkeys(map(normalise_identifier, identifiers))]
+        parts = [distinct[start : start + CHUNK] for start in range(0, len(distinct), CHUNK)]
+        blinded = self._processes(processes).map(_blind, parts) if processes > 1 else map(_blind, parts)
+        return [item for part in blinded for item in part]
+
+    def evaluate(
+        self, work: Sequence[tuple[Chunk, Sequence[oprf.Blinded]]], *, processes: int = 1
+    ) -> Iterator[tuple[Chunk, list[ProvenBatch]]]:
+        """Ask the holders for chunks of a request that is anchored, and compute the pseudonyms.
+
+        Parameters
+        ----------
+        work : sequence of (Chunk, sequence of Blinded)
+            Each chunk with the blinded identifiers of its elements.
+        processes : int
+            Processes that share the verifying and unblinding, which is most of the work here; see `blind`.
+
+        Yields
+        ------
+        (Chunk, list of ProvenBatch)
+            Each chunk with its pseudonyms in the order of its elements, `PROOF_BATCH` in each batch but the last.
+
+        Raises
+        ------
         KeyHolderError
             When too few holders can be reached, or too many refuse or give wrong answers.
         VerificationError
             When a proof of a single holder is not valid.
         """
-        distinct = list(dict.fromkeys(map(normalise_identifier, identifiers)))
-        if not distinct:
-            return []
-        requests = [
-            [identifier.encode() for identifier in distinct[start : start + BATCH]]
-            for start in range(0, len(distinct), BATCH)
-        ]
-        answers = self._spread(requests, processes) if processes > 1 else map(self._one_request, requests)
-        return [batch for answer in answers for batch in answer]
+        if processes > 1:
+            yield from self._spread(work, processes)
+            return
+        for chunk, blinded in work:
+            yield chunk, self._one_chunk(self._evaluator.ask(chunk), list(blinded))
 
-    def _one_request(self, request: list[bytes]) -> list[ProvenBatch]:
-        blinded = _blind(request)
-        asked = self._ask(blinded)
+    def _one_chunk(self, asked: Asked, blinded: list[oprf.Blinded]) -> list[ProvenBatch]:
         return self._finished(asked, lambda checked: _finalize(blinded, asked.answers(), self._key, checked))
 
-    def _spread(self, requests: list[list[bytes]], workers: int) -> Iterator[list[ProvenBatch]]:
-        """Blind later requests and finalise earlier ones while the holders evaluate; memory is bounded."""
+    def _spread(
+        self, work: Sequence[tuple[Chunk, Sequence[oprf.Blinded]]], workers: int
+    ) -> Iterator[tuple[Chunk, list[ProvenBatch]]]:
+        """Finalise earlier chunks while the holders evaluate later ones; memory is bounded."""
         pool = self._processes(workers)
-        waiting = iter(requests)
-        ahead: deque[Future[list[oprf.Blinded]]] = deque()
-        sent: deque[tuple[list[oprf.Blinded], Asked]] = deque()
-        behind: deque[_Behind] = deque()
-        ahead.extend(pool.submit(_blind, request) for request in islice(waiting, 2 * workers))
-        while ahead or sent:
-            while ahead and len(sent) < _UNDER_WAY:
-                blinded = ahead.popleft().result()
-                ahead.extend(pool.submit(_blind, request) for request in islice(waiting, 1))
-                sent.append((blinded, self._ask(blinded)))
-            blinded, asked = sent.popleft()
-            future = pool.submit(_finalize, blinded, asked.answers(), self._key, frozenset())
-            behind.append(_Behind(blinded, asked, future))
+        waiting = iter(work)
+        sent: deque[tuple[Chunk, list[oprf.Blinded], Asked]] = deque()
+        behind: deque[tuple[Chunk, _Behind]] = deque()
+
+        def send() -> None:
+            sent.extend(
+                (chunk, list(blinded), self._evaluator.ask(chunk))
+                for chunk, blinded in islice(waiting, _UNDER_WAY - len(sent))
+            )
+
+        send()
+        while sent:
+            chunk, blinded, asked = sent.popleft()
+            answers = asked.answers()
+            send()
+            future = pool.submit(_finalize, blinded, answers, self._key, frozenset())
+            behind.append((chunk, _Behind(blinded, asked, future)))
             if len(behind) > 2 * workers:
-                yield self._wait_for(pool, behind.popleft())
-        for entry in behind:
-            yield self._wait_for(pool, entry)
+                first, entry = behind.popleft()
+                yield first, self._wait_for(pool, entry)
+        for first, entry in behind:
+            yield first, self._wait_for(pool, entry)
 
     def _wait_for(self, pool: Workers, entry: _Behind) -> list[ProvenBatch]:
         first: Future[_Finalized] | None = entry.future
@@ -168,9 +185,6 @@ class Pseudonymiser:
     @property
     def _key(self) -> EpochKey:
         return self._evaluator.key
-
-    def _ask(self, blinded: list[oprf.Blinded]) -> Asked:
-        return self._evaluator.ask([item.element for item in blinded])
 
     def _processes(self, workers: int) -> Workers:
         if self._pool is None or self._workers != workers:

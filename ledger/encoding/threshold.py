@@ -20,38 +20,25 @@ from ledger.encoding import oprf, sharing
 from ledger.encoding.evaluation import EpochKey
 from ledger.encoding.pseudonym import Answer
 from ledger.errors import ConfigurationError, CounterfoilError, KeyHolderError, QuotaExceededError
+from ledger.evaluation_request import Chunk
 
 __all__ = [
     "Asked",
     "Holder",
     "Problem",
     "ThresholdEvaluator",
-    "WholeKeyHolder",
-    "single_holder",
 ]
 
 
 class Holder(Protocol):
-    """A holder of one share; it sees only blinded points, and counts them against the member's quota."""
+    """A holder of one share; it sees only blinded points, and evaluates what is anchored."""
 
-    def evaluate(self, epoch: int, generation: int, blinded: Sequence[bytes]) -> Answer:
-        """Evaluate blinded elements with the share of this epoch and generation, with proofs."""
+    def evaluate(self, epoch: int, generation: int, chunk: Chunk) -> Answer:
+        """Evaluate a chunk of a request with the share of this epoch and generation, with proofs."""
         ...
 
     def public_key(self, epoch: int, generation: int) -> bytes:
         """Return the public key of the share."""
-        ...
-
-
-class WholeKeyHolder(Protocol):
-    """A holder that has the whole key, and knows no generations."""
-
-    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
-        """Evaluate blinded elements under the key of `epoch`, with proofs."""
-        ...
-
-    def public_key(self, epoch: int) -> bytes:
-        """Return the public key of `epoch`."""
         ...
 
 
@@ -105,9 +92,9 @@ class ThresholdEvaluator:
         self._note = note
         self._lines = {index: _Line(index, holder, key) for index, holder in sorted(holders.items())}
 
-    def ask(self, blinded: Sequence[bytes]) -> Asked:
-        """Send a request to as many holders as are needed; this does not wait for their answers."""
-        return Asked(self, blinded)
+    def ask(self, chunk: Chunk) -> Asked:
+        """Send a chunk to as many holders as are needed; this does not wait for their answers."""
+        return Asked(self, chunk)
 
     def preferred(self, used: Sequence[int]) -> list[_Line]:
         """Return the holders that may be asked beside those in `used`, the best first.
@@ -147,9 +134,9 @@ class ThresholdEvaluator:
 class Asked:
     """A request that was sent to some holders."""
 
-    def __init__(self, evaluator: ThresholdEvaluator, blinded: Sequence[bytes]) -> None:
+    def __init__(self, evaluator: ThresholdEvaluator, chunk: Chunk) -> None:
         self._evaluator = evaluator
-        self._blinded = blinded
+        self._chunk = chunk
         self._answers: dict[int, Answer] = {}
         self._problems: list[Problem] = []
         self._waiting: list[tuple[_Line, Future[Answer]]] = []
@@ -196,7 +183,7 @@ class Asked:
         missing = self._evaluator.threshold - len(self._answers) - len(self._waiting)
         for line in self._evaluator.preferred(self._used)[:missing]:
             self._used.append(line.index)
-            self._waiting.append((line, line.send(self._blinded)))
+            self._waiting.append((line, line.send(self._chunk)))
 
 
 class _FailedError(Exception):
@@ -222,16 +209,16 @@ class _Line:
         self._key = key
         self._checked = False
         self._last: CounterfoilError | None = None
-        self._queue: SimpleQueue[tuple[Sequence[bytes], int, Future[Answer]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Chunk, int, Future[Answer]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def send(self, blinded: Sequence[bytes]) -> Future[Answer]:
+    def send(self, chunk: Chunk) -> Future[Answer]:
         """Put a request at the end of the line."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name=f"key holder {self.index}", daemon=True)
             self._thread.start()
         future: Future[Answer] = Future()
-        self._queue.put((blinded, self.failures, future))
+        self._queue.put((chunk, self.failures, future))
         return future
 
     def close(self) -> None:
@@ -242,28 +229,28 @@ class _Line:
 
     def _serve(self) -> None:
         while (entry := self._queue.get()) is not None:
-            blinded, failures, future = entry
+            chunk, failures, future = entry
             try:
                 if self._last is not None and self.failures != failures:
                     # it failed after this was sent: another holder can be asked without waiting once more
                     raise _FailedError(self._last, told=True)
-                future.set_result(self._call(blinded))
+                future.set_result(self._call(chunk))
             except BaseException as error:
                 future.set_exception(error)
 
-    def _call(self, blinded: Sequence[bytes]) -> Answer:
+    def _call(self, chunk: Chunk) -> Answer:
         """Call the holder; this is the only place that does."""
         try:
             if not self._checked:
                 self._check_key()
-            return self._holder.evaluate(self._key.number, self._key.generation, blinded)
+            return self._holder.evaluate(self._key.number, self._key.generation, chunk)
         except CounterfoilError as error:
             self.failures += 1
             self._last = error
             raise _FailedError(error, told=False) from error
 
     def _check_key(self) -> None:
-        """Compare public keys before the first request, so that a wrong holder does not use up any quota."""
+        """Compare public keys before the first request, so that a wrong holder is found early."""
         claimed = self._holder.public_key(self._key.number, self._key.generation)
         expected = self._key.holders[self.index - 1]
         if claimed != expected:
@@ -274,33 +261,3 @@ class _Line:
                 next_step="Give the address of this consortium's key holder.",
             )
         self._checked = True
-
-
-class _Alone:
-    """A holder of the whole key, as the only holder of a share of it."""
-
-    def __init__(self, holder: WholeKeyHolder) -> None:
-        self._holder = holder
-
-    def evaluate(self, epoch: int, generation: int, blinded: Sequence[bytes]) -> Answer:
-        """Evaluate blinded elements; the only generation is the first."""
-        return self._holder.evaluate(epoch, blinded)
-
-    def public_key(self, epoch: int, generation: int) -> bytes:
-        """Return the public key of `epoch`."""
-        return self._holder.public_key(epoch)
-
-
-def single_holder(holder: WholeKeyHolder, epoch: int, public_key: bytes) -> ThresholdEvaluator:
-    """Return the evaluator for a single holder, which has the whole key.
-
-    Parameters
-    ----------
-    holder : WholeKeyHolder
-        Such as `ledger.encoding.keyholder.LocalKeyHolder` in this process, or
-        `ledger.encoding.keyholder_client.HttpKeyHolder`.
-    epoch : int
-    public_key : bytes
-        The key on the chain for this epoch.
-    """
-    return ThresholdEvaluator(EpochKey(epoch, 0, public_key), {1: _Alone(holder)})

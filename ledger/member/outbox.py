@@ -25,6 +25,7 @@ from ledger.encoding.rows import EncodingInput, RowEncoder
 from ledger.envelope import key_id, seal
 from ledger.errors import ConfigurationError
 from ledger.member.keys import MemberKeys
+from ledger.member.requesting import Requester
 from ledger.member.sending import Progress, Sender, require_active
 from ledger.member.vault import SealedBatch, Vault
 from ledger.schema import FIELDS, ROW_SIZE
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from ledger.gateway import Epoch, Gateway
 
 __all__ = ["Outbox", "Progress", "SealCounts"]
-
-#: Number of pseudonyms requested and stored at a time; a crash wastes at most this much quota.
-PSEUDONYM_CHUNK: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +124,14 @@ class Outbox:
 
         Call it for each of `epochs`, with a pseudonymiser of that epoch.
         """
-        missing = self.without_pseudonym(epoch)
-        for start in range(0, len(missing), PSEUDONYM_CHUNK):
-            part = missing[start : start + PSEUDONYM_CHUNK]
-            self._vault.store_pseudonyms(pseudonymiser.pseudonyms(part, processes=processes))
-            if progress:
-                progress("pseudonyms", min(start + len(part), len(missing)), len(missing))
-        return len(missing)
+        requester = Requester(self._vault, self._keys, self.gateway, self.member)
+        return requester.pseudonymise(
+            pseudonymiser,
+            epoch,
+            lambda: self.without_pseudonym(epoch),
+            processes=processes,
+            progress=progress,
+        )
 
     # -- sealing ----------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ file's transactions (WAL, synchronous=FULL). All SQL on its tables stands in thi
 - `tables.py`: the tables, and how the file is opened;
 - `records.py`: `Vault`, with the records;
 - `pseudonyms.py`: the cache of pseudonyms;
+- `requests.py`: the requests for evaluations that are not finished;
 - `batches.py`: the sealed batches of the outbox.
 """
 
@@ -13,5 +14,6 @@ from __future__ import annotations
 
 from ledger.member.vault.batches import SealedBatch
 from ledger.member.vault.records import HeldRecord, IntakeCounts, Vault
+from ledger.member.vault.requests import OpenRequest
 
-__all__ = ["HeldRecord", "IntakeCounts", "SealedBatch", "Vault"]
+__all__ = ["HeldRecord", "IntakeCounts", "OpenRequest", "SealedBatch", "Vault"]

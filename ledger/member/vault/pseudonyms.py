@@ -1,7 +1,7 @@
 """The vault's pseudonyms, with what proves them to an auditor later.
 
-The key holder counts every evaluation, so no pseudonym is requested twice. The table `evaluation` has the
-batches that the holder proved, `pseudonym` the blind and the position of each identifier's element. Elements
+Every evaluation counts, so no pseudonym is requested twice. The table `evaluation` has the
+batches that the holders proved, each with its place in a request (`ledger.member.vault.requests`), `pseudonym` the blind and the position of each identifier's element. Elements
 and proofs are stored as raw bytes: about 110 bytes per identifier with one holder.
 """
 
@@ -62,14 +62,28 @@ class Pseudonyms(Mapping[str, bytes]):
         return int(self._connection.execute(query, (self._epoch,)).fetchone()[0])
 
 
-def store(connection: sqlite3.Connection, batches: Iterable[ProvenBatch]) -> None:
-    """Store evaluations and their pseudonyms in the open transaction; a pseudonym is never replaced."""
+def store(
+    connection: sqlite3.Connection, request: int, start: int, batches: Iterable[ProvenBatch]
+) -> None:
+    """Store evaluations and their pseudonyms in the open transaction; a pseudonym is never replaced.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+    request, start : int
+        The request on the chain, and the position of the first element in it.
+    batches : iterable of ProvenBatch
+        In the order of the request.
+    """
     for evaluation, pseudonyms in batches:
         number = connection.execute(
-            "INSERT INTO evaluation (epoch, generation, blinded, shares) VALUES (?, ?, ?, ?)",
+            "INSERT INTO evaluation (epoch, generation, request, start, blinded, shares) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             (
                 evaluation.epoch,
                 evaluation.generation,
+                request,
+                start,
                 b"".join(evaluation.blinded),
                 b"".join(map(_packed, evaluation.shares)),
             ),
@@ -82,6 +96,7 @@ def store(connection: sqlite3.Connection, batches: Iterable[ProvenBatch]) -> Non
                 for element, made in enumerate(pseudonyms)
             ),
         )
+        start += len(pseudonyms)
 
 
 def proof(connection: sqlite3.Connection, epoch: int, identifier: str) -> PseudonymProof | None:

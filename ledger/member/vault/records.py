@@ -19,6 +19,7 @@ from ledger.member.intake import Chunk, Quarantined
 from ledger.member.transaction import Transaction
 from ledger.member.vault.batches import Batches
 from ledger.member.vault.pseudonyms import PseudonymProof, Pseudonyms, proof, store
+from ledger.member.vault.requests import Requests
 from ledger.member.vault.tables import opened
 from ledger.schema import FIELDS, Side
 from ledger.storage import transaction
@@ -78,6 +79,11 @@ class Vault:
         self.path = path
         self.connection = opened(path)
         (self._key,) = self.connection.execute("SELECT vault_key FROM secret").fetchone()
+
+    @property
+    def requests(self) -> Requests:
+        """The requests for evaluations that are not finished."""
+        return Requests(self.connection, self.path)
 
     @property
     def batches(self) -> Batches:
@@ -213,10 +219,17 @@ class Vault:
         )
         return [row[0] for row in cursor]
 
-    def store_pseudonyms(self, batches: Iterable[ProvenBatch]) -> None:
-        """Store pseudonyms with what proves them; an identifier that has one keeps it."""
+    def store_pseudonyms(self, answers: Iterable[tuple[int, int, Iterable[ProvenBatch]]]) -> None:
+        """Store pseudonyms with what proves them; an identifier that has one keeps it.
+
+        Parameters
+        ----------
+        answers : iterable of (int, int, iterable of ProvenBatch)
+            The request on the chain, the position of the first element in it, and the evaluations from there on.
+        """
         with self.writing() as connection:
-            store(connection, batches)
+            for request, start, batches in answers:
+                store(connection, request, start, batches)
 
     def pseudonyms(self, epoch: int, *, cache: int = CACHED_PSEUDONYMS) -> Pseudonyms:
         """Return the epoch's pseudonyms by identifier, at most `cache` of them in memory at a time."""

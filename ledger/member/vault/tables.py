@@ -13,7 +13,7 @@ from ledger.storage import open_database, transaction
 
 __all__ = ["opened"]
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _TABLES: Final = f"""
 CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), vault_key BLOB NOT NULL);
@@ -32,8 +32,18 @@ CREATE INDEX IF NOT EXISTS record_batch ON record (batch, row_index) WHERE batch
 CREATE INDEX IF NOT EXISTS record_incoming ON record (creditor_account, time_us) WHERE side IN (2, 3);
 CREATE TABLE IF NOT EXISTS evaluation (
   id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, generation INTEGER NOT NULL,
+  request INTEGER NOT NULL, start INTEGER NOT NULL,
   blinded BLOB NOT NULL, shares BLOB NOT NULL
 );
+CREATE INDEX IF NOT EXISTS evaluation_request ON evaluation (request, start);
+CREATE TABLE IF NOT EXISTS request (
+  id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, count INTEGER NOT NULL, root BLOB NOT NULL, number INTEGER
+);
+CREATE TABLE IF NOT EXISTS requested (
+  request INTEGER NOT NULL, position INTEGER NOT NULL, identifier TEXT NOT NULL,
+  blind BLOB NOT NULL, element BLOB NOT NULL,
+  PRIMARY KEY (request, position)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pseudonym (
   epoch INTEGER NOT NULL, identifier TEXT NOT NULL, value BLOB NOT NULL,
   blind BLOB NOT NULL, evaluation INTEGER NOT NULL, element INTEGER NOT NULL,

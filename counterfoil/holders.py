@@ -1,0 +1,99 @@
+"""Reach the holders of the pseudonym key: by their URLs, in this process, or those that run on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from counterfoil.keyholder import KeyHolder, keyholder_urls
+from ledger.encoding.keyholder_client import HttpKeyHolder
+from ledger.encoding.pseudonym import Answer
+from ledger.errors import CounterfoilError, KeyHolderError
+from ledger.home import Home
+
+if TYPE_CHECKING:
+    from ledger.encoding.evaluation import EpochKey
+    from ledger.encoding.threshold import Holder
+    from ledger.evaluation_request import Chunk
+    from ledger.holder.evaluating import ShareHolder
+    from ledger.member.keys import MemberKeys
+
+__all__ = ["InProcessHolder", "reach_holders"]
+
+
+class InProcessHolder:
+    """A key holder that is called in this process, for one member.
+
+    Parameters
+    ----------
+    holder : ShareHolder
+    account : str
+        The member's address.
+    """
+
+    def __init__(self, holder: ShareHolder, account: str) -> None:
+        self._holder = holder
+        self._account = account
+
+    def index(self, epoch: int, generation: int) -> int | None:
+        """Return the holder's index for a key; None if it has no share of it."""
+        return next((s.index for s in self._holder.shares() if (s.epoch, s.generation) == (epoch, generation)), None)
+
+    def public_key(self, epoch: int, generation: int) -> bytes:
+        """Return the public key of the holder's share."""
+        for share in self._holder.shares():
+            if (share.epoch, share.generation) == (epoch, generation):
+                return share.public
+        raise KeyHolderError(f"the key holder has no share of epoch {epoch}, generation {generation}")
+
+    def evaluate(self, epoch: int, generation: int, chunk: Chunk) -> Answer:
+        """Evaluate a chunk of a request that is anchored on the chain."""
+        answer = self._holder.evaluate(self._account, chunk)
+        if answer.generation != generation:
+            raise KeyHolderError(
+                f"the key of epoch {epoch} was shared anew",
+                next_step="Run the same command again; finished pseudonyms are stored.",
+            )
+        return Answer(answer.elements, answer.proofs)
+
+
+def reach_holders(
+    home: Home,
+    keys: MemberKeys,
+    key: EpochKey,
+    holders: Sequence[str | KeyHolder] = (),
+    *,
+    note: Callable[[str], None] | None = None,
+) -> dict[int, Holder]:
+    """Return the holders that have a share of a key, by their index.
+
+    Parameters
+    ----------
+    home : Home
+    keys : MemberKeys
+        The member for which they evaluate.
+    key : EpochKey
+    holders : sequence of str or KeyHolder
+        As for `counterfoil.Member`.
+    note : callable, optional
+        Called with a sentence for each holder that does not answer.
+    """
+    reached: list[HttpKeyHolder | InProcessHolder] = [
+        InProcessHolder(holder.holder(), keys.address)
+        if isinstance(holder, KeyHolder)
+        else HttpKeyHolder(holder, keys.account)
+        for holder in holders or keyholder_urls(home)
+    ]
+
+    def index_of(holder: HttpKeyHolder | InProcessHolder) -> int | None:
+        try:
+            return holder.index(key.number, key.generation)
+        except CounterfoilError as error:
+            if note is not None:
+                note(f"{error}")
+            return None
+
+    with ThreadPoolExecutor(len(reached)) as pool:
+        indices = list(pool.map(index_of, reached))
+    return {index: holder for index, holder in zip(indices, reached, strict=True) if index is not None}
