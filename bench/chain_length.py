@@ -22,13 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from counterfoil.governance import Governance
+from ledger.encoding.keyholder import create_epoch
+
 from bench.report import machine
 from cli.output import say, show_table
 from counterfoil.founding import admit, found, open_epoch, publish_policy
-from counterfoil.governance import Governance
 from counterfoil.processes import ensure_chain, stop
 from ledger.batch import BatchHeader
-from ledger.encoding.keyholder import create_epoch
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.keys import MemberKeys

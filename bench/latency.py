@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import x25519
 from eth_account import Account
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
 from api import desk, keyholder
 from bench.flag_list import make_flag
@@ -35,7 +36,6 @@ from cli.output import say, show_table
 from counterfoil import tokens
 from counterfoil.processes import listen
 from ledger.encoding import oprf
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.home import Home
 from ledger.reader.cases import CaseBook

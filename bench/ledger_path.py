@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+from ledger.encoding.keyholder import LocalKeyHolder
+
 from anomaly.scan import scan
 from anomaly.simulation import simulate, write
 from bench.report import Results
@@ -18,7 +20,6 @@ from counterfoil.checking import check_transfers
 from counterfoil.connection import connect
 from counterfoil.founding import admit, establish
 from counterfoil.processes import ensure_chain
-from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.threshold import single_holder
 from ledger.gateway import Gateway

@@ -74,8 +74,9 @@ def _write_files(folder: Path, rows: int) -> None:
 def _member_step(name: str, home: Home) -> int:
     from datetime import UTC, datetime
 
-    from counterfoil.connection import connect
     from ledger.encoding.keyholder import LocalKeyHolder
+
+    from counterfoil.connection import connect
     from ledger.encoding.pseudonym import Pseudonymiser
     from ledger.encoding.threshold import single_holder
     from ledger.member.intake import open_source

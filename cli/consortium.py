@@ -28,7 +28,9 @@ As = Annotated[
     str | None,
     typer.Option("--as", help="The member that acts; default: the only one with keys in the state folder."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the calls and whether they would succeed; send nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the calls and whether they would succeed; send nothing.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for a confirmation.")]
 Agent = Annotated[str, typer.Argument(help="The member's agent identifier (BIC).")]
 Number = Annotated[int, typer.Argument(min=1, help="Number of the proposal.")]
@@ -45,7 +47,9 @@ def found(
         list[str] | None,
         typer.Argument(help="Banks to found it with on this machine, for development. None: others join it."),
     ] = None,
-    quorum: Annotated[int, typer.Option(min=51, max=100, help="Approvals that a change needs, percent.")] = 67,
+    quorum: Annotated[
+        int, typer.Option(min=51, max=100, help="Approvals that a change needs, percent.")
+    ] = 67,
     pause_quorum: Annotated[int, typer.Option(min=1, max=100, help="Approvals of a pause, percent.")] = 34,
     delay: Annotated[
         int | None,
@@ -83,7 +87,9 @@ def found(
         say(f"Send the trust file {options.home.trust} to the auditors by a separate, trusted way.")
         say(f"Next: `{options.program} keyholder serve`, and `{options.program} member post -m AGENT FILE`.")
     else:
-        say(f"Send {options.home.deployment} to the founding members; admit each with `consortium admit FILE`.")
+        say(
+            f"Send {options.home.deployment} to the founding members; admit each with `consortium admit FILE`."
+        )
 
 
 @app.command()
@@ -118,7 +124,14 @@ def proposals(
 
     def render() -> None:
         rows = [
-            (p.number, p.title, p.status, f"{len(p.approvals)}/{p.needed}", _time(p.executable_at), _time(p.expires_at))
+            (
+                p.number,
+                p.title,
+                p.status,
+                f"{len(p.approvals)}/{p.needed}",
+                _time(p.executable_at),
+                _time(p.expires_at),
+            )
             for p in shown
         ]
         columns = ["number", "title", "status", "approvals", "executable from", "void from"]
@@ -138,7 +151,9 @@ def propose(
     context: typer.Context,
     contract: Annotated[str, typer.Argument(help="A contract of the consortium.")],
     function: Annotated[str, typer.Argument(help="A function of it; docs/contracts.md lists them.")],
-    arguments: Annotated[list[str] | None, typer.Argument(help="Its arguments: numbers, text, 0x-hex.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Its arguments: numbers, text, 0x-hex.")
+    ] = None,
     title: Annotated[str, typer.Option(help="One line for the other members.")] = "",
     member: As = None,
     dry_run: DryRun = False,
@@ -218,7 +233,9 @@ def suspend(
         acts.council.suspend_itself()
         say(f"{agent} is suspended.")
         return
-    _propose(context, acts, f"Suspend {agent}", [acts.standing("suspendMember", agent)], dry_run=dry_run, yes=yes)
+    _propose(
+        context, acts, f"Suspend {agent}", [acts.standing("suspendMember", agent)], dry_run=dry_run, yes=yes
+    )
 
 
 @app.command()
@@ -245,7 +262,9 @@ def revoke(
 def reader(
     context: typer.Context,
     key: Annotated[str, typer.Argument(help="HPKE public key of the reader, 64 hex digits.")],
-    label: Annotated[str, typer.Option(help="Who reads with it, such as the auditor's name; it is public.")] = "",
+    label: Annotated[
+        str, typer.Option(help="Who reads with it, such as the auditor's name; it is public.")
+    ] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take the reader off the list instead.")] = False,
     member: As = None,
     dry_run: DryRun = False,
@@ -266,7 +285,9 @@ def role(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="officer, desk or auditor.")],
     account: Annotated[str, typer.Argument(help="Address of the account.")],
-    of: Annotated[str | None, typer.Option("--member", help="For an officer: the member it belongs to.")] = None,
+    of: Annotated[
+        str | None, typer.Option("--member", help="For an officer: the member it belongs to.")
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the role away instead.")] = False,
     member: As = None,
     dry_run: DryRun = False,
@@ -285,11 +306,14 @@ def epoch(
     number: Annotated[int, typer.Argument(min=0, help="Number of the epoch of the pseudonym key.")],
     holder: Annotated[
         list[str] | None,
-        typer.Option(help="ACCOUNT:ENCRYPTION_KEY of a holder, in order; repeat it. `keyholder init` prints both."),
+        typer.Option(
+            help="ACCOUNT:ENCRYPTION_KEY of a holder, in order; repeat it. `keyholder init` prints both."
+        ),
     ] = None,
     threshold: Annotated[int, typer.Option(min=1, max=32, help="How many holders must answer.")] = 1,
     dealer: Annotated[
-        list[int] | None, typer.Option(help="A key that exists: index of a present holder that deals; repeat it.")
+        list[int] | None,
+        typer.Option(help="A key that exists: index of a present holder that deals; repeat it."),
     ] = None,
     starts: Annotated[datetime | None, typer.Option(help="Open the epoch from this time (UTC) on.")] = None,
     member: As = None,
@@ -346,7 +370,9 @@ def grant(
 @app.command()
 def pause(
     context: typer.Context,
-    lift: Annotated[bool, typer.Option("--lift", help="Lift the pause instead; this needs the full quorum.")] = False,
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Lift the pause instead; this needs the full quorum.")
+    ] = False,
     member: As = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -405,7 +431,9 @@ def status(context: typer.Context) -> None:
         columns = ["code", "agent", "status", "account"]
         members = [(str(m["code"]), m["agent"], m["status"], m["account"]) for m in value["members"]]
         show_table("Members", columns, members)
-        show_table("Officers", ["account", "member"], [(o["account"], o["member"]) for o in value["officers"]])
+        show_table(
+            "Officers", ["account", "member"], [(o["account"], o["member"]) for o in value["officers"]]
+        )
 
     emit(options, value, render)
     for warning in value["warnings"]:

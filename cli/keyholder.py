@@ -74,7 +74,7 @@ def _serve_one(keyholder: KeyHolder, port: int) -> None:
     from api.serving import server
 
     keyholder.gateway()  # report an error of the consortium or its chain before serving
-    application = create_app(keyholder.holder(), ready=lambda: keyholder.gateway() and None)
+    application = create_app(keyholder.holder(), ready=keyholder.check)
     listening = listen(port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     with keyholder.taking_part(say), keyholder.announced(url):

@@ -88,7 +88,9 @@ def init(
         path = member.request_admission()
         say(f"Send the file {path} to a member, which proposes the admission with `consortium admit`.")
     else:
-        say("Put the consortium's deployment file into the state folder, and run this again to ask for admission.")
+        say(
+            "Put the consortium's deployment file into the state folder, and run this again to ask for admission."
+        )
     value = {
         "agent": keys.agent,
         "account": keys.address,

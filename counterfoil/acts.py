@@ -179,7 +179,9 @@ class Acts:
             raise InputError(f"{time_unit!r} is not a time unit of a policy", next_step="Use hour or day.")
         active = self.gateway.active_rule_set()
         if active is None:
-            raise InputError("no rule set is in force", next_step="Put one in force with `counterfoil rules`.")
+            raise InputError(
+                "no rule set is in force", next_step="Put one in force with `counterfoil rules`."
+            )
         ruleset = RuleSet.from_bytes(active.document)
         made = policy_for(cuts=cuts(ruleset), rule_set=active.hash, time_unit=time_unit)  # type: ignore[arg-type]
         return self._call("Consortium", "publishPolicy", made.document)

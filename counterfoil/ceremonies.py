@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from counterfoil.council import Outcome, decide
 from ledger.errors import ConfigurationError, KeyHolderError
 from ledger.home import Home
-from ledger.storage import private_folder
+from ledger.storage import private_folder, write_atomically
 
 if TYPE_CHECKING:
     from ledger.gateway import Call, Ceremony, Gateway
 
-__all__ = ["HolderIdentity", "ceremony_call", "hold_ceremony", "holders_here", "start_ceremony", "wait_for_ceremony"]
+__all__ = [
+    "HolderIdentity",
+    "ceremony_call",
+    "hold_ceremony",
+    "holders_here",
+    "start_ceremony",
+    "wait_for_ceremony",
+]
 
 _WAIT_SECONDS: Final = 120.0
 
@@ -84,6 +91,7 @@ def holders_here(home: Home, count: int) -> list[HolderIdentity]:
         if not path.exists():
             private_folder(folder)
             HolderKeys.generate().save(path)
+        write_atomically(home.keyholder(str(number)).deployment, home.deployment.read_bytes())
         keys = HolderKeys.load(path)
         found.append(HolderIdentity(keys.address, keys.encryption_public))
     return found
@@ -102,9 +110,7 @@ def hold_ceremony(
     from ledger.holder.keys import HolderKeys
     from ledger.holder.taking_part import take_part
 
-    start_ceremony(
-        home, gateway, epoch, holders_here(home, holders), threshold=threshold, dealers=dealers
-    )
+    start_ceremony(home, gateway, epoch, holders_here(home, holders), threshold=threshold, dealers=dealers)
     number = gateway.ceremonies()[-1].number
     folders = [place.holder for place in home.keyholders()]
 

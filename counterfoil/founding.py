@@ -96,9 +96,7 @@ def settle(home: Home, gateway: Gateway, ruleset: RuleSet) -> None:
         activate_rules(home, gateway, ruleset.to_bytes(), ruleset.keys)
 
 
-def found(
-    home: Home, url: str, *, rules: Rules | None = None, limits: Limits | None = None
-) -> Gateway:
+def found(home: Home, url: str, *, rules: Rules | None = None, limits: Limits | None = None) -> Gateway:
     """Deploy the contracts, grant the desk its role and register it as reader, unless this was done before.
 
     Parameters
@@ -278,9 +276,7 @@ def add_reader(home: Home, gateway: Gateway, public_key: bytes, label: str) -> O
     return decide(home, gateway, f"Add the reader {label}", [call])
 
 
-def activate_rules(
-    home: Home, gateway: Gateway, document: bytes, rule_keys: Sequence[bytes] = ()
-) -> None:
+def activate_rules(home: Home, gateway: Gateway, document: bytes, rule_keys: Sequence[bytes] = ()) -> None:
     """Propose a rule set as one officer of this machine, and approve it as the two others."""
     author, *others = (
         load_account(home.officer(number), who=f"officer {number}") for number in range(1, OFFICERS + 1)

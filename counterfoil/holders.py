@@ -38,7 +38,9 @@ class InProcessHolder:
 
     def index(self, epoch: int, generation: int) -> int | None:
         """Return the holder's index for a key; None if it has no share of it."""
-        return next((s.index for s in self._holder.shares() if (s.epoch, s.generation) == (epoch, generation)), None)
+        return next(
+            (s.index for s in self._holder.shares() if (s.epoch, s.generation) == (epoch, generation)), None
+        )
 
     def public_key(self, epoch: int, generation: int) -> bytes:
         """Return the public key of the holder's share."""

@@ -76,6 +76,10 @@ class KeyHolder:
             self._connection = Connection(self.home, self._chain)
             return self._connection.gateway()
 
+    def check(self) -> None:
+        """Raise an error if the chain cannot be read."""
+        self.gateway()
+
     def holder(self) -> ShareHolder:
         """Return the object that evaluates blinded points with the holder's share."""
         from ledger.holder.evaluating import ShareHolder

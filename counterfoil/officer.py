@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from counterfoil import caseload, founding
+from counterfoil.accounts import load_account
 from counterfoil.checking import bank_homes, rate_table
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.extras import needs
-from counterfoil.accounts import load_account
 from counterfoil.rules import chosen, read_texts, with_active
 from ledger.errors import InputError, VerificationError
 from ledger.home import Home

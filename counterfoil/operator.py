@@ -91,9 +91,7 @@ class Operator:
             What one member may do in a day.
         """
         with chain_errors():
-            return founding.found(
-                self.home, self._chain or chain_url(self.home), rules=rules, limits=limits
-            )
+            return founding.found(self.home, self._chain or chain_url(self.home), rules=rules, limits=limits)
 
     def found(
         self,

@@ -301,11 +301,12 @@ def _epoch(data: bytes) -> EpochOpening:
 
 
 def _shares(data: bytes) -> KeyShares:
-    _, *rest = _SHARES.unpack_from(data)
+    _, ceremony, epoch, generation, public_key = _SHARES.unpack_from(data)
     shares = data[_SHARES.size :]
     if len(shares) % _KEY:
         raise ValueError("a share commitment is cut off")
-    return KeyShares(*rest, tuple(shares[i : i + _KEY] for i in range(0, len(shares), _KEY)))
+    commitments = tuple(shares[i : i + _KEY] for i in range(0, len(shares), _KEY))
+    return KeyShares(ceremony, epoch, generation, public_key, commitments)
 
 
 _PARSERS: Final[dict[EntryKind, Callable[[bytes], Entry]]] = {

@@ -14,7 +14,16 @@ from typing import Final
 from ledger.commitment import merkle
 from ledger.errors import VerificationError
 
-__all__ = ["CHUNK", "MOST_ELEMENTS", "Chunk", "check_chunk", "check_element", "chunks", "element_path", "request_root"]
+__all__ = [
+    "CHUNK",
+    "MOST_ELEMENTS",
+    "Chunk",
+    "check_chunk",
+    "check_element",
+    "chunks",
+    "element_path",
+    "request_root",
+]
 
 #: Number of elements of a chunk: a power of two.
 CHUNK: Final = 512

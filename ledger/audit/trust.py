@@ -114,10 +114,10 @@ class TrustedMember:
         if self.previous is None:
             if self.nonce:
                 raise VerificationError(f"the admission of {self.agent} has a nonce")
-            values = {"account": self.account, "agent": self.agent, **keys}
-            self._signed_by(self.account, recover_typed(domain, ADMISSION, values, self.signature))
+            admission = {"account": self.account, "agent": self.agent, **keys}
+            self._signed_by(self.account, recover_typed(domain, ADMISSION, admission, self.signature))
             return
-        values = {"account": self.previous, "newAccount": self.account, **keys, "nonce": self.nonce}
+        values: dict[str, object] = {"account": self.previous, "newAccount": self.account, **keys, "nonce": self.nonce}
         self._signed_by(self.previous, recover_typed(domain, KEY_CHANGE, values, self.signature))
         self._signed_by(self.account, recover_typed(domain, KEY_CHANGE, values, self.new_signature or b""))
 

@@ -25,7 +25,14 @@ from ledger.evaluation_request import Chunk
 from ledger.nesting import MOST_DEPTH, nesting
 from ledger.signing import address_of, sign_text
 
-__all__ = ["ACCOUNT_HEADER", "SIGNATURE_HEADER", "TIME_HEADER", "HolderAnswer", "HttpKeyHolder", "request_message"]
+__all__ = [
+    "ACCOUNT_HEADER",
+    "SIGNATURE_HEADER",
+    "TIME_HEADER",
+    "HolderAnswer",
+    "HttpKeyHolder",
+    "request_message",
+]
 
 ACCOUNT_HEADER = "Counterfoil-Account"
 TIME_HEADER = "Counterfoil-Time"

@@ -13,8 +13,8 @@ from web3.exceptions import ContractLogicError, Web3Exception
 
 from ledger.errors import ChainError, InputError
 from ledger.gateway.connection import Connection
-from ledger.gateway.refusals import refusal
 from ledger.gateway.records import Call, Founding, Limits, Proposal, Rules
+from ledger.gateway.refusals import refusal
 from ledger.signing import keccak256
 
 __all__ = ["Governance"]
@@ -203,7 +203,11 @@ class Governance(Connection):
             try:
                 with self._speaking(rehearsing=True):
                     self._web3.eth.call(
-                        {"from": consortium, "to": Web3.to_checksum_address(call.target), "data": HexBytes(call.data)}
+                        {
+                            "from": consortium,
+                            "to": Web3.to_checksum_address(call.target),
+                            "data": HexBytes(call.data),
+                        }
                     )
             except ContractLogicError as error:
                 raise refusal(self._web3, error, f"{call.contract}.{call.function}") from error

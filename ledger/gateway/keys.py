@@ -14,7 +14,13 @@ from ledger.gateway.records import Ceremony, EvaluationRequest
 __all__ = ["Keys"]
 
 _STATUS: Final = ("none", "running", "completed", "failed", "replaced")
-_ROUNDS: Final = ("CeremonyStarted", "CeremonyCommitted", "CeremonyDealt", "CeremonyConfirmed", "CeremonyFailed")
+_ROUNDS: Final = (
+    "CeremonyStarted",
+    "CeremonyCommitted",
+    "CeremonyDealt",
+    "CeremonyConfirmed",
+    "CeremonyFailed",
+)
 
 
 class Keys(Connection):
@@ -41,7 +47,9 @@ class Keys(Connection):
         if sorted(found) != list(range(1, count + 1)):
             raise self._incomplete(f"{count - len(found)} of {count} ceremonies")
         return [
-            replace(known, status=_STATUS[_value(self._ask("PseudonymKeys", "ceremonyAt", number), "status", 3)])
+            replace(
+                known, status=_STATUS[_value(self._ask("PseudonymKeys", "ceremonyAt", number), "status", 3)]
+            )
             for number, known in sorted(found.items())
         ]
 
@@ -111,9 +119,7 @@ class Keys(Connection):
 
     def is_link_approved(self, number: int, account: str) -> bool:
         """Return whether a holder approved that two epochs are linked for a request."""
-        return bool(
-            self._ask("EvaluationLog", "isLinkApproved", number, Web3.to_checksum_address(account))
-        )
+        return bool(self._ask("EvaluationLog", "isLinkApproved", number, Web3.to_checksum_address(account)))
 
 
 def _started(args: dict[str, Any], block: int) -> Ceremony:
@@ -139,9 +145,7 @@ def _started(args: dict[str, Any], block: int) -> Ceremony:
 def _after(known: Ceremony, name: str, args: dict[str, Any]) -> Ceremony:
     """Return a ceremony after one more event of it."""
     if name == "CeremonyCommitted":
-        return replace(
-            known, commitments={**known.commitments, args["dealer"]: bytes(args["commitment"])}
-        )
+        return replace(known, commitments={**known.commitments, args["dealer"]: bytes(args["commitment"])})
     if name == "CeremonyDealt":
         dealt = {**known.contributions, args["dealer"]: bytes(args["contribution"])}
         return replace(known, contributions=dealt)

@@ -18,7 +18,10 @@ __all__ = ["refusal"]
 
 #: Message and next step for each error of the contracts.
 _REFUSALS: Final = {
-    "ConsortiumNotMember": ("this account is not a member", "A member proposes its admission: `counterfoil consortium admit`."),
+    "ConsortiumNotMember": (
+        "this account is not a member",
+        "A member proposes its admission: `counterfoil consortium admit`.",
+    ),
     "ConsortiumMemberSuspended": (
         "this member is suspended",
         "A member proposes to reinstate it; no data is lost.",
@@ -137,7 +140,10 @@ _REFUSALS: Final = {
         "this batch does not follow the member's last batch on the chain",
         "Another copy of this vault may be posting; use only one vault per member.",
     ),
-    "BatchLedgerUnknownEpoch": ("the pseudonym key's epoch is not open", "A member proposes to open it: `counterfoil consortium epoch`."),
+    "BatchLedgerUnknownEpoch": (
+        "the pseudonym key's epoch is not open",
+        "A member proposes to open it: `counterfoil consortium epoch`.",
+    ),
     "BatchLedgerUnknownPolicy": (
         "the encoding policy is not on this chain",
         "Check --home and --chain: the vault may belong to another consortium.",

@@ -82,9 +82,11 @@ class Registry(Connection):
             if account not in found:
                 raise self._incomplete("a member's admission", block=block)
             new, agent = address_bytes(args["newAccount"]), found[account].agent
-            signatures = bytes(args["signature"]), account, bytes(args["newSignature"]), args["nonce"]
+            signatures = bytes(args["signature"]), account, bytes(args["newSignature"])
             if new != account:
-                found[new] = MemberAccount(args["code"], agent, new, *keys, *signatures, since=block)
+                found[new] = MemberAccount(
+                    args["code"], agent, new, *keys, *signatures, nonce=args["nonce"], since=block
+                )
             else:  # keys that change alone leave the admission as the account's origin
                 found[account] = replace(found[account], since=block)
         return list(found.values())

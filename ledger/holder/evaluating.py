@@ -10,8 +10,9 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from ledger.encoding import oprf, ristretto
 from ledger.encoding.evaluation import PROOF_BATCH
@@ -43,7 +44,8 @@ class NotAnchoredError(KeyHolderError):
     """Raised when the chain does not say that this member may have these elements evaluated."""
 
 
-class ShareAnswer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ShareAnswer:
     """Evaluated elements in order, and one proof for each `PROOF_BATCH` of them, with the share that made them."""
 
     generation: int
@@ -190,4 +192,3 @@ class ShareHolder:
             remedy="Delete it; without it, the answers are counted from zero.",
             tables=_TABLES,
         )
-

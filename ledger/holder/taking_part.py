@@ -104,9 +104,7 @@ class _Part:
             complaint = error.complaint if isinstance(error, BadShareError) else b""
             self._note(f"Ceremony {record.number} has failed: {error.what}.")
             return self._send(record, "complain", error.party.index, complaint)
-        save_share(
-            self._folder, HeldShare(record.epoch, record.generation, record.number, receiver, secret)
-        )
+        save_share(self._folder, HeldShare(record.epoch, record.generation, record.number, receiver, secret))
         key = result(ceremony, record.contributions)
         return self._send(record, "confirm", key.public_key, list(key.share_commitments))
 
@@ -132,9 +130,7 @@ class _Part:
 
     def _send(self, record: Record, function: str, *arguments: object) -> bool:
         try:
-            self._gateway.transact(
-                self._keys.account, "PseudonymKeys", function, record.number, *arguments
-            )
+            self._gateway.transact(self._keys.account, "PseudonymKeys", function, record.number, *arguments)
         except TransactionRejectedError as error:
             if "NotRunning" in str(error.where) or "Repeated" in str(error.where):
                 return False  # somebody else ended the ceremony, or this step arrived before a crash

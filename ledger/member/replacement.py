@@ -8,13 +8,13 @@ from ledger.errors import ConfigurationError
 from ledger.member.keys import MemberKeys
 
 if TYPE_CHECKING:
-    from ledger.gateway import Gateway
+    from ledger.gateway import Call, Gateway
 
-__all__ = ["replace_keys"]
+__all__ = ["key_change"]
 
 
-def replace_keys(gateway: Gateway, old: MemberKeys, new: MemberKeys) -> int:
-    """Sign the change with both accounts, send it from the old one, and return its block.
+def key_change(gateway: Gateway, old: MemberKeys, new: MemberKeys) -> Call:
+    """Return the call that replaces a bank's keys, signed with both accounts; the members decide on it.
 
     Afterwards the bank posts from the same vault with the new keys: `ledger.member.outbox` goes on with the
     next sequence number. Keep the old keys: what was sealed to them stays sealed to them. With another X25519
@@ -30,8 +30,6 @@ def replace_keys(gateway: Gateway, old: MemberKeys, new: MemberKeys) -> int:
     ------
     ConfigurationError
         When the keys are of two banks.
-    TransactionRejectedError
-        When the old account is not a member's, or the new one is or was another member's.
     """
     if old.agent != new.agent:
         raise ConfigurationError(
@@ -40,8 +38,8 @@ def replace_keys(gateway: Gateway, old: MemberKeys, new: MemberKeys) -> int:
         )
     domain = gateway.deployment.domain("Consortium")
     account = bytes.fromhex(old.address[2:])
-    return gateway.transact(
-        old.account,
+    nonce = gateway.key_changes(old.address)
+    return gateway.call(
         "Consortium",
         "changeKeys",
         old.address,

@@ -80,7 +80,9 @@ class Requester:
         for request in self._vault.requests.open(epoch):
             if request.number is None and not self._anchored(request) and request.count > self._left():
                 self._vault.requests.remove(request)  # the quota has shrunk; what is left is asked for below
-        while waiting := self._vault.requests.open(epoch) or self._next(pseudonymiser, epoch, missing, processes):
+        while waiting := self._vault.requests.open(epoch) or self._next(
+            pseudonymiser, epoch, missing, processes
+        ):
             for request in waiting:
                 for count in self._evaluate(pseudonymiser, self._anchor(request), processes):
                     done += count
@@ -123,9 +125,7 @@ class Requester:
             number = self._anchored(request)
         return self._vault.requests.anchored(request, number)
 
-    def _evaluate(
-        self, pseudonymiser: Pseudonymiser, request: OpenRequest, processes: int
-    ) -> Iterator[int]:
+    def _evaluate(self, pseudonymiser: Pseudonymiser, request: OpenRequest, processes: int) -> Iterator[int]:
         """Evaluate what is left of a request, and store the answers; yield how many at a time."""
         blinded = self._vault.requests.blinded(request)
         held = self._vault.requests.evaluated(request)
@@ -143,4 +143,3 @@ class Requester:
     def _store(self, answers: list[tuple[Chunk, list[ProvenBatch]]]) -> int:
         self._vault.store_pseudonyms([(chunk.request, chunk.start, batches) for chunk, batches in answers])
         return sum(len(chunk.elements) for chunk, _ in answers)
-

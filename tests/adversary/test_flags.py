@@ -13,7 +13,6 @@ import pytest
 
 from counterfoil.caseload import flag_page, flag_view
 from counterfoil.founding import admit
-from counterfoil.governance import Governance
 from ledger.caselog import FLAG_KINDS, CaseKind
 from ledger.envelope import generate_keypair, key_id
 from ledger.errors import TransactionRejectedError
@@ -44,11 +43,8 @@ def desk(chain: ChainProcess, tmp_path: Path) -> FlagDesk:
 
 def other_desk(desk: FlagDesk) -> bytes:
     """Give the desk's role to another account, and return its key."""
-    governance, gateway = Governance.load(desk.consortium.home), desk.consortium.gateway
-    key = governance.officers[0]
-    gateway.transact(
-        governance.operator, "Consortium", "grantRole", gateway.role("DESK_ROLE"), address_of(key)
-    )
+    gateway, key = desk.consortium.gateway, desk.consortium.officers[0]
+    desk.consortium.operate("grantRole", gateway.role("DESK_ROLE"), address_of(key))
     return key
 
 
@@ -470,13 +466,13 @@ def test_a_flag_that_concerns_no_member_looks_like_any_other(desk: FlagDesk) -> 
 
 def test_the_numbers_go_on_when_the_file_and_the_key_of_old_flags_are_lost(desk: FlagDesk) -> None:
     home, gateway = desk.consortium.home, desk.consortium.gateway
-    keys, operator = desk.consortium.desk_keys, Governance.load(home).operator
+    keys = desk.consortium.desk_keys
     desk.raise_flags(*some(3))
     (old,) = gateway.readers()
     private, public = generate_keypair()
     add = (key_id(public), public, old.epoch + 1, "desk")
-    gateway.transact(operator, "Consortium", "addReader", *add)
-    gateway.transact(operator, "Consortium", "removeReader", old.key_id)
+    desk.consortium.operate("addReader", *add)
+    desk.consortium.operate("removeReader", old.key_id)
     replace(keys, readers={**keys.readers, old.epoch + 1: private}).save(home.desk.keys)
     desk.raise_flags(flag(title="of nobody", agents=(3,)))
     replace(keys, readers={old.epoch + 1: private}).save(home.desk.keys)

@@ -19,7 +19,6 @@ from fastapi import FastAPI
 from api.desk import create_app, server
 from compliance.rulebook import model_ruleset
 from counterfoil.founding import activate_rules
-from counterfoil.governance import Governance
 from counterfoil.tokens import Role, issue
 from ledger.batch import BatchHeader
 from ledger.flag import Entity, Flag, FlagSource, RowRef
@@ -135,9 +134,9 @@ _ROLES: tuple[Role, ...] = ("officer", "auditor", "operator")
 def desk(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDesk]:
     """A desk with everything in it: read from it only."""
     made = founded(chain, tmp_path_factory.mktemp("desk"), banks=(*BANKS, REVOKED))
-    operator = Governance.load(made.home).operator
-    made.gateway.transact(operator, "Consortium", "revokeMember", made.keys[REVOKED].address)
-    activate_rules(made.home, made.gateway, model_ruleset().to_bytes())
+    made.operate("revokeMember", made.keys[REVOKED].address)
+    rules = model_ruleset()
+    activate_rules(made.home, made.gateway, rules.to_bytes(), rules.keys)
     run_everything(made, book(datetime.now(UTC)))
     post_garbage(made, BANKS[2])
     made.sync()

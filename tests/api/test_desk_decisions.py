@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from counterfoil.caseload import read_decisions
-from counterfoil.governance import Governance
 from counterfoil.officer import append_decision
 from ledger.caselog import addressees
 from tests.api.conftest import ServedDesk, raise_flags, served_desk
@@ -26,7 +25,7 @@ def decided(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> It
     with served_desk(made) as desk:
         first = desk.flags()[0].flag_id
         for verdict, reason in (("suspicious", "at first sight"), ("not_suspicious", "a family")):
-            append_decision(made.gateway, Governance.load(made.home).officer(1), first, verdict, reason)
+            append_decision(made.gateway, made.officers[0], first, verdict, reason)
         read_decisions(made.home, made.gateway)
         yield desk
 

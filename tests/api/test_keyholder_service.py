@@ -16,15 +16,14 @@ import uvicorn
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from fastapi.testclient import TestClient
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
 from api.keyholder import create_app
 from ledger.encoding import oprf
 from ledger.encoding.evaluation import PROOF_BATCH
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.keyholder_client import HttpKeyHolder, request_message
 from ledger.encoding.oprf import ProofError
 from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.encoding.threshold import single_holder
 from ledger.errors import ChainUnreachableError, KeyHolderError, QuotaExceededError
 from tests.support.pseudonyms import values
 

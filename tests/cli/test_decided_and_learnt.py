@@ -12,7 +12,6 @@ import pytest
 from eth_account import Account
 
 from anomaly.learning.shelf import Shelf
-from counterfoil.governance import Governance
 from counterfoil.officer import append_decision
 from ledger import canonical
 from ledger.caselog import CaseKind
@@ -70,7 +69,7 @@ def desk(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def _decide(desk: Desk, flag_id: str, suspicious: bool, officer: int = 1) -> None:
     """Decide as the command does, without reading the case log each time."""
     verdict = "suspicious" if suspicious else "not_suspicious"
-    key = Governance.load(desk.consortium.home).officer(officer)
+    key = desk.consortium.officers[officer - 1]
     append_decision(desk.consortium.gateway, key, bytes.fromhex(flag_id), verdict, "")
 
 
@@ -96,7 +95,7 @@ def test_a_decision_stands_on_the_chain_and_a_later_one_counts(desk: Desk) -> No
     assert "asked the bank" in shown
     made = desk.json("flag", "show", flag_id)["decisions"]
     assert [(d["verdict"], d["reason"]) for d in made] == [(wrong, "first look"), (right, "asked the bank")]
-    officers = [Account.from_key(key).address for key in Governance.load(desk.consortium.home).officers]
+    officers = [Account.from_key(key).address for key in desk.consortium.officers]
     assert [d["author"] for d in made] == officers[:2]
     assert "first look" in desk.call("flag", "show", flag_id).expect().out
     undecided = [f["flag_id"] for f in desk.json("flag", "list", "--undecided")]
@@ -125,7 +124,7 @@ def test_the_desk_cannot_decide_and_nobody_decides_on_what_is_not_there(desk: De
 
 
 def test_a_decision_that_cannot_be_read_holds_up_no_other(desk: Desk) -> None:
-    officer = Governance.load(desk.consortium.home).officers[2]
+    officer = desk.consortium.officers[2]
     flag_id = next(iter(desk.truth))
     copied = desk.entries(CaseKind.DECISION)[0].payload  # another officer's words under an own name
     entry = (CaseKind.DECISION, bytes.fromhex(flag_id), bytes(31) + b"\x02", copied)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from counterfoil.connection import connect
-from counterfoil.governance import Governance
+from counterfoil.council import decide
 from ledger.home import Home
 from ledger.member.keys import MemberKeys
 from tests.cli.conftest import ALFA, BRAV, ROOT, Demonstration, Serving, Town, call
@@ -235,7 +235,8 @@ def test_a_quota_that_is_used_up_says_so(posted: Town, tmp_path: Path) -> None:
 def _operate(town: Town, function: str, agent: str) -> None:
     home = Home(town.home)
     address = MemberKeys.load(home.member(agent).keys).address
-    connect(home).transact(Governance.load(home).operator, "Consortium", function, address)
+    gateway = connect(home)
+    assert decide(home, gateway, function, [gateway.call("Consortium", function, address)]).done
 
 
 def test_a_suspended_member_and_a_revoked_one_are_told_apart(posted: Town, tmp_path: Path) -> None:

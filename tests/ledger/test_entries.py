@@ -17,6 +17,7 @@ from ledger.entries import (
     Entry,
     EpochOpening,
     KeyChange,
+    KeyShares,
     Posting,
     Standing,
     StandingChange,
@@ -31,11 +32,12 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 HEADER = st.builds(BatchHeader, U64, ADDRESS, ADDRESS, U64, KEY, U32, KEY, U32, KEY)
 ENTRIES: dict[str, st.SearchStrategy[Any]] = {
     "admission": st.builds(Admission, U16, ADDRESS, TEXT, KEY, KEY, KEY, SIGNATURE),
-    "key change": st.builds(KeyChange, U16, ADDRESS, ADDRESS, KEY, KEY, KEY, SIGNATURE, SIGNATURE),
+    "key change": st.builds(KeyChange, U16, ADDRESS, ADDRESS, KEY, KEY, KEY, U64, SIGNATURE, SIGNATURE),
     "batch": st.builds(Posting, HEADER, SIGNATURE, U64, U64),
     "case entry": st.builds(CaseAnchor, U64, U8, KEY, KEY, ADDRESS, KEY, KEY, U64, U64),
     "standing": st.builds(StandingChange, U16, st.sampled_from(Standing)),
-    "epoch": st.builds(EpochOpening, U32, U64, KEY, st.lists(KEY, max_size=3).map(tuple)),
+    "epoch": st.builds(EpochOpening, U32, U64, U64, KEY),
+    "shares": st.builds(KeyShares, U64, U32, U32, KEY, st.lists(KEY, max_size=3).map(tuple)),
 }
 ANY = st.one_of(*ENTRIES.values())
 
@@ -61,6 +63,7 @@ def encoded(entry: Entry) -> bytes:
                 x25519_key=entry.x25519_key,
                 hpke_key=entry.hpke_key,
                 witness_key=entry.witness_key,
+                nonce=entry.nonce,
                 signature=entry.signature,
                 new_signature=entry.new_signature,
             )
@@ -71,8 +74,10 @@ def encoded(entry: Entry) -> bytes:
         case StandingChange():
             return entries.standing_entry(entry.code, entry.standing)
         case EpochOpening():
-            return entries.epoch_entry(
-                entry.epoch, entry.starts_at, entry.public_key, entry.share_commitments
+            return entries.epoch_entry(entry.epoch, entry.starts_at, entry.ceremony, entry.public_key)
+        case KeyShares():
+            return entries.shares_entry(
+                entry.ceremony, entry.epoch, entry.generation, entry.public_key, entry.share_commitments
             )
 
 
@@ -85,8 +90,9 @@ def described(entry: Entry) -> bytes:
     match entry:
         case Admission(code, account, agent, x25519, hpke, witness, signature):
             body = [b"\1", number(code, 2), account, x25519, hpke, witness, signature, agent.encode()]
-        case KeyChange(code, account, new, x25519, hpke, witness, signature, new_signature):
-            body = [b"\2", number(code, 2), account, new, x25519, hpke, witness, signature, new_signature]
+        case KeyChange(code, account, new, x25519, hpke, witness, nonce, signature, new_signature):
+            body = [b"\2", number(code, 2), account, new, x25519, hpke, witness]
+            body += [number(nonce, 8), signature, new_signature]
         case Posting(h, signature, block, time):
             header = [b"\2\1", number(h.chain_id, 8), h.contract, h.member, number(h.sequence, 8)]
             header += [
@@ -104,8 +110,10 @@ def described(entry: Entry) -> bytes:
             body += [number(entry.block, 8), number(entry.block_time, 8)]
         case StandingChange(code, standing):
             body = [b"\5", number(code, 2), number(standing, 1)]
-        case EpochOpening(epoch, starts_at, public_key, shares):
-            body = [b"\6", number(epoch, 4), number(starts_at, 8), public_key, *shares]
+        case EpochOpening(epoch, starts_at, ceremony, public_key):
+            body = [b"\6", number(epoch, 4), number(starts_at, 8), number(ceremony, 8), public_key]
+        case KeyShares(ceremony, epoch, generation, public_key, shares):
+            body = [b"\7", number(ceremony, 8), number(epoch, 4), number(generation, 4), public_key, *shares]
     return b"".join(body)
 
 
@@ -125,7 +133,7 @@ def test_an_entry_that_is_cut_off_is_refused_or_is_all_that_it_says(entry: Entry
         parsed = parse_entry(cut_off)
     except VerificationError:
         return
-    assert isinstance(parsed, Admission | EpochOpening)
+    assert isinstance(parsed, Admission | KeyShares)
     assert described(parsed) == cut_off
 
 

@@ -23,6 +23,7 @@ from ledger.entries import (
     CaseAnchor,
     EpochOpening,
     KeyChange,
+    KeyShares,
     Posting,
     StandingChange,
     parse_entry,
@@ -30,7 +31,6 @@ from ledger.entries import (
 from ledger.errors import ChainError
 from ledger.gateway import Gateway
 from ledger.log.follow import ChainLogs
-from ledger.member.replacement import replace_keys
 from ledger.signing import new_key
 from localchain.faucet import fund
 from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
@@ -60,8 +60,7 @@ def lived(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Smal
     first.operate("reinstateMember", first.keys.address)
     changed = replace(first.keys, account=new_key())
     fund(made.url, made.home.chain, [changed.address], 1_000)
-    replace_keys(made.gateway, first.keys, changed)
-    made.keys[first.agent] = changed
+    made.change_keys(first.agent, changed)
     first.fill(10, start=START, first=100)
     first.seal()
     first.post()
@@ -112,7 +111,7 @@ def account(value: str) -> bytes:
 def made_anew(gateway: Gateway) -> list[bytes]:
     """The ledger log, from the node's raw answers and the format's description."""
     deployment, url = gateway.deployment, gateway.url
-    known = {c: events(c) for c in ("Consortium", "BatchLedger", "CaseLog")}
+    known = {c: events(c) for c in ("Consortium", "PseudonymKeys", "BatchLedger", "CaseLog")}
     addresses = {deployment.contracts[c].lower(): c for c in known}
     span = {"fromBlock": hex(deployment.block), "toBlock": hex(gateway.height())}
     logs = [log for a in addresses for log in ask(url, "eth_getLogs", span | {"address": a})]
@@ -137,7 +136,8 @@ def made_anew(gateway: Gateway) -> list[bytes]:
             case "MemberKeysChanged":
                 keys = a["x25519Key"] + a["hpkeKey"] + a["witnessKey"]
                 accounts = account(a["account"]) + account(a["newAccount"])
-                parts = [b"\2", u(a["code"], 2), accounts, keys, a["signature"], a["newSignature"]]
+                parts = [b"\2", u(a["code"], 2), accounts, keys, u(a["nonce"], 8)]
+                parts += [a["signature"], a["newSignature"]]
             case "BatchPosted":
                 header = b"\2\1" + u(deployment.chain_id, 8) + account(deployment.contracts["BatchLedger"])
                 header += account(a["member"]) + u(a["sequence"], 8) + a["previousHash"] + u(a["epoch"], 4)
@@ -151,7 +151,10 @@ def made_anew(gateway: Gateway) -> list[bytes]:
                 status = {"MemberReinstated": 1, "MemberSuspended": 2, "MemberRevoked": 3}[change]
                 parts = [b"\5", u(a["code"], 2), u(status, 1)]
             case "EpochOpened":
-                parts = [b"\6", u(a["epoch"], 4), u(a["startsAt"], 8), a["publicKey"], *a["shareCommitments"]]
+                parts = [b"\6", u(a["epoch"], 4), u(a["startsAt"], 8), u(a["ceremony"], 8), a["publicKey"]]
+            case "CeremonyCompleted":
+                parts = [b"\7", u(a["number"], 8), u(a["epoch"], 4), u(a["generation"], 4), a["publicKey"]]
+                parts += a["shareCommitments"]
             case _:
                 continue
         found.append(b"".join(parts))
@@ -164,7 +167,7 @@ def test_another_program_derives_the_same_entries(lived: SmallConsortium) -> Non
 
 def test_everything_that_happened_is_an_entry_in_its_place(lived: SmallConsortium) -> None:
     kinds = [type(parse_entry(entry)) for entry in derived(lived.gateway)]
-    expected: list[type] = [EpochOpening, Admission, Admission]
+    expected: list[type] = [KeyShares, EpochOpening, Admission, Admission]
     expected += 2 * [*3 * [Posting], CaseAnchor, CaseAnchor]
     expected += [StandingChange, StandingChange, KeyChange, Posting, StandingChange]
     assert kinds == expected

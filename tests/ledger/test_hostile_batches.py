@@ -14,7 +14,6 @@ import pytest
 from eth_account import Account
 
 from counterfoil import processes
-from counterfoil.governance import Governance
 from counterfoil.mirrored import matched
 from ledger.audit.completeness import completeness
 from ledger.audit.fsck import fsck
@@ -226,9 +225,8 @@ class Aftermath:
 def aftermath(fresh_consortium: SmallConsortium) -> Aftermath:
     """Post every attack, each followed by an honest batch of the same bank, then sync once."""
     consortium, before = fresh_consortium, Before()
-    operator = Governance.load(consortium.home).operator
     for document in BROKEN_POLICIES:
-        consortium.gateway.transact(operator, "Consortium", "publishPolicy", document)
+        consortium.operate("publishPolicy", document)
     good = [
         (MadeBatch(consortium, BRAV, content=before.other).post(), before.other),
         (MadeBatch(consortium, content=before.own).post(), before.own),
@@ -418,8 +416,7 @@ def test_a_strangers_batch_is_refused(untouched: SmallConsortium) -> None:
 def test_a_revoked_member_posts_no_more_and_what_it_posted_stays(untouched: SmallConsortium) -> None:
     content = rows(2, debtor=3, creditor=1)
     MadeBatch(untouched, CHAR, content=content).post()
-    operator = Governance.load(untouched.home).operator
-    untouched.gateway.transact(operator, "Consortium", "revokeMember", untouched.keys[CHAR].address)
+    untouched.operate("revokeMember", untouched.keys[CHAR].address)
     refused(untouched, MadeBatch(untouched, CHAR, content=content), "was revoked")
     before = untouched.sync()
     assert before.counts.rejected == 0

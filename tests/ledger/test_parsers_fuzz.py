@@ -26,6 +26,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
 from compliance.ruleset import RuleSet
 from ledger import canonical
@@ -37,7 +38,6 @@ from ledger.decision import Decision, open_decision, seal_decision
 from ledger.delivery import NOTHING, Counted, Delivery, open_count, open_counts, read_note, seal_counts
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.encoding import oprf
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.encoding.policy import Policy
 from ledger.encoding.rows import ROW

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from ledger.encoding.keyholder import LocalKeyHolder
 
 from anomaly.learning.shelf import Shelf
-from ledger.encoding.keyholder import LocalKeyHolder
 from ledger.flag import Entity, Flag, FlagSource, RowRef
 from ledger.home import Home
 from ledger.memory import memory_database

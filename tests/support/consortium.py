@@ -16,16 +16,20 @@ from pathlib import Path
 import pytest
 
 from counterfoil import processes
-from counterfoil.founding import admit, found, open_epoch, publish_policy
-from counterfoil.governance import Governance
+from counterfoil.accounts import load_account
+from counterfoil.ceremonies import hold_ceremony
+from counterfoil.council import decide
+from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
+from counterfoil.holders import InProcessHolder
+from counterfoil.keyholder import KeyHolder
 from counterfoil.witnesses import load_policy
 from ledger.audit.trust import Trust
 from ledger.disclosure import Disclosure
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
+from ledger.encoding.evaluation import EpochKey
 from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.encoding.threshold import single_holder
-from ledger.gateway import Gateway, PostedBatch
+from ledger.encoding.threshold import ThresholdEvaluator
+from ledger.gateway import Epoch, Gateway, PostedBatch
 from ledger.home import Home
 from ledger.log.published import published_log
 from ledger.member.intake import open_source
@@ -33,13 +37,14 @@ from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox, SealCounts
 from ledger.member.quarantine import take_in
 from ledger.member.receipts import disclose, make_receipts
+from ledger.member.replacement import key_change
 from ledger.member.vault import HeldRecord, IntakeCounts, Vault
 from ledger.reader.desk import SyncReport, sync
 from ledger.reader.keys import DeskKeys
 from ledger.receipt import Receipt
 from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
 
-__all__ = ["CUTS", "EPOCH", "ChainProcess", "Poster", "SmallConsortium", "chain_process", "founded"]
+__all__ = ["CUTS", "EPOCH", "ChainProcess", "Poster", "SmallConsortium", "chain_process", "founded", "pseudonymiser_of"]
 
 EPOCH = 1
 
@@ -90,6 +95,11 @@ class SmallConsortium:
         return Trust.load(self.home.trust)
 
     @property
+    def officers(self) -> list[bytes]:
+        """The private keys of the three officers."""
+        return [load_account(self.home.officer(number), who="an officer") for number in (1, 2, 3)]
+
+    @property
     def desk_keys(self) -> DeskKeys:
         """The desk's secrets."""
         return DeskKeys.load(self.home.desk.keys)
@@ -98,10 +108,9 @@ class SmallConsortium:
         """Open a bank's vault; close it, or use it in a with statement."""
         return Vault(self.home.member(bank).vault)
 
-    def pseudonymiser(self) -> Pseudonymiser:
-        """Return a client of the key holder, in this process."""
-        holder = LocalKeyHolder(self.home.keyholder(), quota=10**6)
-        return Pseudonymiser(single_holder(holder, EPOCH, self.gateway.epoch().public_key))
+    def pseudonymiser(self, bank: str) -> Pseudonymiser:
+        """Return a client of the key holder, in this process, for one bank."""
+        return pseudonymiser_of(self.home, self.gateway, self.keys[bank], self.gateway.epochs()[0])
 
     def take_in(self, bank: str, source: Path, *, now: datetime | None = None) -> IntakeCounts:
         """Read a file into a bank's vault."""
@@ -114,13 +123,34 @@ class SmallConsortium:
         """Pseudonymise and seal what waits in a bank's vault."""
         with self.vault(bank) as vault:
             outbox = Outbox(vault, self.keys[bank], self.gateway)
-            outbox.pseudonymise(self.pseudonymiser(), EPOCH)
+            outbox.pseudonymise(self.pseudonymiser(bank), EPOCH)
             return outbox.seal(closed_before=now or datetime.now(UTC), rows_per_batch=rows_per_batch)
 
     def post(self, bank: str) -> int:
         """Send a bank's sealed batches."""
         with self.vault(bank) as vault:
             return Outbox(vault, self.keys[bank], self.gateway).post()
+
+    def operate(self, function: str, *args: object, contract: str = "Consortium") -> None:
+        """Let the members, or before the founding the founder, decide on a change."""
+        outcome = decide(self.home, self.gateway, function, [self.gateway.call(contract, function, *args)])
+        assert outcome.done
+
+    def change_keys(self, bank: str, new: MemberKeys) -> None:
+        """Let the members approve that a bank replaces its keys; it uses the new ones from now on."""
+        call = key_change(self.gateway, self.keys[bank], new)
+        assert decide(self.home, self.gateway, "change of keys", [call]).done
+        path = self.home.member(bank).keys
+        path.unlink()
+        new.save(path)
+        self.keys[bank] = new
+
+    def open_epoch(self, number: int, starts: datetime | None = None) -> bytes:
+        """Let the holder make the key of another epoch, and open it; return its public key."""
+        hold_ceremony(self.home, self.gateway, number)
+        start = starts or datetime.now(UTC)
+        self.operate("openEpoch", number, int(start.timestamp()), contract="PseudonymKeys")
+        return self.gateway.epochs()[-1].public_key
 
     def sync(self) -> SyncReport:
         """Run the desk's round."""
@@ -226,9 +256,20 @@ class Poster:
         return [posted for posted in found if posted.header.member == own]
 
     def operate(self, function: str, *args: object) -> None:
-        """Let the operator do something."""
-        key = Governance.load(self.consortium.home).operator
-        self.gateway.transact(key, "Consortium", function, *args)
+        """Let the members of the consortium decide on a change."""
+        self.consortium.operate(function, *args)
+
+
+def pseudonymiser_of(home: Home, gateway: Gateway, keys: MemberKeys, epoch: Epoch) -> Pseudonymiser:
+    """Return a client of the key holders of a state folder, in this process, for one bank."""
+    key = EpochKey(epoch.number, epoch.generation, epoch.public_key, epoch.share_commitments)
+    holders = {}
+    for place in home.keyholders():
+        holder = InProcessHolder(KeyHolder(place, chain=gateway.url).holder(), keys.address)
+        index = holder.index(key.number, key.generation)
+        if index is not None:
+            holders[index] = holder
+    return Pseudonymiser(ThresholdEvaluator(key, holders))
 
 
 @contextmanager
@@ -263,12 +304,14 @@ def founded(
     if not home.chain.exists():
         home.chain.symlink_to(chain.folder)  # the faucet that funds its accounts
     gateway = found(home, chain.url)
-    open_epoch(home, gateway, EPOCH, create_epoch(home.keyholder(), EPOCH), starts=starts)
+    hold_ceremony(home, gateway, EPOCH)
+    open_epoch(home, gateway, EPOCH, starts=starts)
     keys = {bank: MemberKeys.generate(bank) for bank in banks}
     for bank, secret in keys.items():
         secret.save(home.member(bank).keys)
     admit(home, gateway, keys.values())
     policy = publish_policy(home, gateway, cuts=CUTS, rule_set=None)
+    complete(home, gateway)
     return SmallConsortium(home, chain.url, gateway, keys, policy, Book({bank: [] for bank in banks}))
 
 

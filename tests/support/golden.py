@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
 from anomaly.learning.model import Model, ModelDocument
 from anomaly.learning.shelf import ModelError, Shelf
@@ -27,7 +28,6 @@ from compliance.backtest import Backtest, Compared
 from compliance.model import parse_rule
 from compliance.ruleset import Edit, RuleSet, SourceText, Term
 from counterfoil import tokens
-from counterfoil.governance import Governance
 from ledger import canonical, delivery, documents, flag_payload
 from ledger.audit.trust import Trust, TrustedMember
 from ledger.batch import BatchHeader
@@ -38,7 +38,6 @@ from ledger.deployment import CONTRACTS, Deployment
 from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
 from ledger.encoding import oprf
 from ledger.encoding.evaluation import EpochKey, Evaluation, Share
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.encoding.policy import Policy
 from ledger.envelope import public_key
 from ledger.errors import ConfigurationError, CounterfoilError, VerificationError

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from ledger.encoding import oprf, sharing
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, Evaluation, Share
 from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
-from ledger.encoding.threshold import single_holder
+from ledger.encoding.threshold import Holder, ThresholdEvaluator
+from ledger.evaluation_request import Chunk, chunks
 
-__all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "proof_in", "proven", "values", "with_proof"]
+__all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "evaluated", "proof_in", "proven", "single_holder", "values", "with_proof"]
 
 #: The key of `proven`.
 SECRET = oprf.derive_key_pair(bytes(32), b"pseudonyms of tests")[0]
@@ -23,13 +24,14 @@ class MemoryHolder:
         self.claimed = oprf.public_key(secret) if claimed is None else claimed
         self.requests: list[int] = []
 
-    def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
+    def evaluate(self, epoch: int, generation: int, chunk: Chunk) -> Answer:
+        blinded = chunk.elements
         self.requests.append(len(blinded))
         groups = [blinded[start : start + PROOF_BATCH] for start in range(0, len(blinded), PROOF_BATCH)]
         parts = [oprf.evaluate(self.secret, group) for group in groups]
         return Answer([element for elements, _ in parts for element in elements], [part[1] for part in parts])
 
-    def public_key(self, epoch: int) -> bytes:
+    def public_key(self, epoch: int, generation: int) -> bytes:
         return self.claimed
 
 
@@ -56,12 +58,27 @@ class ThresholdGroup:
 def proven(identifiers: Sequence[str], *, epoch: int = 1, secret: bytes = SECRET) -> list[ProvenBatch]:
     """Return the pseudonyms of identifiers with their evaluations, of a holder in memory."""
     holder = MemoryHolder(secret)
-    return Pseudonymiser(single_holder(holder, epoch, holder.claimed)).pseudonyms(identifiers)
+    return evaluated(Pseudonymiser(single_holder(holder, epoch, holder.claimed)), identifiers)
+
+
+def single_holder(holder: Holder, epoch: int, public_key: bytes) -> ThresholdEvaluator:
+    """Return the evaluator for a group of one holder."""
+    return ThresholdEvaluator(EpochKey(epoch, 0, public_key), {1: holder})
+
+
+def evaluated(
+    pseudonymiser: Pseudonymiser, identifiers: Sequence[str], *, processes: int = 1
+) -> list[ProvenBatch]:
+    """Return proven pseudonyms of identifiers, from a request that is on no chain."""
+    blinded = pseudonymiser.blind(identifiers, processes=processes)
+    parts = chunks(1, [item.element for item in blinded])
+    work = [(part, blinded[part.start : part.start + len(part.elements)]) for part in parts]
+    return [batch for _, made in pseudonymiser.evaluate(work, processes=processes) for batch in made]
 
 
 def values(pseudonymiser: Pseudonymiser, identifiers: Sequence[str], *, processes: int = 1) -> list[bytes]:
     """Return the pseudonyms alone, one for each distinct identifier in their order."""
-    batches = pseudonymiser.pseudonyms(identifiers, processes=processes)
+    batches = evaluated(pseudonymiser, identifiers, processes=processes)
     return [made.value for batch in batches for made in batch.pseudonyms]
 
 

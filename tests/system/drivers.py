@@ -23,9 +23,6 @@ from typing import Any
 from counterfoil.caseload import keep_and_anchor
 from counterfoil.connection import connect
 from ledger import storage
-from ledger.encoding.keyholder import LocalKeyHolder
-from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.encoding.threshold import single_holder
 from ledger.errors import CounterfoilError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.gateway import Gateway
@@ -38,6 +35,7 @@ from ledger.member.vault import Vault, batches, tables
 from ledger.reader import anchoring, casefile, cases, desk, mirror, mirror_state, notes
 from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
 from ledger.reader.keys import DeskKeys
+from tests.support.consortium import pseudonymiser_of
 
 __all__ = ["FLAGS", "KILLS", "context", "flags", "post", "raise_flags", "start", "sync"]
 
@@ -70,11 +68,8 @@ def post(root: Path, bank: str, file: Path, now: datetime, rows_per_batch: int) 
         gateway = connect(home)
         outbox = Outbox(vault, keys, gateway)
         take_in(vault, source, bank, home.member(bank).quarantine, now=now)
-        holder = LocalKeyHolder(home.keyholder(), quota=10**6)
         for epoch in outbox.epochs():
-            outbox.pseudonymise(
-                Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key)), epoch.number
-            )
+            outbox.pseudonymise(pseudonymiser_of(home, gateway, keys, epoch), epoch.number)
         outbox.seal(closed_before=now, rows_per_batch=rows_per_batch)
         outbox.post()
 

@@ -62,9 +62,7 @@ class Pseudonyms(Mapping[str, bytes]):
         return int(self._connection.execute(query, (self._epoch,)).fetchone()[0])
 
 
-def store(
-    connection: sqlite3.Connection, request: int, start: int, batches: Iterable[ProvenBatch]
-) -> None:
+def store(connection: sqlite3.Connection, request: int, start: int, batches: Iterable[ProvenBatch]) -> None:
     """Store evaluations and their pseudonyms in the open transaction; a pseudonym is never replaced.
 
     Parameters

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from ledger.encoding.oprf import Blinded
 from ledger.evaluation_request import request_root
@@ -18,7 +18,8 @@ from ledger.storage import transaction
 __all__ = ["OpenRequest", "Requests"]
 
 
-class OpenRequest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
     """A request that is not evaluated completely; `number` is its number on the chain, or None before."""
 
     id: int
@@ -62,7 +63,7 @@ class Requests:
         """Note the number that a request has on the chain."""
         with transaction(self._connection, self._path) as connection:
             connection.execute("UPDATE request SET number = ? WHERE id = ?", (number, request.id))
-        return request._replace(number=number)
+        return replace(request, number=number)
 
     def blinded(self, request: OpenRequest) -> list[Blinded]:
         """Return what was blinded for a request, in its order."""

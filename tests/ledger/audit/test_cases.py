@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from counterfoil.governance import Governance
 from counterfoil.officer import append_decision
 from ledger.audit.cases import check_cases
 from ledger.caselog import CaseKind
@@ -22,7 +21,7 @@ from tests.support.flags import FlagDesk, flag
 def desk(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> FlagDesk:
     desk = FlagDesk(founded(chain, tmp_path_factory.mktemp("desk") / "home"))
     desk.raise_flags(flag(title="a"), flag(title="b"))
-    officer = Governance.load(desk.consortium.home).officers[0]
+    officer = desk.consortium.officers[0]
     append_decision(desk.consortium.gateway, officer, desk.kept()[0].flag_id, "suspicious", "it fits")
     return desk
 
@@ -53,7 +52,7 @@ def test_the_decisions_in_the_file_are_those_on_the_chain(desk: FlagDesk) -> Non
 def test_another_officer_cannot_move_a_decision(desk: FlagDesk) -> None:
     read(desk)
     flag_id = desk.kept()[1].flag_id
-    first, second = Governance.load(desk.consortium.home).officers[:2]
+    first, second = desk.consortium.officers[:2]
     append_decision(desk.consortium.gateway, first, flag_id, "suspicious", "first")
     old = desk.entries(CaseKind.DECISION)[-1]
     append_decision(desk.consortium.gateway, first, flag_id, "not_suspicious", "then")

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from counterfoil import Auditor
-from counterfoil.governance import Governance
 from ledger.audit.chain_check import check_chain
 from ledger.audit.differences import FsckError
 from ledger.audit.keys import ReaderKeys
@@ -141,8 +140,7 @@ def test_an_auditors_own_key_reads_what_was_posted_after_it_was_registered(
     keys = ReaderKeys.generate(max(reader.epoch for reader in made.gateway.readers()) + 1)
     keys.save(tmp_path / "reader.json")
     for epoch, (key_id, public) in keys.public().items():
-        operator = Governance.load(made.home).operator
-        made.gateway.transact(operator, "Consortium", "addReader", key_id, public, epoch, "auditor")
+        made.operate("addReader", key_id, public, epoch, "auditor")
     poster.fill(7, start=start + timedelta(hours=3), first=100)
     poster.seal()
     poster.post()

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 from counterfoil.founding import publish_policy
-from counterfoil.governance import Governance
 from ledger.audit.fsck import FsckError, FsckReport, fsck
 from ledger.audit.reread import compare_verdicts
 from ledger.envelope import generate_keypair, key_id
@@ -232,9 +231,8 @@ def test_a_reader_whose_key_never_stood_on_the_chain_is_told_so(copied: SmallCon
 def test_a_batch_whose_key_is_gone_does_not_cost_the_mirror(copied: SmallConsortium) -> None:
     """It was lost, or destroyed on purpose: what the mirror holds of the rows may be all there is."""
     later, public = generate_keypair()
-    operator = Governance.load(copied.home).operator
-    copied.gateway.transact(operator, "Consortium", "addReader", key_id(public), public, 1, "later")
-    copied.gateway.transact(operator, "Consortium", "removeReader", key_id(public))
+    copied.operate("addReader", key_id(public), public, 1, "later")
+    copied.operate("removeReader", key_id(public))
     report = run(copied, keys=[later])
     assert report.rejected == report.without_key == report.batches > 0
     with pytest.raises(FsckError) as caught:

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError, create_epoch, epochs
 
 from ledger.encoding import oprf
-from ledger.encoding.keyholder import MAX_ELEMENTS, LocalKeyHolder, UnknownEpochError, create_epoch, epochs
 from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.ristretto import ElementError
-from ledger.encoding.threshold import single_holder
 from ledger.errors import ConfigurationError, InputError, QuotaExceededError, VerificationError
 from tests.support.pseudonyms import values
 

@@ -15,7 +15,6 @@ from ledger.encoding.identifiers import normalise_identifier
 from ledger.encoding.oprf import ProofError
 from ledger.encoding.pseudonym import BATCH, Answer, Pseudonymiser
 from ledger.encoding.ristretto import ElementError
-from ledger.encoding.threshold import single_holder
 from ledger.errors import InputError
 from tests.support.pseudonyms import MemoryHolder, proof_in, values
 

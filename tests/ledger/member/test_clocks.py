@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
 from ledger.encoding import oprf
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 from ledger.errors import QuotaExceededError
 from tests.support.consortium import ChainProcess, Poster, founded
 from tests.support.rows import OUTSIDER, row, write_csv

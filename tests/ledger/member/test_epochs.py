@@ -12,18 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.governance import Governance
 from ledger.audit.fsck import fsck
 from ledger.encoding.epochs import epoch_range_us, epochs_of
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
-from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.rows import rows_from_bytes
-from ledger.encoding.threshold import single_holder
 from ledger.errors import ConfigurationError
 from ledger.gateway import Epoch
 from ledger.member.outbox import Outbox
 from ledger.schema import MatchState
-from tests.support.consortium import ChainProcess, SmallConsortium, founded
+from tests.support.consortium import ChainProcess, SmallConsortium, founded, pseudonymiser_of
 from tests.support.rows import OUTSIDER, row, write_csv
 
 ALFA, BRAV = "ALFADEFF", "BRAVFRPP"
@@ -51,9 +47,7 @@ def test_each_time_lies_in_the_range_of_its_epoch(starts: list[int], times: list
 @pytest.fixture(scope="module")
 def two_epochs(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
     made = founded(chain, tmp_path_factory.mktemp("epochs"), banks=[ALFA, BRAV], starts=LONG_AGO)
-    key = create_epoch(made.home.keyholder(), 2)
-    operator = Governance.load(made.home).operator
-    made.gateway.transact(operator, "Consortium", "openEpoch", 2, int(CHANGE.timestamp()), key, [key])
+    made.open_epoch(2, CHANGE)
     return made
 
 
@@ -71,11 +65,9 @@ def give(made: SmallConsortium, bank: str, rows: list[dict[str, str]]) -> Outbox
 def post(made: SmallConsortium, outbox: Outbox) -> list[int]:
     """Post what waits as `counterfoil member post` does; returns the epochs that were asked for."""
     asked = []
-    holder = LocalKeyHolder(made.home.keyholder(), quota=10**6)
+    keys = next(keys for keys in made.keys.values() if keys.address == outbox.account)
     for epoch in outbox.epochs():
-        if outbox.pseudonymise(
-            Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key)), epoch.number
-        ):
+        if outbox.pseudonymise(pseudonymiser_of(made.home, made.gateway, keys, epoch), epoch.number):
             asked.append(epoch.number)
     outbox.seal(closed_before=LATER, rows_per_batch=5)
     outbox.post()
@@ -151,9 +143,7 @@ def test_halves_dated_on_two_sides_of_the_change_do_not_meet_and_blame_nobody(
 ) -> None:
     """The one thing an epoch change costs: neither bank can know how the other dated its half."""
     made = founded(chain, tmp_path / "home", banks=[ALFA, BRAV], starts=LONG_AGO)
-    key = create_epoch(made.home.keyholder(), 2)
-    operator = Governance.load(made.home).operator
-    made.gateway.transact(operator, "Consortium", "openEpoch", 2, int(CHANGE.timestamp()), key, [key])
+    made.open_epoch(2, CHANGE)
     post(made, give(made, ALFA, halves(ALFA, [CHANGE - timedelta(seconds=1)])))
     post(made, give(made, BRAV, halves(BRAV, [CHANGE + timedelta(seconds=1)])))
     assert Counter(made.sync().states) == Counter(

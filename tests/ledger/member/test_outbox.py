@@ -20,7 +20,7 @@ from ledger.errors import ConfigurationError, TransactionRejectedError
 from ledger.gateway import Gateway
 from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox, _shuffled_within
-from ledger.member.replacement import replace_keys
+from ledger.member.replacement import key_change
 from ledger.member.vault import Vault
 from ledger.signing import new_key
 from localchain.faucet import fund
@@ -280,8 +280,7 @@ def replaced(bank: Poster, **keys: bytes) -> MemberKeys:
     """Replace a bank's account on the chain; its consortium uses the new keys from now on."""
     made = replace(bank.keys, account=new_key(), **keys)
     fund(bank.consortium.url, bank.consortium.home.chain, [made.address], 1_000)
-    replace_keys(bank.gateway, bank.keys, made)
-    bank.consortium.keys[bank.agent] = made
+    bank.consortium.change_keys(bank.agent, made)
     return made
 
 
@@ -348,18 +347,22 @@ def test_a_bank_that_has_posted_nothing_replaces_its_account_too(bank: Poster) -
 
 def test_keys_of_two_banks_are_no_change(banks: Iterator[Poster], bank: Poster) -> None:
     with pytest.raises(ConfigurationError, match=f"not of {bank.agent}"):
-        replace_keys(bank.gateway, bank.keys, next(banks).keys)
+        key_change(bank.gateway, bank.keys, next(banks).keys)
 
 
 def test_a_change_cannot_be_made_twice(bank: Poster) -> None:
-    """Not even by the bank: anybody could send the signed change again."""
+    """Each signature has its nonce; so a bank may return to keys that it had before, with a new signature."""
     old = bank.keys
     rotated = replace(old, witness=bytes([7]) * 32)
-    replace_keys(bank.gateway, old, rotated)
+    signed = key_change(bank.gateway, old, rotated)
+    bank.consortium.change_keys(bank.agent, rotated)
     assert bank.gateway.member(old.address).witness_key == rotated.witness_public
-    with pytest.raises(TransactionRejectedError, match="this very change of keys before") as told:
-        replace_keys(bank.gateway, old, rotated)
-    assert told.value.next_step
+    with pytest.raises(TransactionRejectedError, match="did not sign its admission or its change of keys"):
+        bank.gateway.rehearse_calls([signed])
+    bank.consortium.change_keys(bank.agent, old)
+    assert bank.gateway.member(old.address).witness_key == old.witness_public
+    with pytest.raises(TransactionRejectedError, match="did not sign its admission or its change of keys"):
+        bank.gateway.rehearse_calls([signed])
 
 
 def test_a_batch_is_sealed_to_nobody_only_with_an_error(bank: Poster) -> None:

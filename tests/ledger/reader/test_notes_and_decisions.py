@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from counterfoil.governance import Governance
 from ledger import canonical
 from ledger.caselog import CaseKind
 from ledger.decision import Decision, seal_decision
@@ -64,7 +63,7 @@ def test_a_desk_that_died_after_sending_finds_its_note_on_the_chain(
 
 
 def test_only_the_desk_notes(fresh_consortium: SmallConsortium, tmp_path: Path) -> None:
-    officer = Governance.load(fresh_consortium.home).officers[0]
+    officer = fresh_consortium.officers[0]
     with NoteBook(tmp_path / "book.sqlite") as book:
         book.keep(CASE, "drift", {"verdict": "stable"})
         with pytest.raises(TransactionRejectedError):
@@ -76,7 +75,7 @@ def test_decisions_are_what_the_chain_holds(fresh_consortium: SmallConsortium, t
     from eth_account import Account
 
     gateway = fresh_consortium.gateway
-    officers = Governance.load(fresh_consortium.home).officers
+    officers = fresh_consortium.officers
     readers = [reader.hpke_key for reader in gateway.readers()]
     for key, verdict in zip(officers, ("suspicious", "not_suspicious", "suspicious"), strict=True):
         author = str(Account.from_key(key).address)
