@@ -60,7 +60,7 @@ class EvaluateResponse(BaseModel):
 
 
 class _SeenRequests:
-    """Refuses a repeated signed request: a replay would keep the holder busy. After a restart it spends nothing.
+    """Refuses a repeated signed request: a replay would keep the holder busy.
 
     The requests are kept in memory while they are valid: `_MAX_SKEW` seconds before and after their time.
     """

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli.consortium import show_outcome
+from cli.council_views import show_outcome
 from cli.log_views import show_witness
 from cli.output import Settings, counted, emit, progress, say, settings, show_entries, show_facts, show_table
 from counterfoil import Member, MemberWitness, Operator
@@ -89,7 +89,7 @@ def init(
         say(f"Send the file {path} to a member, which proposes the admission with `consortium admit`.")
     else:
         say(
-            "Put the consortium's deployment file into the state folder, and run this again to ask for admission."
+            "Put the consortium's deployment file into the state folder; run this again to ask for admission."
         )
     value = {
         "agent": keys.agent,

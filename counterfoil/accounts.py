@@ -1,4 +1,4 @@
-"""Accounts that are not a bank's own: the founder, the officers, the holders of the pseudonym key; a file each."""
+"""Accounts that are not a bank's own: those of the founder and of officers; a file each."""
 
 from __future__ import annotations
 

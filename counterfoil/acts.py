@@ -165,7 +165,7 @@ class Acts:
         return self._call("PseudonymKeys", "openEpoch", epoch, epoch_start(self.gateway, epoch, starts))
 
     def policy(self, time_unit: str) -> Call:
-        """Return the call that publishes an encoding policy with bands at the thresholds of the rules in force.
+        """Return the call that publishes an encoding policy with bands at the thresholds in force.
 
         Raises
         ------

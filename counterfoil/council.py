@@ -14,6 +14,7 @@ from counterfoil.extras import needs
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
 from ledger.signing import address_of
+from ledger.transcripts import audit_ceremony
 
 if TYPE_CHECKING:
     from ledger.gateway import Call, Founding, Gateway, Member, Proposal
@@ -83,8 +84,16 @@ class Council:
         return self.gateway().founding()
 
     def confirm(self) -> Founding:
-        """Confirm, as a founding member, everything that the founder did up to now."""
+        """Confirm, as a founding member, everything that the founder did up to now.
+
+        Raises
+        ------
+        VerificationError
+            When the transcript of a key ceremony does not give the key on the chain.
+        """
         gateway = self.gateway()
+        for epoch in gateway.epochs():
+            audit_ceremony(gateway, gateway.key_ceremony(epoch.number))
         gateway.transact(self._key(), "Consortium", "confirmFounding", gateway.founding().digest)
         return gateway.founding()
 
@@ -116,9 +125,18 @@ class Council:
         return gateway.proposal(number)
 
     def approve(self, number: int) -> Proposal:
-        """Approve a proposal, with the calls that it has now."""
+        """Approve a proposal, with the calls that it has now.
+
+        Raises
+        ------
+        VerificationError
+            When it opens an epoch, and the transcript of the key ceremony does not give the key on the chain.
+        """
         gateway = self.gateway()
         known = gateway.proposal(number)
+        for call in known.calls:
+            if call.function == "openEpoch":
+                audit_ceremony(gateway, gateway.key_ceremony(dict(call.arguments)["epoch"]))
         gateway.transact(self._key(), "Consortium", "approve", number, known.calls_hash)
         return gateway.proposal(number)
 

@@ -1,8 +1,8 @@
 """Found a consortium, and change it: contracts, readers, members, officers, key epochs, policies, rule sets.
 
 Until its founding members have confirmed, the founder does each step; afterwards each is a proposal of the
-members (`counterfoil.council.decide`). Functions import the modules for the chain when they need them, so that
-other commands start fast.
+members (`counterfoil.council.decide`). Functions import the modules for the chain when they
+need them, so that other commands start fast.
 """
 
 from __future__ import annotations

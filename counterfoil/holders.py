@@ -1,4 +1,4 @@
-"""Reach the holders of the pseudonym key: by their URLs, in this process, or those that run on this machine."""
+"""Reach the holders of the pseudonym key: by URL, in this process, or on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A holder of a share of the pseudonym key: it takes part in ceremonies, and evaluates what members anchored."""
+"""A holder of a share of the pseudonym key: it takes part in ceremonies, and evaluates."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class KeyHolder:
         return HolderIdentity(keys.address, keys.encryption_public)
 
     def gateway(self) -> Gateway:
-        """Return a connection to the consortium's contracts; a chain that restarted elsewhere is found again."""
+        """Return a connection to the contracts; a chain that restarted elsewhere is found again."""
         try:
             return self._connection.gateway()
         except ChainUnreachableError:

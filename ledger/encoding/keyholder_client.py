@@ -1,8 +1,8 @@
 """The client of a remote key holder: signed requests over HTTP.
 
 The member's Ethereum key signs a request (EIP-191 ``personal_sign``) over its method, path, time and body, so
-the holder knows who asks and stores no passwords. A request is a chunk of what the member anchored on the chain,
-and contains only blinded points. `Pseudonymiser` verifies the proofs of each answer, so a wrong holder cannot
+the holder knows who asks and stores no passwords. A request is a chunk of what the member anchored on the
+chain, and contains only blinded points. `Pseudonymiser` verifies the proofs of each answer, so a wrong holder cannot
 give wrong pseudonyms.
 
 This is version 3 of the protocol: an answer has one proof for each `PROOF_BATCH` elements, in order.
@@ -145,7 +145,7 @@ class HttpKeyHolder:
         answer = self._send("POST", path, body, headers, EvaluationAnswer)
         if answer.generation != generation:
             raise KeyHolderError(
-                f"the key of epoch {epoch} was shared anew: the key holder has generation {answer.generation}",
+                f"the key of epoch {epoch} was shared anew: the holder has generation {answer.generation}",
                 where=self._url,
                 next_step="Run the same command again; finished pseudonyms are stored.",
             )

@@ -114,7 +114,7 @@ class Pseudonymiser:
         Yields
         ------
         (Chunk, list of ProvenBatch)
-            Each chunk with its pseudonyms in the order of its elements, `PROOF_BATCH` in each batch but the last.
+            Each chunk with its pseudonyms in order, `PROOF_BATCH` in each batch but the last.
 
         Raises
         ------

@@ -41,8 +41,8 @@ class Writing(Connection):
         """Build and sign a call without sending it.
 
         The gas limit is computed from the size, unless a higher one is given: since Prague, calldata costs at
-        least 40 gas for a non-zero byte and 10 for a zero byte (EIP-7623). Some nodes accept a lower limit but
-        never mine it.
+        least 40 gas for a non-zero byte and 10 for a zero byte (EIP-7623). Some nodes accept a lower limit
+        but never mine it.
         """
         source = self._contracts[contract]
         data = bytes.fromhex(source.encode_abi(function, args=list(args)).removeprefix("0x"))

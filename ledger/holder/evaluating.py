@@ -1,7 +1,7 @@
 """A holder's evaluations: only elements that an active member has anchored on the chain, and only for it.
 
-A chunk may be asked for again, since the answer is the same and a crash may have lost it; how often is limited,
-so that one member cannot keep a holder busy. A repeated request spends nothing: what counts is on the chain.
+A chunk may be asked for again, since the answer is the same and a crash may have lost it; how often is
+limited, so that one member cannot keep a holder busy. A repeated request spends nothing: what counts is on the chain.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class NotAnchoredError(KeyHolderError):
 
 @dataclass(frozen=True, slots=True)
 class ShareAnswer:
-    """Evaluated elements in order, and one proof for each `PROOF_BATCH` of them, with the share that made them."""
+    """Evaluated elements in order, one proof for each `PROOF_BATCH` of them, and the share that was used."""
 
     generation: int
     index: int
@@ -178,7 +178,7 @@ class ShareHolder:
                 book.execute("ROLLBACK")
                 raise QuotaExceededError(
                     f"these elements of request {chunk.request} were evaluated {MOST_ANSWERS} times today",
-                    next_step="Use the stored answers: an element has one answer only. Or ask again tomorrow.",
+                    next_step="Use the stored answers: an element has one answer. Or ask tomorrow.",
                 )
             book.execute("COMMIT")
 

@@ -1,4 +1,4 @@
-"""A holder's shares on disk: one file for each epoch and generation, written once, erased when it is replaced."""
+"""A holder's shares on disk: one file for each epoch and generation, erased when it is replaced."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A holder's part in key ceremonies: it looks at the chain, and does what it can do next, once.
 
-Everything is stored before it is sent: after a crash at any point, the same call goes on. A contribution is made
-once for each ceremony; a second one would differ from what was committed to.
+Everything is stored before it is sent: after a crash at any point, the same call goes on. A contribution
+is made once for each ceremony; a second one would differ from what was committed to.
 """
 
 from __future__ import annotations

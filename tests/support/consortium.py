@@ -44,7 +44,16 @@ from ledger.reader.keys import DeskKeys
 from ledger.receipt import Receipt
 from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
 
-__all__ = ["CUTS", "EPOCH", "ChainProcess", "Poster", "SmallConsortium", "chain_process", "founded", "pseudonymiser_of"]
+__all__ = [
+    "CUTS",
+    "EPOCH",
+    "ChainProcess",
+    "Poster",
+    "SmallConsortium",
+    "chain_process",
+    "founded",
+    "pseudonymiser_of",
+]
 
 EPOCH = 1
 
