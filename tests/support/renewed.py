@@ -1,7 +1,7 @@
 """A consortium with new, empty contracts: a tenth of the time of founding another one.
 
-Members, roles, key epochs and policies are those of the `Consortium` contract, which stays. A test that changes
-one of these founds a consortium of its own.
+Members, roles, key epochs and policies are in the `Consortium` contract, which stays. A test that changes one
+of these founds a consortium of its own.
 """
 
 from __future__ import annotations
@@ -52,10 +52,8 @@ def _deploy(consortium: SmallConsortium, key: bytes, name: str) -> str:
     web3 = Web3(Web3.HTTPProvider(consortium.url))
     knows = Web3.to_checksum_address(gateway.deployment.contracts["Consortium"])
     factory = web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-    fields = {
-        "from": Account.from_key(key).address,
-        "nonce": gateway.next_nonce(Account.from_key(key).address),
-    }
+    sender = Account.from_key(key).address
+    fields = {"from": sender, "nonce": gateway.next_nonce(sender)}
     fields |= {"gas": _GAS, "maxFeePerGas": 10**12, "maxPriorityFeePerGas": 1, "value": 0}
     fields |= {"chainId": gateway.deployment.chain_id}
     signed = Account.sign_transaction(factory.constructor(knows).build_transaction(fields), key)
