@@ -7,13 +7,17 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +28,6 @@ from tests.cli.conftest import (
     arguments,
     call,
     environment,
-    process,
     wait_until,
 )
 from tests.support.schemes import as_frame, payments
@@ -70,26 +73,65 @@ def _sealed(home: Path) -> int:
     return total
 
 
-def test_killed_with_its_whole_group_in_the_middle_it_goes_on(
-    tmp_path: Path, labelled: Path, options: _Words
-) -> None:
-    home = tmp_path / "home"
+@dataclass(frozen=True)
+class GoneOn:
+    """A demonstration that was killed in the middle, and ended when it was run again."""
+
+    home: Path
+    returncode: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the second run printed."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+@pytest.fixture(scope="module")
+def gone_on(options: _Words, tmp_path_factory: pytest.TempPathFactory) -> GoneOn:
+    """Kill a demonstration with its whole group, and run it again in the background, where Ctrl-C is typed.
+
+    A shell without job control starts what it puts in the background with SIGINT ignored.
+    """
+    home = tmp_path_factory.mktemp("killed") / "home"
+    line = list(map(str, arguments(home, "--json", *options)))
+    with _group(line) as running:
+        wait_until(lambda: running.poll() is not None or _sealed(home) >= 1, 120)
+        assert running.poll() is None, "it ended before it could be killed"
+    wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 60)
+    sealed = _sealed(home)
+    assert sealed < len(_BANKS), "every bank had posted before it was killed"
+    with _group(["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *line]) as running:
+        wait_until(lambda: running.poll() is not None or _sealed(home) > sealed, 240)
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=240)
+    return GoneOn(home, running.returncode, out, err)
+
+
+@contextmanager
+def _group(line: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a process group of its own, which is killed at the end."""
     running = subprocess.Popen(
-        arguments(home, *options),
+        line,
         env=environment(),
         cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
     try:
-        wait_until(lambda: running.poll() is not None or _sealed(home) >= 2, 120)
-        assert running.poll() is None, "it ended before it could be killed"
+        yield running
     finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-    wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 60)
-    again = process(home, "--json", *options).expect().json
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+
+
+def test_killed_with_its_whole_group_in_the_middle_it_goes_on(gone_on: GoneOn, labelled: Path) -> None:
+    home, again = gone_on.home, gone_on.summary
     assert 0 < again["rows_already_held"] <= again["rows_read"]
     assert again["batches_rejected"] == 0
     assert sum(again["states"].values()) == _payments(labelled)
@@ -102,6 +144,10 @@ def test_killed_with_its_whole_group_in_the_middle_it_goes_on(
     assert records == again["rows_read"]
     assert call(home, "--json", "chain", "status").expect().json["running"] is False
     call(home, "verify", home / "evidence" / "disclosure.json").expect()
+
+
+def test_in_the_background_a_ctrl_c_for_others_stops_nothing(gone_on: GoneOn) -> None:
+    assert gone_on.returncode == 0, gone_on.err
 
 
 def test_stopped_on_a_terminal_it_says_how_to_go_on_and_leaves_nothing_running(
@@ -167,47 +213,11 @@ def test_stopped_while_something_starts_it_leaves_nothing_behind(
             os.killpg(running.pid, signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")
-def in_the_background(
-    options: _Words, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A demonstration that a shell without job control put in the background; then Ctrl-C was typed.
-
-    Such a shell starts what it puts in the background with SIGINT ignored.
-    """
-    home = tmp_path_factory.mktemp("background") / "home"
-    line = list(map(str, arguments(home, "--json", *options)))
-    running = subprocess.Popen(
-        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *line],
-        env=environment(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        wait_until(lambda: running.poll() is not None or _sealed(home) >= 1, 240)
-        os.killpg(running.pid, signal.SIGINT)
-        out, err = running.communicate(timeout=240)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(running.pid, signal.SIGKILL)
-    return home, subprocess.CompletedProcess(line, running.returncode, out, err)
-
-
-def test_in_the_background_a_ctrl_c_for_others_stops_nothing(
-    in_the_background: tuple[Path, subprocess.CompletedProcess[str]], labelled: Path
-) -> None:
-    _, ended = in_the_background
-    assert ended.returncode == 0, ended.stderr
-    assert sum(json.loads(ended.stdout)["states"].values()) == _payments(labelled)
-
-
 def test_run_again_it_posts_nothing_twice_and_without_once_it_serves_the_desk(
-    in_the_background: tuple[Path, subprocess.CompletedProcess[str]], labelled: Path
+    gone_on: GoneOn, labelled: Path, tmp_path: Path
 ) -> None:
-    home, ended = in_the_background
+    home = tmp_path / "home"
+    shutil.copytree(gone_on.home, home)
     running = Serving(home, "--json", "demo", "--file", labelled, "--port", 0)
     with running as line:
         url = re.search(r"http://[\d.:]+", line)
@@ -216,7 +226,7 @@ def test_run_again_it_posts_nothing_twice_and_without_once_it_serves_the_desk(
             for page in ("/", "/docs", "/healthz", "/openapi.json"):
                 assert client.get(page).status_code == 200, page
     assert call(home, "--json", "chain", "status").expect().json["running"] is False
-    first, again = json.loads(ended.stdout), json.loads(running.out)
+    first, again = gone_on.summary, json.loads(running.out)
     assert again["rows_posted"] == 0
     assert again["rows_already_held"] == again["rows_read"] == first["rows_read"]
     assert again["states"] == first["states"]
