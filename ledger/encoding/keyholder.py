@@ -21,8 +21,7 @@ from pathlib import Path
 from ledger import documents
 from ledger.documents import Count, Document, Hash
 from ledger.encoding import oprf, ristretto
-from ledger.encoding.evaluation import PROOF_BATCH
-from ledger.encoding.pseudonym import Answer
+from ledger.encoding.answers import Answer, evaluate_in_batches
 from ledger.errors import (
     ConfigurationError,
     InputError,
@@ -192,12 +191,7 @@ class LocalKeyHolder:
         for number, element in enumerate(blinded):
             ristretto.check_element(element, f"blinded element {number}")
         self._count(member, epoch, len(blinded))
-        answer = Answer([], [])
-        for start in range(0, len(blinded), PROOF_BATCH):
-            elements, proof = oprf.evaluate(private, blinded[start : start + PROOF_BATCH])
-            answer.elements.extend(elements)
-            answer.proofs.append(proof)
-        return answer
+        return evaluate_in_batches(private, blinded)
 
     def used(self, member: str, epoch: int) -> int:
         """Return the number of a member's evaluations today with the key of an epoch."""

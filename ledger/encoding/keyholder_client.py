@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from ledger.documents import Hash
-from ledger.encoding.pseudonym import Answer
+from ledger.encoding.answers import Answer
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.nesting import MOST_DEPTH, nesting
 from ledger.signing import address_of, sign_text
@@ -47,6 +47,7 @@ class EvaluationAnswer(msgspec.Struct):
 
     elements: list[Hash]
     proofs: list[Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]]
+    composites: list[Hash] = []
 
 
 class EpochAnswer(msgspec.Struct):
@@ -119,7 +120,8 @@ class HttpKeyHolder:
             SIGNATURE_HEADER: "0x" + signature.hex(),
         }
         answer = self._send("POST", path, body, headers, EvaluationAnswer)
-        return Answer(*([bytes.fromhex(text) for text in part] for part in (answer.elements, answer.proofs)))
+        parts = (answer.elements, answer.proofs, answer.composites)
+        return Answer(*([bytes.fromhex(text) for text in part] for part in parts))
 
     def public_key(self, epoch: int) -> bytes:
         """Ask for the public key of an epoch.

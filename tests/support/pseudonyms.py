@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ledger.encoding import oprf, sharing
+from ledger.encoding.answers import Answer
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, Evaluation, Share
-from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
+from ledger.encoding.pseudonym import ProvenBatch, Pseudonymiser
 from ledger.encoding.threshold import single_holder
 
 __all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "proof_in", "proven", "values", "with_proof"]
