@@ -166,9 +166,7 @@ def main() -> None:
     ):
         pseudonymisers = {
             SINGLE: Pseudonymiser(ThresholdEvaluator(keys[SINGLE], alone)),
-            GROUP: Pseudonymiser(
-                ThresholdEvaluator(keys[GROUP], group))
-            ),
+            GROUP: Pseudonymiser(ThresholdEvaluator(keys[GROUP], group)),
         }
         for one in pseudonymisers.values():  # start the workers and the connections
             one.pseudonyms([f"acct:BANK:W{number}" for number in range(2_048)], processes=given.processes)

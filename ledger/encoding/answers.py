@@ -1,8 +1,8 @@
 """The answers of holders to a request: evaluated elements with their proofs, and the verification of several.
 
 The holders of a threshold group answer the same request. A proof of RFC 9497 is verified with two composites,
-which are sums with weights of this proof: M of the blinded elements, Z of the evaluated ones. A holder sends M
-too, and it is not believed: with random factors, all of them are compared in one equation with the blinded
+which are sums with weights of this proof: M of the blinded elements, Z of the evaluated ones. A holder sends
+M too, and it is not believed: with random factors, all of them are compared in one equation with the blinded
 elements, and a wrong one passes with a probability of about 2**-252. So the blinded elements are multiplied
 once, and not once for each holder. If the equation does not hold, each proof is verified alone, which names
 the holder. What is accepted is the same.
