@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +25,7 @@ from ledger.errors import (
 )
 from tests.support.ceremonies import generate, reshare
 from tests.support.pseudonyms import ShareHolder, ThresholdGroup, values
+from tests.support.vectors import suites
 
 SECRET = oprf.derive_key_pair(bytes(32), b"threshold tests")[0]
 IDENTIFIERS = [f"acct:BANK:{number}" for number in range(2 * PROOF_BATCH + 3)]
@@ -60,43 +59,25 @@ class Group:
 # what is right
 
 
-def vectors() -> list[dict[str, Any]]:
-    """The published vectors of RFC 9497, A.1.2: VOPRF, ristretto255-SHA512; the whole set where it is."""
-    shared = Path(__file__).parents[4] / "shared" / "vectors" / "rfc9497_allVectors.json"
-    if shared.is_file():
-        suites = json.loads(shared.read_text())
-        (suite,) = (s for s in suites if s["identifier"] == "ristretto255-SHA512" and s["mode"] == 1)
-        return [{**vector, "key": suite["skSm"]} for vector in suite["vectors"]]
-    return [
-        {
-            "key": "e6f73f344b79b379f1a0dd37e07ff62e38d9f71345ce62ae3a9bc60b04ccd909",
-            "Input": "00",
-            "Blind": "64d37aed22a27f5191de1c1d69fadb899d8862b58eb4220029e036ec4c1f6706",
-            "BlindedElement": "863f330cc1a1259ed5a5998a23acfd37fb4351a793a5b3c090b642ddc439b945",
-            "EvaluationElement": "aa8fa048764d5623868679402ff6108d2521884fa138cd7f9c7669a9a014267e",
-            "Output": "b58cfbe118e0cb94d79b5fd6a6dafb98764dff49c14e1770b566e42402da1a7d"
-            "a4d8527693914139caee5bd03903af43a491351d23b430948dd50cde10d32b3c",
-        }
-    ]
-
-
-@pytest.mark.parametrize("vector", vectors())
-def test_any_three_of_five_holders_give_the_outputs_of_the_rfc(vector: dict[str, Any]) -> None:
+@pytest.mark.parametrize("suite", suites())
+def test_any_three_of_five_holders_give_the_outputs_of_the_rfc(suite: dict[str, Any]) -> None:
     """The key of the vectors is shared; blinds, blinded elements and outputs are those of the RFC."""
-    inputs, blinds, blinded, evaluated, outputs = (
-        [bytes.fromhex(text) for text in vector[name].split(",")]
-        for name in ("Input", "Blind", "BlindedElement", "EvaluationElement", "Output")
-    )
-    made = [oprf.blind(data, blind) for data, blind in zip(inputs, blinds, strict=True)]
-    assert [item.element for item in made] == blinded
-    group = ThresholdGroup(3, 5, secret=bytes.fromhex(vector["key"]))
-    for indices in combinations(range(1, 6), 3):
-        evaluation = group.evaluate(blinded, indices)
-        verify_evaluation(evaluation, group.key)
-        weights = sharing.weights(indices)
-        for place, whole in enumerate(evaluated):
-            assert sharing.combined(weights, [share.elements[place] for share in evaluation.shares]) == whole
-        assert unblinded(indices, made, [share.elements for share in evaluation.shares]) == outputs
+    group = ThresholdGroup(3, 5, secret=bytes.fromhex(suite["skSm"]))
+    assert group.key.public_key.hex() == suite["pkSm"]
+    for vector in suite["vectors"]:
+        inputs, blinds, blinded, evaluated, outputs = (
+            [bytes.fromhex(text) for text in vector[name].split(",")]
+            for name in ("Input", "Blind", "BlindedElement", "EvaluationElement", "Output")
+        )
+        made = [oprf.blind(data, blind) for data, blind in zip(inputs, blinds, strict=True)]
+        assert [item.element for item in made] == blinded
+        for indices in combinations(range(1, 6), 3):
+            evaluation = group.evaluate(blinded, indices)
+            verify_evaluation(evaluation, group.key)
+            shares = [share.elements for share in evaluation.shares]
+            for whole, parts in zip(evaluated, zip(*shares, strict=True), strict=True):
+                assert sharing.combined(sharing.weights(indices), parts) == whole
+            assert unblinded(indices, made, shares) == outputs
 
 
 @settings(max_examples=15, deadline=None)
