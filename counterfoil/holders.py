@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from counterfoil.keyholder import KeyHolder, keyholder_urls
 from ledger.encoding.keyholder_client import HttpKeyHolder
-from ledger.encoding.pseudonym import Answer
+from ledger.encoding.answers import Answer
 from ledger.errors import CounterfoilError, KeyHolderError
 from ledger.home import Home
 
@@ -57,7 +57,7 @@ class InProcessHolder:
                 f"the key of epoch {epoch} was shared anew",
                 next_step="Run the same command again; finished pseudonyms are stored.",
             )
-        return Answer(answer.elements, answer.proofs)
+        return answer.answer
 
 
 def reach_holders(

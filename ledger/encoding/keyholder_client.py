@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from ledger.documents import Hash
-from ledger.encoding.pseudonym import Answer
+from ledger.encoding.answers import Answer
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.evaluation_request import Chunk
 from ledger.nesting import MOST_DEPTH, nesting
@@ -56,6 +56,7 @@ class EvaluationAnswer(msgspec.Struct):
     generation: int
     elements: list[Hash]
     proofs: list[Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]]
+    composites: list[Hash] = []
 
 
 class HeldShareAnswer(msgspec.Struct):
@@ -149,7 +150,8 @@ class HttpKeyHolder:
                 where=self._url,
                 next_step="Run the same command again; finished pseudonyms are stored.",
             )
-        return Answer(*([bytes.fromhex(text) for text in part] for part in (answer.elements, answer.proofs)))
+        parts = (answer.elements, answer.proofs, answer.composites)
+        return Answer(*([bytes.fromhex(text) for text in part] for part in parts))
 
     def holder(self) -> HolderAnswer:
         """Ask the holder for its account, its encryption key and its shares.

@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from ledger.encoding import oprf, sharing
+from ledger.encoding.answers import Answer
 from ledger.encoding.evaluation import EpochKey
-from ledger.encoding.pseudonym import Answer
 from ledger.errors import ConfigurationError, CounterfoilError, KeyHolderError, QuotaExceededError
 from ledger.evaluation_request import Chunk
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ledger.encoding import oprf, ristretto
-from ledger.encoding.evaluation import PROOF_BATCH
+from ledger.encoding import ristretto
+from ledger.encoding.answers import Answer, evaluate_in_batches
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.evaluation_request import Chunk, check_chunk
 from ledger.holder.keys import HolderKeys
@@ -46,12 +46,11 @@ class NotAnchoredError(KeyHolderError):
 
 @dataclass(frozen=True, slots=True)
 class ShareAnswer:
-    """Evaluated elements in order, one proof for each `PROOF_BATCH` of them, and the share that was used."""
+    """An answer, with the generation and the index of the share that made it."""
 
     generation: int
     index: int
-    elements: list[bytes]
-    proofs: list[bytes]
+    answer: Answer
 
 
 class ShareHolder:
@@ -114,12 +113,8 @@ class ShareHolder:
             ristretto.check_element(element, f"blinded element {number}")
         share = self._share(request.epoch)
         self._count(chunk)
-        answer = ShareAnswer(share.generation, share.index, [], [])
-        for start in range(0, len(chunk.elements), PROOF_BATCH):
-            elements, proof = oprf.evaluate(share.secret, chunk.elements[start : start + PROOF_BATCH])
-            answer.elements.extend(elements)
-            answer.proofs.append(proof)
-        return answer
+        made = evaluate_in_batches(share.secret, chunk.elements)
+        return ShareAnswer(share.generation, share.index, made)
 
     def _allowed(self, account: str, number: int) -> EvaluationRequest:
         """Return a request, if it is this member's and may be answered."""
