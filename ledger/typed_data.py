@@ -107,6 +107,7 @@ KEY_CHANGE: Final = TypedData(
         ("bytes32", "x25519Key"),
         ("bytes32", "hpkeKey"),
         ("bytes32", "witnessKey"),
+        ("uint64", "nonce"),
     ),
 )
 
