@@ -21,15 +21,15 @@ def deployed() -> World:
 @pytest.fixture
 def world(deployed: World) -> Iterator[World]:
     """The contracts as deployed, with nothing done to them."""
-    snapshot = deployed.tester.take_snapshot()
+    snapshot = deployed.snapshot()
     yield deployed
-    deployed.tester.revert_to_snapshot(snapshot)
+    deployed.revert(snapshot)
 
 
 @pytest.fixture(scope="session")
 def staff(deployed: World) -> int:
     """A snapshot of a founded consortium with everything that `staffed` says."""
-    before = deployed.tester.take_snapshot()
+    before = deployed.snapshot()
     deployed.admit_all(3)
     officers = zip(deployed.officers, deployed.banks[:3] + deployed.banks[:1], strict=True)
     deployed.govern(
@@ -40,9 +40,9 @@ def staff(deployed: World) -> int:
     deployed.open_epoch(1)
     deployed.publish(b'{"policy":1}')
     deployed.found()
-    made = deployed.tester.take_snapshot()
-    deployed.tester.revert_to_snapshot(before)
-    return int(made)
+    made = deployed.snapshot()
+    deployed.revert(before)
+    return made
 
 
 @pytest.fixture
@@ -51,5 +51,5 @@ def staffed(world: World, staff: int) -> World:
 
     The first three officers are of the first three banks, and the fourth is of the first bank too.
     """
-    world.tester.revert_to_snapshot(staff)
+    world.revert(staff)
     return world

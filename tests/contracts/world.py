@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from eth_abi import decode
+from eth_abi import decode, encode
 from eth_tester import EthereumTester
 from eth_tester.exceptions import TransactionFailed
 from web3 import Web3
@@ -44,6 +44,7 @@ class World:
     limits: tuple[int, int, int] = LIMITS
     contracts: dict[str, Contract] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
+    _topics: dict[str, bytes] = field(default_factory=dict)
     _read: dict[tuple[bytes, str, str], list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,16 +101,31 @@ class World:
         assert receipt["logs"] == []
 
     def now(self) -> int:
-        """The time of the next block."""
-        return int(self.tester.get_block_by_number("pending")["timestamp"])
+        """The time of the last block, at which a call is tried; the next block is a second later."""
+        return int(self.tester.get_block_by_number("latest")["timestamp"])
 
     def travel(self, to: int) -> None:
-        """Let the next block be of this time, unless it is later already."""
+        """Let the last block be of this time, unless it is later already."""
         if to > self.now():
-            self.tester.time_travel(to)
+            self.tester.time_travel(to + 1)
+            assert self.now() == to
+
+    def snapshot(self) -> int:
+        """Keep the present state, for `revert`."""
+        return int(self.tester.take_snapshot())
+
+    def revert(self, snapshot: int) -> None:
+        """Go to a snapshot, also one of another branch of the chain."""
+        self.tester.revert_to_snapshot(snapshot)
+        # The tester finds blocks by their number, and leaves other branches' numbers as they are.
+        database = self.tester.backend.chain.chaindb
+        header = database.get_canonical_head()
+        while header.block_number:
+            database._add_block_number_to_hash_lookup(database.db, header)
+            header = database.get_block_header_by_hash(header.parent_hash)
 
     def next_day(self) -> None:
-        """Let the next block be the first of the next day (UTC)."""
+        """Let the last block be the first of the next day (UTC)."""
         self.travel((self.now() // DAY + 1) * DAY)
 
     def events(self, contract: Contract, name: str) -> list[dict[str, Any]]:
@@ -155,37 +171,45 @@ class World:
 
     def propose(self, calls: Sequence[Any], proposer: str, title: str = "") -> int:
         """Propose calls; return the number of the proposal."""
-        self.do(self.consortium.functions.propose(self.calls(*calls), title), proposer)
-        return int(self.consortium.functions.proposalCount().call())
+        receipt = self.do(self.consortium.functions.propose(self.calls(*calls), title), proposer)
+        return int.from_bytes(self._logs(receipt, "ProposalMade")[0]["topics"][1], "big")
 
-    def approval(self, number: int) -> Any:
-        """A call that approves a proposal."""
-        (proposal, _counting) = self.consortium.functions.proposalAt(number).call()
-        return self.consortium.functions.approve(number, proposal[0])
+    def approval(self, number: int, calls: Sequence[Any]) -> Any:
+        """A call that approves a proposal to make these calls."""
+        calls_hash = Web3.keccak(encode(["(address,bytes)[]"], [self.calls(*calls)]))
+        return self.consortium.functions.approve(number, calls_hash)
 
-    def executable_at(self, number: int) -> int:
-        return int(self.consortium.functions.proposalAt(number).call()[0][5])
+    def standing(self, number: int) -> dict[str, Any]:
+        """Where a proposal stands."""
+        proposal, counting = self.consortium.functions.proposalAt(number).call()
+        names = ("callsHash", "proposer", "urgent", "closed", "expiresAt", "executableAt", "approvals")
+        return dict(zip(names, proposal, strict=True)) | {"counting": counting}
 
     def pass_proposal(self, calls: Sequence[Any], voters: Sequence[str] | None = None) -> int:
         """Propose calls, let members approve until the quorum is there, and wait for the delay."""
         first, *others = self.voters if voters is None else voters
-        number = self.propose(calls, first)
+        receipt = self.do(self.consortium.functions.propose(self.calls(*calls), ""), first)
+        number = int.from_bytes(self._logs(receipt, "ProposalMade")[0]["topics"][1], "big")
         for account in others:
-            if self.executable_at(number):
+            if self._logs(receipt, "ProposalPassed"):
                 break
-            self.do(self.approval(number), account)
-        self.travel(self.executable_at(number))
+            receipt = self.do(self.approval(number, calls), account)
+        (passed,) = self._logs(receipt, "ProposalPassed")
+        self.travel(int.from_bytes(passed["data"], "big"))
         return number
 
     def execution(self, number: int, calls: Sequence[Any]) -> Any:
         """A call that executes a proposal."""
         return self.consortium.functions.execute(number, self.calls(*calls))
 
-    def govern(self, *calls: Any) -> TxReceipt:
-        """Let the consortium make calls: by the founder before the founding, by a proposal after it."""
-        if not self.founded:
+    def govern(self, *calls: Any, voters: Sequence[str] | None = None) -> TxReceipt:
+        """Let the consortium make calls: by the founder before the founding, by a proposal after it.
+
+        `voters` are the active members of a founded consortium, where they are known already.
+        """
+        if voters is None and not self.founded:
             return self.do(self.prepare(*calls), self.founder)
-        return self.do(self.execution(self.pass_proposal(calls), calls), self.stranger)
+        return self.do(self.execution(self.pass_proposal(calls, voters), calls), self.stranger)
 
     def govern_refuses(self, call: Any, error: str, *args: Any) -> None:
         """Check that the consortium cannot make a call, although it decided so."""
@@ -194,6 +218,13 @@ class World:
             return
         number = self.pass_proposal([call])
         self.refuses(self.execution(number, [call]), self.stranger, error, *args)
+
+    def _logs(self, receipt: TxReceipt, event: str) -> list[Any]:
+        """The logs of an event of the consortium in a receipt, not decoded."""
+        topic = self._topics.get(event)
+        if topic is None:
+            topic = self._topics[event] = Web3.keccak(text=self.consortium.events[event]().signature)
+        return [log for log in receipt["logs"] if log["topics"][0] == topic]
 
     # ------------------------------------------------------------ members and their staff
 
