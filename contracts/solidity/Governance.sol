@@ -141,8 +141,6 @@ abstract contract Governance {
         foundingDigest = keccak256(abi.encode(foundingDigest, calls));
         emit FoundingStep(foundingDigest, calls);
         _make(calls);
-        // nobody can confirm a step while it is being made
-        if (founded) revert GovernanceAlreadyFounded();
     }
 
     /**

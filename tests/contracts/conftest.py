@@ -15,7 +15,7 @@ from tests.contracts.world import World
 def deployed() -> World:
     state = PyEVMBackend.generate_genesis_state(num_accounts=20)
     tester = EthereumTester(PyEVMBackend(genesis_state=state))
-    return World(tester, Web3(EthereumTesterProvider(tester)))
+    return World(tester, Web3(EthereumTesterProvider(tester), middleware=[]))
 
 
 @pytest.fixture

@@ -185,6 +185,10 @@ class World:
         names = ("callsHash", "proposer", "urgent", "closed", "expiresAt", "executableAt", "approvals")
         return dict(zip(names, proposal, strict=True)) | {"counting": counting}
 
+    def executable_at(self, number: int) -> int:
+        """The time from which a proposal can be executed; zero before it has passed."""
+        return int(self.standing(number)["executableAt"])
+
     def pass_proposal(self, calls: Sequence[Any], voters: Sequence[str] | None = None) -> int:
         """Propose calls, let members approve until the quorum is there, and wait for the delay."""
         first, *others = self.voters if voters is None else voters
