@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from eth._utils.address import generate_contract_address
 from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
@@ -14,6 +15,9 @@ from tests.contracts.world import World
 @pytest.fixture(scope="session")
 def deployed() -> World:
     state = PyEVMBackend.generate_genesis_state(num_accounts=20)
+    # the first contract of the first account is the consortium: calls are tried from its address too
+    founder, account = next(iter(state.items()))
+    state[generate_contract_address(founder, 0)] = {**account, "nonce": 0}
     tester = EthereumTester(PyEVMBackend(genesis_state=state))
     return World(tester, Web3(EthereumTesterProvider(tester), middleware=[]))
 
