@@ -179,7 +179,7 @@ def test_gas_per_row_of_a_full_batch(staffed, record_property):
     """800 rows of 144 bytes cost little more than the calldata floor of 40 gas per byte."""
     rows, width = 800, 144
     receipt = staffed.do(Batch(rows=rows, payload=os.urandom(rows * width)).call(staffed), staffed.banks[0])
-    gas = receipt["gasUsed"]
+    gas = receipt.gas_used
     record_property("gas_800_rows", gas)
     record_property("gas_per_row", gas / rows)
     floor = 40 * width

@@ -133,4 +133,4 @@ def test_a_chain_of_edits_is_bounded(drafted):
     drafted.refuses(functions.draft(OTHER, before, []), author, "RuleBookTooManyEdits", before)
     drafted.do(functions.submit(before), author)
     receipt = drafted.do(functions.approve(before, []), drafted.officers[1])
-    assert receipt["gasUsed"] < 600_000
+    assert receipt.gas_used < 600_000
