@@ -182,8 +182,8 @@ contract EvaluationLog {
     /// @dev The evaluations of the day are used first, then those that were granted.
     function _spend(uint16 code, uint32 count) private {
         (uint64 today, uint64 granted) = left(code);
-        if (count > today + granted) revert EvaluationLogQuotaExceeded(today + granted, count);
         uint64 ofToday = count < today ? count : today;
+        if (count - ofToday > granted) revert EvaluationLogQuotaExceeded(today + granted, count);
         uint64 used = _usage[code].day == _today() ? _usage[code].used : 0;
         _usage[code] = Usage(_today(), used + ofToday);
         _grants[code] = granted - (count - ofToday);
