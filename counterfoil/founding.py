@@ -71,7 +71,8 @@ def found(home: Home, url: str) -> Gateway:
     keys = _desk_keys(home)
     operator = address_of(governance.operator)
     officers = [address_of(key) for key in governance.officers]
-    fund(url, home.chain, [operator, *officers, keys.address], 1_000)
+    fund(url, home.chain, [operator], 1_000, deployer=True)
+    fund(url, home.chain, [*officers, keys.address], 1_000)
     placed = deploy(url, deployer_key=governance.operator, operator=operator)
     deployment = Deployment.from_json(placed, where=url)
     gateway = Gateway(url, deployment)
