@@ -25,32 +25,36 @@ _REMEMBERED = 256
 class FairQueue(Generic[T]):
     """Items of several owners; the owner that was charged least is served first, each owner's items in order.
 
-    An owner that waited for nothing saves nothing up: it starts level with the one that is served now. So a
-    new name is worth no more than an old one.
+    An owner of whom nothing waited saves nothing up, and a new name is worth no more than an old one: both
+    start behind those that wait already.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, deque[T]] = {}
         self._charged: dict[Hashable, float] = {}
         self._level = 0.0
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return self._count
 
     def put(self, owner: Hashable, item: T) -> None:
         """Add an item after those of its owner."""
         self._line(owner).append(item)
+        self._count += 1
 
     def put_back(self, owner: Hashable, item: T) -> None:
         """Add an item before those of its owner."""
         self._line(owner).appendleft(item)
+        self._count += 1
 
     def take(self) -> tuple[Hashable, T]:
         """Remove and return the next item, with its owner; of owners that are level, the first to wait."""
         owner = min(self._waiting, key=self._charged.__getitem__)
-        self._level = self._charged[owner]
+        self._level = max(self._level, self._charged[owner])
         line = self._waiting[owner]
         item = line.popleft()
+        self._count -= 1
         if not line:
             del self._waiting[owner]
         return owner, item
@@ -65,10 +69,15 @@ class FairQueue(Generic[T]):
                 if charged > self._level or known in self._waiting
             }
 
+    def level_all(self) -> None:
+        """Forget what was used while nobody had to wait for it; call it when nothing waits."""
+        self._charged.clear()
+
     def _line(self, owner: Hashable) -> deque[T]:
         if owner not in self._waiting:
+            if self._charged.get(owner, 0.0) <= self._level:
+                self._charged[owner] = max((self._charged[other] for other in self._waiting), default=self._level)
             self._waiting[owner] = deque()
-            self._charged[owner] = max(self._charged.get(owner, 0.0), self._level)
         return self._waiting[owner]
 
 
@@ -84,7 +93,7 @@ class Gate:
     """
 
     def __init__(self, width: int = 1) -> None:
-        self._free = width
+        self._width = self._free = width
         self._queue: FairQueue[threading.Event] = FairQueue()
         self._lock = threading.Lock()
 
@@ -94,6 +103,8 @@ class Gate:
         called = threading.Event()
         with self._lock:
             if self._free:
+                if self._free == self._width:
+                    self._queue.level_all()
                 self._free -= 1
                 called.set()
             else:
