@@ -252,16 +252,16 @@ class Index:
         rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
         return [_log(row) for row in rows]
 
-    def logs(self, wanted: LogFilter, *, limit: int, count: int = 2**62) -> list[LogRow]:
+    def logs(self, wanted: LogFilter, *, size: int | None = None, count: int | None = None) -> list[LogRow]:
         """Find logs.
 
         Parameters
         ----------
         wanted : LogFilter
             The filter.
-        limit : int
+        size : int, optional
             Maximum bytes of log data to return.
-        count : int
+        count : int, optional
             Maximum number of logs to return.
 
         Returns
@@ -276,12 +276,12 @@ class Index:
         """
         condition, values = _condition(wanted)
         # The sizes are asked for first: SQLite finds them without reading a byte of the data.
-        found, size = self._database.query(
+        found, length = self._database.query(
             f"SELECT count(*), coalesce(sum(l.size), 0) FROM logs l WHERE {condition}", values
         )[0]
-        if found > 1 and (size > limit or found > count):
+        if (size is not None and length > size) or (count is not None and found > count):
             raise TooMuchDataError(
-                f"the query returns {found} logs with {size} bytes of data, more than {count} or {limit}",
+                f"the query returns {found} logs with {length} bytes of data, more than {count} or {size}",
                 next_step="Ask for fewer blocks at a time.",
             )
         rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)

@@ -148,7 +148,9 @@ class Methods:
                 f"the query covers {found.last - found.first + 1} blocks, more than {budget.log_blocks}",
                 next_step="Ask for fewer blocks at a time.",
             )
-        rows = self._index.logs(found, limit=budget.log_bytes, count=budget.log_count)
+        # one block cannot be asked for in parts, and its gas limits its logs
+        limits = {} if found.first == found.last else {"size": budget.log_bytes, "count": budget.log_count}
+        rows = self._index.logs(found, **limits)
         hashes = {number: self._hash(number) for number in {row.block for row in rows}}
         return [log_json(row, hashes[row.block]) for row in rows]
 

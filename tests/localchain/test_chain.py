@@ -182,12 +182,12 @@ def test_everything_is_still_there_when_the_file_is_opened_again(tmp_path, opene
     raws = [faucet.sign(to="0x" + contract.hex(), data=bytes([n]) * n, gas=200_000) for n in range(1, 6)]
     hashes = chain.submit(raws)
     before = (chain.head, chain.genesis, [chain.index.transaction(hash_) for hash_ in hashes])
-    logs = chain.index.logs(LogFilter(0, 10, (contract,)), limit=10**6)
+    logs = chain.index.logs(LogFilter(0, 10, (contract,)), size=10**6)
     chain.close()
 
     again = opened(path, faucet)
     assert (again.head, again.genesis, [again.index.transaction(hash_) for hash_ in hashes]) == before
-    assert again.index.logs(LogFilter(0, 10, (contract,)), limit=10**6) == logs
+    assert again.index.logs(LogFilter(0, 10, (contract,)), size=10**6) == logs
     assert [log.data for log in logs] == [bytes([n]) * n for n in range(1, 6)]
     assert again.submit(raws) == hashes
     assert mined(again, faucet.sign()).block == before[0].block_number + 1
