@@ -219,7 +219,7 @@ def main() -> None:
         url, pid = ensure_chain(home)
         try:
             keys = [bytes(Account.create().key) for _ in range(6)]
-            fund(url, home.chain, [Account.from_key(key).address for key in keys], 1_000)
+            fund(url, home.chain, [Account.from_key(key).address for key in keys], 1_000, deployer=True)
             meter = Meter(url, 20_261)
             measure(meter, keys)
         finally:

@@ -117,7 +117,8 @@ def found(home: Home, url: str, *, rules: Rules | None = None, limits: Limits | 
         return Gateway(url, Deployment.load(home.deployment))
     founder = ensure_account(home.founder)
     keys = _desk_keys(home)
-    fund_here(home, url, [address_of(founder), keys.address])
+    fund_here(home, url, [address_of(founder)], deployer=True)
+    fund_here(home, url, [keys.address])
     placed = deploy(
         url,
         deployer_key=founder,
@@ -142,12 +143,22 @@ def found(home: Home, url: str, *, rules: Rules | None = None, limits: Limits | 
     return gateway
 
 
-def fund_here(home: Home, url: str, accounts: Sequence[str]) -> None:
-    """Give accounts ether for fees, if the embedded chain is on this machine."""
+def fund_here(home: Home, url: str, accounts: Sequence[str], *, deployer: bool = False) -> None:
+    """Give accounts ether for fees, if the embedded chain is on this machine.
+
+    Parameters
+    ----------
+    home : Home
+    url : str
+        JSON-RPC endpoint.
+    accounts : sequence of str
+    deployer : bool
+        Also allow them to create contracts.
+    """
     if home.chain.exists():
         from localchain.faucet import fund
 
-        fund(url, home.chain, list(accounts), _ETHER)
+        fund(url, home.chain, list(accounts), _ETHER, deployer=deployer)
 
 
 def _desk_keys(home: Home) -> DeskKeys:
