@@ -22,7 +22,7 @@ from ledger.documents import Hash
 from ledger.encoding.pseudonym import Answer
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.nesting import MOST_DEPTH, nesting
-from ledger.signing import address_of, sign_text
+from ledger.signing import AccountKey, address_of, sign_text
 
 __all__ = ["ACCOUNT_HEADER", "SIGNATURE_HEADER", "TIME_HEADER", "HttpKeyHolder", "request_message"]
 
@@ -82,13 +82,13 @@ class HttpKeyHolder:
     ----------
     url : str
         Address of the holder, such as ``http://127.0.0.1:8601``.
-    account_key : bytes
-        The member's Ethereum key, 32 bytes; it signs each request.
+    account_key : AccountKey
+        The key of the member's account; it signs each request.
     timeout : float
         Seconds to wait for an answer.
     """
 
-    def __init__(self, url: str, account_key: bytes, *, timeout: float = 60.0) -> None:
+    def __init__(self, url: str, account_key: AccountKey, *, timeout: float = 60.0) -> None:
         self._url = url.rstrip("/")
         self._key, self._address = account_key, address_of(account_key)
         self._timeout = timeout

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import Web3
@@ -16,6 +15,8 @@ from ledger.errors import ChainError, TransactionRejectedError
 from ledger.gateway.connection import Connection, quantity, word
 from ledger.gateway.records import SignedTransaction
 from ledger.gateway.refusals import refusal
+from ledger.gateway.transactions import sign_transaction
+from ledger.signing import AccountKey, address_of
 from ledger.transport import quoted
 
 __all__ = ["Writing"]
@@ -35,7 +36,9 @@ class Writing(Connection):
         with self._speaking():
             return quantity(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
 
-    def sign(self, key: bytes, contract: str, function: str, *args: Any, nonce: int) -> SignedTransaction:
+    def sign(
+        self, key: AccountKey, contract: str, function: str, *args: Any, nonce: int
+    ) -> SignedTransaction:
         """Build and sign a call without sending it.
 
         The gas limit is computed from the size: since Prague, calldata costs at least 40 gas for a non-zero
@@ -46,22 +49,16 @@ class Writing(Connection):
         zeros = data.count(0)
         with self._speaking():
             base_fee = self._base_fee()
-        signed = Account.sign_transaction(
-            {
-                "to": source.address,
-                "data": data,
-                "value": 0,
-                "nonce": nonce,
-                "chainId": self.deployment.chain_id,
-                "gas": 21_000 + 40 * (len(data) - zeros) + 10 * zeros + 400_000,
-                "maxFeePerGas": 10 * base_fee + 10,
-                "maxPriorityFeePerGas": 1,
-            },
-            key,
-        )
-        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+        fields = {
+            "to": source.address,
+            "data": data,
+            "value": 0,
+            "chainId": self.deployment.chain_id,
+            "gas": 21_000 + 40 * (len(data) - zeros) + 10 * zeros + 400_000,
+        }
+        return sign_transaction(fields | _place(nonce, base_fee), key)
 
-    def sign_again(self, key: bytes, raw: bytes, *, nonce: int) -> SignedTransaction:
+    def sign_again(self, key: AccountKey, raw: bytes, *, nonce: int) -> SignedTransaction:
         """Sign the call of a transaction again, with another nonce and the current fee.
 
         Use it for a transaction whose nonce is already used, so that it can never be mined.
@@ -70,9 +67,7 @@ class Writing(Connection):
         with self._speaking():
             base_fee = self._base_fee()
         fields = {name: call[name] for name in ("to", "data", "value", "chainId", "gas")}
-        fields |= {"nonce": nonce, "maxFeePerGas": 10 * base_fee + 10, "maxPriorityFeePerGas": 1}
-        signed = Account.sign_transaction(fields, key)
-        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+        return sign_transaction(fields | _place(nonce, base_fee), key)
 
     def _base_fee(self) -> int:
         base_fee = quantity(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
@@ -121,7 +116,7 @@ class Writing(Connection):
         except TransactionNotFound:
             return None
 
-    def transact(self, key: bytes, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
+    def transact(self, key: AccountKey, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
         """Sign, send and wait for one call; return its block.
 
         Raises
@@ -129,7 +124,7 @@ class Writing(Connection):
         TransactionRejectedError
             When the contract refuses, with its reason.
         """
-        account = Account.from_key(key).address
+        account = address_of(key)
         self.rehearse(account, contract, function, *args)
         signed = self.sign(key, contract, function, *args, nonce=self.next_nonce(account))
         (refused,) = self.send([signed.raw])
@@ -171,3 +166,8 @@ class Writing(Connection):
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
         return answer
+
+
+def _place(nonce: int, base_fee: int) -> dict[str, int]:
+    """Return the fields that decide when a transaction runs: its nonce, and what it offers for gas."""
+    return {"nonce": nonce, "maxFeePerGas": 10 * base_fee + 10, "maxPriorityFeePerGas": 1}
