@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from counterfoil.governance import Governance
+from counterfoil.governance import Governance, in_memory
 from counterfoil.witnesses import witness_policy, write_first_policy
 from ledger.errors import ConfigurationError
 from ledger.home import Home
@@ -72,7 +72,7 @@ def found(home: Home, url: str) -> Gateway:
     operator = address_of(governance.operator)
     officers = [address_of(key) for key in governance.officers]
     fund(url, home.chain, [operator, *officers, keys.address], 1_000)
-    placed = deploy(url, deployer_key=governance.operator, operator=operator)
+    placed = deploy(url, deployer_key=in_memory(governance.operator), operator=operator)
     deployment = Deployment.from_json(placed, where=url)
     gateway = Gateway(url, deployment)
     for role, accounts in (("OFFICER_ROLE", officers), ("DESK_ROLE", [keys.address])):

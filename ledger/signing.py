@@ -3,8 +3,8 @@
 A member signs requests to the key holder with the account with which it posts. Typed data, such as batch
 headers and disclosures, is signed in `ledger.typed_data`; transactions are signed in `ledger.gateway`.
 
-Whatever signs takes an `AccountKey`: the 32 bytes of a private key, or an `AccountSigner`, whose key may be on
-a token that never hands it out (`ledger.keystore.token`).
+Whatever signs takes an `AccountKey`: the 32 bytes of a private key, or an `AccountSigner`, whose key may be
+on a token that never hands it out (`ledger.keystore.token`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = [
     "address_of",
     "as_signer",
     "canonical_signature",
+    "checksummed",
     "keccak256",
     "new_key",
     "public_point_address",
@@ -83,7 +84,7 @@ class SoftwareAccount:
     @property
     def address(self) -> str:
         """The account's address, with checksum (EIP-55)."""
-        return _with_checksum(_account(self._key.public_key))
+        return checksummed(_account(self._key.public_key))
 
     def sign_digest(self, digest: bytes) -> bytes:
         """Return the signature of 32 bytes; the nonce follows RFC 6979."""
@@ -156,7 +157,7 @@ def canonical_signature(digest: bytes, pair: bytes, address: str) -> bytes:
 
 def public_point_address(point: bytes) -> str:
     """Return the address of a public key of secp256k1, given as a compressed or uncompressed point."""
-    return _with_checksum(_account(PublicKey(point)))
+    return checksummed(_account(PublicKey(point)))
 
 
 def recover_address(text: str, signature: bytes) -> str:
@@ -175,7 +176,7 @@ def recover_address(text: str, signature: bytes) -> str:
 
 def recover_digest(digest: bytes, signature: bytes) -> str:
     """Return the address of the account that signed 32 bytes; see `recover_address`."""
-    return _with_checksum(recover_account(digest, signature))
+    return checksummed(recover_account(digest, signature))
 
 
 def recover_account(digest: bytes, signature: bytes) -> bytes:
@@ -203,7 +204,7 @@ def _account(public: PublicKey) -> bytes:
     return keccak256(public.format(compressed=False)[1:])[-20:]
 
 
-def _with_checksum(account: bytes) -> str:
+def checksummed(account: bytes) -> str:
     """Return the address in hex; the hash of this text sets the capitals (EIP-55)."""
     plain = account.hex()
     cases = keccak256(plain.encode()).hex()

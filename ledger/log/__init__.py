@@ -4,7 +4,8 @@ The *ledger log* has what the chain records; anyone with a node derives it. The 
 desk says about each batch. Both are trees of RFC 6962 (`ledger.commitment.merkle`).
 
 - `notes`: signed notes and verifier keys
-- `checkpoint`: the state of a log, signed; `cosignature`: signatures of logs and witnesses; `signer`: their keys
+- `checkpoint`: the state of a log, signed; `cosignature`: signatures of logs and witnesses
+- `signer`: the keys of logs and witnesses
 - `policy`: which logs and witnesses are trusted; `proof`: an entry is in a log
 - `tiles`: a log in files that only grow; `submission`: what a log sends to a witness
 - `anchors`: the heads of the verdict log that the chain records
