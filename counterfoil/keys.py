@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ledger.keystore.token import TokenKind
     from ledger.keystore.uri import TokenUri
 
-__all__ = ["KeyFile", "KeyShown", "create_on_token", "key_files"]
+__all__ = ["KeyFile", "KeyShown", "create_on_token", "key_files", "token_key"]
 
 _OFFICER: Final = "officer-"
 
@@ -139,7 +139,7 @@ class KeyFile:
         PassphraseError
             When a passphrase is missing, or the old one is wrong.
         """
-        from ledger.keystore.passphrase import NEW_PASSPHRASE, PASSPHRASE
+        from ledger.keystore.passphrase import NEW_PASSPHRASE
 
         document = self._read(self.path)
         if not document.encrypted:
@@ -150,7 +150,6 @@ class KeyFile:
             )
         keys = self._opened(document)
         chosen = NEW_PASSPHRASE.choose()
-        PASSPHRASE.use(chosen)
         self._write(document, keys, chosen)
 
     def to_token(self, name: str, uri: str) -> KeyShown:
@@ -216,14 +215,13 @@ class KeyFile:
 
 
 def key_files(home: Home) -> Iterator[KeyFile]:
-    """Return the key files of a state folder: those of the operator, the desk and the members that are there."""
+    """Return the key files that are in a state folder: the operator's, the desk's and the members'."""
     members = sorted(home.member("any").root.parent.glob("*/keys.json"))
     found = [KeyFile.of_governance(home), KeyFile.of_desk(home)]
     found += [KeyFile.of_member(home, path.parent.name) for path in members]
     return (file for file in found if file.path.exists())
 
 
-@needs()
 def create_on_token(kind: TokenKind, uri: str) -> str:
     """Make a key pair on a token, from where it cannot be read; return its address or its public key.
 

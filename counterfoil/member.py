@@ -163,14 +163,21 @@ class Member:
         chain: str | None = None,
         keyholder: str | KeyHolder | None = None,
         desk: str | None = None,
+        encrypt: bool = False,
     ) -> Self:
-        """Create a member's keys, if there are none, and return the member; it is not yet admitted."""
+        """Create a member's keys, if there are none, and return the member; it is not yet admitted.
+
+        `encrypt` encrypts new keys under a passphrase (`ledger.keystore.passphrase`); the others are as for
+        the class.
+        """
+        from ledger.keystore.passphrase import PASSPHRASE
         from ledger.member.keys import MemberKeys
 
         member = cls(agent, home, chain=chain, keyholder=keyholder, desk=desk)
         path = member.home.member(member.agent).keys
         if not path.exists():
-            MemberKeys.generate(member.agent).save(path)
+            passphrase = PASSPHRASE.choose() if encrypt else None
+            MemberKeys.generate(member.agent).save(path, passphrase=passphrase)
         return member
 
     def keys(self) -> MemberKeys:

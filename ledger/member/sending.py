@@ -201,7 +201,7 @@ def require_active(member: Member) -> Member:
         "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
         "replaced": (
             "this member posts from another account now",
-            "Use the keys of the new account; the vault stays the same.",
+            "Use the keys of the new account, or complete `counterfoil keys rotate`; the vault stays.",
         ),
     }[member.status]
     raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])
