@@ -129,7 +129,8 @@ def options(
         typer.Option(
             min=0,
             help="File descriptor that gives the passphrase of the key file. Default: "
-            "COUNTERFOIL_PASSPHRASE_FD, systemd credential counterfoil-passphrase, credential store, terminal.",
+            "COUNTERFOIL_PASSPHRASE_FD, the systemd credential counterfoil-passphrase, the credential store, "
+            "the terminal.",
         ),
     ] = None,
     pin_fd: Annotated[
