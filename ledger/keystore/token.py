@@ -229,7 +229,7 @@ class _Sessions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str | None, str | None], Any] = {}
-        self._refused: set[tuple[str, str | None, str | None]] = set()
+        self._refused: dict[tuple[str, str | None, str | None], str] = {}
 
     def use(self, uri: TokenUri, act: Callable[[Any], T]) -> T:
         """Do something with the session of a token; open it first, and again if the token was away."""
@@ -242,19 +242,27 @@ class _Sessions:
                 except _stale():
                     with suppress(_pkcs11().PKCS11Error):
                         self._open.pop(place).close()
-            if place in self._refused:
-                raise _wrong_pin(uri)
             session = self._open[place] = self._opened(uri, place)
             return act(session)
 
+    def close(self) -> None:
+        """Close all sessions, and forget which PINs were refused."""
+        with self._lock:
+            for session in self._open.values():
+                session.close()
+            self._open.clear()
+            self._refused.clear()
+
     def _opened(self, uri: TokenUri, place: tuple[str, str | None, str | None]) -> Any:
-        pkcs11 = _pkcs11()
+        pkcs11, pin = _pkcs11(), PIN.read()
+        if self._refused.get(place) == pin:
+            raise _wrong_pin(uri)
         wanted = {"token_label": uri.token, "token_serial": uri.serial and uri.serial.encode()}
         token = pkcs11.lib(uri.library).get_token(**{name: value for name, value in wanted.items() if value})
         try:
-            return token.open(rw=True, user_pin=PIN.read())
+            return token.open(rw=True, user_pin=pin)
         except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange):
-            self._refused.add(place)
+            self._refused[place] = pin
             raise _wrong_pin(uri) from None
 
 
