@@ -185,12 +185,12 @@ def read_document(
         if len(entry.public) != (40 if entry.type == "secp256k1" else 64):
             raise _damaged(name, "its public part is not of its kind", path)
         if entry.token is not None:
-            if entry.type == "x25519" or name in held:
-                raise _damaged(name, "it cannot be on a token, or is also in the file", path)
             try:
                 TokenUri.parse(entry.token)
             except InputError as error:
                 raise _damaged(name, error.what, path) from error
+            if entry.type == "x25519" or name in held:
+                raise _damaged(name, "it cannot be on a token, or is also in the file", path)
     return made
 
 

@@ -254,11 +254,12 @@ class _Sessions:
             self._refused.clear()
 
     def _opened(self, uri: TokenUri, place: tuple[str, str | None, str | None]) -> Any:
-        pkcs11, pin = _pkcs11(), PIN.read()
-        if self._refused.get(place) == pin:
-            raise _wrong_pin(uri)
+        pkcs11 = _pkcs11()
         wanted = {"token_label": uri.token, "token_serial": uri.serial and uri.serial.encode()}
         token = pkcs11.lib(uri.library).get_token(**{name: value for name, value in wanted.items() if value})
+        pin = PIN.read()
+        if self._refused.get(place) == pin:
+            raise _wrong_pin(uri)
         try:
             return token.open(rw=True, user_pin=pin)
         except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange):

@@ -14,7 +14,7 @@ __all__ = ["answered"]
 def answered(
     command: Sequence[str], answers: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None
 ) -> tuple[str, int]:
-    """Run a program; answer each prompt (a text that ends with a colon); return what it shows, and its status."""
+    """Run a program, and answer each prompt that ends with a colon; return what it shows, and its status."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         list(command),

@@ -196,10 +196,10 @@ def test_a_plain_file_whose_public_parts_are_not_those_of_its_secrets_is_refused
         (lambda value: value["keys"]["hpke"].update(type="ed25519"), "the format has no such key"),
         (lambda value: value["secrets"]["keys"].update(other="01" * 32), "does not name it"),
         (lambda value: value["keys"]["hpke"].update(public="01" * 20), "not of its kind"),
-        (lambda value: value["secrets"]["keys"].update(account="00" * 32), "at the key account: it is no key"),
+        (lambda value: value["secrets"]["keys"].update(account="00" * 32), "account: it is no key"),
         (lambda value: value["keys"]["hpke"].update(token="pkcs11:token=a;object=b"), "cannot be on a token"),
         (lambda value: value["keys"]["account"].update(token="pkcs11:token=a;object=b"), "also in the file"),
-        (lambda value: value["keys"]["account"].update(token="pkcs11:nothing"), "cannot be on a token|NAME=VALUE"),
+        (lambda value: value["keys"]["account"].update(token="pkcs11:nothing"), "NAME=VALUE"),
     ],
 )  # fmt: skip
 def test_a_file_that_contradicts_itself_is_refused(
@@ -234,7 +234,7 @@ def test_an_encrypted_file_is_not_replaced_by_a_plain_one(party: Party, path: Pa
     keys = party.make()
     party.save(keys, path, passphrase)
     before = path.read_bytes()
-    with pytest.raises(ConfigurationError, match="never overwritten|would be replaced by one that is not"):
+    with pytest.raises(ConfigurationError, match=r"never overwritten|would be replaced by one that is not"):
         party.save(keys, path, None)
     assert path.read_bytes() == before
 
@@ -275,7 +275,7 @@ def test_any_passphrase_and_any_reader_keys_come_back(
     tmp_path: Path, passphrase: str, phrase: str, epochs: list[int]
 ) -> None:
     made = DeskKeys.generate(1)
-    keys = DeskKeys(made.account, made.ledger, made.verdicts, {epoch: made.readers[1] for epoch in epochs})
+    keys = DeskKeys(made.account, made.ledger, made.verdicts, dict.fromkeys(epochs, made.readers[1]))
     keys.save(tmp_path / "keys.json", passphrase=phrase)
     PASSPHRASE.use(phrase)
     assert DeskKeys.load(tmp_path / "keys.json") == keys
