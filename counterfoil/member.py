@@ -181,14 +181,22 @@ class Member:
         return member
 
     def keys(self) -> MemberKeys:
-        """Return the member's keys.
+        """Return the member's keys; the passphrase is read if the key file is encrypted.
 
         Raises
         ------
         ConfigurationError
             When there are no keys, or they are the keys of another bank.
+        PassphraseError
+            When the passphrase is missing or wrong.
         """
         from ledger.member.keys import MemberKeys
+
+        return MemberKeys.load(self._key_file())
+
+    def _key_file(self) -> Path:
+        """Return the path of the key file, after a check that it is this bank's; no passphrase is needed."""
+        from ledger.member.keys import read_member_keys
 
         path = self.home.member(self.agent).keys
         if not path.exists():
@@ -198,14 +206,14 @@ class Member:
                 next_step=f"Run `counterfoil member init {self.agent}` first, "
                 "or check --home and the agent identifier.",
             )
-        keys = MemberKeys.load(path)
-        if keys.agent != self.agent:
+        found = read_member_keys(path).agent
+        if found != self.agent:
             raise ConfigurationError(
-                f"these are the keys of {keys.agent}, not of {self.agent}",
+                f"these are the keys of {found}, not of {self.agent}",
                 where=str(path),
                 next_step="Restore the keys from a backup, or give the other agent identifier.",
             )
-        return keys
+        return path
 
     def post(
         self,
@@ -369,7 +377,7 @@ class Member:
     def _vault(self) -> Iterator[Vault]:
         from ledger.member.vault import Vault
 
-        self.keys()
+        self._key_file()
         with Vault(self.home.member(self.agent).vault) as vault:
             yield vault
 

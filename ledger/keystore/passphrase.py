@@ -30,6 +30,8 @@ __all__ = [
     "PassphraseError",
     "Secret",
     "handed_on",
+    "known_secrets",
+    "use_secrets",
     "without_descriptors",
 ]
 
@@ -200,6 +202,18 @@ def without_descriptors() -> dict[str, str]:
     """Return the environment for a process that opens no keys: without the names of descriptors."""
     named = {secret.variable for secret in (PASSPHRASE, NEW_PASSPHRASE, PIN)}
     return {name: value for name, value in os.environ.items() if name not in named}
+
+
+def known_secrets() -> tuple[str | None, str | None]:
+    """Return the passphrase and the PIN, as far as this process has them, for a worker process."""
+    return PASSPHRASE.known(), PIN.known()
+
+
+def use_secrets(passphrase: str | None, pin: str | None) -> None:
+    """Use the secrets of the process that started this one."""
+    for secret, value in ((PASSPHRASE, passphrase), (PIN, pin)):
+        if value is not None:
+            secret.use(value)
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_a_key_that_cannot_be_on_a_token_is_named_with_those_that_can(home: Home
 
 @needs_softhsm
 def test_a_move_that_was_interrupted_is_completed(home: Home, token: Token, passphrase: str) -> None:
-    """The key is on the token, and the file still has it: the same call again imports nothing, and finishes."""
+    """The key is on the token, and the file has it too: the same call again imports nothing, and finishes."""
     file, uri = KeyFile.of_member(home, BANK), token.uri()
     file.encrypt()
     before, address = file.path.read_bytes(), MemberKeys.load(file.path).address
