@@ -143,7 +143,8 @@ def _key(passphrase: str, scrypt: Scrypt, *, where: str = "new key file") -> byt
 
 
 def _check_work(n: int, r: int, p: int, where: str) -> None:
-    if n & (n - 1) or n * r * p > _MOST_WORK:
+    # RFC 7914, section 2: n is a power of two, and less than 2 ** (16 * r)
+    if n & (n - 1) or n >= 1 << 16 * r or n * r * p > _MOST_WORK:
         raise ConfigurationError(
             "the key file's parameters of scrypt are not possible, or want more than 1 GiB of memory",
             where=where,

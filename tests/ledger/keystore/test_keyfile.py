@@ -220,6 +220,7 @@ def test_a_file_that_wants_too_much_memory_is_refused_before_it_gets_it(path: Pa
         (("secrets", "scrypt"), {"n": 2**20, "r": 64}),
         (("secrets", "scrypt"), {"n": 2**20, "r": 8, "p": 2}),
         (("secrets", "scrypt"), {"n": 17}),
+        (("secrets", "scrypt"), {"n": 2**16, "r": 1}),
     ):
         path.write_bytes(canonical.dumps(changed(value, place, lambda old, told=told: old | told)))
         with pytest.raises(ConfigurationError, match="parameters of scrypt"):
