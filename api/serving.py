@@ -25,7 +25,12 @@ def configuration(application: Any, *, limits: Limits = LIMITS, **settings: Any)
     settings
         Other settings of uvicorn.
     """
-    fixed = {"log_level": "warning", "access_log": False, "server_header": False, "ws": "none"}
+    fixed: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "ws": "none",
+    }
     return uvicorn.Config(
         application,
         http=watched(limits),

@@ -24,13 +24,14 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from ledger.encoding.keyholder import EpochDocument, LocalKeyHolder
+
 from bench.report import Results, machine
 from cli.output import say, show_table
 from ledger import canonical, documents
 from ledger.encoding import evaluation, oprf, sharing
 from ledger.encoding.answers import Answer
 from ledger.encoding.evaluation import EpochKey, EvaluationDocument, check_pseudonym
-from ledger.encoding.keyholder import EpochDocument, LocalKeyHolder
 from ledger.encoding.pseudonym import ProvenBatch, Pseudonymiser
 from ledger.encoding.threshold import ThresholdEvaluator
 from ledger.member.vault import Vault

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from counterfoil.accounts import ensure_account, load_account
+from counterfoil.accounts import PartyAccount, ensure_account
 from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import Outcome, confirm_all, decide
 from counterfoil.witnesses import witness_policy, write_first_policy
 from ledger.errors import ConfigurationError, TransactionRejectedError
 from ledger.home import Home
-from ledger.signing import address_of
+from ledger.signing import AccountKey, address_of
 
 if TYPE_CHECKING:
     from compliance.ruleset import RuleSet
@@ -121,7 +121,7 @@ def found(home: Home, url: str, *, rules: Rules | None = None, limits: Limits | 
     fund_here(home, url, [keys.address])
     placed = deploy(
         url,
-        deployer_key=founder,
+        deployer_key=_in_memory(founder),
         founder=address_of(founder),
         rules=astuple(rules or Rules(delay=0)),
         limits=astuple(limits or Limits()),
@@ -141,6 +141,16 @@ def found(home: Home, url: str, *, rules: Rules | None = None, limits: Limits | 
     write_first_policy(home, deployment)
     write_trust(home, gateway)
     return gateway
+
+
+def _in_memory(key: AccountKey) -> bytes:
+    if not isinstance(key, bytes):
+        raise ConfigurationError(
+            "a consortium cannot be founded with a founder's key that is on a token",
+            where=address_of(key),
+            next_step="Found it first; then move the key with `counterfoil keys import`.",
+        )
+    return key
 
 
 def fund_here(home: Home, url: str, accounts: Sequence[str], *, deployer: bool = False) -> None:
@@ -290,7 +300,8 @@ def add_reader(home: Home, gateway: Gateway, public_key: bytes, label: str) -> O
 def activate_rules(home: Home, gateway: Gateway, document: bytes, rule_keys: Sequence[bytes] = ()) -> None:
     """Propose a rule set as one officer of this machine, and approve it as the two others."""
     author, *others = (
-        load_account(home.officer(number), who=f"officer {number}") for number in range(1, OFFICERS + 1)
+        PartyAccount.load(home.officer(number), who=f"officer {number}").key
+        for number in range(1, OFFICERS + 1)
     )
     digest = sha256(document).digest()
     known = {entry.hash: entry.status for entry in gateway.rule_sets()}

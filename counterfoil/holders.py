@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from counterfoil.keyholder import KeyHolder, keyholder_urls
-from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.encoding.answers import Answer
+from ledger.encoding.keyholder_client import HttpKeyHolder
 from ledger.errors import CounterfoilError, KeyHolderError
 from ledger.home import Home
 

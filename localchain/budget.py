@@ -1,4 +1,4 @@
-"""Every limit of the embedded chain: what one account, one request or one connection may take from the others.
+"""Every limit of the embedded chain: what one account, request or connection may take from the others.
 
 One process serves all members, so each kind of work has a limit, and what waits is served in fair order
 (`localchain.fairness`). Only the operator can raise a limit, by starting the chain with another `Budget`.

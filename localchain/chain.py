@@ -276,5 +276,6 @@ def _outcome(entry: _Entry) -> bytes | RpcError:
     """Return the hash or the refusal of a transaction; raise what kept its block from being stored."""
     if isinstance(entry.outcome, bytes | RpcError):
         return entry.outcome
-    assert entry.outcome is not None
+    if entry.outcome is None:
+        raise RuntimeError("the transaction has no outcome")
     raise entry.outcome

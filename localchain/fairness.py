@@ -76,7 +76,9 @@ class FairQueue(Generic[T]):
     def _line(self, owner: Hashable) -> deque[T]:
         if owner not in self._waiting:
             if self._charged.get(owner, 0.0) <= self._level:
-                self._charged[owner] = max((self._charged[other] for other in self._waiting), default=self._level)
+                self._charged[owner] = max(
+                    (self._charged[other] for other in self._waiting), default=self._level
+                )
             self._waiting[owner] = deque()
         return self._waiting[owner]
 

@@ -273,7 +273,10 @@ def _handler(dispatcher: Dispatcher, budget: Budget) -> type[BaseHTTPRequestHand
             if not (length.isascii() and length.isdigit()):
                 return HTTPStatus.LENGTH_REQUIRED, "expected Content-Length"
             if len(length) > 12 or int(length) > budget.body_bytes:
-                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {budget.body_bytes} bytes in one request"
+                return (
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"at most {budget.body_bytes} bytes in one request",
+                )
             return None
 
         def _reply(self, status: HTTPStatus, body: bytes, kind: str) -> None:

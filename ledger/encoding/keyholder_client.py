@@ -2,8 +2,8 @@
 
 The member's Ethereum key signs a request (EIP-191 ``personal_sign``) over its method, path, time and body, so
 the holder knows who asks and stores no passwords. A request is a chunk of what the member anchored on the
-chain, and contains only blinded points. `Pseudonymiser` verifies the proofs of each answer, so a wrong holder cannot
-give wrong pseudonyms.
+chain, and contains only blinded points. `Pseudonymiser` verifies the proofs of each answer, so a wrong
+holder cannot give wrong pseudonyms.
 
 This is version 3 of the protocol: an answer has one proof for each `PROOF_BATCH` elements, in order.
 """
@@ -23,7 +23,7 @@ from ledger.encoding.answers import Answer
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.evaluation_request import Chunk
 from ledger.nesting import MOST_DEPTH, nesting
-from ledger.signing import address_of, sign_text
+from ledger.signing import AccountKey, address_of, sign_text
 
 __all__ = [
     "ACCOUNT_HEADER",
@@ -103,13 +103,13 @@ class HttpKeyHolder:
     ----------
     url : str
         Address of the holder, such as ``http://127.0.0.1:8601``.
-    account_key : bytes
-        The member's Ethereum key, 32 bytes; it signs each request.
+    account_key : AccountKey
+        The key of the member's account; it signs each request.
     timeout : float
         Seconds to wait for an answer.
     """
 
-    def __init__(self, url: str, account_key: bytes, *, timeout: float = 60.0) -> None:
+    def __init__(self, url: str, account_key: AccountKey, *, timeout: float = 60.0) -> None:
         self._url = url.rstrip("/")
         self._key, self._address = account_key, address_of(account_key)
         self._timeout = timeout

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import Web3
@@ -16,6 +15,8 @@ from ledger.errors import ChainError, TransactionRejectedError
 from ledger.gateway.connection import Connection, quantity, word
 from ledger.gateway.records import SignedTransaction
 from ledger.gateway.refusals import refusal
+from ledger.gateway.transactions import sign_transaction
+from ledger.signing import AccountKey, address_of
 from ledger.transport import quoted
 
 __all__ = ["Writing"]
@@ -42,7 +43,7 @@ class Writing(Connection):
             return quantity(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
 
     def sign(
-        self, key: bytes, contract: str, function: str, *args: Any, nonce: int, gas: int = 0
+        self, key: AccountKey, contract: str, function: str, *args: Any, nonce: int, gas: int = 0
     ) -> SignedTransaction:
         """Build and sign a call without sending it.
 
@@ -62,14 +63,14 @@ class Writing(Connection):
         }
         return _signed(key, call, nonce, _fee_for(self.base_fee()), _PRIORITY)
 
-    def sign_again(self, key: bytes, raw: bytes, *, nonce: int) -> SignedTransaction:
+    def sign_again(self, key: AccountKey, raw: bytes, *, nonce: int) -> SignedTransaction:
         """Sign the call of a transaction again, with another nonce and the current fee.
 
         Use it for a transaction whose nonce is already used, so that it can never be mined.
         """
         return _signed(key, _call_of(raw), nonce, _fee_for(self.base_fee()), _PRIORITY)
 
-    def sign_higher(self, key: bytes, raw: bytes) -> SignedTransaction:
+    def sign_higher(self, key: AccountKey, raw: bytes) -> SignedTransaction:
         """Sign a transaction again with the same nonce and a fee with which it replaces the one before.
 
         Use it for a transaction that the node does not take, or does not mine, because of its fee. A node
@@ -101,7 +102,7 @@ class Writing(Connection):
         return int(_fields(raw)["maxFeePerGas"]) >= base_fee
 
     def offers_enough(self, raw: bytes) -> bool:
-        """Return whether a signed transaction covers the base fee, and the priority fee that the node suggests."""
+        """Return whether a signed transaction covers the base fee and the suggested priority fee."""
         covered = self.covers_base_fee(raw, self.base_fee())
         return covered and int(_fields(raw)["maxPriorityFeePerGas"]) >= self._suggested_priority()
 
@@ -182,7 +183,7 @@ class Writing(Connection):
         except TransactionNotFound:
             return None
 
-    def transact(self, key: bytes, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
+    def transact(self, key: AccountKey, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
         """Sign, send and wait for one call; return its block.
 
         Raises
@@ -190,7 +191,7 @@ class Writing(Connection):
         TransactionRejectedError
             When the contract refuses, with its reason.
         """
-        account = Account.from_key(key).address
+        account = address_of(key)
         gas = self._estimate(account, contract, function, *args)
         signed = self.sign(key, contract, function, *args, nonce=self.next_nonce(account), gas=gas)
         (refused,) = self.send([signed.raw])
@@ -257,10 +258,9 @@ def _call_of(raw: bytes) -> dict[str, Any]:
     return {name: fields[name] for name in ("to", "data", "value", "chainId", "gas")}
 
 
-def _signed(key: bytes, call: dict[str, Any], nonce: int, fee: int, priority: int) -> SignedTransaction:
+def _signed(key: AccountKey, call: dict[str, Any], nonce: int, fee: int, priority: int) -> SignedTransaction:
     fields = call | {"nonce": nonce, "maxFeePerGas": fee, "maxPriorityFeePerGas": priority}
-    signed = Account.sign_transaction(fields, key)
-    return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+    return sign_transaction(fields, key)
 
 
 def _raised(fee: int) -> int:

@@ -1,7 +1,8 @@
 """A holder's evaluations: only elements that an active member has anchored on the chain, and only for it.
 
 A chunk may be asked for again, since the answer is the same and a crash may have lost it; how often is
-limited, so that one member cannot keep a holder busy. A repeated request spends nothing: what counts is on the chain.
+limited, so that one member cannot keep a holder busy. A repeated request spends nothing: what counts
+is on the chain.
 """
 
 from __future__ import annotations

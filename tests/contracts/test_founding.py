@@ -194,9 +194,10 @@ def test_rules_by_which_nothing_could_be_decided_are_refused(world, rules):
     world.govern_refuses(world.consortium.functions.setRules(rules), "GovernanceInvalidRules")
 
 
-@pytest.mark.parametrize("rules", [(51, 1, 0, 3_600), (100, 100, 366 * 86_400 - 3_600, 366 * 86_400)], ids=str)
+@pytest.mark.parametrize(
+    "rules", [(51, 1, 0, 3_600), (100, 100, 366 * 86_400 - 3_600, 366 * 86_400)], ids=str
+)
 def test_the_furthest_rules_are_taken(world, rules):
     world.govern(world.consortium.functions.setRules(rules))
     assert world.consortium.functions.rules().call() == rules
     assert tuple(world.events(world.consortium, "RulesSet")[-1].values()) == rules
-

@@ -184,7 +184,10 @@ def test_a_proposal_cannot_be_executed_within_itself(staffed):
     """A contract in the middle of a proposal calls back and executes the proposal once more."""
     functions = staffed.consortium.functions
     address = relay.next_address(staffed)
-    calls = [(staffed.consortium.address, staffed.calls(functions.publishPolicy(b"{}"))[0][1]), (address, b"")]
+    calls = [
+        (staffed.consortium.address, staffed.calls(functions.publishPolicy(b"{}"))[0][1]),
+        (address, b""),
+    ]
     again = functions.execute(1, calls)
     assert relay.deploy(staffed, *staffed.calls(again)[0]) == address
     staffed.do(functions.propose(calls, "a policy"), staffed.banks[0])

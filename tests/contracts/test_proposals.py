@@ -8,7 +8,6 @@ import pytest
 
 from tests.contracts.world import DAY, DELAY, LIFETIME, RULES
 
-
 KEY = b"h" * 32
 KEY_ID = hashlib.sha256(KEY).digest()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from counterfoil import processes
-from counterfoil.accounts import load_account
+from counterfoil.accounts import PartyAccount
 from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import decide
 from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
@@ -42,6 +42,7 @@ from ledger.member.vault import HeldRecord, IntakeCounts, Vault
 from ledger.reader.desk import SyncReport, sync
 from ledger.reader.keys import DeskKeys
 from ledger.receipt import Receipt
+from ledger.signing import AccountKey
 from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
 
 __all__ = [
@@ -104,9 +105,9 @@ class SmallConsortium:
         return Trust.load(self.home.trust)
 
     @property
-    def officers(self) -> list[bytes]:
+    def officers(self) -> list[AccountKey]:
         """The private keys of the three officers."""
-        return [load_account(self.home.officer(number), who="an officer") for number in (1, 2, 3)]
+        return [PartyAccount.load(self.home.officer(number), who="an officer").key for number in (1, 2, 3)]
 
     @property
     def desk_keys(self) -> DeskKeys:

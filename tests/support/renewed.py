@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from counterfoil.governance import Governance
 from eth_account import Account
 from web3 import Web3
 
 from contracts.artifacts import load
 from counterfoil.founding import write_trust
-from counterfoil.governance import Governance
 from ledger.gateway import Gateway
 from tests.support.consortium import SmallConsortium
 
