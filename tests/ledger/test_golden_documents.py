@@ -42,6 +42,7 @@ SHA256: Final = {
     "manifest": "b94e509040a7905b4377775f5761e3e0f3847baf9313b7799f88261ec46d812d",
     "member keys": "ca36fab31d98e2324229e8f18a09e72be48aa94231d8c03f0641502d3ae9b46a",
     "desk keys": "348cb1e0e971a9fb04fd1ef06c7fec90bee224c8cff15836c6d318cd479f0da1",
+    "key ceremony's contribution": "0f01a74bc2fd21bfa481a27a695e79b244b186c01f1b856de8fad4c3ef91d2a8",
     "key holder's epoch": "14a45ba66f508f5c8951fd84c16a044d875833fee3ea7639c9e2d4a55d3aac11",
     "governance": "2318fe459177c2d03f3d555ea743a236820774bdaa3f7eaddedddf7c1d46a556",
     "tokens": "93052e29f293c330afeeb48b5aab7778e7850bd7bffc83c38f8023621f47d249",
