@@ -42,8 +42,8 @@ __all__ = [
 ]
 
 #: Number of elements that a holder proves together. More of them make a pseudonym cheaper to compute, and a
-#: proof dearer to verify. With 3 of 5 holders, eight instead of four save a tenth of the work for a pseudonym,
-#: and an account of a new batch takes 5.0 ms to verify instead of 3.1 (docs/performance.md).
+#: proof dearer to verify. With 3 of 5 holders, eight instead of four save a tenth of the work for a
+#: pseudonym, and an account of a new batch takes 5.0 ms to verify instead of 3.1 (docs/performance.md).
 PROOF_BATCH: Final = 8
 
 #: Maximum number of elements in an evaluation: with five shares it takes less than 16 KiB in a document.

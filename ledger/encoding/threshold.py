@@ -139,7 +139,7 @@ class ThresholdEvaluator:
         )
 
     def close(self) -> None:
-        """End the threads when they are idle; this does not wait for them, and the next request starts others."""
+        """End the threads when they are idle, without waiting; the next request starts others."""
         for line in self._lines.values():
             line.close()
 
