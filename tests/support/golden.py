@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -38,7 +39,8 @@ from ledger.decision import Decision
 from ledger.delivery import NOTHING, Counted, Delivery
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
-from ledger.encoding import oprf
+from ledger.encoding import oprf, ristretto
+from ledger.encoding.ceremony import Ceremony, make_contribution
 from ledger.encoding.evaluation import EpochKey, Evaluation, Share
 from ledger.encoding.policy import Policy
 from ledger.envelope import public_key
@@ -535,6 +537,14 @@ def _read_genesis(data: bytes, folder: Path) -> Any:
         return genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20)
 
 
+def _contribution(_: Path) -> bytes:
+    """The contribution of the first of three holders, with random numbers that are not random."""
+    numbers = count(1)
+    keys = tuple(ristretto.multiply_base(secret(n)) for n in (1, 2, 3))
+    ceremony = Ceremony(20_261, b"\x44" * 20, epoch=1, generation=0, attempt=0, threshold=2, holders=keys)
+    return make_contribution(ceremony, 1, scalars=lambda: next(numbers).to_bytes(32, "little"))
+
+
 GOLDEN: dict[str, Golden] = {
     "flag": Golden(
         lambda _: canonical.dumps(DETECTED.to_json()),
@@ -635,6 +645,7 @@ GOLDEN: dict[str, Golden] = {
         ConfigurationError,
         maps=("readers",),
     ),
+    "key ceremony's contribution": Golden(_contribution, None),
     "key holder's epoch": Golden(_epoch, loaded(_holder, "epoch-1.json")),
     "governance": Golden(
         _governance, loaded(lambda path: Governance.load(Home(path.parent)), "governance.json"),
