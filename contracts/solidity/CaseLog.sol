@@ -145,8 +145,14 @@ contract CaseLog {
         );
     }
 
-    /// @dev What the desk writes is not counted.
+    /**
+     * @dev What the desk writes is not counted.
+     *
+     * Slither's calls-loop: see `_requireMayAppend`. Its timestamp and incorrect-equality: a day is compared with a
+     * day, and a validator may move the time by seconds only.
+     */
     // slither-disable-start calls-loop
+    // slither-disable-next-line timestamp,incorrect-equality
     function _spend(uint8 kind, uint256 bytesAdded) private {
         if (bytesAdded > MAX_PAYLOAD) revert CaseLogPayloadTooLong(bytesAdded);
         if (kind != DECISION && kind != REQUEST && kind != ANSWER) return;

@@ -222,7 +222,12 @@ abstract contract Governance {
     /**
      * @notice Makes the calls of a proposal that has passed: all of them, or none. Anybody may send it.
      * @param calls The calls, as in `ProposalMade`.
+     *
+     * NOTE: Where the quorum came about because a member left, the first call begins the delay and makes nothing.
+     *
+     * Slither's timestamp, here and in `_open`: a validator may move the time by seconds; delays are of hours.
      */
+    // slither-disable-next-line timestamp
     function execute(uint32 number, Call[] calldata calls) external {
         if (!founded) revert GovernanceNotFounded();
         Proposal storage proposal = _open(number);
@@ -310,6 +315,7 @@ abstract contract Governance {
         if (proposal.proposer == 0) revert GovernanceUnknownProposal(number);
     }
 
+    // slither-disable-next-line timestamp
     function _open(uint32 number) private view returns (Proposal storage proposal) {
         proposal = _known(number);
         if (proposal.closed) revert GovernanceProposalClosed(number);

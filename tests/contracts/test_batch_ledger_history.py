@@ -215,8 +215,8 @@ def test_no_gap_no_duplicate_and_history_never_changes(world):
     run_state_machine_as_test(
         History,
         settings=settings(
-            max_examples=EXAMPLES or 8,
-            stateful_step_count=40 if EXAMPLES else 20,
+            max_examples=EXAMPLES or 4,
+            stateful_step_count=40 if EXAMPLES else 18,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
