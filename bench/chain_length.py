@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from bench.report import machine
 from cli.output import say, show_table
 from counterfoil.ceremonies import hold_ceremony

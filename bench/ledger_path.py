@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
-
 from anomaly.scan import scan
 from anomaly.simulation import simulate, write
 from bench.report import Results

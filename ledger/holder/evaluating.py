@@ -76,13 +76,18 @@ class ShareHolder:
         self._folder = folder
         self._clock = clock
         self._gateway = gateway
-        self.keys = HolderKeys.load(folder / "keys.json")
         self._shares: dict[tuple[int, int], HeldShare] = {}
         self._requests: dict[int, EvaluationRequest] = {}
         self._members: tuple[int, dict[str, int]] = (-1, {})
         self._generations: tuple[int, dict[int, int]] = (-1, {})
+        self._account = self.keys.address
         with closing(self._book()):
             pass  # report a problem with the folder now, not at the first request
+
+    @property
+    def keys(self) -> HolderKeys:
+        """The holder's keys; a key ceremony replaces the encryption key."""
+        return HolderKeys.load(self._folder / "keys.json")
 
     def shares(self) -> list[HeldShare]:
         """Return the shares that this holder has, in the order of epoch and generation."""
@@ -134,7 +139,7 @@ class ShareHolder:
                 next_step="Anchor the request first; `counterfoil member post` does so.",
             )
         self._requests[number] = request
-        if request.linked_epoch is not None and not gateway.is_link_approved(number, self.keys.address):
+        if request.linked_epoch is not None and not gateway.is_link_approved(number, self._account):
             raise NotAnchoredError(
                 f"this holder has not approved that request {number} links epochs "
                 f"{request.linked_epoch} and {request.epoch}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
@@ -11,6 +11,7 @@ from ledger.encoding.ceremony import encryption_key_pair
 from ledger.encoding.ristretto import multiply_base
 from ledger.errors import ConfigurationError
 from ledger.keystore.keyfile import (
+    Key,
     KeyFileDocument,
     Kind,
     document_of,
@@ -18,6 +19,7 @@ from ledger.keystore.keyfile import (
     read_document,
     write_document,
 )
+from ledger.keystore.passphrase import PASSPHRASE
 from ledger.signing import AccountKey, address_of, new_key
 
 __all__ = ["HolderKeys", "HolderKeysDocument", "read_holder_keys"]
@@ -40,7 +42,8 @@ class HolderKeys:
     account : AccountKey
         The key of the account that sends the holder's messages: 32 bytes, or a key on a token.
     encryption : bytes
-        Scalar of ristretto255, 32 bytes: it opens the shares that are dealt to the holder.
+        Scalar of ristretto255, 32 bytes: it opens the shares that are dealt to the holder in one ceremony.
+        After the ceremony it is replaced: who steals it later reads no share of a ceremony before or after.
     """
 
     account: AccountKey
@@ -61,6 +64,16 @@ class HolderKeys:
         """The key that the holder's shares are encrypted to: an element of ristretto255."""
         return multiply_base(self.encryption)
 
+    def renewed(self, path: Path) -> Self:
+        """Replace the encryption key in the key file, which stays encrypted if it was; return the keys.
+
+        A copy of the old key may stay in blocks of the disk that are not yet used again, and in backups.
+        """
+        encrypted = read_holder_keys(path).encrypted
+        made = replace(self, encryption=encryption_key_pair()[0])
+        made._write(path, passphrase=PASSPHRASE.read() if encrypted else None)
+        return made
+
     def save(self, path: Path, *, passphrase: str | None = None) -> None:
         """Write the keys, readable by their owner only.
 
@@ -79,7 +92,10 @@ class HolderKeys:
             raise ConfigurationError(
                 "the holder's key file exists already and is never overwritten", where=str(path)
             )
-        keys = {"account": self.account, "encryption": self.encryption}
+        self._write(path, passphrase=passphrase)
+
+    def _write(self, path: Path, *, passphrase: str | None) -> None:
+        keys: dict[str, Key] = {"account": self.account, "encryption": self.encryption}
         write_document(path, document_of(HolderKeysDocument, keys, passphrase=passphrase))
 
     @classmethod

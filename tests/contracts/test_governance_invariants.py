@@ -19,7 +19,9 @@ ACTIVE, SUSPENDED, REVOKED = 1, 2, 3
 #: Quorum, quorum of a pause, delay, lifetime; short, so that proposals get old within an example.
 RULES = ((51, 33, 100, 4_000), (100, 100, 50, 3_650), (67, 1, 0, 3_600))
 BANK = st.integers(0, 4)
-KIND = st.sampled_from(["policy", "suspend", "reinstate", "revoke", "admit", "rules", "pause", "unpause", "bad"])
+KIND = st.sampled_from(
+    ["policy", "suspend", "reinstate", "revoke", "admit", "rules", "pause", "unpause", "bad"]
+)
 WAIT = st.sampled_from([1, 49, 98, 100, 1_000, 3_500])
 
 

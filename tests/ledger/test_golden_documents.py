@@ -46,8 +46,6 @@ SHA256: Final = {
     "member keys 2": "ca36fab31d98e2324229e8f18a09e72be48aa94231d8c03f0641502d3ae9b46a",
     "desk keys": "40cee13a3894ea8f87b242400250fe31361c00a4e490e0b30a5cc4634db314fd",
     "desk keys 2": "348cb1e0e971a9fb04fd1ef06c7fec90bee224c8cff15836c6d318cd479f0da1",
-    "member keys": "ca36fab31d98e2324229e8f18a09e72be48aa94231d8c03f0641502d3ae9b46a",
-    "desk keys": "348cb1e0e971a9fb04fd1ef06c7fec90bee224c8cff15836c6d318cd479f0da1",
     "key ceremony's contribution": "0f01a74bc2fd21bfa481a27a695e79b244b186c01f1b856de8fad4c3ef91d2a8",
     "key holder's epoch": "14a45ba66f508f5c8951fd84c16a044d875833fee3ea7639c9e2d4a55d3aac11",
     "governance": "9e4f3204c986a5a9914b93a8584996f5f17e9f62fd050350f7edbd90a214fdef",
