@@ -140,7 +140,9 @@ def test_unknown_kinds_are_refused(staffed, kind):
 def test_nothing_is_appended_before_the_founding_in_a_pause_or_empty(world):
     functions = world.cases.functions
     world.admit_all(1)
-    world.govern(world.granting("DESK_ROLE", world.desk), world.appointment(world.officers[0], world.banks[0]))
+    world.govern(
+        world.granting("DESK_ROLE", world.desk), world.appointment(world.officers[0], world.banks[0])
+    )
     for kind, author in ((FLAG, world.desk), (DECISION, world.officers[0]), (ANSWER, world.banks[0])):
         world.refuses(functions.append([entry(kind, b"1")]), author, "CaseLogNotFounded")
     world.found()
@@ -170,9 +172,7 @@ def test_a_member_appends_so_many_entries_in_a_day_with_its_officers(staffed):
     staffed.refuses(left, colleague, "CaseLogQuotaExceeded", 0, BYTES)
     staffed.do(functions.append(many(REQUEST, 1)), colleague)
     for author, kind in ((bank, ANSWER), (first, DECISION), (colleague, REQUEST)):
-        staffed.refuses(
-            functions.append(many(kind, 1, start=900)), author, "CaseLogQuotaExceeded", 0, BYTES
-        )
+        staffed.refuses(functions.append(many(kind, 1, start=900)), author, "CaseLogQuotaExceeded", 0, BYTES)
     staffed.do(functions.append(many(ANSWER, 1)), staffed.banks[1])
     staffed.do(functions.append(many(DECISION, 1)), staffed.officers[1])
     staffed.next_day()

@@ -303,9 +303,7 @@ def test_not_even_the_consortium_admits_a_bank_that_did_not_sign(world):
     changes = {1: "BETAFRPP", 2: b"X" * 32, 3: b"H" * 32, 4: b"W" * 32}
     for place, value in changes.items():
         changed = [*signed[:place], value, *signed[place + 1 :]]
-        world.govern_refuses(
-            world.consortium.functions.admitMember(*changed), "ConsortiumNotSignedBy", bank
-        )
+        world.govern_refuses(world.consortium.functions.admitMember(*changed), "ConsortiumNotSignedBy", bank)
     moved = world.consortium.functions.admitMember(other, *signed[1:])
     world.govern_refuses(moved, "ConsortiumNotSignedBy", other)
 

@@ -61,7 +61,7 @@ def test_a_later_step_voids_the_confirmations_before_it(world):
 
 
 def test_a_sock_puppet_that_the_founder_admits_is_in_what_all_members_confirm(world):
-    """The founder has an account that looks like a bank; it can neither hide it nor found without the others."""
+    """An account of the founder looks like a bank; it can neither hide it nor found without the others."""
     world.admit_all(2)
     honest = world.digest()
     world.govern(world.admission(world.banks[2], "PUPPETXX"))
@@ -194,9 +194,10 @@ def test_rules_by_which_nothing_could_be_decided_are_refused(world, rules):
     world.govern_refuses(world.consortium.functions.setRules(rules), "GovernanceInvalidRules")
 
 
-@pytest.mark.parametrize("rules", [(51, 1, 0, 3_600), (100, 100, 366 * 86_400 - 3_600, 366 * 86_400)], ids=str)
+@pytest.mark.parametrize(
+    "rules", [(51, 1, 0, 3_600), (100, 100, 366 * 86_400 - 3_600, 366 * 86_400)], ids=str
+)
 def test_the_furthest_rules_are_taken(world, rules):
     world.govern(world.consortium.functions.setRules(rules))
     assert world.consortium.functions.rules().call() == rules
     assert tuple(world.events(world.consortium, "RulesSet")[-1].values()) == rules
-

@@ -1,4 +1,4 @@
-"""Attacks on the governance, written out: one member, one stolen key, one founder, one contract in the middle."""
+"""Attacks on the governance: one member, one stolen key, one founder, one contract in the middle."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_minority_cannot_begin_to_suspend_the_others(world):
 
 
 def test_a_majority_that_suspends_the_others_is_seen_each_time(world):
-    """Three of five can do it; each slice is a proposal in the open, and the victims have the delay to leave.
+    """Three of five can do it; each slice is a proposal in the open, and the victims have the delay.
 
     Fewer approvals are needed when they are gone. That is what k of n members means.
     """
@@ -184,7 +184,10 @@ def test_a_proposal_cannot_be_executed_within_itself(staffed):
     """A contract in the middle of a proposal calls back and executes the proposal once more."""
     functions = staffed.consortium.functions
     address = relay.next_address(staffed)
-    calls = [(staffed.consortium.address, staffed.calls(functions.publishPolicy(b"{}"))[0][1]), (address, b"")]
+    calls = [
+        (staffed.consortium.address, staffed.calls(functions.publishPolicy(b"{}"))[0][1]),
+        (address, b""),
+    ]
     again = functions.execute(1, calls)
     assert relay.deploy(staffed, *staffed.calls(again)[0]) == address
     staffed.do(functions.propose(calls, "a policy"), staffed.banks[0])

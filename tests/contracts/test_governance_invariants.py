@@ -1,7 +1,7 @@
 """A state machine against the governance: no change without k active approvals and the delay.
 
-Members do anything in any order, to proposals of any kind, at any time; beside it a model in plain Python that
-knows the outcome of every call. Long: `COUNTERFOIL_FUZZ_EXAMPLES=100 pytest tests/contracts -k invariants`.
+Members do anything in any order, to proposals of any kind, at any time; beside it a model in plain Python
+that knows the outcome of every call. Long: `COUNTERFOIL_FUZZ_EXAMPLES=100 pytest tests/contracts -k invariants`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ ACTIVE, SUSPENDED, REVOKED = 1, 2, 3
 #: Quorum, quorum of a pause, delay, lifetime; short, so that proposals get old within an example.
 RULES = ((51, 33, 100, 4_000), (100, 100, 50, 3_650), (67, 1, 0, 3_600))
 BANK = st.integers(0, 4)
-KIND = st.sampled_from(["policy", "suspend", "reinstate", "revoke", "admit", "rules", "pause", "unpause", "bad"])
+KIND = st.sampled_from(
+    ["policy", "suspend", "reinstate", "revoke", "admit", "rules", "pause", "unpause", "bad"]
+)
 WAIT = st.sampled_from([1, 49, 98, 100, 1_000, 3_500])
 
 

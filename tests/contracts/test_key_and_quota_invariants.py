@@ -1,4 +1,4 @@
-"""State machines against ceremonies and evaluations: the order of the rounds, and that no evaluation is for nothing."""
+"""State machines against ceremonies and evaluations: the order of the rounds, the limits of a day."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ class Ceremonies(OnChain):
         if epoch in self.running:
             self.ceremonies[self.running[epoch]]["status"] = REPLACED
         self.running[epoch] = len(self.ceremonies)
-        dealing = (
-            holders if before is None else [self.ceremonies[before]["holders"][i - 1] for i in dealers]
-        )
+        dealing = holders if before is None else [self.ceremonies[before]["holders"][i - 1] for i in dealers]
         self.ceremonies.append(
             {"epoch": epoch, "holders": holders, "threshold": threshold, "dealers": dealing}
             | {"status": RUNNING, "committed": set(), "dealt": set(), "confirmed": {}, "anew": before}

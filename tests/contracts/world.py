@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from eth.vm.spoof import SpoofTransaction
 from eth_abi import decode, encode
 from eth_tester import EthereumTester
-from eth.vm.spoof import SpoofTransaction
 from web3 import Web3
 from web3.contract import Contract
 
