@@ -136,7 +136,7 @@ def test_a_majority_that_suspends_the_others_is_seen_each_time(world):
 
 
 def test_members_that_stop_themselves_leave_the_decision_to_the_others(world):
-    """What a consortium must know: of two members, the one that stopped itself has no say until it is back."""
+    """Of two members, the one that stopped itself has no say until it is back: a consortium must know it."""
     world.admit_all(2)
     world.found()
     functions, (stopped, other) = world.consortium.functions, world.banks[:2]
