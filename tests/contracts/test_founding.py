@@ -61,7 +61,7 @@ def test_a_later_step_voids_the_confirmations_before_it(world):
 
 
 def test_a_sock_puppet_that_the_founder_admits_is_in_what_all_members_confirm(world):
-    """The founder has an account that looks like a bank; it can neither hide it nor found without the others."""
+    """An account of the founder looks like a bank; it can neither hide it nor found without the others."""
     world.admit_all(2)
     honest = world.digest()
     world.govern(world.admission(world.banks[2], "PUPPETXX"))

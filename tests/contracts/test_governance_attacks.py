@@ -1,4 +1,4 @@
-"""Attacks on the governance, written out: one member, one stolen key, one founder, one contract in the middle."""
+"""Attacks on the governance: one member, one stolen key, one founder, one contract in the middle."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_minority_cannot_begin_to_suspend_the_others(world):
 
 
 def test_a_majority_that_suspends_the_others_is_seen_each_time(world):
-    """Three of five can do it; each slice is a proposal in the open, and the victims have the delay to leave.
+    """Three of five can do it; each slice is a proposal in the open, and the victims have the delay.
 
     Fewer approvals are needed when they are gone. That is what k of n members means.
     """
@@ -136,7 +136,7 @@ def test_a_majority_that_suspends_the_others_is_seen_each_time(world):
 
 
 def test_members_that_stop_themselves_leave_the_decision_to_the_others(world):
-    """What a consortium must know: of two members, the one that stopped itself has no say until it is back."""
+    """Of two members, the one that stopped itself has no say until it is back: a consortium must know it."""
     world.admit_all(2)
     world.found()
     functions, (stopped, other) = world.consortium.functions, world.banks[:2]

@@ -1,7 +1,7 @@
 """A state machine against the governance: no change without k active approvals and the delay.
 
-Members do anything in any order, to proposals of any kind, at any time; beside it a model in plain Python that
-knows the outcome of every call. Long: `COUNTERFOIL_FUZZ_EXAMPLES=100 pytest tests/contracts -k invariants`.
+Members do anything in any order, to proposals of any kind, at any time; beside it a model in plain
+Python that knows the outcome of every call.
 """
 
 from __future__ import annotations

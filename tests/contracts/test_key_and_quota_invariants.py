@@ -1,4 +1,4 @@
-"""State machines against ceremonies and evaluations: the order of the rounds, and that no evaluation is for nothing."""
+"""State machines against ceremonies and evaluations: the order of the rounds, the limits of a day."""
 
 from __future__ import annotations
 

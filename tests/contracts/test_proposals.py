@@ -1,4 +1,4 @@
-"""Proposals: how many members must approve, how long the others have to see it, and what a proposal can do."""
+"""Proposals: how many members must approve, how long the others have to see it, what a proposal can do."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_quorum_that_comes_too_late_for_the_delay_decides_nothing(three):
 
 
 def test_the_delay_begins_again_when_the_quorum_was_lost(three):
-    """Members take their approvals back and give them again at the last moment: the others still have the delay."""
+    """Approvals are taken back and given again at the last moment: the others still have the delay."""
     first, second, third = three.banks[:3]
     calls, functions = [policy(three)], three.consortium.functions
     number = three.pass_proposal(calls)

@@ -1,4 +1,4 @@
-"""The ceremonies of the pseudonym key: their rounds, who has a part in each, and the epochs that they serve."""
+"""The ceremonies of the pseudonym key: their rounds, who has a part in each, and the epochs."""
 
 from __future__ import annotations
 

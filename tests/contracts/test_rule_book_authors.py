@@ -28,7 +28,7 @@ def active(world):
 
 
 def test_a_copy_with_one_more_byte_does_not_make_another_the_author(proposed):
-    """The author lets another officer propose a copy of the document, and approves it as if it were not theirs."""
+    """The author lets another officer propose a copy, and approves it as if it were not theirs."""
     functions = proposed.rules.functions
     author, accomplice, other, _ = proposed.officers
     proposed.do(functions.propose(COPY, KEYS), accomplice)
@@ -203,7 +203,7 @@ def test_nobody_writes_rules_before_the_founding(world):
 
 
 def test_the_longest_document_can_be_approved(staffed, monkeypatch):
-    """Neither the proposal nor the approval of the most rules costs more gas than a network allows (2**24)."""
+    """Neither proposal nor approval of the most rules costs more gas than a network allows (2**24)."""
     monkeypatch.setattr(staffed, "gas", 2**24)
     functions = staffed.rules.functions
     author, first, second, _ = staffed.officers
