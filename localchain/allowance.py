@@ -63,6 +63,5 @@ class Allowances:
         since, spent = self._spent[account]
         passed = self._clock() - since
         return tuple(
-            max(0.0, used - rate * passed)
-            for used, (_size, rate) in zip(spent, self._buckets, strict=True)
+            max(0.0, used - rate * passed) for used, (_size, rate) in zip(spent, self._buckets, strict=True)
         )

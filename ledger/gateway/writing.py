@@ -98,7 +98,7 @@ class Writing(Connection):
         return int(_fields(raw)["maxFeePerGas"]) >= base_fee
 
     def offers_enough(self, raw: bytes) -> bool:
-        """Return whether a signed transaction covers the base fee, and the priority fee that the node suggests."""
+        """Return whether a signed transaction covers the base fee and the suggested priority fee."""
         covered = self.covers_base_fee(raw, self.base_fee())
         return covered and int(_fields(raw)["maxPriorityFeePerGas"]) >= self._suggested_priority()
 

@@ -26,7 +26,8 @@ _MOST_RAISES: Final = 12
 #: What nodes say of a transaction that offers too little: for the base fee, for their minimum, or to replace
 #: one that they have. The words are those of geth, Besu, Nethermind, Erigon, anvil and py-evm.
 _ABOUT_FEE: Final = re.compile(
-    r"underpriced|fee too low|fee ?cap|gas ?tip|max ?fee|base ?fee|priority fee|gas ?price|FeeTooLow", re.IGNORECASE
+    r"underpriced|fee too low|fee ?cap|gas ?tip|max ?fee|base ?fee|priority fee|gas ?price|FeeTooLow",
+    re.IGNORECASE,
 )
 
 Progress = Callable[[str, int, int], None]

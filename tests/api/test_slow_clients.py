@@ -88,16 +88,15 @@ def test_a_client_that_does_not_read_its_answer_is_closed(close: bytes) -> None:
         await send({"type": "http.response.body"})
         ended.append(scope["path"])
 
-    with served(large, STRICT) as url:
-        with connect(urlsplit(url).port or 0) as client:
-            client.sendall(b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n" + close + b"\r\n")
-            while "/large" not in ended:  # the application goes on when the connection is closed
-                assert httpx.get(f"{url}/small").status_code == 200
-            taken = 0
-            with suppress(ConnectionError):
-                while chunk := client.recv(2**16):
-                    taken += len(chunk)
-            assert taken < 200 * 2**18
+    with served(large, STRICT) as url, connect(urlsplit(url).port or 0) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n" + close + b"\r\n")
+        while "/large" not in ended:  # the application goes on when the connection is closed
+            assert httpx.get(f"{url}/small").status_code == 200
+        taken = 0
+        with suppress(ConnectionError):
+            while chunk := client.recv(2**16):
+                taken += len(chunk)
+        assert taken < 200 * 2**18
 
 
 def test_a_client_that_reads_is_not_closed_however_much_it_asks() -> None:
