@@ -25,17 +25,15 @@ def configuration(application: Any, *, limits: Limits = LIMITS, **settings: Any)
     settings
         Other settings of uvicorn.
     """
-    fixed: dict[str, Any] = {
-        "log_level": "warning",
-        "access_log": False,
-        "server_header": False,
-        "ws": "none",
-    }
     return uvicorn.Config(
         application,
         http=watched(limits),
+        ws="none",
         h11_max_incomplete_event_size=limits.head_bytes,
-        **(fixed | settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        **settings,
     )
 
 

@@ -1,4 +1,4 @@
-"""Every limit of the embedded chain: what one account, request or connection may take from the others.
+"""Every limit of the embedded chain: what an account, a request or a connection may take from the others.
 
 One process serves all members, so each kind of work has a limit, and what waits is served in fair order
 (`localchain.fairness`). Only the operator can raise a limit, by starting the chain with another `Budget`.
@@ -73,7 +73,7 @@ class Budget:
     array_requests: int = 256
     array_seconds: float = 5.0
     answer_bytes: int = 12 * 2**20
-    log_bytes: int = 4 * 2**20
+    log_bytes: int = 2 * 2**20
     log_count: int = 10_000
     log_blocks: int = 10_000
     choices: int = 100

@@ -81,6 +81,7 @@ class LocalChain:
         self.genesis = genesis
         self.budget = budget
         self.index = Index(database)
+        self._index = Index(database, in_turn=True)
         self._database = database
         self._chain = chain_class(genesis)(database)
         self._faucet = bytes.fromhex(genesis.faucet)
@@ -103,13 +104,7 @@ class LocalChain:
 
     def header(self, number: int) -> BlockHeaderAPI:
         """Read the header of a block that exists."""
-        block_hash = self.index.block_hash(number)
-        if block_hash is None:
-            raise RpcError(
-                f"there is no block {number}", next_step="Ask for a block up to what eth_blockNumber says."
-            )
-        header: BlockHeaderAPI = rlp.decode(self.index.header(block_hash), PragueBlockHeader)
-        return header
+        return _header(self.index, number)
 
     # ------------------------------------------------------------ sending
 
@@ -193,7 +188,7 @@ class LocalChain:
 
     def _apply(self, block: Block, entry: _Entry) -> tuple[bytes | RpcError, int]:
         """Execute a transaction in the block; return its hash or why it is refused, and what it cost."""
-        if entry.hash in block.hashes or self.index.contains(entry.hash):
+        if entry.hash in block.hashes or self._index.contains(entry.hash):
             return entry.hash, _REFUSED_GAS
         transaction, state = entry.transaction, block.vm.state
         try:
@@ -201,7 +196,7 @@ class LocalChain:
             if seconds:
                 raise AllowanceUsedError(entry.sender, seconds)
             admission.check(transaction, state)
-            permission.check(transaction, state, faucet=self._faucet, index=self.index)
+            permission.check(transaction, state, faucet=self._faucet, index=self._index)
             block.apply(entry.raw, entry.hash, transaction)
         except RpcError as refusal:
             return refusal, _REFUSED_GAS
@@ -269,13 +264,21 @@ class LocalChain:
             self._database.close()
 
     def _header(self, number: int) -> BlockHeaderAPI:
-        return self._head if number == self._head.block_number else self.header(number)
+        return self._head if number == self._head.block_number else _header(self._index, number)
+
+
+def _header(index: Index, number: int) -> BlockHeaderAPI:
+    block_hash = index.block_hash(number)
+    if block_hash is None:
+        raise RpcError(
+            f"there is no block {number}", next_step="Ask for a block up to what eth_blockNumber says."
+        )
+    header: BlockHeaderAPI = rlp.decode(index.header(block_hash), PragueBlockHeader)
+    return header
 
 
 def _outcome(entry: _Entry) -> bytes | RpcError:
     """Return the hash or the refusal of a transaction; raise what kept its block from being stored."""
     if isinstance(entry.outcome, bytes | RpcError):
         return entry.outcome
-    if entry.outcome is None:
-        raise RuntimeError("the transaction has no outcome")
-    raise entry.outcome
+    raise entry.outcome or RuntimeError("a transaction has no outcome")

@@ -18,15 +18,15 @@ __all__ = ["FairQueue", "Gate"]
 
 T = TypeVar("T")
 
-#: Keys that are remembered although nothing of theirs waits; more are looked through for those to forget.
+#: Owners that are remembered although nothing of theirs waits; those charged longest ago are forgotten.
 _REMEMBERED = 256
 
 
 class FairQueue(Generic[T]):
     """Items of several owners; the owner that was charged least is served first, each owner's items in order.
 
-    An owner of whom nothing waited saves nothing up, and a new name is worth no more than an old one: both
-    start behind those that wait already.
+    An owner of whom nothing waited saves nothing up: it starts level with the one that was served last. A new
+    name starts behind all that wait, so that it is worth no more than an old one.
     """
 
     def __init__(self) -> None:
@@ -62,23 +62,23 @@ class FairQueue(Generic[T]):
     def charge(self, owner: Hashable, cost: float) -> None:
         """Charge an owner for what was done for it."""
         self._charged[owner] = max(self._charged.get(owner, 0.0), self._level) + cost
+        self._charged[owner] = self._charged.pop(owner)  # the last in the order is the one charged last
         if len(self._charged) > _REMEMBERED + len(self._waiting):
-            self._charged = {
-                known: charged
-                for known, charged in self._charged.items()
-                if charged > self._level or known in self._waiting
-            }
+            oldest = [known for known in self._charged if known not in self._waiting]
+            for known in oldest[: _REMEMBERED // 2]:
+                del self._charged[known]
 
     def level_all(self) -> None:
         """Forget what was used while nobody had to wait for it; call it when nothing waits."""
-        self._charged.clear()
+        self._level = max(self._charged.values(), default=self._level)
 
     def _line(self, owner: Hashable) -> deque[T]:
         if owner not in self._waiting:
-            if self._charged.get(owner, 0.0) <= self._level:
-                self._charged[owner] = max(
-                    (self._charged[other] for other in self._waiting), default=self._level
-                )
+            if owner in self._charged:
+                self._charged[owner] = max(self._charged[owner], self._level)
+            else:
+                waiting = (self._charged[other] for other in self._waiting)
+                self._charged[owner] = max(waiting, default=self._level)
             self._waiting[owner] = deque()
         return self._waiting[owner]
 

@@ -47,7 +47,7 @@ def check(transaction: SignedTransactionAPI, state: StateAPI, *, faucet: bytes, 
         if not index.is_deployer(transaction.sender):
             raise TransactionRefusedError(
                 f"0x{transaction.sender.hex()} may not create contracts on this chain",
-                next_step="Ask the operator to fund the account as a deployer from the faucet.",
+                next_step="Ask the operator to let the chain's faucet fund the account as a deployer.",
             )
     elif not state.get_code(transaction.to):
         raise TransactionRefusedError(

@@ -139,7 +139,7 @@ def _listening(port: int | None, dispatcher: Dispatcher, budget: Budget) -> _Ser
     """Return a server that has its port."""
     wanted = DEFAULT_PORT if port is None else port
     try:
-        return _Server((HOST, wanted), _handler(dispatcher, budget), Connections(budget))
+        return _Server((HOST, wanted), dispatcher, budget)
     except (OSError, OverflowError) as problem:
         if port is None and isinstance(problem, OSError) and problem.errno == errno.EADDRINUSE:
             return _listening(0, dispatcher, budget)
@@ -188,11 +188,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(
-        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], connections: Connections
-    ) -> None:
-        self.connections = connections
-        super().__init__(address, handler)
+    def __init__(self, address: tuple[str, int], dispatcher: Dispatcher, budget: Budget) -> None:
+        self.dispatcher = dispatcher
+        self.budget = budget
+        self.connections = Connections(budget)
+        super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own, if there is place for it."""
@@ -223,77 +223,74 @@ class _Server(ThreadingHTTPServer):
         _log.debug("a connection ended", exc_info=True)
 
 
-def _handler(dispatcher: Dispatcher, budget: Budget) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # keep-alive: a connection per request halves the rate of small ones
-        disable_nagle_algorithm = True
-        wbufsize = -1  # headers and body in one segment
-        server: _Server
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # keep-alive: a connection per request halves the rate of small ones
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body in one segment
+    server: _Server
 
-        def setup(self) -> None:
-            super().setup()
-            self._connection = self.server.connections.of(self.request)
+    def setup(self) -> None:
+        super().setup()
+        self._connection = self.server.connections.of(self.request)
 
-        def handle_one_request(self) -> None:
-            if self._connection.phase is not Phase.READING:
-                self._connection.enter(Phase.IDLE)
-            if not self.rfile.peek(1):  # type: ignore[attr-defined]
-                self.close_connection = True
-                return
-            self._connection.enter(Phase.READING)
-            super().handle_one_request()
+    def handle_one_request(self) -> None:
+        if self._connection.phase is not Phase.READING:
+            self._connection.enter(Phase.IDLE)
+        if not self.rfile.peek(1):  # type: ignore[attr-defined]
+            self.close_connection = True
+            return
+        self._connection.enter(Phase.READING)
+        super().handle_one_request()
 
-        def do_POST(self) -> None:
-            refusal = self._refusal()
-            if refusal is not None:
-                status, message = refusal
-                # The body is not read, so the connection cannot be used again.
-                self.close_connection = True
-                self._reply(status, message.encode(), "text/plain; charset=utf-8")
-                return
-            length = int(self.headers["Content-Length"])
-            body = self.rfile.read(length)
-            if len(body) < length:  # the client went away, or was too slow
-                self.close_connection = True
-                return
-            self._connection.enter(Phase.WORKING)
-            answer = dispatcher.answer(body, self._connection)
-            if answer is None:
-                self._reply(HTTPStatus.NO_CONTENT, b"", "application/json")
-            else:
-                self._reply(HTTPStatus.OK, answer, "application/json")
+    def do_POST(self) -> None:
+        refusal = self._refusal()
+        if refusal is not None:
+            status, message = refusal
+            # The body is not read, so the connection cannot be used again.
+            self.close_connection = True
+            self._reply(status, message.encode(), "text/plain; charset=utf-8")
+            return
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client went away, or was too slow
+            self.close_connection = True
+            return
+        self._connection.enter(Phase.WORKING)
+        answer = self.server.dispatcher.answer(body, self._connection)
+        if answer is None:
+            self._reply(HTTPStatus.NO_CONTENT, b"", "application/json")
+        else:
+            self._reply(HTTPStatus.OK, answer, "application/json")
 
-        def _refusal(self) -> tuple[HTTPStatus, str] | None:
-            if self.headers.get("Host", "").rsplit(":", 1)[0].lower() not in _LOCAL_NAMES:
-                return HTTPStatus.FORBIDDEN, "this chain answers to its loopback address only"
-            kind = self.headers.get_content_type() if "Content-Type" in self.headers else ""
-            if kind != "application/json":
-                return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json"
-            length = self.headers.get("Content-Length", "")
-            if not (length.isascii() and length.isdigit()):
-                return HTTPStatus.LENGTH_REQUIRED, "expected Content-Length"
-            if len(length) > 12 or int(length) > budget.body_bytes:
-                return (
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"at most {budget.body_bytes} bytes in one request",
-                )
-            return None
+    def _refusal(self) -> tuple[HTTPStatus, str] | None:
+        if self.headers.get("Host", "").rsplit(":", 1)[0].lower() not in _LOCAL_NAMES:
+            return HTTPStatus.FORBIDDEN, "this chain answers to its loopback address only"
+        kind = self.headers.get_content_type() if "Content-Type" in self.headers else ""
+        if kind != "application/json":
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json"
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()):
+            return HTTPStatus.LENGTH_REQUIRED, "expected Content-Length"
+        if len(length) > 12 or int(length) > self.server.budget.body_bytes:
+            return (
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"at most {self.server.budget.body_bytes} bytes in one request",
+            )
+        return None
 
-        def _reply(self, status: HTTPStatus, body: bytes, kind: str) -> None:
-            self._connection.enter(Phase.WRITING)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            if self.close_connection:
-                self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
+    def _reply(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+        self._connection.enter(Phase.WRITING)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
 
-        def log_message(self, format: str, *args: object) -> None:
-            _log.debug(format, *args)
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        _log.debug(format, *args)
 
 
 if __name__ == "__main__":

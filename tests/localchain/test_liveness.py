@@ -196,19 +196,25 @@ def test_a_transaction_that_breaks_the_machine_harms_only_its_sender(
             raise MemoryError
         apply(block, raw, *args)
 
+    def fails():
+        with pytest.raises(MemoryError):
+            chain.submit([bad])
+        failed.append(bad)
+
     monkeypatch.setattr(Block, "apply", faulty)
-    outcomes = []
+    outcomes, failed = [], []
     with chain.locked():
         threads = [threading.Thread(target=lambda: outcomes.append(chain.submit([good])))]
         threads[0].start()
         waiting(chain, 1)
-        threads.append(threading.Thread(target=lambda: pytest.raises(MemoryError, chain.submit, [bad])))
+        threads.append(threading.Thread(target=fails))
         threads[1].start()
         waiting(chain, 2)
     for thread in threads:
         thread.join()
     assert isinstance(outcomes[0][0], bytes)
     assert chain.index.transaction(outcomes[0][0]).status == 1
+    assert failed == [bad]
 
 
 def test_a_call_or_estimate_that_loops_ends(tmp_path, opened, faucet):

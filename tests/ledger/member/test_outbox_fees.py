@@ -1,4 +1,4 @@
-"""A batch whose fee became too low is signed again and posted once, also when the process is killed meanwhile."""
+"""A batch whose fee became too low is signed again and posted once, also after a kill."""
 
 from __future__ import annotations
 
