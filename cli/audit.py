@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "bundle_command", "fsck_command", "verify_command"]
 
-app = typer.Typer(help="Count proven and claimed payments; draw what members had evaluated, and verify it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Count proven and claimed payments; draw what members had evaluated, and verify it.",
+    no_args_is_help=True,
+)
 
 ReaderKeys = Annotated[
     Path | None, typer.Option(help="File with your own reader keys. Default: what the desk has mirrored.")
@@ -222,9 +225,7 @@ def opened_command(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="What the member opened.")],
     draw: Annotated[Path, typer.Option(help="Your own draw.")],
-    recipient: Annotated[
-        str | None, typer.Option(help="Refuse what was opened for anybody else.")
-    ] = None,
+    recipient: Annotated[str | None, typer.Option(help="Refuse what was opened for anybody else.")] = None,
     grace_days: Annotated[
         int | None, typer.Option(min=0, help="Days that a row may take to the chain. Default: 7.")
     ] = None,

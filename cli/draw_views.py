@@ -29,12 +29,14 @@ def show_draw(options: Settings, draw: Draw, out: Path) -> None:
 
     def render() -> None:
         tell(
-            f"{out}: {counted(len(draw.places), 'element')} of the {draw.total:,} that {draw.member} anchored "
-            f"up to block {draw.requests_until}."
+            f"{out}: {counted(len(draw.places), 'element')} of the {draw.total:,} that {draw.member} "
+            f"anchored up to block {draw.requests_until}."
         )
 
     emit(options, value, render)
-    command = f"{options.program} member open-draw -m {draw.member} {out.name} --recipient NAME --out opened.json"
+    command = (
+        f"{options.program} member open-draw -m {draw.member} {out.name} --recipient NAME --out opened.json"
+    )
     say(f"Send it to {draw.member}, which runs `{command}`.")
 
 
@@ -91,8 +93,8 @@ def _meaning(report: DrawReport, most: float) -> str:
             f"{explained:,} of them, and {report.open:,} may be guesses."
         )
     text = (
-        f"Rows that {report.member} posted before the draw explain {explained:,} of {drawn:,} drawn elements. "
-        f"So, with 95 % confidence, at most {most:.1%} of its {whole:,} elements are guesses "
+        f"Rows that {report.member} posted before the draw explain {explained:,} of {drawn:,} drawn "
+        f"elements. So, with 95 % confidence, at most {most:.1%} of its {whole:,} elements are guesses "
         "(exact bound of Clopper and Pearson"
     )
     if report.open:

@@ -40,22 +40,16 @@ def read_draw(draw: Draw | bytes | Path | str) -> Draw:
     return Draw.from_bytes(draw)
 
 
-def draw(
-    gateway: Gateway, trust: Trust, agent: str, *, count: int, until_block: int | None = None
-) -> Draw:
+def draw(gateway: Gateway, trust: Trust, agent: str, *, count: int, until_block: int | None = None) -> Draw:
     """Draw elements of a member; see `counterfoil.Auditor.draw`."""
     from ledger.audit.draws import own_requests
 
     height = gateway.height()
     until = height if until_block is None else until_block
     if not 0 <= until <= height:
-        raise InputError(
-            f"there is no block {until} yet", next_step=f"Give a block up to {height}, or none."
-        )
+        raise InputError(f"there is no block {until} yet", next_step=f"Give a block up to {height}, or none.")
     requests = own_requests(gateway, trust, agent, until)
-    return draw_elements(
-        trust.deployment.name, agent, requests, count, requests_until=until, drawn_at=height
-    )
+    return draw_elements(trust.deployment.name, agent, requests, count, requests_until=until, drawn_at=height)
 
 
 def open_for(

@@ -144,7 +144,9 @@ class Draw:
         """
         read = documents.read(data, DrawDocument, what="draw", most_bytes=_MOST_BYTES)
         if len(read.elements) != read.count:
-            raise VerificationError("the draw has another number of elements than it says", expected=read.count)
+            raise VerificationError(
+                "the draw has another number of elements than it says", expected=read.count
+            )
         if read.requests_until > read.drawn_at:
             raise VerificationError("the draw counts requests of blocks after the one in which it was made")
         return cls(

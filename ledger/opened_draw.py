@@ -1,9 +1,9 @@
 """Opened draws: what a member shows of the elements that an auditor drew (`ledger.draw`).
 
-An element is *opened* with its path to the root that the chain has, and with a disclosure of a posted row that
-has the element's account or party. The disclosure's own opening of the pseudonym has the element and its blind,
-or, if the pseudonym was made from another element of the same identifier, the blind stands here. An element that
-no posted row explains yet is named with a reason. The posting account signs the whole file, so that also
+An element is *opened* with its path to the root that the chain has, and with a disclosure of a posted row
+that has the element's account or party. The disclosure's own opening of the pseudonym has the element and its
+blind. If the pseudonym was made from another element of the same identifier, the blind stands here. An element
+that no posted row explains is named with a reason. The posting account signs the whole file, so that also
 "waiting" is the bank's word.
 """
 
@@ -39,7 +39,12 @@ _Number = Annotated[int, Meta(ge=1)]
 
 
 class Reason(StrEnum):
-    """Why a member cannot open an element: its row waits, its row's batch was kept apart, or nothing is known."""
+    """Why a member cannot open an element.
+
+    - `WAITING`: its row, or its evaluation, waits.
+    - `APART`: its row was posted, and the desk kept the batch apart.
+    - `UNKNOWN`: the member has no such element, or no row for it.
+    """
 
     WAITING = "waiting"
     APART = "apart"

@@ -243,13 +243,13 @@ def _check_whole(opened: OpenedDraw, draw: Draw, trust: Trust, recipient: str | 
         raise VerificationError("the opened elements are not those of the draw, in its order")
 
 
-def _row(
-    number: int, disclosure: Disclosure, opened: OpenedDraw, draw: Draw, verifier: Verifier
-) -> Verified:
+def _row(number: int, disclosure: Disclosure, opened: OpenedDraw, draw: Draw, verifier: Verifier) -> Verified:
     try:
         proven = verifier.disclosure(disclosure, recipient=opened.recipient)
     except VerificationError as error:
-        raise VerificationError(error.what, where=f"disclosure {number}", next_step=error.next_step) from error
+        raise VerificationError(
+            error.what, where=f"disclosure {number}", next_step=error.next_step
+        ) from error
     if proven.agent != draw.member:
         raise VerificationError(
             f"the row was posted by {proven.agent}, not by {draw.member}", where=f"disclosure {number}"
@@ -303,9 +303,7 @@ def _opened(
     )
 
 
-def _element_of(
-    field: DisclosedField, element: OpenedElement, disclosure: Disclosure, where: str
-) -> bytes:
+def _element_of(field: DisclosedField, element: OpenedElement, disclosure: Disclosure, where: str) -> bytes:
     """Return the element that was blinded from a disclosed field."""
     value, proof = field.opened.value, field.proof
     if value is None or not isinstance(proof, PseudonymOpening):

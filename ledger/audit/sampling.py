@@ -2,10 +2,10 @@
 
 References
 ----------
-.. [1] Clopper, C. J. and Pearson, E. S., The use of confidence or fiducial limits illustrated in the case of the
-   binomial, Biometrika 26 (1934).
-.. [2] Hanley, J. A. and Lippman-Hand, A., If nothing goes wrong, is everything all right?, JAMA 249 (1983): the
-   rule of three.
+.. [1] Clopper, C. J. and Pearson, E. S., The use of confidence or fiducial limits illustrated in the case of
+   the binomial, Biometrika 26 (1934).
+.. [2] Hanley, J. A. and Lippman-Hand, A., If nothing goes wrong, is everything all right?, JAMA 249 (1983):
+   the rule of three.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def upper_bound(found: int, drawn: int, *, confidence: float = 0.95) -> float:
 
 
 def _at_most(found: int, drawn: int, share: float) -> float:
-    """Return the probability of `found` or fewer among `drawn`, each with the probability `share` (0 < share < 1)."""
+    """Return the probability of `found` or fewer among `drawn`, for a share between 0 and 1."""
     return sum(
         exp(
             lgamma(drawn + 1)

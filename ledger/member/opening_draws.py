@@ -1,8 +1,8 @@
 """Open the elements that an auditor drew: for each the path to its root, and the row that it was needed for.
 
-The member computes the draw again before it opens anything. Then it chooses as few rows as it can: a row that
-has the identifiers of several drawn elements is disclosed once, with these fields only. What cannot be opened is
-listed with the reason, never left out.
+The member computes the draw again before it opens anything. Then it chooses few rows: a row that has the
+identifiers of several drawn elements is disclosed once, with these fields only. What cannot be opened is listed
+with the reason, never left out.
 """
 
 from __future__ import annotations
@@ -161,9 +161,7 @@ def _held(vault: Vault, draw: Draw, requests: Sequence[EvaluationRequest]) -> di
         known = vault.elements.preimages(request.number, request.root, positions)
         epoch = request.epoch if request.linked_epoch is None else request.linked_epoch
         for position, preimage in known.items():
-            found[Place(request.number, position)] = _of(
-                elements[position], paths[position], preimage, epoch
-            )
+            found[Place(request.number, position)] = _of(elements[position], paths[position], preimage, epoch)
     return found
 
 

@@ -161,7 +161,7 @@ class _BatchProof:
 def _judged(
     header: BatchHeader, entry: bytes, posted: _Tree, judged: _Tree
 ) -> tuple[int, int] | Reason | None:
-    """Return the indices of an accepted batch in the two logs, why it was kept apart, or None: not yet there."""
+    """Return an accepted batch's indices in the two logs, why it was kept apart, or None: not there yet."""
     index = posted.find(entry)
     if index is None:
         return None

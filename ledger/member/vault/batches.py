@@ -64,7 +64,7 @@ class KeptBatch:
 
 
 class PostedHeader(NamedTuple):
-    """The header of a batch that is confirmed on the chain, its author's signature, its block, and its time."""
+    """The header of a batch on the chain, its author's signature, its block, and the block's time."""
 
     header: BatchHeader
     signature: bytes

@@ -1,7 +1,7 @@
 """What was blinded for the elements of anchored requests, and which records need it.
 
-A request that is evaluated completely leaves its elements in `evaluation`, and their blinds in `pseudonym` and
-`repeated`; of any other request, `requested` has everything.
+A request that is evaluated completely leaves its elements in `evaluation`, and their blinds in `pseudonym`
+and `repeated`; of any other request, `requested` has everything.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Elements:
         return found
 
     def preimages(self, number: int, root: bytes, positions: Iterable[int]) -> dict[int, Preimage]:
-        """Return what was blinded for some elements of a request; nothing for an element that is not known."""
+        """Return what was blinded for some elements of a request, as far as it is known."""
         wanted = sorted(set(positions))
         cursor = self._connection.execute(
             "SELECT d.position, d.identifier, d.blind FROM requested d JOIN request r ON r.id = d.request "
@@ -102,8 +102,7 @@ class Elements:
         return [(int(evaluation), int(element)) for evaluation, element in cursor]
 
     def records_with(self, identifiers: Iterable[str]) -> Iterator[Needed]:
-        """Yield the records that have one of some identifiers; the table of records is read once.
-        """
+        """Yield the records that have one of some identifiers; the table of records is read once."""
         given = json.dumps(sorted(set(identifiers)))
         conditions = " OR ".join(f"{name} IN (SELECT value FROM json_each(:given))" for name in IDENTIFIERS)
         cursor = self._connection.execute(

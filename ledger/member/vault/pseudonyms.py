@@ -5,8 +5,8 @@ batches that the holders proved, each with its place in a request (`ledger.membe
 `pseudonym` the blind and the position of each identifier's element. Elements and proofs are stored as raw
 bytes: about 110 bytes per identifier with one holder.
 
-Two processes may ask for an identifier at the same moment. The first answer is its pseudonym; `repeated` keeps
-the blind of the other element, because an auditor may draw it (`ledger.draw`).
+Two processes may ask for an identifier at the same moment. The first answer is its pseudonym; `repeated`
+keeps the blind of the other element, because an auditor may draw it (`ledger.draw`).
 """
 
 from __future__ import annotations
@@ -100,8 +100,9 @@ def store(connection: sqlite3.Connection, request: int, start: int, batches: Ite
         )
         if stored.rowcount != len(pseudonyms):
             connection.executemany(
-                "INSERT INTO repeated (evaluation, element, identifier, blind) SELECT ?1, ?2, ?4, ?5 WHERE "
-                "NOT EXISTS (SELECT 1 FROM pseudonym WHERE epoch = ?3 AND identifier = ?4 AND evaluation = ?1)",
+                "INSERT INTO repeated (evaluation, element, identifier, blind) SELECT ?1, ?2, ?4, ?5 "
+                "WHERE NOT EXISTS (SELECT 1 FROM pseudonym "
+                "WHERE epoch = ?3 AND identifier = ?4 AND evaluation = ?1)",
                 (
                     (number, element, evaluation.epoch, made.identifier, made.blind)
                     for element, made in enumerate(pseudonyms)
