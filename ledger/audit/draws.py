@@ -210,14 +210,14 @@ def check_opened(
     _check_whole(opened, draw, trust, recipient)
     verifier = Verifier(trust)
     rows = [_row(number, made, opened, draw, verifier) for number, made in enumerate(opened.disclosures)]
-    if {e.disclosure for e in opened.elements if isinstance(e, OpenedElement)} != set(range(len(rows))):
-        raise VerificationError("the opened draw has a disclosure that no element uses, or lacks one")
     by_number = {request.number: request for request in requests}
     drawn_time = gateway.block_time(draw.drawn_at)
     judged = []
     for element in opened.elements:
         request = by_number[element.place.request]
         if isinstance(element, OpenedElement):
+            if element.disclosure >= len(rows):
+                raise VerificationError("the row of the element is missing", where=str(element.place))
             disclosure = opened.disclosures[element.disclosure]
             found = _opened(element, request, disclosure, rows[element.disclosure], draw)
         else:
@@ -225,6 +225,8 @@ def check_opened(
         if found.outcome in (Outcome.LATE, Outcome.WAITING):
             found = _in_time(found, drawn_time - gateway.block_time(request.block), grace_days)
         judged.append(found)
+    if {e.disclosure for e in opened.elements if isinstance(e, OpenedElement)} != set(range(len(rows))):
+        raise VerificationError("the opened draw has a disclosure that no element uses")
     return DrawReport(
         draw.member, draw.digest, opened.recipient, len(requests), draw.total, len(rows), tuple(judged)
     )
