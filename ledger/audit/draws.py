@@ -100,9 +100,9 @@ class DrawReport:
     rows: int
     elements: tuple[JudgedElement, ...]
 
-    def count(self, outcome: Outcome) -> int:
-        """Return the number of elements with an outcome."""
-        return sum(element.outcome is outcome for element in self.elements)
+    def count(self, outcome: Outcome | str) -> int:
+        """Return the number of elements with an outcome, or with the name of one."""
+        return sum(element.outcome == outcome for element in self.elements)
 
     @property
     def open(self) -> int:

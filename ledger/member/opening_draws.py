@@ -1,8 +1,8 @@
 """Open the elements that an auditor drew: for each the path to its root, and the row that it was needed for.
 
 The member computes the draw again before it opens anything. Then it chooses few rows: a row that has the
-identifiers of several drawn elements is disclosed once, with these fields only. What cannot be opened is listed
-with the reason, never left out.
+identifiers of several drawn elements is disclosed once, with these fields only. What cannot be opened is
+listed with the reason, never left out.
 """
 
 from __future__ import annotations

@@ -75,5 +75,10 @@ def test_a_draw_that_was_edited_is_refused_with_exit_code_1(
     draw.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")))
     words = ("member", "open-draw", "-m", ALFA, draw, "--recipient", "Supervisor")
     assert "chosen, not drawn" in call(home, *chain, *words).expect(1).err
-    assert "no such file" in call(home, *chain, "audit", "opened", draw, "--draw", tmp_path / "no").expect(2).err
-    assert "1 to 1,000" in call(home, *chain, "audit", "draw", ALFA, "--count", 1_001, "--out", draw).expect(2).err
+    assert (
+        "no such file" in call(home, *chain, "audit", "opened", draw, "--draw", tmp_path / "no").expect(2).err
+    )
+    assert (
+        "1 to 1,000"
+        in call(home, *chain, "audit", "draw", ALFA, "--count", 1_001, "--out", draw).expect(2).err
+    )

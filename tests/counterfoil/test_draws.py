@@ -95,9 +95,7 @@ def opened(made: SmallConsortium, bank: str, draw: Draw) -> OpenedDraw:
 def verified(
     made: SmallConsortium, draw: Draw, answer: OpenedDraw, *, grace_days: int | None = None
 ) -> DrawReport:
-    return auditor(made).check_opened(
-        answer.to_bytes(), draw, recipient=SUPERVISOR, grace_days=grace_days
-    )
+    return auditor(made).check_opened(answer.to_bytes(), draw, recipient=SUPERVISOR, grace_days=grace_days)
 
 
 def test_every_element_of_an_honest_bank_is_explained_in_two_epochs(made: SmallConsortium) -> None:
@@ -119,7 +117,9 @@ def test_every_element_of_an_honest_bank_is_explained_in_two_epochs(made: SmallC
     few = auditor(made).draw(HONEST, count=5)
     report = verified(made, few, opened(made, HONEST, few))
     assert report.most_guesses() == pytest.approx(1 - 0.05 ** (1 / 5))
-    only_first = auditor(made).draw(HONEST, count=1_000, until_block=made.gateway.evaluation_requests()[0].block)
+    only_first = auditor(made).draw(
+        HONEST, count=1_000, until_block=made.gateway.evaluation_requests()[0].block
+    )
     assert {place.request for place in only_first.places} == {1}
 
 
@@ -191,7 +191,9 @@ def test_a_guess_is_found_and_a_row_posted_after_the_draw_does_not_explain_it(ma
     assert verified(made, again, opened(made, PROBER, again)).count(Outcome.UNEXPLAINED) == 5
 
 
-def test_elements_wait_until_their_rows_are_evaluated_posted_and_in_a_checkpoint(made: SmallConsortium) -> None:
+def test_elements_wait_until_their_rows_are_evaluated_posted_and_in_a_checkpoint(
+    made: SmallConsortium,
+) -> None:
     take_in(made, SLOW, BEFORE, 4)
     with made.vault(SLOW) as vault:
         box = Outbox(vault, made.keys[SLOW], made.gateway)
@@ -257,7 +259,14 @@ def test_a_link_of_two_epochs_is_explained_by_rows_of_the_linked_epoch(made: Sma
         blinded = maker.blind([*old, guess])
         request = vault.requests.add(2, blinded)
         made.gateway.transact(
-            made.keys[LINKER].account, "EvaluationLog", "requestLink", 2, 1, request.count, request.root, "old"
+            made.keys[LINKER].account,
+            "EvaluationLog",
+            "requestLink",
+            2,
+            1,
+            request.count,
+            request.root,
+            "old",
         )
         number = made.gateway.evaluation_requests()[-1].number
         request = vault.requests.anchored(request, number)

@@ -71,7 +71,7 @@ def test_a_draw_of_everything_has_everything(first: int, second: int) -> None:
 
 
 def test_each_element_is_equally_likely() -> None:
-    """Chi-square over fixed seeds: 24 degrees of freedom; 51.2 is exceeded once in 1,000 families of seeds."""
+    """Chi-square over fixed seeds, 24 degrees of freedom: 51.2 is exceeded once in 1,000 times."""
     requests, seeds = asked([10, 15]), 4_000
     for number in (0, 4):  # the first element of a draw, and the fifth
         seen = Counter(drawn(sha256(b"%d" % n).digest(), requests, 5)[number] for n in range(seeds))
