@@ -2,9 +2,9 @@
 
 An element is *opened* with its path to the root that the chain has, and with a disclosure of a posted row
 that has the element's account or party. The disclosure's own opening of the pseudonym has the element and
-its blind. If the pseudonym was made from another element of the same identifier, the blind stands here. An element
-that no posted row explains is named with a reason. The posting account signs the whole file, so that also
-"waiting" is the bank's word.
+its blind. If the pseudonym was made from another element of the same identifier, the blind stands here. An
+element that no posted row explains is named with a reason. The posting account signs the whole file, so
+that also "waiting" is the bank's word.
 """
 
 from __future__ import annotations
