@@ -22,7 +22,7 @@ from eth_account import Account
 from web3 import Web3
 
 from cli.output import say, show_table
-from contracts.artifacts import CONTRACTS, load
+from contracts.artifacts import CONTRACTS, TAKES, load
 from counterfoil.processes import ensure_chain, stop
 from ledger.batch import BatchHeader
 from ledger.home import Home
@@ -32,6 +32,7 @@ from localchain.faucet import fund
 
 ZERO = bytes(32)
 KEY = b"k" * 32
+_KEYS = {"x25519Key": KEY, "hpkeKey": KEY, "witnessKey": KEY}
 
 #: Bytes of one packed row, and of an envelope around them for one reader (see docs/formats.md).
 ROW, ENVELOPE = 144, 2 + 112 + 32 + 4 + 16
@@ -46,6 +47,7 @@ class Meter:
     addresses: dict[str, str] = field(default_factory=dict)
     rows: list[tuple[str, str, int, int, int, str]] = field(default_factory=list)
     nonces: dict[bytes, int] = field(default_factory=dict)
+    proposals: int = 0
 
     def ask(self, method: str, *params: Any) -> Any:
         """Call a method of the node."""
@@ -70,12 +72,41 @@ class Meter:
         self, key: bytes, contract: str, function: str, *arguments: Any, note: str | None = None
     ) -> None:
         """Call a function; if `note` is given, add its gas to the table."""
-        encoder = Web3().eth.contract(abi=load(contract).abi)
-        data = bytes.fromhex(encoder.encode_abi(function, args=list(arguments))[2:])
+        data = self.encoded(contract, function, *arguments)
         receipt = self._send(key, self.addresses[contract], data)
         if note is not None:
             name = f"{function}{': ' if note else ''}{note}"
             self._note(contract, name, len(data), calldata_floor(data), receipt)
+
+    def prepare(self, key: bytes, contract: str, function: str, *arguments: Any, note: str | None) -> None:
+        """Let the founder make a call; the gas is that of the whole step."""
+        call = self.addresses[contract], self.encoded(contract, function, *arguments)
+        told = None if note is None else f"{contract}.{function}{', ' if note else ''}{note}"
+        self.call(key, "Consortium", "prepare", [call], note=told)
+
+    def decide(
+        self, first: bytes, second: bytes, contract: str, function: str, *arguments: Any, noted: bool = False
+    ) -> None:
+        """Let two members propose, approve and execute a call."""
+        calls = [(self.addresses[contract], self.encoded(contract, function, *arguments))]
+        digest = Web3.keccak(Web3().codec.encode(["(address,bytes)[]"], [calls]))
+        self.proposals += 1
+        told = f"{contract}.{function}" if noted else None
+        self.call(first, "Consortium", "propose", calls, "title", note=told)
+        if first != second and function != "pause":
+            self.call(second, "Consortium", "approve", self.proposals, digest, note=told and "the last")
+        self.call(first, "Consortium", "execute", self.proposals, calls, note=told)
+
+    def digest(self) -> bytes:
+        """Return the digest that founding members confirm."""
+        data = "0x" + self.encoded("Consortium", "foundingDigest").hex()
+        return bytes.fromhex(self.ask("eth_call", {"to": self.addresses["Consortium"], "data": data})[2:])
+
+    @staticmethod
+    def encoded(contract: str, function: str, *arguments: Any) -> bytes:
+        """Return the calldata of a call."""
+        encoder = Web3().eth.contract(abi=load(contract).abi)
+        return bytes.fromhex(encoder.encode_abi(function, args=list(arguments))[2:])
 
     def _send(self, key: bytes, to: str | None, data: bytes) -> dict[str, Any]:
         nonce = self.nonces.get(key, 0)
@@ -107,51 +138,69 @@ def payload(rows: int) -> bytes:
 
 def measure(meter: Meter, keys: Sequence[bytes]) -> None:
     """Call every function once, mostly in the order in which a consortium calls them."""
-    operator, author, second, third, desk, bank = keys
+    founder, author, second, third, desk, bank, other, holder = keys
     address = {key: Account.from_key(key).address for key in keys}
+    rules, limits = (67, 34, 0, 86_400), (10**9, 10**6, 10**9)
     for name in CONTRACTS:
-        consortium = meter.addresses.get("Consortium")
-        meter.deploy(operator, name, *((consortium,) if consortium else (address[operator], ZERO)))
-    for role, key in (("OFFICER", author), ("OFFICER", second), ("OFFICER", third), ("DESK", desk)):
-        identifier = Web3.keccak(text=f"{role}_ROLE")
-        note = "" if key == author else None
-        meter.call(operator, "Consortium", "grantRole", identifier, address[key], note=note)
-    account, keys_of = bytes.fromhex(address[bank][2:]), {"x25519Key": KEY, "hpkeKey": KEY, "witnessKey": KEY}
-    signed = sign_typed(
-        meter.domain("Consortium"), ADMISSION, {"account": account, "agent": "ALFADEFF", **keys_of}, bank
-    )
-    admission = (address[bank], "ALFADEFF", *keys_of.values(), signed)
-    meter.call(operator, "Consortium", "admitMember", *admission, note="")
-    _change_of_keys(meter, bank, keys_of | {"witnessKey": b"w" * 32})
+        taken = [meter.addresses[contract] for contract in TAKES.get(name, ())]
+        meter.deploy(founder, name, *(taken or (address[founder], ZERO, rules, limits)))
+    meter.prepare(founder, "Consortium", "grantRole", Web3.keccak(text="DESK_ROLE"), address[desk], note="")
     reader = hashlib.sha256(KEY).digest()
-    meter.call(operator, "Consortium", "addReader", reader, KEY, 24_315, "desk", note="")
-    meter.call(operator, "Consortium", "openEpoch", 1, 0, KEY, [], note="one holder")
-    meter.call(operator, "Consortium", "openEpoch", 2, 0, KEY, [KEY] * 5, note="five holders")
+    meter.prepare(founder, "Consortium", "addReader", reader, KEY, 24_315, "desk", note="")
     policy = os.urandom(2_000)
-    meter.call(operator, "Consortium", "publishPolicy", policy, note="2 kB")
-    _posts(meter, operator, bank, hashlib.sha256(policy).digest())
-    meter.call(operator, "Consortium", "removeReader", reader, note="")
-    meter.call(operator, "Consortium", "revokeMember", address[bank], note="")
+    meter.prepare(founder, "Consortium", "publishPolicy", policy, note="2 kB")
+    _ceremony(meter, founder, holder)
+    for key, agent, note in ((bank, "ALFADEFF", ""), (other, "BRAVFRPP", None)):
+        account = bytes.fromhex(address[key][2:])
+        signed = sign_typed(
+            meter.domain("Consortium"), ADMISSION, {"account": account, "agent": agent, **_KEYS}, key
+        )
+        meter.prepare(
+            founder, "Consortium", "admitMember", address[key], agent, *_KEYS.values(), signed, note=note
+        )
+    for key, code in ((author, 1), (second, 1), (third, 2)):
+        note = "" if key == author else None
+        meter.prepare(founder, "Consortium", "appointOfficer", address[key], code, note=note)
+    for key in (bank, other):
+        meter.call(
+            key, "Consortium", "confirmFounding", meter.digest(), note="the last" if key == other else ""
+        )
+    meter.call(bank, "EvaluationLog", "request", 1, 65_536, KEY, note="any count")
+    _change_of_keys(meter, bank, other, _KEYS | {"witnessKey": b"w" * 32})
+    _posts(meter, bank, other, hashlib.sha256(policy).digest())
+    meter.decide(bank, other, "Consortium", "removeReader", reader)
+    meter.decide(bank, other, "EvaluationLog", "grant", 1, 1_000)
     _rules(meter, author, second, third)
     for count in (1, 10, 50):
         entries = [(1, KEY, os.urandom(32), os.urandom(1_500)) for _ in range(count)]
         meter.call(desk, "CaseLog", "append", entries, note=f"{count} of 1.5 kB")
 
 
-def _change_of_keys(meter: Meter, bank: bytes, keys_of: dict[str, bytes]) -> None:
+def _ceremony(meter: Meter, founder: bytes, holder: bytes) -> None:
+    """Let one holder go through all rounds; the contract does not look into a contribution."""
+    named = [(Account.from_key(holder).address, KEY)]
+    contribution = os.urandom(600)
+    meter.prepare(founder, "PseudonymKeys", "startCeremony", 1, 1, named, [], note="one holder")
+    meter.call(holder, "PseudonymKeys", "commit", 1, hashlib.sha256(contribution).digest(), note="")
+    meter.call(holder, "PseudonymKeys", "deal", 1, contribution, note="600 bytes, for five holders")
+    meter.call(holder, "PseudonymKeys", "confirm", 1, KEY, [KEY], note="the last of one")
+    meter.prepare(founder, "PseudonymKeys", "openEpoch", 1, 0, note="")
+
+
+def _change_of_keys(meter: Meter, bank: bytes, other: bytes, keys_of: dict[str, bytes]) -> None:
     address = Account.from_key(bank).address
     account = bytes.fromhex(address[2:])
-    values = {"account": account, "newAccount": account, **keys_of}
+    values = {"account": account, "newAccount": account, **keys_of, "nonce": 0}
     signed = sign_typed(meter.domain("Consortium"), KEY_CHANGE, values, bank)
     arguments = (address, address, *keys_of.values(), signed, signed)
-    meter.call(bank, "Consortium", "changeKeys", *arguments, note="the same account")
+    meter.decide(bank, other, "Consortium", "changeKeys", *arguments, noted=True)
 
 
 def _rows(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
 
 
-def _posts(meter: Meter, operator: bytes, bank: bytes, policy: bytes) -> None:
+def _posts(meter: Meter, bank: bytes, other: bytes, policy: bytes) -> None:
     address = Account.from_key(bank).address
     head, sequence = ZERO, 0
 
@@ -180,28 +229,28 @@ def _posts(meter: Meter, operator: bytes, bank: bytes, policy: bytes) -> None:
         post(rows, _rows(rows))
     for rows in (1, 800):
         post(rows, f"{_rows(rows)}, wrong sequence", first=99)
-    meter.call(operator, "Consortium", "suspendMember", address, note="")
-    for rows in (1, 800):
-        post(rows, f"{_rows(rows)}, suspended")
-    meter.call(operator, "Consortium", "reinstateMember", address, note="")
-    meter.call(operator, "Consortium", "pause", note="")
+    meter.decide(bank, other, "Consortium", "pause")
     for rows in (1, 800):
         post(rows, f"{_rows(rows)}, paused")
-    meter.call(operator, "Consortium", "unpause", note="")
+    meter.decide(bank, other, "Consortium", "unpause")
+    meter.call(bank, "Consortium", "suspendMember", address, note="itself")
+    for rows in (1, 800):
+        post(rows, f"{_rows(rows)}, suspended")
+    meter.decide(other, other, "Consortium", "reinstateMember", address)
 
 
 def _rules(meter: Meter, author: bytes, second: bytes, third: bytes) -> None:
     documents = [os.urandom(10_000) for _ in range(3)]
     names = [hashlib.sha256(document).digest() for document in documents]
-    meter.call(author, "RuleBook", "propose", documents[0], note="10 kB")
-    meter.call(second, "RuleBook", "approve", names[0], note="first officer")
-    meter.call(third, "RuleBook", "approve", names[0], note="second officer, nothing in force")
-    meter.call(author, "RuleBook", "draft", documents[1], ZERO, note="10 kB")
+    meter.call(author, "RuleBook", "propose", documents[0], [KEY], note="10 kB, one rule")
+    meter.call(second, "RuleBook", "approve", names[0], [KEY], note="first officer")
+    meter.call(third, "RuleBook", "approve", names[0], [KEY], note="second officer, nothing in force")
+    meter.call(author, "RuleBook", "draft", documents[1], ZERO, [], note="10 kB")
     meter.call(author, "RuleBook", "recordBacktest", names[1], os.urandom(2_000), note="2 kB")
     meter.call(author, "RuleBook", "submit", names[1], note="")
-    meter.call(second, "RuleBook", "approve", names[1])
-    meter.call(third, "RuleBook", "approve", names[1], note="second officer, supersedes")
-    meter.call(author, "RuleBook", "propose", documents[2])
+    meter.call(second, "RuleBook", "approve", names[1], [])
+    meter.call(third, "RuleBook", "approve", names[1], [], note="second officer, supersedes")
+    meter.call(author, "RuleBook", "propose", documents[2], [])
     meter.call(author, "RuleBook", "withdraw", names[2], note="")
     meter.call(second, "RuleBook", "withdrawActive", names[1], note="first officer")
     meter.call(third, "RuleBook", "withdrawActive", names[1], note="second officer")
@@ -218,8 +267,8 @@ def main() -> None:
         home = Home(Path(folder))
         url, pid = ensure_chain(home)
         try:
-            keys = [bytes(Account.create().key) for _ in range(6)]
-            fund(url, home.chain, [Account.from_key(key).address for key in keys], 1_000)
+            keys = [bytes(Account.create().key) for _ in range(8)]
+            fund(url, home.chain, [Account.from_key(key).address for key in keys], 1_000, deployer=True)
             meter = Meter(url, 20_261)
             measure(meter, keys)
         finally:

@@ -23,6 +23,7 @@ from ledger.disclosure import MAX_TEXT, Disclosure, DisclosureDocument
 from ledger.documents import Count, Document, Hash, Hex
 from ledger.draw import MOST_DRAWN, Place
 from ledger.errors import VerificationError
+from ledger.signing import AccountKey
 from ledger.typed_data import OPENED_DRAW, Domain, recover_typed, sign_typed
 
 __all__ = ["MAX_OPENED", "OPENED_FORMAT", "OpenedDraw", "OpenedElement", "Reason", "UnexplainedElement"]
@@ -165,7 +166,7 @@ class OpenedDraw:
         unsigned = replace(self, signature=b"").to_bytes()
         return {"draw": self.draw, "recipient": self.recipient, "document": sha256(unsigned).digest()}
 
-    def sign(self, domain: Domain, key: bytes) -> OpenedDraw:
+    def sign(self, domain: Domain, key: AccountKey) -> OpenedDraw:
         """Return the file signed with the member's account, for the contract `EvaluationLog`."""
         return replace(self, signature=sign_typed(domain, OPENED_DRAW, self.signed_values(), key))
 

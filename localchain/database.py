@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS transactions (
     block INTEGER NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL UNIQUE, sender BLOB NOT NULL,
     contract BLOB, status INTEGER NOT NULL, gas_used INTEGER NOT NULL, cumulative_gas INTEGER NOT NULL,
     gas_price INTEGER NOT NULL, size INTEGER NOT NULL, raw BLOB NOT NULL, PRIMARY KEY (block, position));
+CREATE TABLE IF NOT EXISTS deployers (account BLOB PRIMARY KEY, block INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS logs (
     place INTEGER PRIMARY KEY, position INTEGER NOT NULL, hash BLOB NOT NULL,
     address BLOB NOT NULL, topic0 BLOB, topic1 BLOB, topic2 BLOB, topic3 BLOB,

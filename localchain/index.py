@@ -142,7 +142,11 @@ class LogFilter:
 
 
 def block_rows(
-    number: int, block_hash: bytes, transactions: Sequence[TransactionRow], logs: Sequence[LogRow]
+    number: int,
+    block_hash: bytes,
+    transactions: Sequence[TransactionRow],
+    logs: Sequence[LogRow],
+    deployers: Sequence[bytes] = (),
 ) -> Rows:
     """Return the rows that a block adds to the index.
 
@@ -154,6 +158,8 @@ def block_rows(
         Block hash.
     transactions, logs : sequence
         The block's transactions and logs.
+    deployers : sequence of bytes
+        Accounts that may create contracts from this block on.
 
     Returns
     -------
@@ -163,6 +169,7 @@ def block_rows(
     raws = {row.position: row.raw for row in transactions}
     return [
         ("INSERT INTO blocks VALUES (?, ?)", [(number, block_hash)]),
+        ("INSERT OR IGNORE INTO deployers VALUES (?, ?)", [(account, number) for account in deployers]),
         (f"INSERT INTO transactions VALUES ({_marks(11)})", [astuple(row) for row in transactions]),
         (
             f"INSERT INTO logs VALUES ({_marks(13)})",
@@ -210,6 +217,10 @@ class Index:
         """Return whether the transaction is mined."""
         return bool(self._database.query("SELECT 1 FROM transactions WHERE hash = ?", (transaction_hash,)))
 
+    def is_deployer(self, account: bytes) -> bool:
+        """Return whether an account may create contracts."""
+        return bool(self._database.query("SELECT 1 FROM deployers WHERE account = ?", (account,)))
+
     def transaction(self, transaction_hash: bytes) -> TransactionRow | None:
         """Return a mined transaction, or None."""
         rows = self._database.query(
@@ -241,15 +252,17 @@ class Index:
         rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
         return [_log(row) for row in rows]
 
-    def logs(self, wanted: LogFilter, *, limit: int) -> list[LogRow]:
+    def logs(self, wanted: LogFilter, *, size: int | None = None, count: int | None = None) -> list[LogRow]:
         """Find logs.
 
         Parameters
         ----------
         wanted : LogFilter
             The filter.
-        limit : int
+        size : int, optional
             Maximum bytes of log data to return.
+        count : int, optional
+            Maximum number of logs to return.
 
         Returns
         -------
@@ -259,16 +272,16 @@ class Index:
         Raises
         ------
         TooMuchDataError
-            If the logs have more data than `limit`; a partial result is never returned.
+            If there are more logs or more data than that; a partial result is never returned.
         """
         condition, values = _condition(wanted)
         # The sizes are asked for first: SQLite finds them without reading a byte of the data.
-        count, size = self._database.query(
+        found, length = self._database.query(
             f"SELECT count(*), coalesce(sum(l.size), 0) FROM logs l WHERE {condition}", values
         )[0]
-        if size > limit and count > 1:
+        if (size is not None and length > size) or (count is not None and found > count):
             raise TooMuchDataError(
-                f"the query returns {count} logs with {size} bytes of data, more than {limit}",
+                f"the query returns {found} logs with {length} bytes of data, more than {count} or {size}",
                 next_step="Ask for fewer blocks at a time.",
             )
         rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)

@@ -1,7 +1,7 @@
 """A holder's part in key ceremonies: it looks at the chain, and does what it can do next, once.
 
-Everything is stored before it is sent: after a crash at any point, the same call goes on. A contribution is made
-once for each ceremony; a second one would differ from what was committed to.
+Everything is stored before it is sent: after a crash at any point, the same call goes on. A contribution
+is made once for each ceremony; a second one would differ from what was committed to.
 """
 
 from __future__ import annotations
@@ -32,16 +32,15 @@ if TYPE_CHECKING:
 __all__ = ["take_part"]
 
 
-def take_part(
-    folder: Path, keys: HolderKeys, gateway: Gateway, *, note: Callable[[str], None] | None = None
-) -> bool:
-    """Do what this holder can do next in every running ceremony; erase shares that were replaced.
+def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | None = None) -> bool:
+    """Do what this holder can do next in every running ceremony; erase what was replaced.
+
+    Shares of earlier generations are erased, and the encryption key of a ceremony that has ended is replaced.
 
     Parameters
     ----------
     folder : Path
         The holder's folder.
-    keys : HolderKeys
     gateway : Gateway
     note : callable, optional
         Called with a sentence for each step.
@@ -52,9 +51,10 @@ def take_part(
         Whether anything was done.
     """
     records = gateway.ceremonies()
+    keys = HolderKeys.load(folder / "keys.json")
     part = _Part(folder, keys, gateway, records, note or (lambda _: None))
     done = [part.step(record) for record in records if record.status == "running"]
-    part.erase()
+    part.erase(records)
     return any(done)
 
 
@@ -88,8 +88,14 @@ class _Part:
             return False
         return self._finish(ceremony, record, receiver)
 
-    def erase(self) -> None:
-        """Erase the shares of generations that are not in force any more."""
+    def erase(self, records: list[Record]) -> None:
+        """Erase the shares of generations that are not in force any more, and a used encryption key."""
+        own, running = self._keys.encryption_public, False
+        for record in records:
+            running |= record.status == "running" and own in record.encryption_keys
+        if not running and any(own in record.encryption_keys for record in records):
+            self._keys.renewed(self._folder / "keys.json")
+            self._note("The encryption key was used in a ceremony that has ended; there is a new one.")
         held = {epoch for epoch, _ in held_shares(self._folder)}
         for key in self._gateway.epoch_keys():
             if key.number in held:

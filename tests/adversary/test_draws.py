@@ -153,7 +153,7 @@ def test_a_path_to_the_root_of_another_bank_is_refused(case: Case) -> None:
 
 def test_the_disclosure_of_another_member_is_refused(case: Case) -> None:
     """Another bank helps: it discloses its own row of the account for this draw."""
-    first, *others = case.elements()
+    first = case.elements()[0]
     helping = replace(case.their_opened.disclosures[0], purpose=case.draw.purpose)
     disclosures = list(case.opened.disclosures)
     disclosures[first.disclosure] = case.disclosed(helping, BRAVO)

@@ -124,7 +124,7 @@ def test_an_evaluation_is_counted_before_it_is_answered(home: Path, monkeypatch:
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ledger.encoding.keyholder.oprf.evaluate", die)
+    monkeypatch.setattr("ledger.encoding.keyholder.evaluate_in_batches", die)
     with pytest.raises(KeyboardInterrupt):
         holder.evaluate(1, blinded(4), member="a")
     assert LocalKeyHolder(home, quota=5, clock=lambda: NOON).used("a", 1) == 4
