@@ -285,7 +285,13 @@ def chain_process(root: Path) -> Iterator[ChainProcess]:
 
 
 def founded(
-    chain: ChainProcess, root: Path, *, banks: Sequence[str] = BANKS, starts: datetime | None = None
+    chain: ChainProcess,
+    root: Path,
+    *,
+    banks: Sequence[str] = BANKS,
+    starts: datetime | None = None,
+    holders: int = 1,
+    threshold: int = 1,
 ) -> SmallConsortium:
     """Found a consortium on a running chain: contracts, roles, key epoch, policy, members; nothing posted.
 
@@ -298,13 +304,15 @@ def founded(
         Agent identifiers, in the order of their codes from 1.
     starts : datetime, optional
         Start of the first epoch; an early one lets a test open the second one in the past. By default now.
+    holders, threshold : int
+        How many holders have a share of the first epoch's key, and how many must answer.
     """
     home = Home(root)
     root.mkdir(parents=True, exist_ok=True)
     if not home.chain.exists():
         home.chain.symlink_to(chain.folder)  # the faucet that funds its accounts
     gateway = found(home, chain.url)
-    hold_ceremony(home, gateway, EPOCH)
+    hold_ceremony(home, gateway, EPOCH, holders=holders, threshold=threshold)
     open_epoch(home, gateway, EPOCH, starts=starts)
     keys = {bank: MemberKeys.generate(bank) for bank in banks}
     for bank, secret in keys.items():
