@@ -10,7 +10,17 @@ from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
 from ledger.encoding.threshold import Holder, ThresholdEvaluator
 from ledger.evaluation_request import Chunk, chunks
 
-__all__ = ["SECRET", "MemoryHolder", "ThresholdGroup", "evaluated", "proof_in", "proven", "single_holder", "values", "with_proof"]
+__all__ = [
+    "SECRET",
+    "MemoryHolder",
+    "ThresholdGroup",
+    "evaluated",
+    "proof_in",
+    "proven",
+    "single_holder",
+    "values",
+    "with_proof",
+]
 
 #: The key of `proven`.
 SECRET = oprf.derive_key_pair(bytes(32), b"pseudonyms of tests")[0]

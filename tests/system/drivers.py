@@ -21,25 +21,41 @@ from pathlib import Path
 from typing import Any
 
 from counterfoil.caseload import keep_and_anchor
-from counterfoil.connection import connect
+from counterfoil.connection import Connection, connect
+from counterfoil.posting import post_source
 from ledger import storage
 from ledger.errors import CounterfoilError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.gateway import Gateway
 from ledger.home import Home
+from ledger.member import requesting
 from ledger.member.intake import open_source
 from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
-from ledger.member.vault import Vault, batches, tables
+from ledger.member.vault import Vault, batches, requests, tables
 from ledger.reader import anchoring, casefile, cases, desk, mirror, mirror_state, notes
 from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
 from ledger.reader.keys import DeskKeys
 from tests.support.consortium import pseudonymiser_of
 
-__all__ = ["FLAGS", "KILLS", "context", "flags", "post", "raise_flags", "start", "sync"]
+__all__ = [
+    "FLAGS",
+    "KILLS",
+    "REQUEST_SIZE",
+    "context",
+    "flags",
+    "post",
+    "post_asking",
+    "raise_flags",
+    "start",
+    "sync",
+]
 
 FLAGS = ENTRIES_PER_TRANSACTION + 4
+
+#: Elements in one request of `post_asking`: a large file needs several requests, each of several chunks.
+REQUEST_SIZE = 1200
 
 #: How many processes of each kind were killed in this session; told at its end.
 KILLS: Counter[str] = Counter()
@@ -72,6 +88,15 @@ def post(root: Path, bank: str, file: Path, now: datetime, rows_per_batch: int) 
             outbox.pseudonymise(pseudonymiser_of(home, gateway, keys, epoch), epoch.number)
         outbox.seal(closed_before=now, rows_per_batch=rows_per_batch)
         outbox.post()
+
+
+def post_asking(root: Path, bank: str, file: Path) -> None:
+    """Post a file as `counterfoil member post` does: the key holders that run are asked over HTTP."""
+    requesting.REQUEST_SIZE = REQUEST_SIZE  # type: ignore[misc]
+    requesting._STORED_TOGETHER = 1  # type: ignore[misc]
+    home = Home(root)
+    keys = MemberKeys.load(home.member(bank).keys)
+    post_source(home, keys, Connection(home).gateway, file)
 
 
 def sync(root: Path) -> None:
@@ -155,5 +180,5 @@ def _arm(die_at: int) -> None:
             tick()
         tick()
 
-    for module in (anchoring, casefile, cases, notes, mirror_state, batches, tables):
+    for module in (anchoring, casefile, cases, notes, mirror_state, batches, requests, tables):
         module.transaction = transaction  # type: ignore[attr-defined]
