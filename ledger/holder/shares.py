@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from ledger.encoding import oprf
 from ledger.errors import KeyHolderError, VerificationError
 from ledger.storage import write_atomically
 
-__all__ = ["HeldShare", "UnknownShareError", "erase_older", "held_shares", "load_share", "save_share"]
+__all__ = ["HeldShare", "UnknownShareError", "erase", "erase_older", "held_shares", "load_share", "save_share"]
 
 _FORMAT: Final = "counterfoil/key-share/1"
 _FILE: Final = re.compile(r"share-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})\.json", re.ASCII)
@@ -116,13 +117,19 @@ def erase_older(folder: Path, epoch: int, generation: int) -> list[int]:
     """
     gone = [known for number, known in held_shares(folder) if number == epoch and known < generation]
     for known in gone:
-        path = _path(folder, epoch, known)
-        size = path.stat().st_size
-        with path.open("r+b") as file:  # a copy-on-write file system may keep the old blocks
-            file.write(bytes(size))
-            file.flush()
-        path.unlink()
+        erase(folder, epoch, known)
     return gone
+
+
+def erase(folder: Path, epoch: int, generation: int) -> None:
+    """Overwrite and delete a share."""
+    path = _path(folder, epoch, generation)
+    size = path.stat().st_size
+    with path.open("r+b") as file:  # a copy-on-write file system may keep the old blocks
+        file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def _path(folder: Path, epoch: int, generation: int) -> Path:
