@@ -47,7 +47,9 @@ class Party:
 
     def share(self, epoch: int) -> HeldShare:
         """Return its newest share of an epoch."""
-        return load_share(self.folder, *[place for place in held_shares(self.folder) if place[0] == epoch][-1])
+        return load_share(
+            self.folder, *[place for place in held_shares(self.folder) if place[0] == epoch][-1]
+        )
 
     def holder(self, **options: Any) -> ShareHolder:
         """Return what evaluates with its shares."""
@@ -67,7 +69,11 @@ def parties(consortium: SmallConsortium, folder: Path, count: int) -> list[Party
 
 
 def start_ceremony(
-    consortium: SmallConsortium, epoch: int, holders: Sequence[Party], threshold: int, dealers: Sequence[int] = ()
+    consortium: SmallConsortium,
+    epoch: int,
+    holders: Sequence[Party],
+    threshold: int,
+    dealers: Sequence[int] = (),
 ) -> int:
     """Let the members start a ceremony; return its number."""
     named = [party.identity for party in holders]

@@ -20,6 +20,9 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import api.keyholder
+import api.serving  # noqa: F401 - imported once, and not by each key holder that is started
+from cli.main import main
 from counterfoil.caseload import keep_and_anchor
 from counterfoil.connection import Connection, connect
 from counterfoil.posting import post_source
@@ -45,6 +48,7 @@ __all__ = [
     "FLAGS",
     "KILLS",
     "REQUEST_SIZE",
+    "command",
     "context",
     "flags",
     "post",
@@ -100,6 +104,15 @@ def post_asking(root: Path, bank: str, file: Path) -> None:
     home = Home(root)
     keys = MemberKeys.load(home.member(bank).keys)
     post_source(home, keys, Connection(home).gateway, file)
+
+
+def command(log: Path, *arguments: str) -> None:
+    """Run a command of `counterfoil` that ends when it is stopped; what it says goes to a file."""
+    with log.open("ab") as output:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(output.fileno(), stream.fileno())
+    sys.argv = ["counterfoil", *arguments]
+    main()
 
 
 def take_part_once(root: Path, folder: Path, other: Path, number: int) -> None:

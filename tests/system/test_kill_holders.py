@@ -1,6 +1,6 @@
 """kill -9 of the chain, of key holders and of posting banks, then the same command: nothing lost or doubled.
 
-Five processes hold the pseudonym key, three of them must answer, and while they are killed they share it anew.
+Five processes hold the pseudonym key, three of them must answer; while they are killed they share it anew.
 The long form is ``COUNTERFOIL_CRASH_ROUNDS=300`` (`make crash ROUNDS=300`).
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -34,7 +32,7 @@ from ledger.storage import open_database
 from ledger.transcripts import audit_ceremony
 from tests.support.consortium import EPOCH, ChainProcess, Poster, SmallConsortium, founded
 from tests.support.rows import OUTSIDER, row, write_csv
-from tests.system.drivers import KILLS, post_asking, start
+from tests.system.drivers import KILLS, command, post_asking, start
 from tests.system.test_kill import check_posted_once, finish
 
 pytestmark = pytest.mark.crash
@@ -60,9 +58,10 @@ class Machine:
         url, pid = processes.ensure_chain(self.home)
         assert pid is not None
         self.url, self.chain = url, pid
-        self.holders: dict[int, subprocess.Popen[bytes]] = {}
+        self.holders: dict[int, Any] = {}
         self.rows: dict[str, int] = dict.fromkeys(PAIR, 0)
         self.ceremonies: list[int] = []
+        self.dead: list[Any] = []
         chain = ChainProcess(url, self.home.chain, pid)
         self.consortium = founded(chain, root, banks=PAIR, holders=HOLDERS, threshold=THRESHOLD)
         self.keys = self.consortium.gateway.epoch_keys()
@@ -86,38 +85,39 @@ class Machine:
     def serve(self, number: int) -> None:
         """Start a key holder, as its operator does."""
         place = self.home.keyholder(str(number)).root
-        line = ["-m", "cli.main", "--home", str(place), "--chain", self.url, "keyholder", "serve"]
-        with (place / "log").open("ab") as log:
-            self.holders[number] = subprocess.Popen([sys.executable, *line], stdout=log, stderr=log)
+        line = ("--home", str(place), "--chain", self.url, "keyholder", "serve")
+        self.holders[number] = start(command, place / "log", *line)
 
-    def kill_holder(self, number: int) -> None:
+    def kill_holder(self, number: int) -> int:
+        """Kill a key holder; return 0 if it had ended, as one that finds no chain when it starts."""
         process = self.holders[number]
-        killed = process.poll() is None
         process.kill()
-        process.wait()
-        assert killed, (self.home.keyholder(str(number)).root / "log").read_text("utf-8")
-        KILLS["key holder, at random"] += 1
+        killed = finish(process) == -signal.SIGKILL
+        KILLS["key holder, at random"] += killed
+        return int(killed)
 
     def wait_for_holders(self, count: int) -> None:
-        """Wait until so many key holders answer; none has ended by itself."""
+        """Wait until so many key holders answer; start one again that ended because the chain was gone."""
         deadline = time.monotonic() + 300
         answering: set[int] = set()
-        while True:
-            others = [number for number in self.holders if number not in answering]
-            answering |= {n for n in others if running(self.home.keyholder(str(n)).holder)}
-            if len(answering) >= count:
-                return
-            for number, process in self.holders.items():
-                log = self.home.keyholder(str(number)).root / "log"
-                assert process.poll() is None, log.read_text("utf-8")
-            assert time.monotonic() < deadline, f"only {answering} answer"
-            time.sleep(0.3)
+        while len(answering) < count:
+            for number, process in [*self.holders.items()]:
+                place = self.home.keyholder(str(number))
+                if process.exitcode is not None:
+                    said = (place.root / "log").read_text("utf-8")
+                    assert process.exitcode == 2, said
+                    assert "nothing answers JSON-RPC" in said
+                    self.serve(number)
+                elif number not in answering and running(place.holder):
+                    answering.add(number)
+            assert time.monotonic() < deadline, f"only {sorted(answering)} answer"
+            time.sleep(0.2)
 
     def stop(self) -> None:
         for process in self.holders.values():
             process.terminate()
         for process in self.holders.values():
-            process.wait()
+            process.join()
         processes.stop(self.chain)
 
     # -- what they do
@@ -169,13 +169,12 @@ def test_random_kills_of_chain_holders_and_banks_evaluate_each_identifier_once(t
         before = {bank: pseudonyms(machine.consortium, bank) for bank in PAIR}
         kills = number = 0
         while kills < ROUNDS:
-            if kills >= min(2, ROUNDS - 1) + RESHARED_EVERY * len(machine.ceremonies):
+            if kills >= RESHARED_EVERY * len(machine.ceremonies):
                 if machine.ceremonies:
                     machine.finish_ceremony()
                 machine.share_anew(chance)
             machine.wait_for_holders(THRESHOLD)
             posting = {bank: machine.post(bank, MANY if number % 12 == 1 else FEW) for bank in PAIR}
-            time.sleep(chance.uniform(0.05, 1.5))
             kills += kill(machine, chance, posting)
             for process in posting.values():
                 # done; or it says that the chain or the holders are gone
@@ -195,24 +194,28 @@ def test_random_kills_of_chain_holders_and_banks_evaluate_each_identifier_once(t
 
 
 def kill(machine: Machine, chance: random.Random, posting: dict[str, Any]) -> int:
-    """Kill one process or several, and start again what serves; return how many were killed."""
-    what = chance.choice(["bank", "bank", "chain", "holder", "holders"])
-    if what == "bank":
-        process = posting[chance.choice(PAIR)]
-        process.kill()
-        killed = finish(process) == -signal.SIGKILL  # or it was done already
-        KILLS["bank that asks key holders, at random"] += killed
-        return int(killed)
-    if what == "chain":
-        machine.kill_chain()
-        machine.restart_chain()
-        return 1
-    numbers = chance.sample(range(1, HOLDERS + 1), 1 if what == "holder" else HOLDERS - THRESHOLD + 1)
-    for number in numbers:
-        machine.kill_holder(number)
-    for number in numbers:
-        machine.serve(number)
-    return len(numbers)
+    """Kill processes at random moments, and start again what serves; return how many were killed."""
+    kills = 0
+    for _ in range(chance.randint(1, 4)):
+        time.sleep(chance.uniform(0.02, 0.8))
+        what = chance.choice(["bank", "chain", "holder", "holders"])
+        if what == "bank":
+            process = posting[chance.choice(PAIR)]
+            process.kill()
+            killed = finish(process) == -signal.SIGKILL  # or it was done already, or killed
+            KILLS["bank that asks key holders, at random"] += killed and process not in machine.dead
+            kills += killed and process not in machine.dead
+            machine.dead.append(process)
+        elif what == "chain":
+            machine.kill_chain()
+            machine.restart_chain()
+            kills += 1
+        else:
+            number = 1 if what == "holder" else HOLDERS - THRESHOLD + 1
+            for holder in chance.sample(range(1, HOLDERS + 1), number):
+                kills += machine.kill_holder(holder)
+                machine.serve(holder)
+    return kills
 
 
 def pseudonyms(consortium: SmallConsortium, bank: str) -> dict[str, bytes]:

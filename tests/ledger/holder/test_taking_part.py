@@ -120,7 +120,9 @@ def test_a_key_is_shared_anew_and_old_shares_are_erased(
     record = run(number, [*three, new])  # holder 2 is not among them any more, and looks all the same
     assert (record.status, record.generation) == ("completed", 1)
     run(number, [*three, new])
-    assert audit_ceremony(consortium.gateway, number).public_key == before == key_of(consortium.gateway, epoch)
+    assert (
+        audit_ceremony(consortium.gateway, number).public_key == before == key_of(consortium.gateway, epoch)
+    )
     assert {secret_of(group, epoch, pair) for pair in combinations((1, 2, 3), 2)} == {secret}
     assert not {party.share(epoch).secret for party in group} & {*old}
     assert [held_shares(party.folder) for party in group] == [[(epoch, 1)]] * 3
@@ -226,7 +228,7 @@ def test_a_holder_that_complains_without_cause_is_named_itself(
 def test_a_holder_that_confirms_another_key_is_named_not_those_it_has_locked_out(
     consortium: SmallConsortium, three: list[Party], epoch: int
 ) -> None:
-    """The contract refuses what differs from the first confirmation, so the others cannot confirm any more."""
+    """The contract refuses what differs from the first confirmation: the others cannot confirm any more."""
     number = start_ceremony(consortium, epoch, three, 2)
     for _ in range(2):
         for party in three:
