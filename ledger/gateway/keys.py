@@ -20,6 +20,7 @@ _ROUNDS: Final = (
     "CeremonyDealt",
     "CeremonyConfirmed",
     "CeremonyFailed",
+    "CeremonyCompleted",
 )
 
 
@@ -46,12 +47,14 @@ class Keys(Connection):
         count = int(self._ask("PseudonymKeys", "ceremonyCount"))
         if sorted(found) != list(range(1, count + 1)):
             raise self._incomplete(f"{count - len(found)} of {count} ceremonies")
-        return [
-            replace(
-                known, status=_STATUS[_value(self._ask("PseudonymKeys", "ceremonyAt", number), "status", 3)]
-            )
-            for number, known in sorted(found.items())
-        ]
+        return [self._with_status(known) for _, known in sorted(found.items())]
+
+    def _with_status(self, known: Ceremony) -> Ceremony:
+        """Ask for the status of a ceremony, unless an event ended it: there may be many that have ended."""
+        if known.status != "running":
+            return known
+        status = _value(self._ask("PseudonymKeys", "ceremonyAt", known.number), "status", 3)
+        return replace(known, status=_STATUS[status])
 
     def ceremony(self, number: int) -> Ceremony:
         """Return one ceremony.
@@ -151,7 +154,10 @@ def _after(known: Ceremony, name: str, args: dict[str, Any]) -> Ceremony:
         return replace(known, contributions=dealt)
     if name == "CeremonyConfirmed":
         return replace(known, confirmed=(*known.confirmed, args["holder"]), result=bytes(args["resultHash"]))
-    return replace(known, complaint=(args["holder"], args["dealer"], bytes(args["evidence"])))
+    if name == "CeremonyCompleted":
+        return replace(known, status="completed")
+    complaint = args["holder"], args["dealer"], bytes(args["evidence"])
+    return replace(known, status="failed", complaint=complaint)
 
 
 def _value(answer: Any, name: str, position: int) -> Any:

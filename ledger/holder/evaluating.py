@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from ledger.encoding import ristretto
 from ledger.encoding.answers import Answer, evaluate_in_batches
-from ledger.errors import KeyHolderError, QuotaExceededError
+from ledger.errors import KeyHolderError, QuotaExceededError, VerificationError
 from ledger.evaluation_request import Chunk, check_chunk
 from ledger.holder.keys import HolderKeys
 from ledger.holder.shares import HeldShare, UnknownShareError, held_shares, load_share
@@ -159,9 +159,17 @@ class ShareHolder:
         if generation is None:
             raise UnknownShareError(f"epoch {epoch} has no key")
         place = epoch, generation
-        if place not in self._shares:
-            self._shares = {place: load_share(self._folder, *place)}
-        return self._shares[place]
+        share = self._shares.get(place)
+        if share is None:
+            try:
+                share = load_share(self._folder, *place)
+            except VerificationError as error:
+                raise KeyHolderError(
+                    "the share file of the key holder is damaged",  # its own fault, not that of who asks
+                    next_step="Ask another holder; the operator of this one restores the file from a backup.",
+                ) from error
+            self._shares = {place: share}
+        return share
 
     def _count(self, chunk: Chunk) -> None:
         with closing(self._book()) as book:

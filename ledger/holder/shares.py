@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,15 @@ from ledger.keystore.keyfile import (
 )
 from ledger.keystore.passphrase import PASSPHRASE
 
-__all__ = ["HeldShare", "UnknownShareError", "erase_older", "held_shares", "load_share", "save_share"]
+__all__ = [
+    "HeldShare",
+    "UnknownShareError",
+    "erase",
+    "erase_older",
+    "held_shares",
+    "load_share",
+    "save_share",
+]
 
 _FORMAT: Final = "counterfoil/key-share/1"
 _RESTORE: Final = "Restore the file from a backup."
@@ -129,13 +138,19 @@ def erase_older(folder: Path, epoch: int, generation: int) -> list[int]:
     """
     gone = [known for number, known in held_shares(folder) if number == epoch and known < generation]
     for known in gone:
-        path = _path(folder, epoch, known)
-        size = path.stat().st_size
-        with path.open("r+b") as file:  # a copy-on-write file system may keep the old blocks
-            file.write(bytes(size))
-            file.flush()
-        path.unlink()
+        erase(folder, epoch, known)
     return gone
+
+
+def erase(folder: Path, epoch: int, generation: int) -> None:
+    """Overwrite and delete a share."""
+    path = _path(folder, epoch, generation)
+    size = path.stat().st_size
+    with path.open("r+b") as file:  # a copy-on-write file system may keep the old blocks
+        file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def _path(folder: Path, epoch: int, generation: int) -> Path:

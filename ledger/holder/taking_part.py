@@ -19,9 +19,14 @@ from ledger.encoding.ceremony import (
     receive,
     result,
 )
-from ledger.errors import TransactionRejectedError
+from ledger.errors import (
+    ConfigurationError,
+    KeyHolderError,
+    TransactionRejectedError,
+    VerificationError,
+)
 from ledger.holder.keys import HolderKeys
-from ledger.holder.shares import HeldShare, erase_older, held_shares, load_share, save_share
+from ledger.holder.shares import HeldShare, erase, erase_older, held_shares, load_share, save_share
 from ledger.storage import write_atomically
 from ledger.transcripts import described, old_key
 
@@ -49,13 +54,26 @@ def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | N
     -------
     bool
         Whether anything was done.
+
+    Raises
+    ------
+    CounterfoilError
+        When a step is not possible, and no ceremony needed another one.
     """
     records = gateway.ceremonies()
     keys = HolderKeys.load(folder / "keys.json")
     part = _Part(folder, keys, gateway, records, note or (lambda _: None))
-    done = [part.step(record) for record in records if record.status == "running"]
+    done, problems = False, []
+    for record in records:
+        if record.status == "running":
+            try:
+                done |= part.step(record)
+            except (KeyHolderError, TransactionRejectedError, VerificationError) as error:
+                problems.append(error)  # the other ceremonies go on
     part.erase(records)
-    return any(done)
+    if problems and not done:
+        raise problems[0]
+    return done
 
 
 class _Part:
@@ -71,6 +89,7 @@ class _Part:
         self._keys = keys
         self._gateway = gateway
         self._accounts = {record.number: record.accounts for record in records}
+        self._failed = {r.number for r in records if r.status in ("failed", "replaced")}
         self._note = note
 
     def step(self, record: Record) -> bool:
@@ -89,7 +108,7 @@ class _Part:
         return self._finish(ceremony, record, receiver)
 
     def erase(self, records: list[Record]) -> None:
-        """Erase the shares of generations that are not in force any more, and a used encryption key."""
+        """Erase shares that are not in force any more or never were; replace an encryption key that was used."""
         own, running = self._keys.encryption_public, False
         for record in records:
             running |= record.status == "running" and own in record.encryption_keys
@@ -101,6 +120,14 @@ class _Part:
             if key.number in held:
                 for gone in erase_older(self._folder, key.number, key.generation):
                     self._note(f"Erased the share of epoch {key.number}, generation {gone}.")
+        for epoch, generation in held_shares(self._folder):
+            try:
+                ceremony = load_share(self._folder, epoch, generation).ceremony
+            except (ConfigurationError, VerificationError):
+                continue  # damaged: whoever uses it is told so
+            if ceremony in self._failed:
+                erase(self._folder, epoch, generation)
+                self._note(f"Erased the share of ceremony {ceremony}, which ended without a key.")
 
     def _finish(self, ceremony: Ceremony, record: Record, receiver: int) -> bool:
         """Check all contributions; store the share and confirm the result, or complain."""

@@ -26,7 +26,7 @@ from ledger.audit.trust import Trust
 from ledger.disclosure import Disclosure
 from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.gateway import Epoch, Gateway, PostedBatch
+from ledger.gateway import Epoch, Gateway, Limits, PostedBatch, Rules
 from ledger.home import Home
 from ledger.log.published import published_log
 from ledger.member.intake import open_source
@@ -158,6 +158,16 @@ class SmallConsortium:
         start = starts or datetime.now(UTC)
         self.operate("openEpoch", number, int(start.timestamp()), contract="PseudonymKeys")
         return self.gateway.epochs()[-1].public_key
+
+    def holder(self, number: int = 1) -> KeyHolder:
+        """Return a holder of the pseudonym key: one of those in the state folder, counted from 1."""
+        return KeyHolder(self.home.keyholder(str(number)), chain=self.url)
+
+    def share_anew(
+        self, *, holders: int, threshold: int, dealers: Sequence[int] = (), epoch: int = EPOCH
+    ) -> None:
+        """Let the holders of this folder share the key of an epoch anew."""
+        hold_ceremony(self.home, self.gateway, epoch, holders=holders, threshold=threshold, dealers=dealers)
 
     def sync(self) -> SyncReport:
         """Run the desk's round."""
@@ -292,6 +302,8 @@ def founded(
     starts: datetime | None = None,
     holders: int = 1,
     threshold: int = 1,
+    rules: Rules | None = None,
+    limits: Limits | None = None,
 ) -> SmallConsortium:
     """Found a consortium on a running chain: contracts, roles, key epoch, policy, members; nothing posted.
 
@@ -306,12 +318,16 @@ def founded(
         Start of the first epoch; an early one lets a test open the second one in the past. By default now.
     holders, threshold : int
         How many holders have a share of the first epoch's key, and how many must answer.
+        How many holders share the pseudonym key, in state folders of their own, and how many must answer.
+    rules, limits : optional
+        How the members decide, and what one of them may do in a day.
     """
     home = Home(root)
     root.mkdir(parents=True, exist_ok=True)
     if not home.chain.exists():
         home.chain.symlink_to(chain.folder)  # the faucet that funds its accounts
     gateway = found(home, chain.url)
+    gateway = found(home, chain.url, rules=rules, limits=limits)
     hold_ceremony(home, gateway, EPOCH, holders=holders, threshold=threshold)
     open_epoch(home, gateway, EPOCH, starts=starts)
     keys = {bank: MemberKeys.generate(bank) for bank in banks}

@@ -73,9 +73,9 @@ from ledger.log.cosignature import cosign, witness_key
 from ledger.log.policy import Log, Witness
 from ledger.log.submission import Submission
 from ledger.member.keys import MemberKeys
+from ledger.opened_draw import OpenedDraw, OpenedElement, Reason, UnexplainedElement
 from ledger.reader.keys import DeskKeys
 from ledger.reader.notes import NoteBook
-from ledger.opened_draw import OpenedDraw, OpenedElement, Reason, UnexplainedElement
 from ledger.receipt import Receipt
 from ledger.segment import MANIFEST, FileEntry, Manifest
 from ledger.signing import address_of

@@ -20,26 +20,49 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import api.keyholder
+import api.serving  # noqa: F401 - imported once, and not by each key holder that is started
+from cli.main import main
 from counterfoil.caseload import keep_and_anchor
-from counterfoil.connection import connect
+from counterfoil.connection import Connection, connect
+from counterfoil.posting import post_source
 from ledger import storage
 from ledger.errors import CounterfoilError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.gateway import Gateway
+from ledger.holder.keys import HolderKeys
+from ledger.holder.taking_part import take_part
 from ledger.home import Home
+from ledger.member import requesting
 from ledger.member.intake import open_source
 from ledger.member.keys import MemberKeys
 from ledger.member.outbox import Outbox
 from ledger.member.quarantine import take_in
-from ledger.member.vault import Vault, batches, tables
+from ledger.member.vault import Vault, batches, requests, tables
 from ledger.reader import anchoring, casefile, cases, desk, mirror, mirror_state, notes
 from ledger.reader.anchoring import ENTRIES_PER_TRANSACTION
 from ledger.reader.keys import DeskKeys
 from tests.support.consortium import pseudonymiser_of
 
-__all__ = ["FLAGS", "KILLS", "context", "flags", "post", "raise_flags", "start", "sync"]
+__all__ = [
+    "FLAGS",
+    "KILLS",
+    "REQUEST_SIZE",
+    "command",
+    "context",
+    "flags",
+    "post",
+    "post_asking",
+    "raise_flags",
+    "start",
+    "sync",
+    "take_part_once",
+]
 
 FLAGS = ENTRIES_PER_TRANSACTION + 4
+
+#: Elements in one request of `post_asking`: a large file needs several requests, each of several chunks.
+REQUEST_SIZE = 1200
 
 #: How many processes of each kind were killed in this session; told at its end.
 KILLS: Counter[str] = Counter()
@@ -74,6 +97,34 @@ def post(root: Path, bank: str, file: Path, now: datetime, rows_per_batch: int) 
         outbox.post()
 
 
+def post_asking(root: Path, bank: str, file: Path) -> None:
+    """Post a file as `counterfoil member post` does: the key holders that run are asked over HTTP."""
+    requesting.REQUEST_SIZE = REQUEST_SIZE  # type: ignore[misc]
+    requesting._STORED_TOGETHER = 1  # type: ignore[misc]
+    home = Home(root)
+    keys = MemberKeys.load(home.member(bank).keys)
+    post_source(home, keys, Connection(home).gateway, file)
+
+
+def command(log: Path, *arguments: str) -> None:
+    """Run a command of `counterfoil` that ends when it is stopped; what it says goes to a file."""
+    with log.open("ab") as output:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(output.fileno(), stream.fileno())
+    sys.argv = ["counterfoil", *arguments]
+    main()
+
+
+def take_part_once(root: Path, folder: Path, other: Path, number: int) -> None:
+    """Let one key holder do its part of a whole ceremony, and another one too, who is not killed."""
+    gateway = connect(Home(root))
+    both = [(place, HolderKeys.load(place / "keys.json")) for place in (folder, other)]
+    while gateway.ceremony(number).status == "running":
+        take_part(*both[0], gateway)
+        with _spared():
+            take_part(*both[1], gateway)
+
+
 def sync(root: Path) -> None:
     """Run the desk's round as `counterfoil desk sync` does, in many small steps."""
     mirror.BLOCKS_PER_REQUEST, mirror.ROWS_PER_SEGMENT = 1, 10  # type: ignore[misc]
@@ -99,6 +150,20 @@ def flags(number: int) -> list[Flag]:
     ]  # fmt: skip
 
 
+@contextmanager
+def _spared() -> Iterator[None]:
+    """Count no moments of truth, as long as the context lasts."""
+    global _counting
+    _counting = False
+    try:
+        yield
+    finally:
+        _counting = True
+
+
+_counting = True
+
+
 def _run(work: Callable[..., None], arguments: tuple[Any, ...], die_at: int | None) -> None:
     if die_at is not None:
         _arm(die_at)
@@ -113,7 +178,7 @@ def _arm(die_at: int) -> None:
     moments = itertools.count()
 
     def tick() -> None:
-        if next(moments) == die_at:
+        if _counting and next(moments) == die_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(owner: Any, name: str) -> None:
@@ -155,5 +220,5 @@ def _arm(die_at: int) -> None:
             tick()
         tick()
 
-    for module in (anchoring, casefile, cases, notes, mirror_state, batches, tables):
+    for module in (anchoring, casefile, cases, notes, mirror_state, batches, requests, tables):
         module.transaction = transaction  # type: ignore[attr-defined]

@@ -177,12 +177,13 @@ def audit(ceremony: Ceremony, messages: Iterable[Message]) -> EpochKey:
     for complainer, complaint in rounds[Round.COMPLAIN].items():
         raise CeremonyError(*judge_complaint(ceremony, contributions, complaint, complainer))
     expected = result_hash(ceremony, key)
+    # first who confirmed another result: on the chain, the others cannot confirm after it
+    for receiver, confirmed in rounds[Round.CONFIRM].items():
+        if confirmed != expected:
+            raise CeremonyError(Party(Role.RECEIVER, receiver), "confirmed another result")
     for receiver in ceremony.receivers:
-        party = Party(Role.RECEIVER, receiver)
         if receiver not in rounds[Round.CONFIRM]:
-            raise CeremonyError(party, "has not confirmed the result")
-        if rounds[Round.CONFIRM][receiver] != expected:
-            raise CeremonyError(party, "confirmed another result")
+            raise CeremonyError(Party(Role.RECEIVER, receiver), "has not confirmed the result")
     return key
 
 

@@ -14,10 +14,11 @@ from ledger.encoding.answers import Answer
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, check_pseudonym
 from ledger.encoding.identifiers import normalise_identifier
 from ledger.encoding.oprf import ProofError
-from ledger.encoding.pseudonym import BATCH, Pseudonymiser
+from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.ristretto import ElementError
 from ledger.errors import InputError
-from tests.support.pseudonyms import MemoryHolder, proof_in, values
+from ledger.evaluation_request import CHUNK, Chunk
+from tests.support.pseudonyms import MemoryHolder, evaluated, proof_in, single_holder, values
 
 SECRET, PUBLIC = oprf.derive_key_pair(bytes(32), b"pseudonym tests")
 IDENTIFIERS = [
@@ -50,14 +51,14 @@ def test_repeats_are_asked_for_once_and_order_is_kept(identifiers: list[str]) ->
     assert sum(holder.requests) == len(distinct)
 
 
-@pytest.mark.parametrize("count", [1, PROOF_BATCH, BATCH + PROOF_BATCH + 3])
+@pytest.mark.parametrize("count", [1, PROOF_BATCH, CHUNK + PROOF_BATCH + 3])
 def test_neighbours_share_an_evaluation_that_proves_each_of_them(count: int) -> None:
     """Also to someone who knows only the epoch's public key."""
     identifiers = [f"acct:BANK:{number:04}" for number in range(count)]
-    batches = Pseudonymiser(single_holder(holder_of(), 4, PUBLIC)).pseudonyms(identifiers)
+    batches = evaluated(Pseudonymiser(single_holder(holder_of(), 4, PUBLIC)), identifiers)
     assert [len(batch.pseudonyms) for batch in batches] == [
-        len(part) for start in range(0, count, BATCH)
-        for part in batched(identifiers[start : start + BATCH])
+        len(part) for start in range(0, count, CHUNK)
+        for part in batched(identifiers[start : start + CHUNK])
     ]  # fmt: skip
     assert [made.identifier for batch in batches for made in batch.pseudonyms] == identifiers
     keys = {(4, 0): EpochKey(4, 0, PUBLIC)}
@@ -70,9 +71,9 @@ def test_the_batches_of_an_independent_holder_prove_the_same(oracle: Any) -> Non
     whole = oracle.Evaluator.from_seed(bytes(32), b"pseudonym tests")
 
     class Independent(MemoryHolder):
-        def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
-            answer = super().evaluate(epoch, blinded)
-            proofs = []
+        def evaluate(self, epoch: int, generation: int, chunk: Chunk) -> Answer:
+            answer = super().evaluate(epoch, generation, chunk)
+            blinded, proofs = chunk.elements, []
             for start in range(0, len(blinded), PROOF_BATCH):
                 part = slice(start, start + PROOF_BATCH)
                 batch = whole.evaluate_batch(
@@ -83,7 +84,7 @@ def test_the_batches_of_an_independent_holder_prove_the_same(oracle: Any) -> Non
             return Answer(answer.elements, proofs)
 
     identifiers = [f"acct:BANK:{number}" for number in range(2 * PROOF_BATCH + 1)]
-    batches = Pseudonymiser(single_holder(Independent(SECRET), 1, PUBLIC)).pseudonyms(identifiers)
+    batches = evaluated(Pseudonymiser(single_holder(Independent(SECRET), 1, PUBLIC)), identifiers)
     for evaluation, pseudonyms in batches:
         for element, (identifier, value, blind) in enumerate(pseudonyms):
             check_pseudonym(identifier, value, evaluation, element, blind, {(1, 0): EpochKey(1, 0, PUBLIC)})
@@ -95,17 +96,17 @@ def batched(items: list[str]) -> list[list[str]]:
 
 
 def test_large_inputs_travel_in_requests_and_processes_change_nothing() -> None:
-    identifiers = [f"acct:BANK:{number}" for number in range(2 * BATCH + 7)]
+    identifiers = [f"acct:BANK:{number}" for number in range(2 * CHUNK + 7)]
     alone, shared = holder_of(), holder_of()
     result = values(Pseudonymiser(single_holder(alone, 1, PUBLIC)), identifiers)
-    assert alone.requests == [BATCH, BATCH, 7]
+    assert alone.requests == [CHUNK, CHUNK, 7]
     assert len(set(result)) == len(identifiers)
     spread = Pseudonymiser(single_holder(shared, 1, PUBLIC))
     assert values(spread, identifiers, processes=2) == result
-    assert shared.requests == [BATCH, BATCH, 7]
+    assert shared.requests == [CHUNK, CHUNK, 7]
     liar = Pseudonymiser(single_holder(holder_of(oprf.generate_key()), 1, PUBLIC))
     with pytest.raises(ProofError):
-        liar.pseudonyms(identifiers, processes=2)
+        evaluated(liar, identifiers, processes=2)
     for started in (spread, liar):
         started.close()
     assert values(spread, identifiers[:1], processes=2) == result[:1]
@@ -116,14 +117,14 @@ def test_a_holder_of_another_key_is_refused_before_it_is_asked() -> None:
     secret = oprf.generate_key()
     holder = MemoryHolder(secret)
     with pytest.raises(ProofError, match="public key for epoch 7 differs"):
-        Pseudonymiser(single_holder(holder, 7, PUBLIC)).pseudonyms(IDENTIFIERS)
+        evaluated(Pseudonymiser(single_holder(holder, 7, PUBLIC)), IDENTIFIERS)
     assert holder.requests == []
 
 
 def test_a_holder_that_lies_about_its_key_is_caught_by_the_proof() -> None:
     liar = holder_of(oprf.generate_key())
     with pytest.raises(ProofError, match="not computed with the private key"):
-        Pseudonymiser(single_holder(liar, 1, PUBLIC)).pseudonyms(IDENTIFIERS)
+        evaluated(Pseudonymiser(single_holder(liar, 1, PUBLIC)), IDENTIFIERS)
 
 
 ALTERED: dict[str, Callable[[Answer], Answer]] = {
@@ -142,17 +143,18 @@ ALTERED: dict[str, Callable[[Answer], Answer]] = {
 @pytest.mark.parametrize("kind", ALTERED)
 def test_an_altered_answer_is_refused(kind: str) -> None:
     class Altering(MemoryHolder):
-        def evaluate(self, epoch: int, blinded: Sequence[bytes]) -> Answer:
-            return ALTERED[kind](super().evaluate(epoch, blinded))
+        def evaluate(self, epoch: int, generation: int, chunk: Chunk) -> Answer:
+            return ALTERED[kind](super().evaluate(epoch, generation, chunk))
 
     identifiers = [f"acct:BANK:{number}" for number in range(2 * PROOF_BATCH)]
     with pytest.raises(ProofError):
-        Pseudonymiser(single_holder(Altering(SECRET), 1, PUBLIC)).pseudonyms(identifiers)
+        evaluated(Pseudonymiser(single_holder(Altering(SECRET), 1, PUBLIC)), identifiers)
 
 
 def test_no_identifiers_need_no_holder() -> None:
     holder = holder_of(claimed=bytes(32))
-    assert Pseudonymiser(single_holder(holder, 1, PUBLIC)).pseudonyms([]) == []
+    assert evaluated(Pseudonymiser(single_holder(holder, 1, PUBLIC)), []) == []
+    assert holder.requests == []
 
 
 def test_the_epoch_key_must_be_a_key() -> None:
@@ -163,7 +165,7 @@ def test_the_epoch_key_must_be_a_key() -> None:
 def test_one_malformed_identifier_costs_no_evaluation() -> None:
     holder = holder_of()
     with pytest.raises(InputError):
-        Pseudonymiser(single_holder(holder, 1, PUBLIC)).pseudonyms([*IDENTIFIERS, "DE89370400440532013000"])
+        evaluated(Pseudonymiser(single_holder(holder, 1, PUBLIC)), [*IDENTIFIERS, "DE89370400440532013000"])
     assert holder.requests == []
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
-from ledger.encoding import oprf
-from ledger.errors import QuotaExceededError
 from tests.support.consortium import Poster, SmallConsortium
 from tests.support.renewed import renewed
 from tests.support.rows import OUTSIDER, row, write_csv
@@ -72,18 +68,3 @@ def test_a_clock_that_went_forward_and_back_posts_every_row_once(bank: Poster) -
     assert bank.seal(now=start + HOUR).rows == 10
     assert bank.post() == 1
     assert bank.consortium.sync().counts.rows == 20
-
-
-def test_a_key_holder_whose_clock_goes_back_gives_no_new_quota(tmp_path: Path) -> None:
-    create_epoch(tmp_path / "holder", 1)
-    clock = [datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()]
-    holder = LocalKeyHolder(tmp_path / "holder", quota=3, clock=lambda: clock[0])
-    blinded = [oprf.blind(os.urandom(8)).element for _ in range(3)]
-    holder.evaluate(1, blinded, "bank")
-    clock[0] -= 86_400
-    holder.evaluate(1, blinded, "bank")  # the day before has its own quota, once
-    for days in (0, 1, 0, 1):
-        clock[0] += 86_400 * (days if days else 0)
-        with pytest.raises(QuotaExceededError):
-            holder.evaluate(1, blinded, "bank")
-        clock[0] -= 86_400 * days

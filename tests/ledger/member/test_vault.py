@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ledger.encoding import oprf
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, check_pseudonym
 from ledger.encoding.pseudonym import ProvenBatch, Pseudonym
 from ledger.errors import ConfigurationError
+from ledger.evaluation_request import request_root
 from ledger.member.intake import Chunk, open_source, read_chunks
 from ledger.member.transaction import Transaction
 from ledger.member.vault import Vault
@@ -54,7 +56,7 @@ def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
     Vault(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(ConfigurationError, match="format 99, this version reads 2"):
+    with pytest.raises(ConfigurationError, match="format 99, this version reads 3"):
         Vault(path)
 
 
@@ -120,16 +122,16 @@ def test_every_identifier_without_a_pseudonym_is_named_also_when_others_have_one
     missing = vault.identifiers_without_pseudonym(1)
     assert missing == sorted(missing)
     assert len(missing) == 9
-    vault.store_pseudonyms(proven([missing[0], missing[4]]))
+    vault.store_pseudonyms([(1, 0, proven([missing[0], missing[4]]))])
     assert vault.identifiers_without_pseudonym(1) == [m for m in missing if m not in (missing[0], missing[4])]
     assert vault.identifiers_without_pseudonym(2) == missing
 
 
 def test_a_pseudonym_is_never_replaced(vault: Vault) -> None:
     (first,), (second,) = (proven(["acct:A:1"], secret=oprf.generate_key()) for _ in range(2))
-    vault.store_pseudonyms([first])
+    vault.store_pseudonyms([(1, 0, [first])])
     kept = vault.pseudonym_proof(1, "acct:A:1")
-    vault.store_pseudonyms([second])
+    vault.store_pseudonyms([(2, 0, [second])])
     assert vault.pseudonyms(1) == {"acct:A:1": first.pseudonyms[0].value}
     assert vault.pseudonym_proof(1, "acct:A:1") == kept == (first.evaluation, 0, first.pseudonyms[0].blind)
 
@@ -137,7 +139,7 @@ def test_a_pseudonym_is_never_replaced(vault: Vault) -> None:
 def test_each_stored_pseudonym_is_proven_by_what_is_stored_with_it(vault: Vault) -> None:
     identifiers = [f"acct:A:{number:02}" for number in range(2 * PROOF_BATCH + 3)]
     for epoch in (1, 2):
-        vault.store_pseudonyms(proven(identifiers, epoch=epoch))
+        vault.store_pseudonyms([(epoch, 0, proven(identifiers, epoch=epoch))])
     keys = {(epoch, 0): EpochKey(epoch, 0, oprf.public_key(SECRET)) for epoch in (1, 2)}
     with Vault(vault.path) as again:
         for epoch in (1, 2):
@@ -154,7 +156,7 @@ def test_the_shares_of_several_holders_are_stored_too(vault: Vault) -> None:
     blinded = [oprf.blind(b"acct:A:%d" % number) for number in range(3)]
     evaluation = group.evaluate([item.element for item in blinded], [1, 4, 5])
     made = tuple(Pseudonym(f"acct:A:{number}", b"p" * 16, item.scalar) for number, item in enumerate(blinded))
-    vault.store_pseudonyms([ProvenBatch(evaluation, made)])
+    vault.store_pseudonyms([(1, 0, [ProvenBatch(evaluation, made)])])
     for number, item in enumerate(blinded):
         assert vault.pseudonym_proof(1, f"acct:A:{number}") == (evaluation, number, item.scalar)
 
@@ -164,7 +166,7 @@ def test_pseudonyms_and_their_evaluation_are_stored_together_or_not_at_all(vault
     without_blind = Pseudonym("acct:A:3", bytes(16), None)  # type: ignore[arg-type]
     broken = batch._replace(pseudonyms=(*batch.pseudonyms, without_blind))
     with pytest.raises(sqlite3.IntegrityError):
-        vault.store_pseudonyms([batch, broken])
+        vault.store_pseudonyms([(1, 0, [batch, broken])])
     for table in ("pseudonym", "evaluation"):
         assert vault.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
@@ -178,7 +180,7 @@ def test_what_proves_a_pseudonym_takes_little_room(vault: Vault) -> None:
         return vault.path.stat().st_size
 
     before = size()
-    vault.store_pseudonyms(proven(identifiers))
+    vault.store_pseudonyms([(1, 0, proven(identifiers))])
     assert (size() - before) / len(identifiers) < 250
 
 
@@ -214,6 +216,7 @@ def test_the_last_incoming_payment_is_the_newest_before_the_record(vault: Vault)
 
 KILLED = """
 import os, signal, sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from ledger.member.intake import open_source, read_chunks
@@ -253,3 +256,43 @@ def test_a_failed_transaction_leaves_nothing(vault: Vault) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         half()
     assert vault.connection.execute("SELECT count(*) FROM run").fetchone() == (0,)
+
+
+# requests for evaluations
+
+
+def test_a_request_keeps_its_elements_and_knows_what_was_answered(vault: Vault) -> None:
+    identifiers = [f"acct:A:{number:02}" for number in range(2 * PROOF_BATCH + 3)]
+    batches = proven(identifiers)
+    blinded = [oprf.blind(name.encode()) for name in identifiers]
+    made = vault.requests.add(1, blinded)
+    assert (made.count, made.number) == (len(identifiers), None)
+    assert made.root == request_root([item.element for item in blinded])
+    with Vault(vault.path) as again:
+        assert again.requests.open(1) == [made]
+        assert again.requests.open(2) == []
+        assert again.requests.blinded(made) == blinded
+        numbered = again.requests.anchored(made, 9)
+    assert vault.requests.open(1) == [numbered]
+    assert vault.requests.evaluated(numbered) == set()
+    vault.store_pseudonyms([(9, 0, batches[:1]), (8, PROOF_BATCH, batches[1:2])])
+    assert vault.requests.evaluated(numbered) == {0}
+    vault.requests.remove(numbered)
+    assert vault.requests.open(1) == []
+    assert vault.requests.blinded(numbered) == []
+    assert len(vault.pseudonyms(1)) == 2 * PROOF_BATCH
+
+
+def test_requests_come_back_in_the_order_they_were_made(vault: Vault) -> None:
+    made = [vault.requests.add(epoch, [oprf.blind(b"acct:A:%d" % epoch)]) for epoch in (1, 2, 1)]
+    assert vault.requests.open(1) == [made[0], made[2]]
+    vault.requests.remove(made[0])
+    assert vault.requests.open(1) == [made[2]]
+
+
+def test_a_request_is_stored_whole_or_not_at_all(vault: Vault) -> None:
+    good = oprf.blind(b"acct:A:1")
+    with pytest.raises(sqlite3.IntegrityError):
+        vault.requests.add(1, [good, replace(good, scalar=None)])  # type: ignore[arg-type]
+    assert vault.requests.open(1) == []
+    assert vault.connection.execute("SELECT count(*) FROM requested").fetchone() == (0,)

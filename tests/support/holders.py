@@ -1,0 +1,102 @@
+"""Holders of the pseudonym key for tests: real folders and accounts, ceremonies on a real chain, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from counterfoil.ceremonies import HolderIdentity, ceremony_call
+from counterfoil.council import decide
+from counterfoil.founding import fund_here
+from ledger.encoding.ceremony import Ceremony, make_contribution
+from ledger.gateway import Ceremony as Record
+from ledger.holder import taking_part
+from ledger.holder.evaluating import ShareHolder
+from ledger.holder.keys import HolderKeys
+from ledger.holder.shares import HeldShare, held_shares, load_share
+from ledger.holder.taking_part import take_part
+from ledger.storage import private_folder
+from tests.support.consortium import SmallConsortium
+
+__all__ = ["Party", "dealing", "parties", "run", "start_ceremony"]
+
+
+@dataclass
+class Party:
+    """A key holder: its folder, its keys, and the chain of its consortium."""
+
+    folder: Path
+    keys: HolderKeys
+    consortium: SmallConsortium
+
+    @property
+    def identity(self) -> HolderIdentity:
+        """What members know of it."""
+        return HolderIdentity(self.keys.address, self.keys.encryption_public)
+
+    def step(self) -> bool:
+        """Do what it can do next."""
+        return take_part(self.folder, self.keys, self.consortium.gateway)
+
+    def send(self, function: str, *arguments: object) -> None:
+        """Send any message of a ceremony, also one that a holder would not send."""
+        self.consortium.gateway.transact(self.keys.account, "PseudonymKeys", function, *arguments)
+
+    def share(self, epoch: int) -> HeldShare:
+        """Return its newest share of an epoch."""
+        return load_share(
+            self.folder, *[place for place in held_shares(self.folder) if place[0] == epoch][-1]
+        )
+
+    def holder(self, **options: Any) -> ShareHolder:
+        """Return what evaluates with its shares."""
+        return ShareHolder(self.folder, lambda: self.consortium.gateway, **options)
+
+
+def parties(consortium: SmallConsortium, folder: Path, count: int) -> list[Party]:
+    """Make holders with funded accounts."""
+    made = []
+    for number in range(1, count + 1):
+        place = folder / str(number)
+        private_folder(place)
+        HolderKeys.generate().save(place / "keys.json")
+        made.append(Party(place, HolderKeys.load(place / "keys.json"), consortium))
+    fund_here(consortium.home, consortium.url, [party.keys.address for party in made])
+    return made
+
+
+def start_ceremony(
+    consortium: SmallConsortium,
+    epoch: int,
+    holders: Sequence[Party],
+    threshold: int,
+    dealers: Sequence[int] = (),
+) -> int:
+    """Let the members start a ceremony; return its number."""
+    named = [party.identity for party in holders]
+    call = ceremony_call(consortium.gateway, epoch, named, threshold=threshold, dealers=dealers)
+    assert decide(consortium.home, consortium.gateway, f"Ceremony for epoch {epoch}", [call]).done
+    return consortium.gateway.ceremonies()[-1].number
+
+
+def run(number: int, holders: Sequence[Party]) -> Record:
+    """Let holders take part until none of them has anything to do; return the ceremony."""
+    while any([party.step() for party in holders]):
+        pass
+    return holders[0].consortium.gateway.ceremony(number)
+
+
+def dealing(party: Party, change: Callable[[Ceremony, int, bytes], bytes]) -> Callable[[], bool]:
+    """Return a step of a holder that changes its contribution before it commits to it."""
+
+    def altered(ceremony: Ceremony, dealer: int, *, old_share: bytes | None = None) -> bytes:
+        return change(ceremony, dealer, make_contribution(ceremony, dealer, old_share=old_share))
+
+    def step() -> bool:
+        with patch.object(taking_part, "make_contribution", altered):
+            return party.step()
+
+    return step
