@@ -26,13 +26,13 @@ from urllib.parse import urlsplit
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
-from ledger.encoding.keyholder import create_epoch
 from web3 import Web3
 
 from bench.chain_length import FULL, Poster
 from bench.report import machine
 from cli.output import say, show_table
-from counterfoil.founding import admit, found, open_epoch, publish_policy
+from counterfoil.ceremonies import hold_ceremony
+from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
 from counterfoil.processes import ensure_chain, stop
 from ledger.gateway import Gateway
 from ledger.home import Home
@@ -211,11 +211,14 @@ def main() -> None:
         url, pid = ensure_chain(home)
         try:
             gateway = found(home, url)
-            open_epoch(home, gateway, 1, create_epoch(home.keyholder(), 1))
+            hold_ceremony(home, gateway, 1)
+            open_epoch(home, gateway, 1)
             banks = [MemberKeys.generate("ALFADEFF"), MemberKeys.generate("BRAVOGB1")]
-            banks[1].save(home.member("BRAVOGB1").keys)
+            for keys in banks:
+                keys.save(home.member(keys.agent).keys)
             admit(home, gateway, banks)
             publish_policy(home, gateway, cuts={"EUR": [1_000_001]}, rule_set=None)
+            complete(home, gateway)
             poster = Poster(gateway, banks[0], next(iter(gateway.policies())))
             for name in options.attack or ATTACKS:
                 found_here = figures.setdefault(name, [])

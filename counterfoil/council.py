@@ -220,11 +220,9 @@ def decide(home: Home, gateway: Gateway, title: str, calls: Sequence[Call]) -> O
     first, *others = voters
     number = _propose(gateway, first.account, title, calls)
     known = gateway.proposal(number)
-    for other in others:
-        if known.status != "open":
-            break
+    for other in others[: known.needed - 1]:
         gateway.transact(other.account, "Consortium", "approve", number, known.calls_hash)
-        known = gateway.proposal(number)
+    known = gateway.proposal(number)
     done = known.status == "passed" and _wait(gateway, known.executable_at)
     if done:
         execute(gateway, first.account, known)

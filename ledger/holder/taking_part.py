@@ -108,7 +108,7 @@ class _Part:
         return self._finish(ceremony, record, receiver)
 
     def erase(self, records: list[Record]) -> None:
-        """Erase shares that are not in force any more or never were; replace an encryption key that was used."""
+        """Erase shares that are not in force any more or never were; replace a used encryption key."""
         own, running = self._keys.encryption_public, False
         for record in records:
             running |= record.status == "running" and own in record.encryption_keys

@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from ledger.encoding.keyholder import LocalKeyHolder
 
 import api.desk
 import api.keyholder
 import api.witness
 from api.connections import Limits
+from counterfoil.keyholder import KeyHolder
+from ledger.errors import ChainUnreachableError
+from ledger.gateway import Gateway
+from ledger.holder.evaluating import ShareHolder
 from ledger.home import Home
 from ledger.witness import Witness
 from tests.support.logs import MOMENT, SmallLog, SmallWitness
@@ -31,7 +34,12 @@ def desk(folder: Path) -> Any:
 
 
 def keyholder(folder: Path) -> Any:
-    return api.keyholder.create_app(LocalKeyHolder(folder, quota=1), members=list)
+    KeyHolder(folder).create()
+    return api.keyholder.create_app(ShareHolder(Home(folder).holder, _no_chain), ready=lambda: None)
+
+
+def _no_chain() -> Gateway:
+    raise ChainUnreachableError("no chain is needed here")
 
 
 def witness(folder: Path) -> Any:
@@ -44,7 +52,7 @@ def witness(folder: Path) -> Any:
 #: Each service, with an address that takes a body.
 SERVICES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "desk": (desk, "/v1/verify"),
-    "key holder": (keyholder, "/v2/evaluate"),
+    "key holder": (keyholder, "/v3/evaluate"),
     "witness": (witness, "/add-checkpoint"),
 }
 

@@ -132,10 +132,11 @@ def test_a_person_is_asked_on_the_terminal(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("encrypt",), "give --member AGENT, --desk or --governance"),
-        (("encrypt", "--desk", "--governance"), "give one of --member, --desk and --governance"),
-        (("encrypt", "--desk"), "there is no desk here"),
-        (("encrypt", "--governance"), "the operator's keys are not on this machine"),
+        (("encrypt",), "give either --member AGENT, or --party"),
+        (("encrypt", "-m", BANK, "--party", "desk"), "give either --member AGENT, or --party"),
+        (("encrypt", "--party", "desk"), "there is no desk here"),
+        (("encrypt", "--party", "founder"), "is not on this machine"),
+        (("encrypt", "--party", "officer"), "a party is desk, founder, holder"),
         (("encrypt", "-m", "NOBODY"), "this member has no keys here"),
         (("show", "-m", "../x"), "is not an agent identifier"),
         (("passphrase", "-m", BANK), "the key file is not encrypted"),

@@ -268,6 +268,20 @@ def test_a_ceremony_has_holders_and_a_threshold_that_they_can_reach(staffed):
         staffed.govern_refuses(call, "PseudonymKeysInvalidHolder", bad[0])
 
 
+def test_an_encryption_key_serves_one_ceremony(staffed):
+    """Otherwise a thief of one key would open the shares of all generations."""
+    functions, holder = staffed.pseudonyms.functions, staffed.holders[0]
+    used = (holder, b"k" * 32)
+    staffed.govern(functions.startCeremony(2, 1, [used], []))
+    staffed.govern_refuses(functions.startCeremony(3, 1, [used], []), "PseudonymKeysInvalidHolder", holder)
+    staffed.govern_refuses(
+        functions.startCeremony(3, 1, [(staffed.holders[1], used[1])], []),
+        "PseudonymKeysInvalidHolder",
+        staffed.holders[1],
+    )
+    staffed.govern(functions.startCeremony(3, 1, [(holder, b"l" * 32)], []))
+
+
 def test_the_most_holders_fit_into_a_proposal(staffed):
     functions = staffed.pseudonyms.functions
     most = functions.MAX_HOLDERS().call()

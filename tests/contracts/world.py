@@ -50,6 +50,7 @@ class World:
     gas: int = 8_000_000
     contracts: dict[str, Deployed] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
+    ceremonies: int = 0
     _topics: dict[str, bytes] = field(default_factory=dict)
     _read: dict[tuple[bytes, str, str], list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -339,8 +340,10 @@ class World:
     def ceremony(
         self, epoch: int, holders: Sequence[str], threshold: int = 1, dealers: Sequence[int] = ()
     ) -> Any:
-        """A call that starts a ceremony; each holder's encryption key is derived from its account."""
-        named = [(account, hashlib.sha256(account.encode()).digest()) for account in holders]
+        """A call that starts a ceremony; each holder has a new encryption key in each."""
+        self.ceremonies += 1
+        number = self.ceremonies.to_bytes(4, "big")
+        named = [(account, hashlib.sha256(account.encode() + number).digest()) for account in holders]
         return self.pseudonyms.functions.startCeremony(epoch, threshold, named, list(dealers))
 
     def make_key(self, epoch: int, holders: Sequence[str], threshold: int = 1) -> int:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from counterfoil.governance import Governance
 
 from counterfoil import Member
+from counterfoil.accounts import PartyAccount, ensure_account
+from counterfoil.keyholder import KeyHolder
 from counterfoil.keys import KeyFile, key_files
 from ledger import canonical, storage
 from ledger.errors import ConfigurationError, InputError
+from ledger.holder.keys import HolderKeys
 from ledger.home import Home
 from ledger.keystore.passphrase import NEW_PASSPHRASE, PASSPHRASE, PassphraseError
 from ledger.keystore.token import TokenError
@@ -27,24 +29,35 @@ def home(tmp_path: Path) -> Home:
     made = Home(tmp_path / "home")
     MemberKeys.generate(BANK).save(made.member(BANK).keys)
     DeskKeys.generate(24_313).save(made.desk.keys)
-    Governance.generate().save(made)
+    ensure_account(made.founder)
+    ensure_account(made.officer(1))
+    KeyHolder(made).create()
     return made
 
 
 def files(home: Home) -> list[KeyFile]:
-    return [KeyFile.of_member(home, BANK), KeyFile.of_desk(home), KeyFile.of_governance(home)]
+    return [
+        KeyFile.of_member(home, BANK),
+        KeyFile.of_desk(home),
+        KeyFile.of_founder(home),
+        KeyFile.of_officer(home, 1),
+        KeyFile.of_holder(home),
+    ]
 
 
 def loads(home: Home) -> list[object]:
     return [
         MemberKeys.load(home.member(BANK).keys),
         DeskKeys.load(home.desk.keys),
-        Governance.load(home),
+        PartyAccount.load(home.founder, who="the founder"),
+        PartyAccount.load(home.officer(1), who="officer 1"),
+        HolderKeys.load(home.holder / "keys.json"),
     ]
 
 
 def test_all_key_files_of_a_folder_are_found(home: Home, tmp_path: Path) -> None:
-    assert [file.party for file in key_files(home)] == ["operator and officers", "desk", f"member {BANK}"]
+    found = [file.party for file in key_files(home)]
+    assert found == ["founder", "desk", "key holder", "officer 1", f"member {BANK}"]
     assert list(key_files(Home(tmp_path / "empty"))) == []
 
 

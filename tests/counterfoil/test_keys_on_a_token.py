@@ -7,24 +7,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from counterfoil.governance import Governance
-from ledger.encoding.keyholder import LocalKeyHolder
 
 import counterfoil
 from api.keyholder import create_app
+from counterfoil.accounts import PartyAccount
 from counterfoil.founding import admit, write_trust
+from counterfoil.holders import pseudonymiser_for
 from counterfoil.keys import KeyFile, token_key
 from counterfoil.officer import append_decision
 from ledger.caselog import CaseKind
 from ledger.decision import open_decision
-from ledger.encoding.keyholder_client import HttpKeyHolder
-from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.keystore.passphrase import PIN, PassphraseError
 from ledger.keystore.token import _OPEN, TokenAccount, TokenCheckpointKey
 from ledger.keystore.uri import TokenUri
 from ledger.log import OpenedCheckpoint
 from ledger.log.published import published_log
 from ledger.member.keys import MemberKeys
+from ledger.member.outbox import Outbox
 from tests.support.consortium import EPOCH, ChainProcess, Poster, SmallConsortium, founded
 from tests.support.served import served
 from tests.support.softhsm import SECRET_PIN, Token, needs_softhsm
@@ -113,36 +112,38 @@ def test_the_witness_cosigns(made: SmallConsortium, tmp_path: Path) -> None:
 
 
 def test_requests_to_the_key_holder_are_signed(made: SmallConsortium) -> None:
-    keys, holder = made.keys[BANK], LocalKeyHolder(made.home.keyholder(), quota=10)
-    with served(create_app(holder, members=lambda: {keys.address})) as url:
-        client = HttpKeyHolder(url, keys.account)
-        pseudonymiser = Pseudonymiser(client, EPOCH, made.gateway.epoch().public_key)
-        (found,) = pseudonymiser.pseudonyms(["iban:DE89370400440532013000"])
-        assert len(found.pseudonyms) == 1
-        client.close()
+    bank = Poster(made, BANK)
+    bank.fill(3, start=START, first=900)
+    with served(create_app(made.holder().holder(), ready=lambda: None)) as url:
+        pseudonymiser = pseudonymiser_for(made.home, made.keys[BANK], made.gateway.epochs()[0], [url])
+        with bank.vault() as vault:
+            assert Outbox(vault, made.keys[BANK], made.gateway).pseudonymise(pseudonymiser, EPOCH) > 0
+        pseudonymiser.close()
+    bank.seal()
+    bank.post()
 
 
 def test_an_officer_decides_with_a_token_and_opens_older_decisions_still(
     made: SmallConsortium, token: Token
 ) -> None:
-    before = Governance.load(made.home)
-    file = KeyFile.of_governance(made.home)
-    append_decision(made.gateway, before.officer(1), b"\x01" * 32, "suspicious", "by a key in memory")
-    file.to_token("officer-1", token.uri("officer-1"))
-    after = Governance.load(made.home)
-    assert isinstance(after.officer(1), TokenAccount)
-    assert after.reader(1) == before.reader(1)
+    before = PartyAccount.load(made.home.officer(1), who="officer 1")
+    file = KeyFile.of_officer(made.home, 1)
+    append_decision(made.gateway, before.key, b"\x01" * 32, "suspicious", "by a key in memory")
+    file.to_token("account", token.uri("officer-1"))
+    after = PartyAccount.load(made.home.officer(1), who="officer 1")
+    assert isinstance(after.key, TokenAccount)
+    assert after.reader == before.reader
     append_decision(
         made.gateway,
-        after.officer(1),
+        after.key,
         b"\x02" * 32,
         "not_suspicious",
         "by a token",
-        reader_key=after.reader(1),
+        reader_key=after.reader,
     )
-    author = after.officer(1).address
+    author = after.key.address
     own = [e for e in made.gateway.case_entries() if e.kind == CaseKind.DECISION and e.author == author]
-    key = after.reader(1)
+    key = after.reader
     assert key is not None
     decisions = [open_decision(e.payload, e.case_id, e.author, e.content_hash, [key]) for e in own]
     assert [decision.reason for decision in decisions] == ["by a key in memory", "by a token"]

@@ -14,6 +14,7 @@ from counterfoil import rotation
 from counterfoil.keys import KeyFile
 from counterfoil.rotation import rotate
 from ledger.errors import ChainError, ConfigurationError, InputError
+from ledger.gateway import Rules
 from ledger.keystore.passphrase import PASSPHRASE, PassphraseError
 from ledger.keystore.token import TokenAccount, TokenCheckpointKey
 from ledger.member.keys import MemberKeys
@@ -26,7 +27,12 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def banks(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poster]:
     """One consortium with a bank for each test."""
-    made = founded(chain, tmp_path_factory.mktemp("rotation"), banks=[f"BANK{n:04d}" for n in range(13)])
+    made = founded(
+        chain,
+        tmp_path_factory.mktemp("rotation"),
+        banks=[f"BANK{n:04d}" for n in range(13)],
+        rules=Rules(quorum=51, delay=0),
+    )
     return iter([Poster(made, name) for name in made.banks])
 
 

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from counterfoil.governance import Governance, read_governance
 from eth_account import Account
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from counterfoil.accounts import PartyAccount, read_account
 from ledger import canonical
 from ledger.errors import ConfigurationError
-from ledger.home import Home
+from ledger.holder.keys import HolderKeys, read_holder_keys
 from ledger.keystore import keyfile, sealing
 from ledger.keystore.keyfile import KeyFileDocument
 from ledger.keystore.passphrase import PASSPHRASE, PassphraseError
 from ledger.member.keys import MemberKeys, read_member_keys
 from ledger.reader.keys import DeskKeys, read_desk_keys
-from ledger.signing import SoftwareAccount
+from ledger.signing import SoftwareAccount, new_key
 from tests.support.golden import TOKEN_KEYS
 
 
@@ -50,11 +50,17 @@ PARTIES = {
         DeskKeys.load,
         read_desk_keys,
     ),
-    "governance": Party(
-        Governance.generate,
-        lambda keys, path, phrase: keys.save(Home(path.parent), passphrase=phrase),
-        lambda path: Governance.load(Home(path.parent)),
-        read_governance,
+    "officer": Party(
+        lambda: PartyAccount(new_key(), b"\7" * 32),
+        lambda keys, path, phrase: keys.save(path, passphrase=phrase),
+        lambda path: PartyAccount.load(path, who="an officer"),
+        read_account,
+    ),
+    "key holder": Party(
+        HolderKeys.generate,
+        lambda keys, path, phrase: keys.save(path, passphrase=phrase),
+        HolderKeys.load,
+        read_holder_keys,
     ),
 }
 
@@ -66,7 +72,7 @@ def party(request: pytest.FixtureRequest) -> Party:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "governance.json"
+    return tmp_path / "keys-of-a-party.json"
 
 
 def test_an_encrypted_file_opens_with_its_passphrase_alone(party: Party, path: Path, passphrase: str) -> None:
@@ -88,7 +94,7 @@ def test_no_secret_stands_in_an_encrypted_file(
     party: Party, tmp_path: Path, path: Path, passphrase: str
 ) -> None:
     keys = party.make()
-    plain = tmp_path / "plain" / "governance.json"
+    plain = tmp_path / "plain" / "keys-of-a-party.json"
     party.save(keys, plain, None)
     party.save(keys, path, passphrase)
     secrets = json.loads(plain.read_text())["secrets"]["keys"]
@@ -102,7 +108,7 @@ def test_the_public_parts_are_read_without_a_passphrase(
     party: Party, tmp_path: Path, passphrase: str
 ) -> None:
     keys = party.make()
-    plain, encrypted = tmp_path / "1" / "governance.json", tmp_path / "2" / "governance.json"
+    plain, encrypted = tmp_path / "1" / "keys-of-a-party.json", tmp_path / "2" / "keys-of-a-party.json"
     party.save(keys, plain, None)
     party.save(keys, encrypted, passphrase)
     PASSPHRASE.forget()
@@ -280,13 +286,3 @@ def test_any_passphrase_and_any_reader_keys_come_back(
     keys.save(tmp_path / "keys.json", passphrase=phrase)
     PASSPHRASE.use(phrase)
     assert DeskKeys.load(tmp_path / "keys.json") == keys
-
-
-def test_officers_are_numbered_without_a_gap(path: Path) -> None:
-    Governance.generate().save(Home(path.parent))
-    value = json.loads(path.read_text())
-    for part in (value["keys"], value["secrets"]["keys"]):
-        part["officer-7"] = part.pop("officer-2")
-    path.write_bytes(canonical.dumps(value))
-    with pytest.raises(ConfigurationError, match="not numbered from 1"):
-        Governance.load(Home(path.parent))
