@@ -8,7 +8,7 @@ HOME_DIR ?= .counterfoil
 
 # The extras of pyproject.toml that `make demo` runs, and those that the tests need besides.
 RUN := --extra member --extra desk --extra operator --group build
-DEV := --extra dev --extra docs --extra pdf
+DEV := --extra dev --extra docs --extra pdf --extra hsm
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-header --no-annotate --upgrade pyproject.toml
 

@@ -13,6 +13,7 @@ import counterfoil
 from api import problems
 from api.observe import Observed
 from api.routes import batches, flags, health, log, matching, members, pages, rules, verification
+from api.serving import configuration
 from api.state import ServedDesk
 from ledger.home import Home
 
@@ -95,17 +96,7 @@ def server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 8600) -> uvicor
 
     The server's own access log is off, because the API writes one.
     """
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            h11_max_incomplete_event_size=16_384,
-        )
-    )
+    return uvicorn.Server(configuration(app, host=host, port=port))
 
 
 class _Desk(FastAPI):

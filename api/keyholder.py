@@ -51,16 +51,17 @@ class EvaluateRequest(BaseModel):
 
 
 class EvaluateResponse(BaseModel):
-    """Evaluated points in the order of the request, and the proofs of their batches (hex)."""
+    """Evaluated points in the order of the request, with proof and composite of each batch (hex)."""
 
     generation: int
     index: int
     elements: list[str]
     proofs: list[str]
+    composites: list[str]
 
 
 class _SeenRequests:
-    """Refuses a repeated signed request: a replay would keep the holder busy. After a restart it spends nothing.
+    """Refuses a repeated signed request: a replay would keep the holder busy.
 
     The requests are kept in memory while they are valid: `_MAX_SKEW` seconds before and after their time.
     """
@@ -146,8 +147,9 @@ def create_app(
         return EvaluateResponse(
             generation=answer.generation,
             index=answer.index,
-            elements=[element.hex() for element in answer.elements],
-            proofs=[proof.hex() for proof in answer.proofs],
+            elements=[element.hex() for element in answer.answer.elements],
+            proofs=[proof.hex() for proof in answer.answer.proofs],
+            composites=[composite.hex() for composite in answer.answer.composites],
         )
 
     @app.api_route("/v{number}/{rest:path}", methods=["GET", "POST"], include_in_schema=False)

@@ -1,20 +1,45 @@
-"""Run a small service: the one of a key holder, or of a witness."""
+"""Run a service: the desk's API, the one of a key holder, or of a witness."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
-__all__ = ["server"]
+from api.connections import LIMITS, Limits, watched
+
+__all__ = ["configuration", "server"]
 
 
-def server(application: FastAPI) -> uvicorn.Server:
+def configuration(application: Any, *, limits: Limits = LIMITS, **settings: Any) -> uvicorn.Config:
+    """Return the configuration of a service, which closes slow clients.
+
+    Parameters
+    ----------
+    application : ASGI application
+    limits : Limits
+        What one client may take from the others.
+    settings
+        Other settings of uvicorn.
+    """
+    return uvicorn.Config(
+        application,
+        http=watched(limits),
+        ws="none",
+        h11_max_incomplete_event_size=limits.head_bytes,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        **settings,
+    )
+
+
+def server(application: Any, *, limits: Limits = LIMITS) -> uvicorn.Server:
     """Return a server for a service; call its `run`."""
-    return _Server(uvicorn.Config(application, log_level="warning"))
+    return _Server(configuration(application, limits=limits))
 
 
 class _Server(uvicorn.Server):

@@ -22,12 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from counterfoil.governance import Governance
-from ledger.encoding.keyholder import create_epoch
-
 from bench.report import machine
 from cli.output import say, show_table
-from counterfoil.founding import admit, found, open_epoch, publish_policy
+from counterfoil.ceremonies import hold_ceremony
+from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
 from counterfoil.processes import ensure_chain, stop
 from ledger.batch import BatchHeader
 from ledger.gateway import Gateway
@@ -181,11 +179,13 @@ def set_up(root: Path) -> tuple[Home, Poster, int]:
     url, pid = ensure_chain(home)
     assert pid is not None
     gateway = found(home, url)
-    open_epoch(home, gateway, 1, create_epoch(home.keyholder(), 1))
+    hold_ceremony(home, gateway, 1)
+    open_epoch(home, gateway, 1)
     keys = MemberKeys.generate("ALFADEFF")
+    keys.save(home.member(keys.agent).keys)
     admit(home, gateway, [keys])
     publish_policy(home, gateway, cuts={"EUR": [1_000_001]}, rule_set=None)
-    assert Governance.load(home).operator
+    complete(home, gateway)
     return home, Poster(gateway, keys, next(iter(gateway.policies()))), pid
 
 

@@ -1,4 +1,4 @@
-"""``python -m bench.gas``: gas of every function of the contracts, on a chain with the Prague rules.
+"""``python -m bench.gas``: gas of the functions of the contracts, on a chain with the Prague rules.
 
 Gas depends on the rules and the bytes, not on the machine, so the table is the same everywhere, except for
 the number of zero bytes in random data. The floor is the minimum gas of the calldata (EIP-7623). A posted
@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eth_abi import encode
 from eth_account import Account
 from web3 import Web3
 
 from cli.output import say, show_table
-from contracts.artifacts import CONTRACTS, load
+from contracts.artifacts import CONTRACTS, TAKES, load
 from counterfoil.processes import ensure_chain, stop
 from ledger.batch import BatchHeader
 from ledger.home import Home
@@ -46,6 +47,8 @@ class Meter:
     addresses: dict[str, str] = field(default_factory=dict)
     rows: list[tuple[str, str, int, int, int, str]] = field(default_factory=list)
     nonces: dict[bytes, int] = field(default_factory=dict)
+    digest: bytes = ZERO
+    proposals: int = 0
 
     def ask(self, method: str, *params: Any) -> Any:
         """Call a method of the node."""
@@ -77,6 +80,31 @@ class Meter:
             name = f"{function}{': ' if note else ''}{note}"
             self._note(contract, name, len(data), calldata_floor(data), receipt)
 
+    def prepare(self, founder: bytes, calls: Sequence[tuple[Any, ...]], *, note: str | None = None) -> None:
+        """Let the founder make calls, each of them contract, function and arguments."""
+        given = self._calls(calls)
+        self.digest = Web3.keccak(encode(["bytes32", "(address,bytes)[]"], [self.digest, given]))
+        self.call(founder, "Consortium", "prepare", given, note=note)
+
+    def govern(
+        self, members: Sequence[bytes], calls: Sequence[tuple[Any, ...]], *, note: str | None = None
+    ) -> None:
+        """Let members propose and approve calls; without a delay they can be made at once."""
+        given = self._calls(calls)
+        self.proposals += 1
+        calls_hash = Web3.keccak(encode(["(address,bytes)[]"], [given]))
+        self.call(members[0], "Consortium", "propose", given, "a line for people", note=note)
+        for member in members[1:]:
+            self.call(member, "Consortium", "approve", self.proposals, calls_hash, note=note)
+        self.call(members[0], "Consortium", "execute", self.proposals, given, note=note)
+
+    def _calls(self, calls: Sequence[tuple[Any, ...]]) -> list[tuple[str, bytes]]:
+        encoders = {name: Web3().eth.contract(abi=load(name).abi) for name, *_ in calls}
+        return [
+            (self.addresses[name], bytes.fromhex(encoders[name].encode_abi(function, args=arguments)[2:]))
+            for name, function, *arguments in calls
+        ]
+
     def _send(self, key: bytes, to: str | None, data: bytes) -> dict[str, Any]:
         nonce = self.nonces.get(key, 0)
         fields = {
@@ -106,52 +134,88 @@ def payload(rows: int) -> bytes:
 
 
 def measure(meter: Meter, keys: Sequence[bytes]) -> None:
-    """Call every function once, mostly in the order in which a consortium calls them."""
-    operator, author, second, third, desk, bank = keys
+    """Call nearly every function, mostly in the order in which a consortium calls them."""
+    founder, author, second, third, desk, bank, other = keys
     address = {key: Account.from_key(key).address for key in keys}
+    rules, limits = (51, 33, 0, 86_400), (10**6, 1_000, 10**7)
     for name in CONTRACTS:
-        consortium = meter.addresses.get("Consortium")
-        meter.deploy(operator, name, *((consortium,) if consortium else (address[operator], ZERO)))
-    for role, key in (("OFFICER", author), ("OFFICER", second), ("OFFICER", third), ("DESK", desk)):
-        identifier = Web3.keccak(text=f"{role}_ROLE")
-        note = "" if key == author else None
-        meter.call(operator, "Consortium", "grantRole", identifier, address[key], note=note)
-    account, keys_of = bytes.fromhex(address[bank][2:]), {"x25519Key": KEY, "hpkeKey": KEY, "witnessKey": KEY}
-    signed = sign_typed(
-        meter.domain("Consortium"), ADMISSION, {"account": account, "agent": "ALFADEFF", **keys_of}, bank
-    )
-    admission = (address[bank], "ALFADEFF", *keys_of.values(), signed)
-    meter.call(operator, "Consortium", "admitMember", *admission, note="")
-    _change_of_keys(meter, bank, keys_of | {"witnessKey": b"w" * 32})
-    reader = hashlib.sha256(KEY).digest()
-    meter.call(operator, "Consortium", "addReader", reader, KEY, 24_315, "desk", note="")
-    meter.call(operator, "Consortium", "openEpoch", 1, 0, KEY, [], note="one holder")
-    meter.call(operator, "Consortium", "openEpoch", 2, 0, KEY, [KEY] * 5, note="five holders")
-    policy = os.urandom(2_000)
-    meter.call(operator, "Consortium", "publishPolicy", policy, note="2 kB")
-    _posts(meter, operator, bank, hashlib.sha256(policy).digest())
-    meter.call(operator, "Consortium", "removeReader", reader, note="")
-    meter.call(operator, "Consortium", "revokeMember", address[bank], note="")
+        taken = [meter.addresses[contract] for contract in TAKES.get(name, ())]
+        meter.deploy(founder, name, *(taken or (address[founder], ZERO, rules, limits)))
+    start = ["uint256", "address", "bytes32", "(uint8,uint8,uint32,uint32)", "(uint64,uint32,uint32)"]
+    consortium = meter.addresses["Consortium"]
+    meter.digest = Web3.keccak(encode(start, [meter.chain_id, consortium, ZERO, rules, limits]))
+    reader, policy = hashlib.sha256(KEY).digest(), os.urandom(2_000)
+    admissions = [_admission(meter, key, f"BANK{i}") for i, key in enumerate((bank, other))]
+    meter.prepare(founder, admissions[:1], note="a member")
+    meter.prepare(founder, admissions[1:])
+    for officer, code in ((author, 1), (second, 1), (third, 2)):
+        note = "an officer" if officer == author else None
+        meter.prepare(founder, [("Consortium", "appointOfficer", address[officer], code)], note=note)
+    role = Web3.keccak(text="DESK_ROLE")
+    meter.prepare(founder, [("Consortium", "grantRole", role, address[desk])], note="the role of the desk")
+    meter.prepare(founder, [("Consortium", "addReader", reader, KEY, 24_315, "desk")], note="a reader")
+    meter.prepare(founder, [("Consortium", "publishPolicy", policy)], note="a policy of 2 kB")
+    _ceremony(meter, founder, keys[:5])
+    meter.prepare(founder, [("PseudonymKeys", "openEpoch", 1, 0)], note="an epoch")
+    for member in (bank, other):
+        note = "the last member" if member == other else "the first member"
+        meter.call(member, "Consortium", "confirmFounding", meter.digest, note=note)
+    both = (bank, other)
+    meter.govern(both, [_change_of_keys(meter, bank)], note="change of keys")
+    meter.govern(both, [("EvaluationLog", "grant", 1, 10**6)])
+    meter.call(bank, "EvaluationLog", "request", 1, 800, KEY, note="")
+    _posts(meter, both, hashlib.sha256(policy).digest())
+    meter.govern(both, [("Consortium", "removeReader", reader)])
     _rules(meter, author, second, third)
     for count in (1, 10, 50):
         entries = [(1, KEY, os.urandom(32), os.urandom(1_500)) for _ in range(count)]
-        meter.call(desk, "CaseLog", "append", entries, note=f"{count} of 1.5 kB")
+        meter.call(desk, "CaseLog", "append", entries, note=f"{count} of 1.5 kB, by the desk")
+    for count in (1, 10):
+        entries = [(5, KEY, os.urandom(32), os.urandom(1_500)) for _ in range(count)]
+        meter.call(bank, "CaseLog", "append", entries, note=f"{count} of 1.5 kB, by a member")
+    meter.govern(both, [("Consortium", "revokeMember", address[bank])], note="the end of a membership")
 
 
-def _change_of_keys(meter: Meter, bank: bytes, keys_of: dict[str, bytes]) -> None:
+def _admission(meter: Meter, bank: bytes, agent: str) -> tuple[Any, ...]:
+    address = Account.from_key(bank).address
+    keys_of = {"x25519Key": KEY, "hpkeKey": KEY, "witnessKey": KEY}
+    values = {"account": bytes.fromhex(address[2:]), "agent": agent, **keys_of}
+    signed = sign_typed(meter.domain("Consortium"), ADMISSION, values, bank)
+    return ("Consortium", "admitMember", address, agent, *keys_of.values(), signed)
+
+
+def _ceremony(meter: Meter, founder: bytes, holders: Sequence[bytes]) -> None:
+    """Measure a ceremony of five holders, three of whom must answer."""
+    named = [(Account.from_key(key).address, hashlib.sha256(key).digest()) for key in holders]
+    call = ("PseudonymKeys", "startCeremony", 1, 3, named, [])
+    meter.prepare(founder, [call], note="a ceremony of five holders")
+    contribution = os.urandom(1_000)
+    steps: tuple[tuple[str, tuple[Any, ...], str], ...] = (
+        ("commit", (hashlib.sha256(contribution).digest(),), ""),
+        ("deal", (contribution,), "1 kB"),
+        ("confirm", (KEY, [KEY] * len(holders)), "five holders"),
+    )
+    for function, arguments, note in steps:
+        for key in holders:
+            last = note if key == holders[-1] else None
+            meter.call(key, "PseudonymKeys", function, 1, *arguments, note=last)
+
+
+def _change_of_keys(meter: Meter, bank: bytes) -> tuple[Any, ...]:
     address = Account.from_key(bank).address
     account = bytes.fromhex(address[2:])
-    values = {"account": account, "newAccount": account, **keys_of}
+    keys_of = {"x25519Key": KEY, "hpkeKey": KEY, "witnessKey": b"w" * 32}
+    values = {"account": account, "newAccount": account, **keys_of, "nonce": 0}
     signed = sign_typed(meter.domain("Consortium"), KEY_CHANGE, values, bank)
-    arguments = (address, address, *keys_of.values(), signed, signed)
-    meter.call(bank, "Consortium", "changeKeys", *arguments, note="the same account")
+    return ("Consortium", "changeKeys", address, address, *keys_of.values(), signed, signed)
 
 
 def _rows(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
 
 
-def _posts(meter: Meter, operator: bytes, bank: bytes, policy: bytes) -> None:
+def _posts(meter: Meter, members: tuple[bytes, bytes], policy: bytes) -> None:
+    bank, other = members
     address = Account.from_key(bank).address
     head, sequence = ZERO, 0
 
@@ -180,28 +244,29 @@ def _posts(meter: Meter, operator: bytes, bank: bytes, policy: bytes) -> None:
         post(rows, _rows(rows))
     for rows in (1, 800):
         post(rows, f"{_rows(rows)}, wrong sequence", first=99)
-    meter.call(operator, "Consortium", "suspendMember", address, note="")
+    meter.call(bank, "Consortium", "suspendMember", address, note="itself")
     for rows in (1, 800):
         post(rows, f"{_rows(rows)}, suspended")
-    meter.call(operator, "Consortium", "reinstateMember", address, note="")
-    meter.call(operator, "Consortium", "pause", note="")
+    meter.govern([other], [("Consortium", "reinstateMember", address)], note="a member again")
+    meter.govern([other], [("Consortium", "pause")], note="a pause")
     for rows in (1, 800):
         post(rows, f"{_rows(rows)}, paused")
-    meter.call(operator, "Consortium", "unpause", note="")
+    meter.govern(members, [("Consortium", "unpause")])
 
 
 def _rules(meter: Meter, author: bytes, second: bytes, third: bytes) -> None:
     documents = [os.urandom(10_000) for _ in range(3)]
     names = [hashlib.sha256(document).digest() for document in documents]
-    meter.call(author, "RuleBook", "propose", documents[0], note="10 kB")
-    meter.call(second, "RuleBook", "approve", names[0], note="first officer")
-    meter.call(third, "RuleBook", "approve", names[0], note="second officer, nothing in force")
-    meter.call(author, "RuleBook", "draft", documents[1], ZERO, note="10 kB")
+    rules = [[hashlib.sha256(name + bytes([i])).digest() for i in range(20)] for name in names]
+    meter.call(author, "RuleBook", "propose", documents[0], rules[0], note="10 kB, 20 rules")
+    meter.call(second, "RuleBook", "approve", names[0], rules[0], note="first officer")
+    meter.call(third, "RuleBook", "approve", names[0], rules[0], note="second officer, nothing in force")
+    meter.call(author, "RuleBook", "draft", documents[1], ZERO, rules[1], note="10 kB, 20 rules")
     meter.call(author, "RuleBook", "recordBacktest", names[1], os.urandom(2_000), note="2 kB")
     meter.call(author, "RuleBook", "submit", names[1], note="")
-    meter.call(second, "RuleBook", "approve", names[1])
-    meter.call(third, "RuleBook", "approve", names[1], note="second officer, supersedes")
-    meter.call(author, "RuleBook", "propose", documents[2])
+    meter.call(second, "RuleBook", "approve", names[1], rules[1])
+    meter.call(third, "RuleBook", "approve", names[1], rules[1], note="second officer, supersedes")
+    meter.call(author, "RuleBook", "propose", documents[2], rules[2])
     meter.call(author, "RuleBook", "withdraw", names[2], note="")
     meter.call(second, "RuleBook", "withdrawActive", names[1], note="first officer")
     meter.call(third, "RuleBook", "withdrawActive", names[1], note="second officer")
@@ -218,8 +283,8 @@ def main() -> None:
         home = Home(Path(folder))
         url, pid = ensure_chain(home)
         try:
-            keys = [bytes(Account.create().key) for _ in range(6)]
-            fund(url, home.chain, [Account.from_key(key).address for key in keys], 1_000)
+            keys = [bytes(Account.create().key) for _ in range(7)]
+            fund(url, home.chain, [Account.from_key(key).address for key in keys], 1_000, deployer=True)
             meter = Meter(url, 20_261)
             measure(meter, keys)
         finally:

@@ -26,17 +26,18 @@ from random import Random
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import x25519
-from eth_account import Account
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
-from api import desk, keyholder
+from api import desk, keyholder, serving
 from bench.flag_list import make_flag
 from bench.report import machine
 from cli.output import say, show_table
 from counterfoil import tokens
+from counterfoil.keyholder import KeyHolder
 from counterfoil.processes import listen
-from ledger.encoding import oprf
 from ledger.encoding.keyholder_client import HttpKeyHolder
+from ledger.errors import ChainUnreachableError
+from ledger.gateway import Gateway
+from ledger.holder.evaluating import ShareHolder
 from ledger.home import Home
 from ledger.reader.cases import CaseBook
 from ledger.reader.keys import DeskKeys
@@ -44,7 +45,6 @@ from ledger.reader.recipients import Recipients
 from localchain import server
 
 KEY = b"\x01" * 32
-EPOCH = 1
 #: The public key of both members that flags are sealed to.
 HPKE = x25519.X25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().public_bytes_raw()
 WARMING = 20
@@ -73,13 +73,18 @@ def serve_chain(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
 
 
 def serve_keyholder(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
-    """Serve a key holder."""
-    create_epoch(home, EPOCH)
-    member = Account.from_key(KEY).address.lower()
-    application = keyholder.create_app(LocalKeyHolder(home, quota=10**6), members=lambda: {member})
+    """Serve a key holder that has no share yet."""
+    identity = KeyHolder(home).create()
+    holder = ShareHolder(Home(home).holder, _no_chain)
+    application = keyholder.create_app(holder, ready=lambda: None)
     listening, place = listen_with(nodelay)
     said.put(f"http://{place}")
-    keyholder.server(application).run(sockets=[listening])
+    assert identity.account
+    serving.server(application).run(sockets=[listening])
+
+
+def _no_chain() -> Gateway:
+    raise ChainUnreachableError("there is no chain in this measurement")
 
 
 def serve_desk(home: Path, nodelay: bool, said: SimpleQueue[str]) -> None:
@@ -113,11 +118,10 @@ def time_rpc(url: str, requests: int) -> list[float]:
         return timed(ask, requests)
 
 
-def time_evaluations(url: str, requests: int) -> list[float]:
-    """Ask the key holder for the evaluation of one element; blinded anew, for it answers no request twice."""
-    elements = iter([oprf.blind(b"acct:A:1").element for _ in range(WARMING + requests)])
+def time_identity(url: str, requests: int) -> list[float]:
+    """Ask the key holder for its account and its shares."""
     with closing(HttpKeyHolder(url, KEY)) as holder:
-        return timed(lambda: holder.evaluate(EPOCH, [next(elements)]), requests)
+        return timed(holder.holder, requests)
 
 
 def time_flags(url: str, requests: int) -> list[float]:
@@ -174,7 +178,7 @@ def main() -> None:
     rows = []
     for name, service, time_it in (
         ("chain: eth_blockNumber", serve_chain, time_rpc),
-        ("key holder: one evaluation", serve_keyholder, time_evaluations),
+        ("key holder: its identity", serve_keyholder, time_identity),
         (f"desk: {PAGE} of {FLAGS:,} flags", serve_desk, time_flags),
     ):
         measured = measure(service, time_it, requests)

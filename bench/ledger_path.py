@@ -10,19 +10,16 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
-from ledger.encoding.keyholder import LocalKeyHolder
-
 from anomaly.scan import scan
 from anomaly.simulation import simulate, write
 from bench.report import Results
 from compliance.rulebook import model_ruleset
 from counterfoil.checking import check_transfers
 from counterfoil.connection import connect
-from counterfoil.founding import admit, establish
+from counterfoil.founding import establish
+from counterfoil.holders import holders_in, pseudonymiser_for
 from counterfoil.processes import ensure_chain
-from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.encoding.threshold import single_holder
-from ledger.gateway import Gateway
+from ledger.gateway import Gateway, Limits
 from ledger.home import Home
 from ledger.member.intake import open_source
 from ledger.member.keys import MemberKeys
@@ -45,11 +42,11 @@ def set_up(root: Path, transactions: int) -> tuple[Home, list[str], int | None]:
     home = Home(root)
     write(simulate(transactions=transactions), root / "banks")
     url, pid = ensure_chain(home)
-    gateway = establish(home, url, model_ruleset())
     agents = sorted(path.stem for path in (root / "banks" / "members").glob("*.csv"))
     for agent in [*agents, "BASELINE"]:
         MemberKeys.generate(agent).save(home.member(agent).keys)
-    admit(home, gateway, [MemberKeys.load(home.member(a).keys) for a in [*agents, "BASELINE"]])
+    members = [MemberKeys.load(home.member(agent).keys) for agent in [*agents, "BASELINE"]]
+    establish(home, url, model_ruleset(), members, limits=Limits(evaluations=10**9))
     return home, agents, pid
 
 
@@ -99,14 +96,14 @@ def _intake(home: Home, agents: list[str], folder: Path, results: Results) -> in
 
 def _pseudonyms(home: Home, gateway: Gateway, agents: list[str], folder: Path, results: Results) -> None:
     epoch = gateway.epoch()
-    holder = LocalKeyHolder(home.keyholder(), quota=10**9)
-    pseudonymiser = Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key))
+    holders = holders_in(home, gateway.url)
     started = time.perf_counter()
     asked = 0
     for agent in agents:
         with Vault(_vault(folder, agent)) as vault:
-            outbox = Outbox(vault, MemberKeys.load(home.member(agent).keys), gateway)
-            asked += outbox.pseudonymise(pseudonymiser, epoch.number)
+            keys = MemberKeys.load(home.member(agent).keys)
+            pseudonymiser = pseudonymiser_for(home, keys, epoch, holders)
+            asked += Outbox(vault, keys, gateway).pseudonymise(pseudonymiser, epoch.number)
     results.add("pseudonyms, cold (identifiers)", asked, time.perf_counter() - started)
 
 

@@ -74,11 +74,8 @@ def _write_files(folder: Path, rows: int) -> None:
 def _member_step(name: str, home: Home) -> int:
     from datetime import UTC, datetime
 
-    from ledger.encoding.keyholder import LocalKeyHolder
-
     from counterfoil.connection import connect
-    from ledger.encoding.pseudonym import Pseudonymiser
-    from ledger.encoding.threshold import single_holder
+    from counterfoil.holders import holders_in, pseudonymiser_for
     from ledger.member.intake import open_source
     from ledger.member.keys import MemberKeys
     from ledger.member.outbox import Outbox
@@ -97,8 +94,7 @@ def _member_step(name: str, home: Home) -> int:
             outbox = Outbox(vault, keys, gateway)
             epoch = gateway.epoch()
             if name == "pseudonyms":
-                holder = LocalKeyHolder(home.keyholder(), quota=10**9)
-                pseudonymiser = Pseudonymiser(single_holder(holder, epoch.number, epoch.public_key))
+                pseudonymiser = pseudonymiser_for(home, keys, epoch, holders_in(home, gateway.url))
                 rows += outbox.pseudonymise(pseudonymiser, epoch.number)
             elif name == "seal":
                 rows += outbox.seal(closed_before=datetime.now(UTC)).rows
@@ -157,17 +153,18 @@ def _step(name: str, home: Home) -> tuple[int, int, float]:
 
 def _measure(root: Path, size: int) -> list[_Figure]:
     from compliance.rulebook import model_ruleset
-    from counterfoil.founding import admit, establish
+    from counterfoil.founding import establish
+    from ledger.gateway import Limits
     from ledger.member.keys import MemberKeys
 
     home = Home(root)
     _write_files(root / "banks", size)
     url, pid = ensure_chain(home)
     try:
-        gateway = establish(home, url, model_ruleset())
         for agent in _AGENTS:
             MemberKeys.generate(agent).save(home.member(agent).keys)
-        admit(home, gateway, [MemberKeys.load(home.member(agent).keys) for agent in _AGENTS])
+        members = [MemberKeys.load(home.member(agent).keys) for agent in _AGENTS]
+        establish(home, url, model_ruleset(), members, limits=Limits(evaluations=10**9))
         found = []
         for name in _STEPS:
             started = time.perf_counter()

@@ -153,12 +153,32 @@ def keys_command(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="File to write; it must not exist.")],
 ) -> None:
-    """Make an auditor's reader key, and print the public part, which the operator registers."""
+    """Make an auditor's reader key, and print the public part; the members add it as a reader."""
     options = settings(context)
     value = {"public_key": Auditor.make_reader_keys(file).hex(), "file": str(file)}
     emit(options, value, lambda: show_facts("Reader key", value.items()))
     command = f"{options.program} consortium reader {value['public_key']} --label NAME"
-    say(f"The operator registers it: `{command}`.")
+    say(f"A member proposes it: `{command}`.")
+
+
+@app.command("ceremony")
+def ceremony_command(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(min=1, help="Number of the key ceremony on the chain.")],
+) -> None:
+    """Compute the key of a key ceremony from its transcript on the chain, and compare it with the chain.
+
+    It names the holder at fault if the ceremony failed.
+    """
+    options = settings(context)
+    key = Auditor(options.home, chain=options.chain).ceremony(number)
+    value = {
+        "epoch": key.number,
+        "generation": key.generation,
+        "public_key": key.public_key.hex(),
+        "share_commitments": [share.hex() for share in key.share_commitments],
+    }
+    emit(options, value, lambda: show_facts(f"Ceremony {number} gives the key on the chain", value.items()))
 
 
 @app.command("completeness")

@@ -31,6 +31,7 @@ from cli import (
     evaluate,
     flag,
     keyholder,
+    keys,
     member,
     rules,
 )
@@ -38,12 +39,13 @@ from cli.output import Settings, say, settings, show_error
 from ledger.errors import CounterfoilError
 from ledger.home import Home
 from ledger.installation import check_own_packages, requiring
+from ledger.keystore.passphrase import PASSPHRASE, PIN
 
 __all__ = ["app", "main"]
 
 
 #: Options for every command; they stand before the command.
-_BEFORE: Final = ("--home", "--chain", "--json")
+_BEFORE: Final = ("--home", "--chain", "--json", "--passphrase-fd", "--pin-fd")
 
 
 class _Commands(TyperGroup):
@@ -122,6 +124,21 @@ def options(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON, for a program.")] = False,
+    passphrase_fd: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="File descriptor that gives the passphrase of the key file. Default: "
+            "COUNTERFOIL_PASSPHRASE_FD, the systemd credential counterfoil-passphrase, the credential store, "
+            "the terminal.",
+        ),
+    ] = None,
+    pin_fd: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="File descriptor that gives the PIN of the token. Default: as for the passphrase."
+        ),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True),
@@ -130,6 +147,9 @@ def options(
     """Read the options before the command: ``counterfoil --home DIR member post ...``."""
     source = context.get_parameter_source("home")
     given = source is not None and source.name == "COMMANDLINE"
+    for secret, descriptor in ((PASSPHRASE, passphrase_fd), (PIN, pin_fd)):
+        if descriptor is not None:
+            secret.use_descriptor(descriptor)
     context.obj = Settings(Home(home), chain_endpoint, as_json, _program(home if given else None))
 
 
@@ -146,6 +166,7 @@ app.add_typer(consortium.app, name="consortium", rich_help_panel="Operation")
 app.add_typer(keyholder.app, name="keyholder", rich_help_panel="Operation")
 app.add_typer(desk.app, name="desk", rich_help_panel="Operation")
 app.add_typer(member.app, name="member", rich_help_panel="Members")
+app.add_typer(keys.app, name="keys", rich_help_panel="Operation")
 app.add_typer(flag.app, name="flag", rich_help_panel="Compliance")
 app.add_typer(rules.app, name="rules", rich_help_panel="Compliance")
 

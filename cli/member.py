@@ -12,17 +12,18 @@ from typing import Annotated
 
 import typer
 
-from cli.consortium import show_outcome
+from cli.council_views import show_outcome
 from cli.log_views import show_witness
 from cli.output import Settings, counted, emit, progress, say, settings, show_entries, show_facts, show_table
 from counterfoil import Member, MemberWitness, Operator
+from counterfoil.keys import KeyFile
 from counterfoil.member import MemberFlag, agent_identifier
 from counterfoil.processes import listen
 from ledger.errors import InputError, VerificationError
 from ledger.schema import FIELDS, OPTIONAL_FIELDS
 from ledger.storage import PUBLISHED, write_atomically
 
-__all__ = ["app"]
+__all__ = ["Agent", "app", "read_agent"]
 
 app = typer.Typer(
     help="Work as a member bank: post transactions, issue proofs, read flags.", no_args_is_help=True
@@ -34,7 +35,7 @@ _SHOWN = 8
 _REQUIRED = [name for name in FIELDS if name not in OPTIONAL_FIELDS]
 
 
-def _agent(text: str) -> str:
+def read_agent(text: str) -> str:
     """Read an agent identifier."""
     try:
         return agent_identifier(text)
@@ -45,7 +46,7 @@ def _agent(text: str) -> str:
 Agent = Annotated[
     str,
     typer.Option(
-        "--member", "-m", envvar="COUNTERFOIL_MEMBER", callback=_agent, help="Agent identifier (BIC)."
+        "--member", "-m", envvar="COUNTERFOIL_MEMBER", callback=read_agent, help="Agent identifier (BIC)."
     ),
 ]
 Key = Annotated[str, typer.Argument(help="UETR, transaction identifier, or BATCH:INDEX.")]
@@ -65,7 +66,10 @@ def _member(
 @app.command()
 def init(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(callback=_agent, help="Agent identifier (BIC).")],
+    agent: Annotated[str, typer.Argument(callback=read_agent, help="Agent identifier (BIC).")],
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Encrypt the key file under a passphrase (docs/keys.md).")
+    ] = False,
 ) -> None:
     """Create a member's keys, and its request for admission; on the founder's machine, admit it at once.
 
@@ -75,7 +79,7 @@ def init(
     operator = Operator(options.home, chain=options.chain)
     if operator.has_keys:
         operator.gateway()  # report a chain that does not answer before keys are created
-    member = Member.create(agent, options.home, chain=options.chain)
+    member = Member.create(agent, options.home, chain=options.chain, encrypt=encrypt)
     keys = member.keys()
     if operator.has_keys:
         outcome = operator.admit([member])
@@ -89,7 +93,7 @@ def init(
         say(f"Send the file {path} to a member, which proposes the admission with `consortium admit`.")
     else:
         say(
-            "Put the consortium's deployment file into the state folder, and run this again to ask for admission."
+            "Put the consortium's deployment file into the state folder; run this again to ask for admission."
         )
     value = {
         "agent": keys.agent,
@@ -174,6 +178,12 @@ def status(context: typer.Context, agent: Agent) -> None:
     value = asdict(_member(options, agent).status())
     rows = [(name.replace("_", " "), count) for name, count in value.items()]
     emit(options, value, lambda: show_table(f"Vault of {agent}", ["", "count"], rows))
+    if not KeyFile.of_member(options.home, agent).encrypted:
+        say(
+            f"WARNING: the keys of {agent} are not encrypted, which is for development. "
+            f"Next: `{options.program} keys encrypt -m {agent}`.",
+            style="yellow",
+        )
 
 
 @app.command()
@@ -235,7 +245,7 @@ def flags(
 @app.command()
 def witness(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(callback=_agent, help="Agent identifier (BIC).")],
+    agent: Annotated[str, typer.Argument(callback=read_agent, help="Agent identifier (BIC).")],
     port: Annotated[int, typer.Option(help="Port on loopback; 0 picks a free port.")] = 0,
     depth: Annotated[
         int, typer.Option(min=0, help="Number of later blocks after which a block is final.")
@@ -259,6 +269,7 @@ def witness(
     from api.serving import server
     from api.witness import create_app
 
+    party.require_ready()
     made = party.witness(warn=lambda text: say(f"WARNING: {text}"))
     party.review()  # report an error of the consortium or its chain before serving
     listening = listen(port)

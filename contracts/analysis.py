@@ -1,7 +1,7 @@
 """Runs slither on the contracts with the npm compiler: `python -m contracts.analysis`.
 
 Slither is not a dependency of the project. It runs offline once it is installed:
-`python -m venv /tmp/slither && /tmp/slither/bin/pip install slither-analyzer`, then from the checkout
+`python -m venv /tmp/slither && /tmp/slither/bin/pip install slither-analyzer msgspec`, then from the checkout
 `/tmp/slither/bin/python -m contracts.analysis`. Each finding is fixed, or explained in the source.
 """
 

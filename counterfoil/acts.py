@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from counterfoil.accounts import load_account
+from counterfoil.accounts import PartyAccount
 from counterfoil.admission import read_request
 from counterfoil.ceremonies import HolderIdentity, ceremony_call
 from counterfoil.council import Council, Outcome, member_named
@@ -78,7 +78,7 @@ class Acts:
         if self.is_founding():
             from counterfoil.founding import write_trust
 
-            founder = load_account(self.council.home.founder, who="the founder")
+            founder = PartyAccount.load(self.council.home.founder, who="the founder").key
             self.gateway.transact(founder, "Consortium", "prepare", [call.pair for call in calls])
             write_trust(self.council.home, self.gateway)
             return Outcome(done=True)
@@ -165,7 +165,7 @@ class Acts:
         return self._call("PseudonymKeys", "openEpoch", epoch, epoch_start(self.gateway, epoch, starts))
 
     def policy(self, time_unit: str) -> Call:
-        """Return the call that publishes an encoding policy with bands at the thresholds of the rules in force.
+        """Return the call that publishes an encoding policy with bands at the thresholds in force.
 
         Raises
         ------

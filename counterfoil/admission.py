@@ -1,4 +1,4 @@
-"""A bank's request for admission: its account, its public keys, and its own signature; a file that it sends."""
+"""A bank's request for admission: its account and public keys, with its own signature."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ledger.audit.report import WorkingPaper
     from ledger.audit.trust import Trust
     from ledger.audit.verify import Verified
+    from ledger.encoding.evaluation import EpochKey
     from ledger.gateway import Gateway
     from ledger.log import OpenedCheckpoint
     from ledger.reader.mirror import Mirror
@@ -171,6 +172,20 @@ class Auditor:
     ) -> Verified | VerifiedBundle | OpenedCheckpoint:
         """Verify a receipt, a disclosure, a bundle or a checkpoint against the trust file; see `verify`."""
         return verify(proof, self.trust_file, recipient=recipient)
+
+    def ceremony(self, number: int) -> EpochKey:
+        """Compute the key of a key ceremony from its transcript on the chain, and compare it with the chain.
+
+        Raises
+        ------
+        CeremonyError
+            With the holder at whose fault the ceremony failed, or which has not yet sent its message.
+        VerificationError
+            When the chain has another key than the transcript gives.
+        """
+        from ledger.transcripts import audit_ceremony
+
+        return audit_ceremony(self._connection.gateway(), number)
 
     def working_paper(
         self, file: Path | str, *, date: datetime, recipient: str | None = None

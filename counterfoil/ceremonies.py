@@ -107,18 +107,16 @@ def hold_ceremony(
     dealers: Sequence[int] = (),
 ) -> Ceremony:
     """Hold a whole ceremony with key holders on this machine, in this process: for tests and development."""
-    from ledger.holder.keys import HolderKeys
     from ledger.holder.taking_part import take_part
 
-    start_ceremony(home, gateway, epoch, holders_here(home, holders), threshold=threshold, dealers=dealers)
-    number = gateway.ceremonies()[-1].number
-    folders = [place.holder for place in home.keyholders()]
-
     def work() -> None:
-        for folder in folders:
-            take_part(folder, HolderKeys.load(folder / "keys.json"), gateway)
+        for place in home.keyholders():
+            take_part(place.holder, gateway)
 
-    return wait_for_ceremony(gateway, number, work=work)
+    work()  # an encryption key that was used in a ceremony is replaced
+    identities = holders_here(home, holders)
+    start_ceremony(home, gateway, epoch, identities, threshold=threshold, dealers=dealers)
+    return wait_for_ceremony(gateway, gateway.ceremonies()[-1].number, work=work)
 
 
 def wait_for_ceremony(

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from counterfoil.accounts import load_account
+from counterfoil.accounts import PartyAccount
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.extras import needs
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
-from ledger.signing import address_of
+from ledger.signing import AccountKey, address_of
+from ledger.transcripts import audit_ceremony
 
 if TYPE_CHECKING:
     from ledger.gateway import Call, Founding, Gateway, Member, Proposal
     from ledger.member.keys import MemberKeys
 
-__all__ = ["Council", "Outcome", "decide"]
+__all__ = ["Council", "Outcome", "confirm_all", "decide", "execute", "member_named"]
 
 #: A delay that is not longer is waited for; otherwise the proposal is left to be executed later.
 _PATIENCE_SECONDS: Final = 30
@@ -83,8 +84,16 @@ class Council:
         return self.gateway().founding()
 
     def confirm(self) -> Founding:
-        """Confirm, as a founding member, everything that the founder did up to now."""
+        """Confirm, as a founding member, everything that the founder did up to now.
+
+        Raises
+        ------
+        VerificationError
+            When the transcript of a key ceremony does not give the key on the chain.
+        """
         gateway = self.gateway()
+        for epoch in gateway.epochs():
+            audit_ceremony(gateway, gateway.key_ceremony(epoch.number))
         gateway.transact(self._key(), "Consortium", "confirmFounding", gateway.founding().digest)
         return gateway.founding()
 
@@ -116,9 +125,18 @@ class Council:
         return gateway.proposal(number)
 
     def approve(self, number: int) -> Proposal:
-        """Approve a proposal, with the calls that it has now."""
+        """Approve a proposal, with the calls that it has now.
+
+        Raises
+        ------
+        VerificationError
+            When it opens an epoch, and the transcript of the key ceremony does not give the key on the chain.
+        """
         gateway = self.gateway()
         known = gateway.proposal(number)
+        for call in known.calls:
+            if call.function == "openEpoch":
+                audit_ceremony(gateway, gateway.key_ceremony(dict(call.arguments)["epoch"]))
         gateway.transact(self._key(), "Consortium", "approve", number, known.calls_hash)
         return gateway.proposal(number)
 
@@ -137,7 +155,7 @@ class Council:
     def execute(self, number: int) -> Proposal:
         """Make the calls of a proposal that has passed, after its delay."""
         gateway = self.gateway()
-        _execute(gateway, self._key(), gateway.proposal(number))
+        execute(gateway, self._key(), gateway.proposal(number))
         return gateway.proposal(number)
 
     def suspend_itself(self) -> None:
@@ -149,7 +167,7 @@ class Council:
         """End the office of one of the member's own officers, at once."""
         self.gateway().transact(self._key(), "Consortium", "dismissOfficer", account)
 
-    def _key(self) -> bytes:
+    def _key(self) -> AccountKey:
         return self._keys().account
 
     def _keys(self) -> MemberKeys:
@@ -186,7 +204,7 @@ def decide(home: Home, gateway: Gateway, title: str, calls: Sequence[Call]) -> O
     if not calls:
         return Outcome(done=True)
     if not gateway.is_founded():
-        founder = load_account(home.founder, who="the founder")
+        founder = PartyAccount.load(home.founder, who="the founder").key
         gateway.transact(founder, "Consortium", "prepare", [call.pair for call in calls])
         return Outcome(done=True)
     standing = {member.account: member.status for member in gateway.members()}
@@ -209,7 +227,7 @@ def decide(home: Home, gateway: Gateway, title: str, calls: Sequence[Call]) -> O
         known = gateway.proposal(number)
     done = known.status == "passed" and _wait(gateway, known.executable_at)
     if done:
-        _execute(gateway, first.account, known)
+        execute(gateway, first.account, known)
     return Outcome(done, number, len(known.approvals), known.needed, known.executable_at)
 
 
@@ -245,12 +263,13 @@ def _members_here(home: Home) -> list[MemberKeys]:
     return [MemberKeys.load(path) for path in sorted((home.root / "members").glob("*/keys.json"))]
 
 
-def _propose(gateway: Gateway, key: bytes, title: str, calls: Sequence[Call]) -> int:
+def _propose(gateway: Gateway, key: AccountKey, title: str, calls: Sequence[Call]) -> int:
     block = gateway.transact(key, "Consortium", "propose", [call.pair for call in calls], title)
     return gateway.proposed_in(block, address_of(key))
 
 
-def _execute(gateway: Gateway, key: bytes, known: Proposal) -> None:
+def execute(gateway: Gateway, key: AccountKey, known: Proposal) -> None:
+    """Make the calls of a proposal that has passed."""
     calls = [call.pair for call in known.calls]
     gateway.transact(key, "Consortium", "execute", known.number, calls)
 

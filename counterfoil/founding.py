@@ -1,8 +1,8 @@
 """Found a consortium, and change it: contracts, readers, members, officers, key epochs, policies, rule sets.
 
 Until its founding members have confirmed, the founder does each step; afterwards each is a proposal of the
-members (`counterfoil.council.decide`). Functions import the modules for the chain when they need them, so that
-other commands start fast.
+members (`counterfoil.council.decide`). Functions import the modules for the chain when they
+need them, so that other commands start fast.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from counterfoil.accounts import ensure_account, load_account
+from counterfoil.accounts import PartyAccount, ensure_account
 from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import Outcome, confirm_all, decide
 from counterfoil.witnesses import witness_policy, write_first_policy
 from ledger.errors import ConfigurationError, TransactionRejectedError
 from ledger.home import Home
-from ledger.signing import address_of
+from ledger.signing import AccountKey, address_of
 
 if TYPE_CHECKING:
     from compliance.ruleset import RuleSet
@@ -117,10 +117,11 @@ def found(home: Home, url: str, *, rules: Rules | None = None, limits: Limits | 
         return Gateway(url, Deployment.load(home.deployment))
     founder = ensure_account(home.founder)
     keys = _desk_keys(home)
-    fund_here(home, url, [address_of(founder), keys.address])
+    fund_here(home, url, [address_of(founder)], deployer=True)
+    fund_here(home, url, [keys.address])
     placed = deploy(
         url,
-        deployer_key=founder,
+        deployer_key=_in_memory(founder),
         founder=address_of(founder),
         rules=astuple(rules or Rules(delay=0)),
         limits=astuple(limits or Limits()),
@@ -142,12 +143,32 @@ def found(home: Home, url: str, *, rules: Rules | None = None, limits: Limits | 
     return gateway
 
 
-def fund_here(home: Home, url: str, accounts: Sequence[str]) -> None:
-    """Give accounts ether for fees, if the embedded chain is on this machine."""
+def _in_memory(key: AccountKey) -> bytes:
+    if not isinstance(key, bytes):
+        raise ConfigurationError(
+            "a consortium cannot be founded with a founder's key that is on a token",
+            where=address_of(key),
+            next_step="Found it first; then move the key with `counterfoil keys import`.",
+        )
+    return key
+
+
+def fund_here(home: Home, url: str, accounts: Sequence[str], *, deployer: bool = False) -> None:
+    """Give accounts ether for fees, if the embedded chain is on this machine.
+
+    Parameters
+    ----------
+    home : Home
+    url : str
+        JSON-RPC endpoint.
+    accounts : sequence of str
+    deployer : bool
+        Also allow them to create contracts.
+    """
     if home.chain.exists():
         from localchain.faucet import fund
 
-        fund(url, home.chain, list(accounts), _ETHER)
+        fund(url, home.chain, list(accounts), _ETHER, deployer=deployer)
 
 
 def _desk_keys(home: Home) -> DeskKeys:
@@ -279,7 +300,8 @@ def add_reader(home: Home, gateway: Gateway, public_key: bytes, label: str) -> O
 def activate_rules(home: Home, gateway: Gateway, document: bytes, rule_keys: Sequence[bytes] = ()) -> None:
     """Propose a rule set as one officer of this machine, and approve it as the two others."""
     author, *others = (
-        load_account(home.officer(number), who=f"officer {number}") for number in range(1, OFFICERS + 1)
+        PartyAccount.load(home.officer(number), who=f"officer {number}").key
+        for number in range(1, OFFICERS + 1)
     )
     digest = sha256(document).digest()
     known = {entry.hash: entry.status for entry in gateway.rule_sets()}

@@ -1,4 +1,4 @@
-"""Reach the holders of the pseudonym key: by their URLs, in this process, or those that run on this machine."""
+"""Reach the holders of the pseudonym key: by URL, in this process, or on this machine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from counterfoil.keyholder import KeyHolder, keyholder_urls
+from ledger.encoding.answers import Answer
 from ledger.encoding.keyholder_client import HttpKeyHolder
-from ledger.encoding.pseudonym import Answer
 from ledger.errors import CounterfoilError, KeyHolderError
 from ledger.home import Home
 
 if TYPE_CHECKING:
     from ledger.encoding.evaluation import EpochKey
+    from ledger.encoding.pseudonym import Pseudonymiser
     from ledger.encoding.threshold import Holder
     from ledger.evaluation_request import Chunk
+    from ledger.gateway import Epoch
     from ledger.holder.evaluating import ShareHolder
     from ledger.member.keys import MemberKeys
 
-__all__ = ["InProcessHolder", "reach_holders"]
+__all__ = ["InProcessHolder", "holders_in", "pseudonymiser_for", "reach_holders"]
 
 
 class InProcessHolder:
@@ -57,7 +59,7 @@ class InProcessHolder:
                 f"the key of epoch {epoch} was shared anew",
                 next_step="Run the same command again; finished pseudonyms are stored.",
             )
-        return Answer(answer.elements, answer.proofs)
+        return answer.answer
 
 
 def reach_holders(
@@ -99,3 +101,30 @@ def reach_holders(
     with ThreadPoolExecutor(len(reached)) as pool:
         indices = list(pool.map(index_of, reached))
     return {index: holder for index, holder in zip(indices, reached, strict=True) if index is not None}
+
+
+def holders_in(home: Home, chain: str) -> list[KeyHolder]:
+    """Return the key holders of a state folder, to be called in this process: for tests and development."""
+    return [KeyHolder(place, chain=chain) for place in home.keyholders()]
+
+
+def pseudonymiser_for(
+    home: Home,
+    keys: MemberKeys,
+    epoch: Epoch,
+    holders: Sequence[str | KeyHolder] = (),
+    *,
+    note: Callable[[str], None] | None = None,
+) -> Pseudonymiser:
+    """Return a client of the key holders, for one member and one epoch; parameters as for `reach_holders`.
+
+    `note` is also called for each holder that answers wrongly.
+    """
+    from ledger.encoding.evaluation import EpochKey
+    from ledger.encoding.pseudonym import Pseudonymiser
+    from ledger.encoding.threshold import ThresholdEvaluator
+
+    key = EpochKey(epoch.number, epoch.generation, epoch.public_key, epoch.share_commitments)
+    reached = reach_holders(home, keys, key, holders, note=note)
+    tell = None if note is None else (lambda problem: note(f"{problem}"))
+    return Pseudonymiser(ThresholdEvaluator(key, reached, note=tell))

@@ -1,4 +1,4 @@
-"""A holder of a share of the pseudonym key: it takes part in ceremonies, and evaluates what members anchored."""
+"""A holder of a share of the pseudonym key: it takes part in ceremonies, and evaluates."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class KeyHolder:
         return self.identity()
 
     def identity(self) -> HolderIdentity:
-        """Return the holder's account and encryption key.
+        """Return the holder's account, and its encryption key for the next ceremony.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class KeyHolder:
         return HolderIdentity(keys.address, keys.encryption_public)
 
     def gateway(self) -> Gateway:
-        """Return a connection to the consortium's contracts; a chain that restarted elsewhere is found again."""
+        """Return a connection to the contracts; a chain that restarted elsewhere is found again."""
         try:
             return self._connection.gateway()
         except ChainUnreachableError:
@@ -90,7 +90,7 @@ class KeyHolder:
         """Do what this holder can do next in a key ceremony; return whether there was anything."""
         from ledger.holder.taking_part import take_part
 
-        return take_part(self.folder, self._keys(), self.gateway(), note=note)
+        return take_part(self.folder, self.gateway(), note=note)
 
     def approve_link(self, number: int) -> None:
         """Agree on the chain that a member links the accounts of one request across two epochs."""

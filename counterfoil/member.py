@@ -163,25 +163,40 @@ class Member:
         chain: str | None = None,
         keyholders: Sequence[str | KeyHolder] = (),
         desk: str | None = None,
+        encrypt: bool = False,
     ) -> Self:
-        """Create a member's keys, if there are none, and return the member; it is not yet admitted."""
+        """Create a member's keys, if there are none, and return the member; it is not yet admitted.
+
+        `encrypt` encrypts new keys under a passphrase (`ledger.keystore.passphrase`); the others are as for
+        the class.
+        """
+        from ledger.keystore.passphrase import PASSPHRASE
         from ledger.member.keys import MemberKeys
 
         member = cls(agent, home, chain=chain, keyholders=keyholders, desk=desk)
         path = member.home.member(member.agent).keys
         if not path.exists():
-            MemberKeys.generate(member.agent).save(path)
+            passphrase = PASSPHRASE.choose() if encrypt else None
+            MemberKeys.generate(member.agent).save(path, passphrase=passphrase)
         return member
 
     def keys(self) -> MemberKeys:
-        """Return the member's keys.
+        """Return the member's keys; the passphrase is read if the key file is encrypted.
 
         Raises
         ------
         ConfigurationError
             When there are no keys, or they are the keys of another bank.
+        PassphraseError
+            When the passphrase is missing or wrong.
         """
         from ledger.member.keys import MemberKeys
+
+        return MemberKeys.load(self._key_file())
+
+    def _key_file(self) -> Path:
+        """Return the path of the key file, after a check that it is this bank's; no passphrase is needed."""
+        from ledger.member.keys import read_member_keys
 
         path = self.home.member(self.agent).keys
         if not path.exists():
@@ -191,14 +206,14 @@ class Member:
                 next_step=f"Run `counterfoil member init {self.agent}` first, "
                 "or check --home and the agent identifier.",
             )
-        keys = MemberKeys.load(path)
-        if keys.agent != self.agent:
+        found = read_member_keys(path).agent
+        if found != self.agent:
             raise ConfigurationError(
-                f"these are the keys of {keys.agent}, not of {self.agent}",
+                f"these are the keys of {found}, not of {self.agent}",
                 where=str(path),
                 next_step="Restore the keys from a backup, or give the other agent identifier.",
             )
-        return keys
+        return path
 
     def request_admission(self) -> Path:
         """Sign the bank's request for admission, and return the file: a member proposes it to the others.
@@ -377,7 +392,7 @@ class Member:
     def _vault(self) -> Iterator[Vault]:
         from ledger.member.vault import Vault
 
-        self.keys()
+        self._key_file()
         with Vault(self.home.member(self.agent).vault) as vault:
             yield vault
 

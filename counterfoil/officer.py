@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from counterfoil import caseload, founding
-from counterfoil.accounts import load_account
+from counterfoil.accounts import PartyAccount
 from counterfoil.checking import bank_homes, rate_table
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.extras import needs
 from counterfoil.rules import chosen, read_texts, with_active
 from ledger.errors import InputError, VerificationError
 from ledger.home import Home
-from ledger.signing import address_of
+from ledger.signing import AccountKey, address_of
 
 if TYPE_CHECKING:
     from compliance.backtest import Backtest
@@ -105,7 +105,8 @@ class Officer:
                 next_step="Run `counterfoil desk scan` or `counterfoil desk check`; both write flags.",
             )
         gateway = self.gateway()
-        append_decision(gateway, self._key(), kept.flag_id, verdict, reason)
+        own = self._account()
+        append_decision(gateway, own.key, kept.flag_id, verdict, reason, reader_key=own.reader)
         caseload.read_decisions(self.home, gateway, self._note)
         with caseload.decision_book(self.home) as decisions:
             return kept.flag_id.hex(), decisions.of(kept.flag_id)
@@ -340,18 +341,33 @@ class Officer:
     def _act(self, function: str, *arguments: Any) -> None:
         self.gateway().transact(self._key(), "RuleBook", function, *arguments)
 
-    def _key(self) -> bytes:
-        return load_account(self.home.officer(self.number), who=f"officer {self.number}")
+    def _key(self) -> AccountKey:
+        return self._account().key
+
+    def _account(self) -> PartyAccount:
+        return PartyAccount.load(self.home.officer(self.number), who=f"officer {self.number}")
 
 
-def append_decision(gateway: Gateway, key: bytes, flag_id: bytes, verdict: str, reason: str) -> None:
-    """Encrypt a decision for the readers and the officer, and write it to the case log."""
+def append_decision(
+    gateway: Gateway,
+    key: AccountKey,
+    flag_id: bytes,
+    verdict: str,
+    reason: str,
+    *,
+    reader_key: bytes | None = None,
+) -> None:
+    """Encrypt a decision for the readers and the officer, and write it to the case log.
+
+    `reader_key` opens the officer's own decisions; see `ledger.decision.seal_decision`.
+    """
     from ledger.caselog import CaseKind
     from ledger.decision import Decision, seal_decision
 
     author = address_of(key)
     decision = Decision.make(flag_id, verdict, reason, int(datetime.now(UTC).timestamp()))
-    payload = seal_decision(decision, author, key, [reader.hpke_key for reader in gateway.readers()])
+    readers = [reader.hpke_key for reader in gateway.readers()]
+    payload = seal_decision(decision, author, key, readers, reader_key=reader_key)
     entry = (CaseKind.DECISION, flag_id, decision.content_hash(author), payload)
     gateway.transact(key, "CaseLog", "append", [entry])
 

@@ -1,4 +1,4 @@
-"""The operator: prepares a consortium on one machine, runs the embedded chain, reads the consortium's state."""
+"""The operator: prepares a consortium, runs the embedded chain, reads its state."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Operator:
             )
 
     def complete(self, ruleset: RuleSet | None = None) -> Gateway:
-        """Publish the policy, appoint officers, confirm with every member here, and put a rule set in force."""
+        """Publish the policy, appoint officers, confirm with every member here, activate a rule set."""
         if ruleset is None:
             from compliance.rulebook import model_ruleset
 
@@ -329,9 +329,7 @@ def _warnings(active: int, delay: int, threshold: int) -> list[str]:
     """Return what a consortium of this shape does not promise."""
     told = []
     if active < 3:
-        told.append(
-            "With fewer than three active members one of them, or its absence, decides: nobody can outvote it."
-        )
+        told.append("With fewer than three active members one of them decides: nobody outvotes it.")
     if active == 1:
         told.append("The only member's officers approve its own rule sets.")
     if delay == 0:

@@ -11,11 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from counterfoil.holders import reach_holders
+from counterfoil.holders import pseudonymiser_for
 from counterfoil.keyholder import KeyHolder
-from ledger.encoding.evaluation import EpochKey
-from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.encoding.threshold import Problem, ThresholdEvaluator
 from ledger.gateway import Gateway
 from ledger.home import Home
 from ledger.member.intake import open_source
@@ -86,9 +83,6 @@ def post_source(
             if note is not None:
                 note(text)
 
-        def report_problem(problem: Problem) -> None:
-            tell(f"{problem}")
-
         report = PostReport(agent, IntakeCounts())
         clock = _Clock(report.seconds)
         if opened is not None:
@@ -98,9 +92,7 @@ def post_source(
         for epoch in outbox.epochs():
             if not outbox.without_pseudonym(epoch.number):
                 continue
-            key = EpochKey(epoch.number, epoch.generation, epoch.public_key, epoch.share_commitments)
-            holders = reach_holders(home, keys, key, keyholders, note=tell)
-            pseudonymiser = Pseudonymiser(ThresholdEvaluator(key, holders, note=report_problem))
+            pseudonymiser = pseudonymiser_for(home, keys, epoch, keyholders, note=tell)
             try:
                 report.pseudonyms += outbox.pseudonymise(
                     pseudonymiser, epoch.number, processes=processes, progress=progress

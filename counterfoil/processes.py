@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from ledger.errors import ConfigurationError, InputError
 from ledger.home import Home
+from ledger.keystore.passphrase import handed_on, without_descriptors
 from ledger.processes import deferring
 from ledger.storage import private_file, private_folder
 
@@ -85,7 +87,13 @@ def ensure_chain(
 
 
 def started(
-    module: Sequence[str], log: Path, probe: Callable[[], str | None], what: str, *, detached: bool = False
+    module: Sequence[str],
+    log: Path,
+    probe: Callable[[], str | None],
+    what: str,
+    *,
+    detached: bool = False,
+    opens_keys: bool = False,
 ) -> tuple[str, int]:
     """Start a Python module as a process; return its address and its process number.
 
@@ -103,6 +111,8 @@ def started(
         Name of the process, for an error message.
     detached : bool
         See `ensure_chain`.
+    opens_keys : bool
+        Whether the process gets the passphrase and the PIN that this process has.
 
     Raises
     ------
@@ -112,7 +122,7 @@ def started(
     pid: int | None = None
     try:
         with deferring() as heed:
-            pid = _start(module, log, detached=detached)
+            pid = _start(module, log, detached=detached, opens_keys=opens_keys)
             deadline = time.monotonic() + _START_SECONDS
             while time.monotonic() < deadline:
                 url = probe()
@@ -148,16 +158,20 @@ def stop(pid: int) -> None:
             time.sleep(0.05)
 
 
-def _start(module: Sequence[str], log: Path, *, detached: bool = False) -> int:
+def _start(module: Sequence[str], log: Path, *, detached: bool, opens_keys: bool) -> int:
     private_folder(log.parent)
     private_file(log)
-    with log.open("ab") as output:
+    inherited: AbstractContextManager[tuple[list[int], dict[str, str]]]
+    inherited = handed_on() if opens_keys else nullcontext(([], without_descriptors()))
+    with log.open("ab") as output, inherited as (descriptors, environment):
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", *module],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=detached,
+            pass_fds=descriptors,
+            env=environment,
         )
     return process.pid
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from counterfoil.connection import DEFAULT_HOME, Connection, as_home
 from counterfoil.endpoint import announced, running
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ledger.witness import Case, LogState, Witness
 
 __all__ = ["MemberWitness", "WitnessStatus"]
+
+#: What a witness signs to check its key; it is no checkpoint.
+_PROBE: Final = b"counterfoil: is the key of this witness at hand?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,22 @@ class MemberWitness:
             warn=warn,
         )
 
+    def require_ready(self) -> None:
+        """Check that the witness can sign: its key file opens, and a key on a token answers.
+
+        Raises
+        ------
+        ConfigurationError
+            When the keys are missing, or the token is not there.
+        PassphraseError
+            When the passphrase or the PIN is missing or wrong.
+        """
+        from ledger.log.signer import as_checkpoint_signer
+        from ledger.member.keys import MemberKeys
+
+        keys = MemberKeys.load(self.home.member(self.agent).keys)
+        as_checkpoint_signer(keys.witness).sign(_PROBE)
+
     def review(self) -> None:
         """Check the last cosigned checkpoint of each log again, with the chain as it is now.
 
@@ -162,7 +181,8 @@ class MemberWitness:
             return url, None
         check_extra("member")
         log = self.home.root / f"witness-{self.agent}.log"
-        return started(serve, log, self.url, f"the witness of {self.agent}")
+        self.require_ready()  # a passphrase that is asked for is asked here: the new process has no terminal
+        return started(serve, log, self.url, f"the witness of {self.agent}", opens_keys=True)
 
     @contextmanager
     def _followed(self) -> Iterator[ChainLogs]:

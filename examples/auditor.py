@@ -36,11 +36,11 @@ home = folder / "consortium"
 operator = Operator(home)
 cleanup.callback(lambda: operator.chain_status()["running"] and operator.stop_chain())
 operator.start_chain()
-operator.found()
-keyholder = KeyHolder(home)
-alfa = Member.create("ALFADEFF", home, keyholder=keyholder)
-bravo = Member.create("BRAVFRPP", home, keyholder=keyholder)
-operator.admit([alfa, bravo])
+# three key holders, each with a state folder of its own; two of them must answer
+keyholders = [KeyHolder(home / "keyholders" / number) for number in "123"]
+alfa = Member.create("ALFADEFF", home, keyholders=keyholders)
+bravo = Member.create("BRAVFRPP", home, keyholders=keyholders)
+operator.found([alfa, bravo], holders=3, threshold=2)
 print("The members:", *(member["agent"] for member in operator.status().members))
 
 # %% [markdown]

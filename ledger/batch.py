@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from ledger import canonical, documents
 from ledger.documents import Address, Count, Document, Hash
 from ledger.errors import VerificationError
+from ledger.signing import AccountKey
 from ledger.typed_data import BATCH_HEADER, Domain, recover_typed, sign_typed
 
 __all__ = [
@@ -145,7 +146,7 @@ class BatchHeader:
         """SHA-256 of the packed header."""
         return sha256(self.pack()).digest()
 
-    def sign(self, genesis_hash: bytes, key: bytes) -> bytes:
+    def sign(self, genesis_hash: bytes, key: AccountKey) -> bytes:
         """Return the author's signature, 65 bytes; `genesis_hash` is the hash of the chain's first block."""
         return sign_typed(self._domain(genesis_hash), BATCH_HEADER, self._signed_values(), key)
 

@@ -20,7 +20,8 @@ from msgspec import Meta
 from ledger import documents
 from ledger.documents import Document, Hash
 from ledger.envelope import NotAddresseeError, key_id, open_envelope, public_key, seal
-from ledger.errors import InputError, VerificationError
+from ledger.errors import ConfigurationError, InputError, VerificationError
+from ledger.signing import AccountKey
 
 __all__ = ["MAX_REASON", "Decision", "Verdict", "officer_reader_key", "open_decision", "seal_decision"]
 
@@ -146,7 +147,14 @@ def officer_reader_key(account_key: bytes) -> bytes:
     return HKDF(SHA256(), 32, None, _READER_DOMAIN).derive(account_key)
 
 
-def seal_decision(decision: Decision, author: str, account_key: bytes, readers: Iterable[bytes]) -> bytes:
+def seal_decision(
+    decision: Decision,
+    author: str,
+    account_key: AccountKey,
+    readers: Iterable[bytes],
+    *,
+    reader_key: bytes | None = None,
+) -> bytes:
     """Return the payload of a decision's entry.
 
     Parameters
@@ -154,12 +162,27 @@ def seal_decision(decision: Decision, author: str, account_key: bytes, readers: 
     decision : Decision
     author : str
         The officer's address.
-    account_key : bytes
+    account_key : AccountKey
         The key of the officer's account; the decision is sealed to the officer too.
     readers : iterable of bytes
         HPKE public keys of the current readers.
+    reader_key : bytes, optional
+        The X25519 private key with which the officer opens it; derived from the account key by default.
+
+    Raises
+    ------
+    ConfigurationError
+        When the account key is on a token, from which nothing is derived, and no reader key is given.
     """
-    recipients = dict.fromkeys([*readers, public_key(officer_reader_key(account_key))])
+    if reader_key is None:
+        if not isinstance(account_key, bytes):
+            raise ConfigurationError(
+                "the officer's account key is on a token, and the officer has no key to open decisions",
+                where=author,
+                next_step="Move the account again with `counterfoil keys import`, which makes that key.",
+            )
+        reader_key = officer_reader_key(account_key)
+    recipients = dict.fromkeys([*readers, public_key(reader_key)])
     return seal(
         decision.to_bytes(),
         _context(decision.flag_id, author),

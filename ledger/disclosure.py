@@ -18,6 +18,7 @@ from ledger.documents import Count, Document, Hash, Hex
 from ledger.encoding.evaluation import Evaluation, EvaluationDocument
 from ledger.errors import VerificationError
 from ledger.receipt import MAX_SIZE, Receipt, ReceiptDocument
+from ledger.signing import AccountKey
 from ledger.typed_data import DISCLOSURE, Domain, recover_typed, sign_typed
 
 __all__ = [
@@ -164,7 +165,7 @@ class Disclosure:
             "document": sha256(unsigned).digest(),
         }
 
-    def sign(self, domain: Domain, key: bytes) -> Disclosure:
+    def sign(self, domain: Domain, key: AccountKey) -> Disclosure:
         """Return the disclosure signed with the posting account's key, for the contract `BatchLedger`."""
         return replace(self, signature=sign_typed(domain, DISCLOSURE, self.signed_values(), key))
 

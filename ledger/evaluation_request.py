@@ -1,8 +1,8 @@
 """A request for evaluations: the blinded elements that a member anchors on the chain, and their chunks.
 
-The chain has the count and the root of an RFC 6962 tree over the elements, 32 bytes each. A holder is asked for
-a chunk of `CHUNK` elements (the last chunk may have fewer). Because a chunk is a whole subtree, its path to the
-root is short, and a holder needs no other chunk to check it.
+The chain has the count and the root of an RFC 6962 tree over the elements, 32 bytes each. A holder is asked
+for a chunk of `CHUNK` elements (the last chunk may have fewer). Because a chunk is a whole subtree, its path
+to the root is short, and a holder needs no other chunk to check it.
 """
 
 from __future__ import annotations

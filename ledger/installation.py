@@ -34,6 +34,8 @@ EXTRAS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "pdf": frozenset({"pypdf"}),
     "scale": frozenset({"pyspark"}),
+    "hsm": frozenset({"pkcs11"}),
+    "keyring": frozenset({"keyring"}),
 }
 
 #: The top-level packages of the distribution beside `ledger`.
@@ -46,7 +48,7 @@ def requiring(extra: str | None = None) -> Iterator[None]:
 
     Parameters
     ----------
-    extra : {"member", "desk", "operator", "pdf", "scale"}, optional
+    extra : {"member", "desk", "operator", "pdf", "scale", "hsm", "keyring"}, optional
         The extra that the code in the block needs. Several extras contain NumPy: the error names this one, or
         all of them if none is given.
 

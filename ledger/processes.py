@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
+from ledger.keystore.passphrase import known_secrets, use_secrets
+
 __all__ = ["Workers", "deferring"]
 
 _Arguments = ParamSpec("_Arguments")
@@ -22,6 +24,9 @@ class Workers(ProcessPoolExecutor):
     A terminal sends SIGINT to all processes of its group. If a worker set a handler itself, a signal during
     its start would still print a traceback; a signal mask is inherited, so it works from the start.
 
+    A worker has the passphrase and the PIN of this process, as far as they were read or a descriptor was
+    given: a worker that opens a key file has no terminal to ask.
+
     Parameters
     ----------
     count : int
@@ -29,7 +34,9 @@ class Workers(ProcessPoolExecutor):
     """
 
     def __init__(self, count: int) -> None:
-        super().__init__(count, mp_context=get_context("spawn"))
+        super().__init__(
+            count, mp_context=get_context("spawn"), initializer=use_secrets, initargs=known_secrets()
+        )
 
     def submit(
         self,

@@ -204,7 +204,7 @@ ROW_LAYOUT: Final = (
     ("amount_band", 2),
     ("business_date", 2),  # days since 1970-01-01, local to the booking bank
     ("time_bucket", 4),  # Unix time divided by the policy's bucket length
-    ("key_generation", 2),  # of the shares of the epoch's pseudonym key; 0 is the first
+    ("key_generation", 2),  # 0: a pseudonym does not depend on the generation of the shares
     ("token_kind", 1),  # TokenKind
     ("reserved", 5),  # zero
     ("debtor_account", 16),

@@ -1,4 +1,4 @@
-"""Key ceremonies of the chain, as `ledger.encoding.ceremony` describes them: for their holders and for auditors."""
+"""Key ceremonies of the chain, as `ledger.encoding.ceremony` describes them."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -37,6 +38,14 @@ _CHUNK: Final = 2**18
 _QUOTED: Final = 200
 
 _OTHER_NODE: Final = "Check that --chain is the address of a JSON-RPC node, or try another endpoint."
+
+
+#: Seconds between the attempts at a request whose connection the node closes, or answers with 503.
+_PAUSES: Final = (0.05, 0.2, 0.5)
+
+
+class _DroppedError(ConnectionError):
+    """Raised when the node closes a new connection before it answers."""
 
 
 class AnswerTooLargeError(ChainError):
@@ -158,16 +167,38 @@ class Transport:
     # -- bytes ------------------------------------------------------------------------------------------
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
+        """Send a request until it is answered; a node with too many connections is asked again."""
+        for pause in _PAUSES:
+            try:
+                answer = self._post_once(body)
+            except _DroppedError:
+                pass  # the node closed the connection; repeating a request has no second effect
+            else:
+                if answer[0] != http.client.SERVICE_UNAVAILABLE or _is_json(answer[1]):
+                    return answer
+            time.sleep(pause)
+        try:
+            return self._post_once(body)
+        except _DroppedError as error:
+            raise self._silent(error) from error
+
+    def _post_once(self, body: bytes) -> tuple[int, bytes]:
         kept = getattr(self._local, "connection", None)
         if kept is not None:
             try:
                 return self._post_on(kept, body)
             except (http.client.RemoteDisconnected, ConnectionError):
-                pass  # the idle connection was closed; repeating a request has no second effect
+                pass  # the idle connection was closed
             except OSError as error:
                 raise self._silent(error) from error
         try:
-            return self._post_on(self._connect(), body)
+            connection = self._connect()
+        except OSError as error:
+            raise self._silent(error) from error
+        try:
+            return self._post_on(connection, body)
+        except ConnectionError as error:
+            raise _DroppedError(*error.args) from error
         except OSError as error:
             raise self._silent(error) from error
 
@@ -279,6 +310,10 @@ def quoted(value: object) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     text = "".join(c if c.isprintable() else " " for c in text[: 4 * _QUOTED])
     return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
+
+
+def _is_json(body: bytes) -> bool:
+    return body[:1] in (b"{", b"[")
 
 
 def _plain(value: Any) -> Any:

@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ledger.errors import VerificationError
-from ledger.signing import SIGNATURE_SIZE, keccak256, recover_account, sign_digest
+from ledger.signing import SIGNATURE_SIZE, AccountKey, keccak256, recover_account, sign_digest
 
 __all__ = [
     "ADMISSION",
@@ -154,7 +154,7 @@ def typed_digest(domain: Domain, kind: TypedData, values: Mapping[str, Any]) -> 
     return keccak256(b"\x19\x01" + domain.separator + _struct_hash(kind, values))
 
 
-def sign_typed(domain: Domain, kind: TypedData, values: Mapping[str, Any], key: bytes) -> bytes:
+def sign_typed(domain: Domain, kind: TypedData, values: Mapping[str, Any], key: AccountKey) -> bytes:
     """Sign a structure; return r, s (the lower value) and v (27 or 28), 65 bytes."""
     return sign_digest(typed_digest(domain, kind, values), key)
 

@@ -46,7 +46,7 @@ def calldata_floor(data: bytes) -> int:
     return _GAS_TRANSACTION + _GAS_PER_TOKEN * tokens
 
 
-def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI:
+def decode(raw: bytes, *, chain_id: int, most_gas: int) -> SignedTransactionAPI:
     """Decode a signed transaction and check everything that does not depend on the state.
 
     Parameters
@@ -55,20 +55,20 @@ def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI
         The transaction, as passed to `eth_sendRawTransaction`.
     chain_id : int
         Identifier of this chain.
-    gas_limit : int
-        Gas limit of a block.
+    most_gas : int
+        Largest gas limit of a transaction.
 
     Returns
     -------
     SignedTransactionAPI
-        The transaction.
+        The transaction; its signature is valid.
 
     Raises
     ------
     InvalidParamsError
         If the bytes are not a transaction, or not in the canonical encoding.
     TransactionRefusedError
-        If this chain cannot mine the transaction because of its type, chain id or gas limit.
+        If this chain cannot mine the transaction because of its type, chain id, gas limit or signature.
     """
     try:
         transaction = PragueVM.get_transaction_builder().decode(raw)
@@ -98,11 +98,18 @@ def decode(raw: bytes, *, chain_id: int, gas_limit: int) -> SignedTransactionAPI
             "(21,000 + 40 for each nonzero and 10 for each zero byte of data, EIP-7623)",
             next_step="Sign it again with a higher gas limit.",
         )
-    if transaction.gas > gas_limit:
+    if transaction.gas > most_gas:
         raise TransactionRefusedError(
-            f"exceeds block gas limit: have {transaction.gas}, limit {gas_limit}",
+            f"exceeds the gas limit of a transaction: have {transaction.gas}, limit {most_gas} (EIP-7825)",
             next_step="Sign it again with a lower gas limit, or split it.",
         )
+    try:
+        transaction.validate()
+        transaction.check_signature_validity()
+    except Exception as problem:  # see above
+        raise TransactionRefusedError(
+            f"invalid signature or fields: {problem}", next_step="Check its fields and sign it again."
+        ) from problem
     return transaction
 
 
@@ -121,13 +128,7 @@ def check(transaction: SignedTransactionAPI, state: StateAPI) -> None:
     TransactionRefusedError
         If the transaction cannot be mined now.
     """
-    try:
-        transaction.validate()
-        sender = transaction.sender
-    except Exception as problem:  # see decode
-        raise TransactionRefusedError(
-            f"invalid signature or fields: {problem}", next_step="Check its fields and sign it again."
-        ) from problem
+    sender = transaction.sender
     nonce = state.get_nonce(sender)
     if transaction.nonce != nonce:
         word = "low" if transaction.nonce < nonce else "high"

@@ -34,7 +34,8 @@ def deploy(
     founder : str
         Address that prepares the consortium until its founding members have confirmed.
     rules : sequence of int
-        Quorum and quorum of a pause in percent of the active members, delay and lifetime of a proposal in seconds.
+        Quorum and quorum of a pause in percent of the active members, delay and lifetime of a
+        proposal in seconds.
     limits : sequence of int
         What one member may do in a day: evaluations, entries of the case log, bytes of them.
 

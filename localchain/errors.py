@@ -6,7 +6,10 @@ attributes `what` and `next_step`.
 
 from __future__ import annotations
 
+import math
+
 __all__ = [
+    "AllowanceUsedError",
     "BackupError",
     "CallRevertedError",
     "ChainInUseError",
@@ -65,7 +68,7 @@ class RpcError(LocalChainError):
     """
 
     code = -32603
-    data: str | None = None
+    data: str | dict[str, int] | None = None
 
 
 class InvalidParamsError(RpcError):
@@ -89,6 +92,30 @@ class TransactionRefusedError(RpcError):
     """Raised when a transaction cannot be mined; it changed nothing."""
 
     code = -32000
+
+
+class AllowanceUsedError(RpcError):
+    """Raised when an account used up what it may use now; the transaction changed nothing.
+
+    The error object's data is ``{"retryAfterSeconds": n}``.
+
+    Parameters
+    ----------
+    account : bytes
+        The account, 20 bytes.
+    seconds : float
+        Time until it may send again.
+    """
+
+    code = -32005
+
+    def __init__(self, account: bytes, seconds: float) -> None:
+        wait = max(1, math.ceil(seconds))
+        super().__init__(
+            f"0x{account.hex()} has used up its share of this chain for now",
+            next_step=f"Send the same transaction again in {wait} s.",
+        )
+        self.data = {"retryAfterSeconds": wait}
 
 
 class CallRevertedError(RpcError):

@@ -11,17 +11,25 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 from web3.exceptions import Web3RPCError
 
+from localchain.admission import calldata_floor
 from localchain.errors import LocalChainError
 from localchain.genesis import faucet_key
+from localchain.permission import DEPLOYER
 
 __all__ = ["fund"]
 
-_GAS_TRANSFER = 21_000
 #: Another process may use the faucet at the same moment and take our nonce.
 _ATTEMPTS = 20
 
 
-def fund(url: str, source: Path | bytes, addresses: Sequence[str], ether: int | Decimal) -> list[str]:
+def fund(
+    url: str,
+    source: Path | bytes,
+    addresses: Sequence[str],
+    ether: int | Decimal,
+    *,
+    deployer: bool = False,
+) -> list[str]:
     """Send ether to accounts.
 
     Parameters
@@ -34,6 +42,8 @@ def fund(url: str, source: Path | bytes, addresses: Sequence[str], ether: int | 
         Accounts to fund.
     ether : int or Decimal
         Amount for each account.
+    deployer : bool
+        Let the accounts create contracts on the embedded chain; only its faucet can do so.
 
     Returns
     -------
@@ -47,10 +57,11 @@ def fund(url: str, source: Path | bytes, addresses: Sequence[str], ether: int | 
     """
     web3 = Web3(Web3.HTTPProvider(url))
     account: LocalAccount = Account.from_key(faucet_key(source) if isinstance(source, Path) else source)
-    return [_transfer(web3, account, address, Web3.to_wei(ether, "ether")) for address in addresses]
+    data = DEPLOYER if deployer else b""
+    return [_transfer(web3, account, address, Web3.to_wei(ether, "ether"), data) for address in addresses]
 
 
-def _transfer(web3: Web3, account: LocalAccount, address: str, wei: int) -> str:
+def _transfer(web3: Web3, account: LocalAccount, address: str, wei: int, data: bytes) -> str:
     chain_id = web3.eth.chain_id
     for _attempt in range(_ATTEMPTS):
         base_fee = web3.eth.get_block("latest").get("baseFeePerGas", 0)
@@ -58,7 +69,8 @@ def _transfer(web3: Web3, account: LocalAccount, address: str, wei: int) -> str:
             {
                 "to": Web3.to_checksum_address(address),
                 "value": wei,
-                "gas": _GAS_TRANSFER,
+                "data": data,
+                "gas": calldata_floor(data),
                 "nonce": web3.eth.get_transaction_count(account.address),
                 "maxFeePerGas": 2 * base_fee + 1,
                 "maxPriorityFeePerGas": 1,

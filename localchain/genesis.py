@@ -12,7 +12,6 @@ import msgspec
 from eth.chains.base import Chain
 from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE
 from eth.typing import AccountDetails, HeaderParams
-from eth.vm.forks.prague import PragueVM
 from eth_account import Account
 from eth_typing import Address
 
@@ -20,20 +19,25 @@ from localchain.database import Database
 from localchain.documents import Genesis
 from localchain.errors import WrongGenesisError
 from localchain.home import FAUCET
+from localchain.machine import EmbeddedVM
 
-__all__ = ["DEFAULT_CHAIN_ID", "GAS_LIMIT", "chain_class", "faucet_key", "open_genesis"]
+__all__ = ["BASE_FEE", "DEFAULT_CHAIN_ID", "GAS_LIMIT", "chain_class", "faucet_key", "open_genesis"]
 
 #: Not the identifier of a public network. Two consortia on one machine should take different ones.
 DEFAULT_CHAIN_ID = 20261
 
-#: A block holds a dozen full batches (about 5 M gas each) below half of its limit, from where the base fee
+#: A block holds fifteen full batches (about 5 M gas each) below half of its limit, from where the base fee
 #: would rise.
 GAS_LIMIT = 150_000_000
 
 #: Enough to fund everybody for ever: fees are a formality on a chain without a market.
 _FAUCET_WEI = 10**9 * 10**18
 
-_FORMAT = "counterfoil/localchain/1"
+#: Base fee of every block. A block is filled to half of its limit at most, so EIP-1559 never raises the fee;
+#: and an eighth of a fee below 8 wei is nothing, so EIP-1559 never lowers it.
+BASE_FEE = 7
+
+_FORMAT = "counterfoil/localchain/2"
 
 
 def chain_class(genesis: Genesis) -> type[Chain]:
@@ -49,7 +53,7 @@ def chain_class(genesis: Genesis) -> type[Chain]:
     type of Chain
         The class of the chain.
     """
-    settings = {"chain_id": genesis.chain_id, "vm_configuration": ((0, PragueVM),)}
+    settings = {"chain_id": genesis.chain_id, "vm_configuration": ((0, EmbeddedVM),)}
     return type("EmbeddedChain", (Chain,), settings)
 
 
@@ -83,7 +87,7 @@ def open_genesis(database: Database, *, chain_id: int, faucet: bytes) -> Genesis
     if stored.get("format") != _FORMAT:
         raise WrongGenesisError(
             f"the stored chain has format {stored.get('format')!r}, this version reads {_FORMAT!r}",
-            next_step="Use the version of Counterfoil that wrote it.",
+            next_step="Use the version of Counterfoil that wrote it, or start a new chain in another folder.",
         )
     try:
         genesis = msgspec.json.decode(stored.get("genesis", ""), type=Genesis)
@@ -135,6 +139,7 @@ def _create(database: Database, genesis: Genesis) -> None:
         "nonce": POST_MERGE_NONCE,
         "mix_hash": POST_MERGE_MIX_HASH,
         "gas_limit": genesis.gas_limit,
+        "base_fee_per_gas": BASE_FEE,
         "timestamp": genesis.timestamp,
     }
     account: AccountDetails = {"balance": _FAUCET_WEI, "nonce": 0, "code": b"", "storage": {}}

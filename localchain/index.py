@@ -142,7 +142,11 @@ class LogFilter:
 
 
 def block_rows(
-    number: int, block_hash: bytes, transactions: Sequence[TransactionRow], logs: Sequence[LogRow]
+    number: int,
+    block_hash: bytes,
+    transactions: Sequence[TransactionRow],
+    logs: Sequence[LogRow],
+    deployers: Sequence[bytes] = (),
 ) -> Rows:
     """Return the rows that a block adds to the index.
 
@@ -154,6 +158,8 @@ def block_rows(
         Block hash.
     transactions, logs : sequence
         The block's transactions and logs.
+    deployers : sequence of bytes
+        Accounts that may create contracts from this block on.
 
     Returns
     -------
@@ -163,6 +169,7 @@ def block_rows(
     raws = {row.position: row.raw for row in transactions}
     return [
         ("INSERT INTO blocks VALUES (?, ?)", [(number, block_hash)]),
+        ("INSERT OR IGNORE INTO deployers VALUES (?, ?)", [(account, number) for account in deployers]),
         (f"INSERT INTO transactions VALUES ({_marks(11)})", [astuple(row) for row in transactions]),
         (
             f"INSERT INTO logs VALUES ({_marks(13)})",
@@ -176,50 +183,54 @@ def _log(row: tuple[Any, ...]) -> LogRow:
 
 
 class Index:
-    """Reads the index; may be used from any thread, and sees committed blocks only.
+    """Reads the index; sees committed blocks only.
 
     Parameters
     ----------
     database : Database
         The chain's database.
+    in_turn : bool
+        For the thread that may write to the database. Any thread may use an index without this.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, in_turn: bool = False) -> None:
+        self._query = database.query_in_turn if in_turn else database.query
 
     def height(self) -> int:
         """Return the number of the last block."""
-        return int(self._database.query("SELECT max(number) FROM blocks")[0][0])
+        return int(self._query("SELECT max(number) FROM blocks")[0][0])
 
     def block_hash(self, number: int) -> bytes | None:
         """Return the hash of a block, or None if there is no block with this number."""
-        rows = self._database.query("SELECT hash FROM blocks WHERE number = ?", (number,))
+        rows = self._query("SELECT hash FROM blocks WHERE number = ?", (number,))
         return rows[0][0] if rows else None
 
     def block_number(self, block_hash: bytes) -> int | None:
         """Return the number of a block, or None if there is none with this hash."""
-        rows = self._database.query("SELECT number FROM blocks WHERE hash = ?", (block_hash,))
+        rows = self._query("SELECT number FROM blocks WHERE hash = ?", (block_hash,))
         return rows[0][0] if rows else None
 
     def header(self, block_hash: bytes) -> bytes:
         """Return the RLP of a block's header."""
-        rows = self._database.query("SELECT value FROM state WHERE key = ?", (block_hash,))
+        rows = self._query("SELECT value FROM state WHERE key = ?", (block_hash,))
         return bytes(rows[0][0])
 
     def contains(self, transaction_hash: bytes) -> bool:
         """Return whether the transaction is mined."""
-        return bool(self._database.query("SELECT 1 FROM transactions WHERE hash = ?", (transaction_hash,)))
+        return bool(self._query("SELECT 1 FROM transactions WHERE hash = ?", (transaction_hash,)))
+
+    def is_deployer(self, account: bytes) -> bool:
+        """Return whether an account may create contracts."""
+        return bool(self._query("SELECT 1 FROM deployers WHERE account = ?", (account,)))
 
     def transaction(self, transaction_hash: bytes) -> TransactionRow | None:
         """Return a mined transaction, or None."""
-        rows = self._database.query(
-            f"SELECT {_TRANSACTION} FROM transactions t WHERE t.hash = ?", (transaction_hash,)
-        )
+        rows = self._query(f"SELECT {_TRANSACTION} FROM transactions t WHERE t.hash = ?", (transaction_hash,))
         return TransactionRow(*rows[0]) if rows else None
 
     def transactions(self, block: int) -> list[TransactionRow]:
         """Return a block's transactions in their order."""
-        rows = self._database.query(
+        rows = self._query(
             f"SELECT {_TRANSACTION} FROM transactions t WHERE t.block = ? ORDER BY t.position", (block,)
         )
         return [TransactionRow(*row) for row in rows]
@@ -228,7 +239,7 @@ class Index:
         """Return hash and encoded length of a block's transactions, without reading their content."""
         return [
             (bytes(row[0]), int(row[1]))
-            for row in self._database.query(
+            for row in self._query(
                 "SELECT hash, size FROM transactions WHERE block = ? ORDER BY position", (block,)
             )
         ]
@@ -238,18 +249,20 @@ class Index:
         condition, values = _condition(LogFilter(block, block))
         if position is not None:
             condition, values = f"{condition} AND l.position = ?", [*values, position]
-        rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
+        rows = self._query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
         return [_log(row) for row in rows]
 
-    def logs(self, wanted: LogFilter, *, limit: int) -> list[LogRow]:
+    def logs(self, wanted: LogFilter, *, size: int | None = None, count: int | None = None) -> list[LogRow]:
         """Find logs.
 
         Parameters
         ----------
         wanted : LogFilter
             The filter.
-        limit : int
+        size : int, optional
             Maximum bytes of log data to return.
+        count : int, optional
+            Maximum number of logs to return.
 
         Returns
         -------
@@ -259,19 +272,19 @@ class Index:
         Raises
         ------
         TooMuchDataError
-            If the logs have more data than `limit`; a partial result is never returned.
+            If there are more logs or more data than that; a partial result is never returned.
         """
         condition, values = _condition(wanted)
         # The sizes are asked for first: SQLite finds them without reading a byte of the data.
-        count, size = self._database.query(
+        found, length = self._query(
             f"SELECT count(*), coalesce(sum(l.size), 0) FROM logs l WHERE {condition}", values
         )[0]
-        if size > limit and count > 1:
+        if (size is not None and length > size) or (count is not None and found > count):
             raise TooMuchDataError(
-                f"the query returns {count} logs with {size} bytes of data, more than {limit}",
+                f"the query returns {found} logs with {length} bytes of data, more than {count} or {size}",
                 next_step="Ask for fewer blocks at a time.",
             )
-        rows = self._database.query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
+        rows = self._query(f"SELECT {_LOG} FROM logs l WHERE {condition} ORDER BY l.place", values)
         return [_log(row) for row in rows]
 
 

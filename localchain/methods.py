@@ -9,8 +9,9 @@ from typing import Any
 
 from eth_typing import Address
 
-from localchain.chain import CallRequest, LocalChain
-from localchain.errors import InvalidParamsError
+from localchain.calls import CallRequest
+from localchain.chain import LocalChain
+from localchain.errors import InvalidParamsError, TooMuchDataError
 from localchain.formats import (
     block_json,
     hexadecimal,
@@ -23,15 +24,11 @@ from localchain.formats import (
 )
 from localchain.index import LogFilter
 
-__all__ = ["MAX_LOG_DATA", "Method", "Methods"]
-
-#: Most bytes of log data in one answer, about 600 full batches; beyond it an error, never a part.
-MAX_LOG_DATA = 64 * 2**20
+__all__ = ["Method", "Methods"]
 
 _LATEST = {"latest", "pending", "safe", "finalized"}
 _MAX_TOPICS = 4
 _UP_TO_HEAD = "Ask for a block up to what eth_blockNumber says."
-_MAX_FEE_HISTORY = 1024
 #: Priority fee suggested to clients: nothing competes for a place in a block here.
 _TIP = 1
 
@@ -144,7 +141,16 @@ class Methods:
         return receipt_json(row, self._index.logs_of(row.block, row.position), self._hash(row.block))
 
     def _logs(self, wanted: Any) -> list[dict[str, Any]]:
-        rows = self._index.logs(self._log_filter(wanted), limit=MAX_LOG_DATA)
+        budget = self._chain.budget
+        found = self._log_filter(wanted)
+        if found.last - found.first >= budget.log_blocks:
+            raise TooMuchDataError(
+                f"the query covers {found.last - found.first + 1} blocks, more than {budget.log_blocks}",
+                next_step="Ask for fewer blocks at a time.",
+            )
+        # one block cannot be asked for in parts, and its gas limits its logs
+        limits = {} if found.first == found.last else {"size": budget.log_bytes, "count": budget.log_count}
+        rows = self._index.logs(found, **limits)
         hashes = {number: self._hash(number) for number in {row.block for row in rows}}
         return [log_json(row, hashes[row.block]) for row in rows]
 
@@ -159,11 +165,12 @@ class Methods:
         topics = wanted.get("topics") or []
         if not isinstance(topics, list) or len(topics) > _MAX_TOPICS:
             raise InvalidParamsError(f"topics: expected an array of at most {_MAX_TOPICS}")
+        most = self._chain.budget.choices
         return LogFilter(
             first=first,
             last=min(last, self._index.height()),
-            addresses=_choices(wanted.get("address"), "address", 20),
-            topics=tuple(_choices(topic, "topic", 32) for topic in topics),
+            addresses=_choices(wanted.get("address"), "address", 20, most),
+            topics=tuple(_choices(topic, "topic", 32, most) for topic in topics),
         )
 
     # ------------------------------------------------------------ state
@@ -197,9 +204,12 @@ class Methods:
 
     def _fee_history(self, count: Any, newest: Any, percentiles: Any = None) -> dict[str, Any]:
         last = self._existing(newest)
-        length = min(parse_quantity(count, "block count"), last + 1, _MAX_FEE_HISTORY)
+        budget = self._chain.budget
+        length = min(parse_quantity(count, "block count"), last + 1, budget.fee_blocks)
         if percentiles is not None and not isinstance(percentiles, list):
             raise InvalidParamsError("expected percentiles as an array")
+        if percentiles and len(percentiles) > budget.fee_percentiles:
+            raise InvalidParamsError(f"at most {budget.fee_percentiles} percentiles")
         headers = [self._chain.header(number) for number in range(last - length + 1, last + 1)]
         fees = [header.base_fee_per_gas or 0 for header in headers]
         history: dict[str, Any] = {
@@ -258,10 +268,12 @@ def _call_request(request: Any) -> CallRequest:
     )
 
 
-def _choices(value: Any, name: str, length: int) -> tuple[bytes, ...]:
+def _choices(value: Any, name: str, length: int, most: int) -> tuple[bytes, ...]:
     if value is None:
         return ()
     values = value if isinstance(value, list) else [value]
+    if len(values) > most:
+        raise InvalidParamsError(f"{name}: {len(values)} choices, at most {most}")
     return tuple(parse_data(item, name, length=length) for item in values)
 
 

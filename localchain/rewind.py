@@ -62,6 +62,7 @@ def rewind(home: Path, blocks: int) -> int:
         )
         connection.execute("DELETE FROM logs WHERE place >= ?", (LogRow.key(last + 1, 0),))
         connection.execute("DELETE FROM transactions WHERE block > ?", (last,))
+        connection.execute("DELETE FROM deployers WHERE block > ?", (last,))
         connection.execute("DELETE FROM blocks WHERE number > ?", (last,))
         connection.execute("COMMIT")
     return int(last)

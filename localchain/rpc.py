@@ -1,6 +1,8 @@
 """JSON-RPC: answers single requests and arrays; an invalid request gets a JSON-RPC error object.
 
 Consecutive `eth_sendRawTransaction` of one array are mined together: a hundred batches need few commits.
+Everything else is read and answered in turns, one request at a time: a client that sends long arrays on many
+connections waits as long for its next turn as a client that asks one thing.
 """
 
 from __future__ import annotations
@@ -8,24 +10,31 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from localchain.chain import LocalChain
-from localchain.errors import InvalidParamsError, RpcError
+from localchain.errors import InvalidParamsError, RpcError, TooMuchDataError
+from localchain.fairness import Gate
 from localchain.formats import hexadecimal, parse_data
 from localchain.methods import Methods
 
-__all__ = ["MAX_REQUESTS", "Dispatcher"]
-
-#: Most requests in one array.
-MAX_REQUESTS = 1000
+__all__ = ["Dispatcher"]
 
 _SEND = "eth_sendRawTransaction"
 _PARSE_ERROR, _INVALID_REQUEST, _METHOD_NOT_FOUND, _INTERNAL = -32700, -32600, -32601, -32603
 
 _log = logging.getLogger(__name__)
+
+
+class _RefusedError(RpcError):
+    """Raised for a body that is refused as a whole."""
+
+    def __init__(self, what: str, *, code: int = _INVALID_REQUEST) -> None:
+        super().__init__(what, next_step="Correct the request; see the JSON-RPC 2.0 specification.")
+        self.code = code
 
 
 class Dispatcher:
@@ -43,15 +52,19 @@ class Dispatcher:
 
     def __init__(self, chain: LocalChain) -> None:
         self._chain = chain
+        self._budget = chain.budget
         self._methods = Methods(chain).table()
+        self._readers = Gate(chain.budget.readers)
 
-    def answer(self, body: bytes) -> bytes | None:
+    def answer(self, body: bytes, client: Hashable = None) -> bytes | None:
         """Answer one document.
 
         Parameters
         ----------
         body : bytes
             A request or an array of requests, as JSON.
+        client : hashable
+            Who asks: requests of one client take turns with those of each other one.
 
         Returns
         -------
@@ -59,31 +72,52 @@ class Dispatcher:
             The answer as JSON; None if every request is a notification, which is not answered.
         """
         try:
+            with self._readers.turn(client):
+                document = self._document(body)
+        except RpcError as problem:
+            return _encoded(_error(None, problem.code, str(problem)))
+        if not isinstance(document, list):
+            return next(self._answers([document], client), None)
+        answers = list(self._answers(document, client))
+        return b"[" + b",".join(answers) + b"]" if answers else None
+
+    def _document(self, body: bytes) -> Any:
+        """Return the request or the array in a body."""
+        budget = self._budget
+        # counted before it is read: in memory, a small value takes many times the size of its text
+        values = body.count(b",") + body.count(b"[") + body.count(b"{")
+        if values > budget.body_values:
+            raise _RefusedError(f"invalid request: {values} values, at most {budget.body_values}")
+        try:
             document = json.loads(body)
         except (ValueError, RecursionError) as problem:
-            return _encoded(_error(None, _PARSE_ERROR, f"parse error: {problem}"))
-        if not isinstance(document, list):
-            answers = self._answer_all([document])
-            return _encoded(answers[0]) if answers else None
-        if not document:
-            return _encoded(_error(None, _INVALID_REQUEST, "invalid request: an empty array"))
-        if len(document) > MAX_REQUESTS:
-            message = f"invalid request: {len(document)} requests in one array, at most {MAX_REQUESTS}"
-            return _encoded(_error(None, _INVALID_REQUEST, message))
-        answers = self._answer_all(document)
-        return _encoded(answers) if answers else None
+            raise _RefusedError(f"parse error: {problem}", code=_PARSE_ERROR) from problem
+        if document == []:
+            raise _RefusedError("invalid request: an empty array")
+        if isinstance(document, list) and len(document) > budget.array_requests:
+            raise _RefusedError(
+                f"invalid request: {len(document)} requests in one array, at most {budget.array_requests}"
+            )
+        return document
 
-    def _answer_all(self, requests: Sequence[Any]) -> list[dict[str, Any]]:
-        answers: list[dict[str, Any]] = []
+    def _answers(self, requests: Sequence[Any], client: Hashable) -> Iterator[bytes]:
+        """Yield the answers in order; an array stops being answered when it took too long or is too large."""
+        closing = time.monotonic() + self._budget.array_seconds
+        size = 0
         for sending, group in groupby(requests, key=_is_sending):
             members = list(group)
-            found = self._send(members) if sending else [self._answer_one(request) for request in members]
-            answers += [
-                answer
-                for request, answer in zip(members, found, strict=True)
-                if not _is_notification(request)
-            ]
-        return answers
+            sent = iter(self._send(members) if sending else ())
+            for request in members:
+                if sending:
+                    answer = _encoded(next(sent))
+                elif size and (size > self._budget.answer_bytes or time.monotonic() > closing):
+                    answer = _encoded(_failure(request, _rest()))
+                else:
+                    with self._readers.turn(client):
+                        answer = _encoded(self._answer_one(request))
+                size += len(answer)
+                if not _is_notification(request):
+                    yield answer
 
     def _send(self, requests: Sequence[Any]) -> list[dict[str, Any]]:
         """Mine consecutive raw transactions together; a malformed one affects only its own answer."""
@@ -144,6 +178,13 @@ def _raw(request: dict[str, Any]) -> bytes | RpcError:
         return parse_data(params[0], "transaction")
     except InvalidParamsError as problem:
         return problem
+
+
+def _rest() -> TooMuchDataError:
+    return TooMuchDataError(
+        "the answers to the requests before this one in the array took too long or are too large",
+        next_step="Ask for it again, in a smaller array.",
+    )
 
 
 def _success(request: dict[str, Any], result: Any) -> dict[str, Any]:

@@ -15,7 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.support.consortium", "tests.support.transfers"]
+pytest_plugins = [
+    "tests.support.consortium",
+    "tests.support.passphrases",
+    "tests.support.softhsm",
+    "tests.support.transfers",
+]
 
 # no test is about how long an example took: a busy machine, or a kernel that is compiled first, is no failure
 # In CI the same examples each time: what fails there fails again here. Elsewhere new ones are looked for.

@@ -140,6 +140,8 @@ contract Consortium is Governance, AccessControl, Pausable {
     error ConsortiumMemberRevoked(address account);
     /// @notice The member is not suspended, so there is nothing to reinstate.
     error ConsortiumMemberNotSuspended(address account);
+    /// @notice Without its last active member, nobody could decide anything any more.
+    error ConsortiumLastMember(address account);
     /// @notice The key identifier is not the SHA-256 of the reader's key.
     error ConsortiumReaderKeyMismatch(bytes32 expected, bytes32 got);
     /// @notice The reader was added before; a removed key does not come back.
@@ -269,12 +271,15 @@ contract Consortium is Governance, AccessControl, Pausable {
 
     /**
      * @notice Stops a member from posting and voting until it is reinstated; a member may stop itself, at once.
+     *
+     * NOTE: What it had approved no longer counts, also after it is reinstated. The last active member stays.
      */
     function suspendMember(address account) external {
         if (msg.sender != address(this) && msg.sender != account) revert ConsortiumNotForAccount(msg.sender);
         uint16 code = _memberCode(account);
         _members[account].status = MemberStatus.Suspended;
-        --_active;
+        _leave(account);
+        _endTerm(code);
         emit MemberSuspended(account, code);
     }
 
@@ -294,7 +299,7 @@ contract Consortium is Governance, AccessControl, Pausable {
      */
     function revokeMember(address account) external onlyGovernance {
         Member storage member = _requireNotRevoked(account);
-        if (member.status == MemberStatus.Active) --_active;
+        if (member.status == MemberStatus.Active) _leave(account);
         member.status = MemberStatus.Revoked;
         emit MemberRevoked(account, member.code);
     }
@@ -363,6 +368,11 @@ contract Consortium is Governance, AccessControl, Pausable {
         if (member.status == MemberStatus.Replaced) revert ConsortiumAccountReplaced(account);
     }
 
+    function _leave(address account) private {
+        if (founded && _active == 1) revert ConsortiumLastMember(account);
+        --_active;
+    }
+
     function _requireKeys(bytes32 x25519Key, bytes32 hpkeKey, bytes32 witnessKey) private pure {
         if (x25519Key == 0 || hpkeKey == 0 || witnessKey == 0) revert ConsortiumInvalidKey();
     }
@@ -415,7 +425,6 @@ contract Consortium is Governance, AccessControl, Pausable {
         if (!_isActive(code)) revert ConsortiumNotMember(_accounts[code]);
         if (_officers[officer] != 0) revert ConsortiumOfficerAlreadyAppointed(officer);
         _officers[officer] = code;
-        _grantRole(OFFICER_ROLE, officer);
         emit OfficerAppointed(officer, code);
     }
 
@@ -427,7 +436,6 @@ contract Consortium is Governance, AccessControl, Pausable {
             revert ConsortiumNotForAccount(msg.sender);
         }
         _officers[officer] = 0;
-        _revokeRole(OFFICER_ROLE, officer);
         emit OfficerDismissed(officer, code);
     }
 

@@ -143,7 +143,13 @@ contract EvaluationLog {
         return _linkApprovals[number][holder];
     }
 
-    /// @notice How many evaluations a member has left: today, and granted beyond.
+    /**
+     * @notice How many evaluations a member has left: today, and granted beyond.
+     *
+     * Slither's timestamp and incorrect-equality, here and below: a day is compared with a day, and a validator may
+     * move the time by seconds only.
+     */
+    // slither-disable-next-line timestamp,incorrect-equality
     function left(uint16 member) public view returns (uint64 today, uint64 granted) {
         uint64 perDay = _consortium.limits().evaluationsPerDay;
         Usage storage usage = _usage[member];
@@ -161,6 +167,7 @@ contract EvaluationLog {
         return _keys;
     }
 
+    // slither-disable-next-line timestamp
     function _request(Request memory asked) private returns (uint64 number) {
         if (_consortium.paused()) revert EvaluationLogPaused();
         uint16 code = _consortium.requireActive(msg.sender);
@@ -180,10 +187,11 @@ contract EvaluationLog {
     }
 
     /// @dev The evaluations of the day are used first, then those that were granted.
+    // slither-disable-next-line timestamp,incorrect-equality
     function _spend(uint16 code, uint32 count) private {
         (uint64 today, uint64 granted) = left(code);
-        if (count > today + granted) revert EvaluationLogQuotaExceeded(today + granted, count);
         uint64 ofToday = count < today ? count : today;
+        if (count - ofToday > granted) revert EvaluationLogQuotaExceeded(today + granted, count);
         uint64 used = _usage[code].day == _today() ? _usage[code].used : 0;
         _usage[code] = Usage(_today(), used + ofToday);
         _grants[code] = granted - (count - ofToday);

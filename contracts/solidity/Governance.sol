@@ -11,7 +11,7 @@ import {Address} from "@openzeppelin/contracts/utils/Address.sol";
  * @dev A change is a list of calls that this contract makes. A function that only the consortium may decide on
  * asks whether this contract is the sender; so one road leads to every change, and no account has a role that
  * goes round it. Approvals are kept by member code and counted again when the proposal is executed: only members
- * that are active at that moment count.
+ * that are active at that moment count, and that were not suspended since they approved.
  *
  * WARNING: k members that act together can do everything that a proposal can. The delay is there so that the
  * others see it coming: watch `ProposalMade` and `ProposalPassed`.
@@ -25,7 +25,7 @@ abstract contract Governance {
         uint8 pauseQuorum;
         /// @dev Seconds between the quorum and the moment from which a proposal can be executed.
         uint32 delay;
-        /// @dev Seconds after which a proposal that was not executed is void; more than the delay.
+        /// @dev Seconds after which a proposal that was not executed is void; the delay and `MIN_VOTING` at least.
         uint32 lifetime;
     }
 
@@ -44,6 +44,11 @@ abstract contract Governance {
         uint16[] approvals;
     }
 
+    /// @notice Least time that members have to approve, in seconds; with less, nothing could be decided any more.
+    uint32 public constant MIN_VOTING = 1 hours;
+    /// @notice Longest lifetime of a proposal, in seconds.
+    uint32 public constant MAX_LIFETIME = 366 days;
+
     /// @notice The account that prepares the consortium; it can do nothing once the consortium is founded.
     address public immutable founder;
     /// @notice Whether every founding member has confirmed.
@@ -54,6 +59,10 @@ abstract contract Governance {
     Rules private _rules;
     uint32 private _proposalCount;
     mapping(uint32 number => Proposal) private _proposals;
+    /// @dev In which of its terms, counted from 1, a member approved: an approval counts in this term only.
+    mapping(uint32 number => mapping(uint16 code => uint32 term)) private _approvedIn;
+    /// @dev Terms of a member that have ended, by suspension.
+    mapping(uint16 code => uint32) private _endedTerms;
     mapping(uint16 code => bytes32 digest) private _confirmations;
 
     event FoundingStep(bytes32 indexed digest, Call[] calls);
@@ -180,9 +189,7 @@ abstract contract Governance {
         uint16 code = _voter();
         Proposal storage proposal = _open(number);
         if (callsHash != proposal.callsHash) revert GovernanceOtherCalls(proposal.callsHash, callsHash);
-        for (uint256 i = 0; i < proposal.approvals.length; ++i) {
-            if (proposal.approvals[i] == code) revert GovernanceAlreadyApproved(code);
-        }
+        if (_counts(number, code)) revert GovernanceAlreadyApproved(code);
         _approve(number, proposal, code);
     }
 
@@ -195,7 +202,8 @@ abstract contract Governance {
             if (proposal.approvals[i] != code) continue;
             proposal.approvals[i] = proposal.approvals[count - 1];
             proposal.approvals.pop();
-            if (_approvals(proposal) < _needed(proposal.urgent)) proposal.executableAt = 0;
+            _approvedIn[number][code] = 0;
+            if (!_hasQuorum(number, proposal)) proposal.executableAt = 0;
             emit ApprovalWithdrawn(number, code);
             return;
         }
@@ -214,14 +222,19 @@ abstract contract Governance {
     /**
      * @notice Makes the calls of a proposal that has passed: all of them, or none. Anybody may send it.
      * @param calls The calls, as in `ProposalMade`.
+     *
+     * NOTE: Where the quorum came about because a member left, the first call begins the delay and makes nothing.
+     *
+     * Slither's timestamp, here and in `_open`: a validator may move the time by seconds; delays are of hours.
      */
+    // slither-disable-next-line timestamp
     function execute(uint32 number, Call[] calldata calls) external {
         if (!founded) revert GovernanceNotFounded();
         Proposal storage proposal = _open(number);
         bytes32 callsHash = keccak256(abi.encode(calls));
         if (callsHash != proposal.callsHash) revert GovernanceOtherCalls(proposal.callsHash, callsHash);
         uint256 needed = _needed(proposal.urgent);
-        uint256 given = _approvals(proposal);
+        uint256 given = _approvals(number, proposal);
         if (given < needed) revert GovernanceQuorumMissing(given, needed);
         uint64 executableAt = proposal.executableAt;
         if (executableAt == 0) {
@@ -261,7 +274,7 @@ abstract contract Governance {
     /// @notice Where a proposal stands; `counting` are the approvals of members that are active now.
     function proposalAt(uint32 number) external view returns (Proposal memory proposal, uint256 counting) {
         Proposal storage known = _known(number);
-        return (known, _approvals(known));
+        return (known, _approvals(number, known));
     }
 
     // ---------------------------------------------------------------- what the consortium knows
@@ -286,7 +299,8 @@ abstract contract Governance {
     function _setRules(Rules memory rules_) private {
         if (rules_.quorum <= 50 || rules_.quorum > 100) revert GovernanceInvalidRules();
         if (rules_.pauseQuorum == 0 || rules_.pauseQuorum > 100) revert GovernanceInvalidRules();
-        if (rules_.lifetime <= rules_.delay || rules_.lifetime > 366 days) revert GovernanceInvalidRules();
+        if (rules_.lifetime > MAX_LIFETIME || rules_.lifetime < MIN_VOTING) revert GovernanceInvalidRules();
+        if (rules_.delay > rules_.lifetime - MIN_VOTING) revert GovernanceInvalidRules();
         _rules = rules_;
         emit RulesSet(rules_.quorum, rules_.pauseQuorum, rules_.delay, rules_.lifetime);
     }
@@ -301,6 +315,7 @@ abstract contract Governance {
         if (proposal.proposer == 0) revert GovernanceUnknownProposal(number);
     }
 
+    // slither-disable-next-line timestamp
     function _open(uint32 number) private view returns (Proposal storage proposal) {
         proposal = _known(number);
         if (proposal.closed) revert GovernanceProposalClosed(number);
@@ -309,12 +324,13 @@ abstract contract Governance {
         }
     }
 
+    /// @dev The approval that brings the quorum begins the delay; also where the quorum was lost meanwhile.
     function _approve(uint32 number, Proposal storage proposal, uint16 code) private {
-        proposal.approvals.push(code);
+        bool passed = proposal.executableAt != 0 && _hasQuorum(number, proposal);
+        if (_approvedIn[number][code] == 0) proposal.approvals.push(code);
+        _approvedIn[number][code] = _endedTerms[code] + 1;
         emit ProposalApproved(number, code);
-        if (proposal.executableAt == 0 && _approvals(proposal) >= _needed(proposal.urgent)) {
-            _pass(number, proposal);
-        }
+        if (!passed && _hasQuorum(number, proposal)) _pass(number, proposal);
     }
 
     function _pass(uint32 number, Proposal storage proposal) private {
@@ -331,10 +347,23 @@ abstract contract Governance {
         return urgent ? 0 : _rules.delay;
     }
 
-    function _approvals(Proposal storage proposal) private view returns (uint256 count) {
+    /// @dev Voids the approvals that a member gave: whoever had its key may have given them.
+    function _endTerm(uint16 code) internal {
+        ++_endedTerms[code];
+    }
+
+    function _counts(uint32 number, uint16 code) private view returns (bool) {
+        return _isActive(code) && _approvedIn[number][code] == _endedTerms[code] + 1;
+    }
+
+    function _approvals(uint32 number, Proposal storage proposal) private view returns (uint256 count) {
         for (uint256 i = 0; i < proposal.approvals.length; ++i) {
-            if (_isActive(proposal.approvals[i])) ++count;
+            if (_counts(number, proposal.approvals[i])) ++count;
         }
+    }
+
+    function _hasQuorum(uint32 number, Proposal storage proposal) private view returns (bool) {
+        return _approvals(number, proposal) >= _needed(proposal.urgent);
     }
 
     /// @dev At least one, so that a consortium whose members have all left decides nothing.

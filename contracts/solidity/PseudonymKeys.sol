@@ -27,7 +27,7 @@ contract PseudonymKeys {
         Replaced
     }
 
-    /// @notice An account that holds a share, and the ristretto255 key its shares are encrypted to.
+    /// @notice An account that holds a share, and the ristretto255 key its shares are encrypted to in one ceremony.
     struct Holder {
         address account;
         bytes32 encryptionKey;
@@ -63,6 +63,8 @@ contract PseudonymKeys {
     Consortium private immutable _consortium;
     uint64 private _ceremonyCount;
     mapping(uint64 number => Ceremony) private _ceremonies;
+    /// @dev A key that opens the shares of two ceremonies would make sharing anew useless.
+    mapping(bytes32 encryptionKey => bool) private _usedKeys;
     mapping(uint64 number => Holder[]) private _holders;
     /// @dev Dealers by their index in the generation before, or in this one where there is none before.
     mapping(uint64 number => uint8[]) private _dealers;
@@ -100,7 +102,7 @@ contract PseudonymKeys {
     error PseudonymKeysNotApproved(address account);
     /// @notice No holders, too many, a threshold out of range, or dealers that are not holders.
     error PseudonymKeysInvalidCeremony();
-    /// @notice An account or an encryption key is zero or named twice.
+    /// @notice An account is zero or named twice, or an encryption key is zero or was used before.
     error PseudonymKeysInvalidHolder(address account);
     /// @notice The ceremony does not run: unknown, completed, failed or replaced.
     error PseudonymKeysNotRunning(uint64 number);
@@ -157,6 +159,7 @@ contract PseudonymKeys {
         number = ++_ceremonyCount;
         for (uint256 i = 0; i < count; ++i) {
             _requireNew(number, holders[i]);
+            _usedKeys[holders[i].encryptionKey] = true;
             _holders[number].push(holders[i]);
         }
         bool reshares = known.publicKey != 0;
@@ -359,15 +362,8 @@ contract PseudonymKeys {
     }
 
     function _requireNew(uint64 number, Holder calldata holder) private view {
-        if (holder.account == address(0) || holder.encryptionKey == 0) {
-            revert PseudonymKeysInvalidHolder(holder.account);
-        }
-        Holder[] storage before = _holders[number];
-        for (uint256 i = 0; i < before.length; ++i) {
-            if (before[i].account == holder.account || before[i].encryptionKey == holder.encryptionKey) {
-                revert PseudonymKeysInvalidHolder(holder.account);
-            }
-        }
+        bool bad = holder.account == address(0) || holder.encryptionKey == 0 || _usedKeys[holder.encryptionKey];
+        if (bad || _indexOf(number, holder.account) != 0) revert PseudonymKeysInvalidHolder(holder.account);
     }
 
     function _requireDealers(uint64 present, uint8[] calldata dealers) private view {

@@ -77,6 +77,8 @@ contract RuleBook {
     event RuleSetWithdrawalApproved(bytes32 indexed ruleSetHash, address indexed officer, uint8 approvals);
     event RuleSetWithdrawn(bytes32 indexed ruleSetHash, address indexed author);
 
+    /// @notice The consortium is not founded yet.
+    error RuleBookNotFounded();
     /// @notice The consortium is paused.
     error RuleBookPaused();
     /// @notice The sender is not an officer.
@@ -107,6 +109,7 @@ contract RuleBook {
     error RuleBookNotAuthor(address account);
 
     modifier onlyOfficer() {
+        if (!_consortium.founded()) revert RuleBookNotFounded();
         if (_consortium.paused()) revert RuleBookPaused();
         if (!_isOfficer(msg.sender)) revert RuleBookNotOfficer(msg.sender);
         _;

@@ -117,7 +117,8 @@ class TrustedMember:
             admission = {"account": self.account, "agent": self.agent, **keys}
             self._signed_by(self.account, recover_typed(domain, ADMISSION, admission, self.signature))
             return
-        values: dict[str, object] = {"account": self.previous, "newAccount": self.account, **keys, "nonce": self.nonce}
+        values: dict[str, object] = {"account": self.previous, "newAccount": self.account, **keys}
+        values["nonce"] = self.nonce
         self._signed_by(self.previous, recover_typed(domain, KEY_CHANGE, values, self.signature))
         self._signed_by(self.account, recover_typed(domain, KEY_CHANGE, values, self.new_signature or b""))
 

@@ -42,13 +42,14 @@ __all__ = [
 ]
 
 #: Number of elements that a holder proves together. More of them make a pseudonym cheaper to compute, and a
-#: proof dearer to verify: 2,000 accounts in different batches take 2.2 s with four, and 3.5 s with eight.
-PROOF_BATCH: Final = 4
+#: proof dearer to verify. With 3 of 5 holders, eight instead of four save a tenth of the work for a
+#: pseudonym, and an account of a new batch takes 5.0 ms to verify instead of 3.1 (docs/performance.md).
+PROOF_BATCH: Final = 8
 
 #: Maximum number of elements in an evaluation: with five shares it takes less than 16 KiB in a document.
 MOST_ELEMENTS: Final = 32
 
-#: Verified evaluations that are kept in memory: about 2 kB each with one holder.
+#: Verified evaluations that are kept in memory: about 2 kB each with one holder, 4 kB with three.
 _KEPT: Final = 4096
 
 _Elements = Annotated[list[Hash], Meta(min_length=1, max_length=MOST_ELEMENTS)]

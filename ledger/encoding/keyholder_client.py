@@ -1,9 +1,9 @@
 """The client of a remote key holder: signed requests over HTTP.
 
 The member's Ethereum key signs a request (EIP-191 ``personal_sign``) over its method, path, time and body, so
-the holder knows who asks and stores no passwords. A request is a chunk of what the member anchored on the chain,
-and contains only blinded points. `Pseudonymiser` verifies the proofs of each answer, so a wrong holder cannot
-give wrong pseudonyms.
+the holder knows who asks and stores no passwords. A request is a chunk of what the member anchored on the
+chain, and contains only blinded points. `Pseudonymiser` verifies the proofs of each answer, so a wrong
+holder cannot give wrong pseudonyms.
 
 This is version 3 of the protocol: an answer has one proof for each `PROOF_BATCH` elements, in order.
 """
@@ -19,11 +19,11 @@ import msgspec
 from msgspec import Meta
 
 from ledger.documents import Hash
-from ledger.encoding.pseudonym import Answer
+from ledger.encoding.answers import Answer
 from ledger.errors import KeyHolderError, QuotaExceededError
 from ledger.evaluation_request import Chunk
 from ledger.nesting import MOST_DEPTH, nesting
-from ledger.signing import address_of, sign_text
+from ledger.signing import AccountKey, address_of, sign_text
 
 __all__ = [
     "ACCOUNT_HEADER",
@@ -56,6 +56,7 @@ class EvaluationAnswer(msgspec.Struct):
     generation: int
     elements: list[Hash]
     proofs: list[Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]]
+    composites: list[Hash] = []
 
 
 class HeldShareAnswer(msgspec.Struct):
@@ -102,13 +103,13 @@ class HttpKeyHolder:
     ----------
     url : str
         Address of the holder, such as ``http://127.0.0.1:8601``.
-    account_key : bytes
-        The member's Ethereum key, 32 bytes; it signs each request.
+    account_key : AccountKey
+        The key of the member's account; it signs each request.
     timeout : float
         Seconds to wait for an answer.
     """
 
-    def __init__(self, url: str, account_key: bytes, *, timeout: float = 60.0) -> None:
+    def __init__(self, url: str, account_key: AccountKey, *, timeout: float = 60.0) -> None:
         self._url = url.rstrip("/")
         self._key, self._address = account_key, address_of(account_key)
         self._timeout = timeout
@@ -145,11 +146,12 @@ class HttpKeyHolder:
         answer = self._send("POST", path, body, headers, EvaluationAnswer)
         if answer.generation != generation:
             raise KeyHolderError(
-                f"the key of epoch {epoch} was shared anew: the key holder has generation {answer.generation}",
+                f"the key of epoch {epoch} was shared anew: the holder has generation {answer.generation}",
                 where=self._url,
                 next_step="Run the same command again; finished pseudonyms are stored.",
             )
-        return Answer(*([bytes.fromhex(text) for text in part] for part in (answer.elements, answer.proofs)))
+        parts = (answer.elements, answer.proofs, answer.composites)
+        return Answer(*([bytes.fromhex(text) for text in part] for part in parts))
 
     def holder(self) -> HolderAnswer:
         """Ask the holder for its account, its encryption key and its shares.

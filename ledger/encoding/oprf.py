@@ -34,6 +34,7 @@ __all__ = [
     "blind",
     "derive_key_pair",
     "evaluate",
+    "evaluate_with_composite",
     "expand_message_xmd",
     "finalize",
     "generate_key",
@@ -43,6 +44,7 @@ __all__ = [
     "public_key",
     "unblind",
     "verify_proof",
+    "verify_with_composite",
 ]
 
 PROOF_SIZE = 64
@@ -55,7 +57,8 @@ _GROUP_DST = b"HashToGroup-" + _CONTEXT
 _SCALAR_DST = b"HashToScalar-" + _CONTEXT
 _DERIVE_DST = b"DeriveKeyPair" + _CONTEXT
 _SEED_DST = b"Seed-" + _CONTEXT
-_HASH_BLOCK = 128
+#: SHA-512 of a block of zeros, with which each message begins.
+_PADDED = sha512(bytes(128))
 
 
 class ProofError(VerificationError):
@@ -95,7 +98,9 @@ def expand_message_xmd(message: bytes, dst: bytes, size: int) -> bytes:
     if len(dst) > 255:
         dst = sha512(b"H2C-OVERSIZE-DST-" + dst).digest()
     dst_prime = dst + bytes([len(dst)])
-    first = sha512(bytes(_HASH_BLOCK) + message + size.to_bytes(2, "big") + b"\x00" + dst_prime).digest()
+    padded = _PADDED.copy()
+    padded.update(b"%b%b\x00%b" % (message, size.to_bytes(2, "big"), dst_prime))
+    first = padded.digest()
     block = sha512(first + b"\x01" + dst_prime).digest()
     output = block
     for number in range(2, blocks + 1):
@@ -176,6 +181,24 @@ def evaluate(
 ) -> tuple[list[bytes], bytes]:
     """Evaluate blinded elements, with one proof for all of them (RFC 9497, 3.3.2, BlindEvaluate).
 
+    Returns
+    -------
+    tuple of list of bytes and bytes
+        Evaluated elements, 32 bytes each in the same order, and the proof, 64 bytes.
+
+    See Also
+    --------
+    evaluate_with_composite : the same with the composite; it has the parameters and the errors.
+    """
+    evaluated, proof, _ = evaluate_with_composite(private_key, elements, proof_scalar=proof_scalar)
+    return evaluated, proof
+
+
+def evaluate_with_composite(
+    private_key: bytes, elements: Sequence[bytes], *, proof_scalar: bytes | None = None
+) -> tuple[list[bytes], bytes, bytes]:
+    """Evaluate blinded elements, with one proof, and the composite of the blinded elements.
+
     Parameters
     ----------
     private_key : bytes
@@ -187,8 +210,9 @@ def evaluate(
 
     Returns
     -------
-    tuple of list of bytes and bytes
-        Evaluated elements, 32 bytes each in the same order, and the proof, 64 bytes.
+    tuple of list of bytes, bytes and bytes
+        Evaluated elements, 32 bytes each in the same order; the proof, 64 bytes; and the composite M of RFC
+        9497 (2.2.1), 32 bytes, which everybody can compute from the rest.
 
     Raises
     ------
@@ -215,7 +239,7 @@ def evaluate(
         ristretto.multiply(proof_scalar, composite),
     )
     response = ristretto.subtract_scalars(proof_scalar, ristretto.multiply_scalars(challenge, private_key))
-    return evaluated, challenge + response
+    return evaluated, challenge + response, composite
 
 
 def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
@@ -228,6 +252,36 @@ def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[b
     ElementError
         When something is not an element or a scalar.
     """
+    verify_with_composite(public, elements, evaluated, proof)
+
+
+def verify_with_composite(
+    public: bytes,
+    elements: Sequence[bytes],
+    evaluated: Sequence[bytes],
+    proof: bytes,
+    composite: bytes | None = None,
+) -> list[bytes]:
+    """Verify a proof, provided that the composite is right, which is for the caller to check.
+
+    Parameters
+    ----------
+    public : bytes
+    elements, evaluated : sequence of bytes
+    proof : bytes
+    composite : bytes, optional
+        What is said to be the sum of the elements with the weights; computed by default.
+
+    Returns
+    -------
+    list of bytes
+        The weights: scalars, one for each element.
+
+    Raises
+    ------
+    ProofError, ElementError
+        As for `verify_proof`.
+    """
     if len(elements) != len(evaluated):
         raise ProofError("the answer has the wrong length", expected=len(elements), got=len(evaluated))
     if not 1 <= len(elements) <= MAX_BATCH:
@@ -238,9 +292,12 @@ def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[b
     check_scalar(challenge, "the proof's challenge")
     check_scalar(response, "the proof's response")
     check_element(public, "the public key")
+    if composite is not None:
+        check_element(composite, "the composite of the blinded elements")
     with _naming_the_bad_one(blinded=elements, evaluated=evaluated):
         weights = _weights(public, elements, evaluated)
-        before, after = _weigh(weights, elements), _weigh(weights, evaluated)
+        before = _weigh(weights, elements) if composite is None else composite
+        after = _weigh(weights, evaluated)
         commitment = ristretto.add(ristretto.multiply_base(response), ristretto.multiply(challenge, public))
         shifted = ristretto.add(ristretto.multiply(response, before), ristretto.multiply(challenge, after))
     expected = _challenge(public, before, after, commitment, shifted)
@@ -250,6 +307,7 @@ def verify_proof(public: bytes, elements: Sequence[bytes], evaluated: Sequence[b
             where=f"public key {public.hex()}",
             next_step="Do not use the answer; ask the holder for which consortium and epoch its key is.",
         )
+    return weights
 
 
 def finalize(

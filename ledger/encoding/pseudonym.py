@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.encoding import oprf
+from ledger.encoding.answers import Answer, wrong_answers
 from ledger.encoding.evaluation import (
     PROOF_BATCH,
     EpochKey,
@@ -30,21 +31,10 @@ from ledger.schema import PSEUDONYM_BYTES
 if TYPE_CHECKING:
     from ledger.encoding.threshold import Asked, ThresholdEvaluator
 
-__all__ = ["Answer", "ProvenBatch", "Pseudonym", "Pseudonymiser"]
+__all__ = ["ProvenBatch", "Pseudonym", "Pseudonymiser"]
 
 #: Chunks that the holders have at once: while they evaluate one, the next one waits at their side.
 _UNDER_WAY: Final = 2
-
-
-class Answer(NamedTuple):
-    """A holder's answer for one chunk of a request.
-
-    It has the evaluated elements in order, and one proof for each `PROOF_BATCH` elements: the first proof
-    covers the first of them, and so on; the last one covers what remains.
-    """
-
-    elements: list[bytes]
-    proofs: list[bytes]
 
 
 class Pseudonym(NamedTuple):
@@ -114,7 +104,7 @@ class Pseudonymiser:
         Yields
         ------
         (Chunk, list of ProvenBatch)
-            Each chunk with its pseudonyms in the order of its elements, `PROOF_BATCH` in each batch but the last.
+            Each chunk with its pseudonyms in order, `PROOF_BATCH` in each batch but the last.
 
         Raises
         ------
@@ -227,13 +217,8 @@ def _finalize(
 ) -> _Finalized:
     """Verify each holder's share, remove the blinds, and keep what proves each pseudonym later."""
     elements = [item.element for item in blinded]
-    wrong: dict[int, VerificationError] = {}
-    for index, answer in answers.items():
-        if index not in checked:
-            try:
-                _verify_share(key.holders[index - 1], elements, answer)
-            except VerificationError as error:
-                wrong[index] = error
+    unchecked = {index: answer for index, answer in answers.items() if index not in checked}
+    wrong = wrong_answers(key.holders, elements, unchecked)
     if wrong:
         return _Finalized([], wrong, frozenset(answers) - frozenset(wrong))
     evaluations = [
@@ -262,19 +247,3 @@ def _finalize(
         ProvenBatch(evaluation, tuple(islice(made, len(evaluation.blinded)))) for evaluation in evaluations
     ]
     return _Finalized(batches, {}, frozenset(answers))
-
-
-def _verify_share(public: bytes, elements: list[bytes], answer: Answer) -> None:
-    """Verify one holder's answer: a proof for each `PROOF_BATCH` elements."""
-    starts = range(0, len(elements), PROOF_BATCH)
-    for what, expected, got in (
-        ("elements", len(elements), len(answer.elements)),
-        ("proofs", len(starts), len(answer.proofs)),
-    ):
-        if expected != got:
-            raise oprf.ProofError(
-                f"the key holder's answer has the wrong number of {what}", expected=expected, got=got
-            )
-    for start, proof in zip(starts, answer.proofs, strict=True):
-        part = slice(start, start + PROOF_BATCH)
-        oprf.verify_proof(public, elements[part], answer.elements[part], proof)

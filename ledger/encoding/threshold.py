@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from ledger.encoding import oprf, sharing
+from ledger.encoding.answers import Answer
 from ledger.encoding.evaluation import EpochKey
-from ledger.encoding.pseudonym import Answer
 from ledger.errors import ConfigurationError, CounterfoilError, KeyHolderError, QuotaExceededError
 from ledger.evaluation_request import Chunk
 
@@ -126,7 +126,7 @@ class ThresholdEvaluator:
         )
 
     def close(self) -> None:
-        """Stop asking; a request that is under way is not waited for."""
+        """End the threads when they are idle, without waiting; the next request starts others."""
         for line in self._lines.values():
             line.close()
 
@@ -222,7 +222,7 @@ class _Line:
         return future
 
     def close(self) -> None:
-        """End the thread after the request that is under way; the rest of the line fails."""
+        """End the thread after the requests that are in the line."""
         if self._thread is not None:
             self._queue.put(None)
             self._thread = None

@@ -1,9 +1,10 @@
 """The gateway to the chain: all reads and writes of the ledger; the only package that uses web3.
 
 It connects to a chain by a JSON-RPC URL, so the same code runs on the embedded chain, anvil, geth or Besu.
-`connection` checks the endpoint, `registry` reads members, readers, policies and rule sets, `governance` reads
-what the members decide, `keys` reads key ceremonies and requests for evaluations, `log` reads batches and cases,
-`ledger` derives the entries of the ledger log, and `writing` sends transactions. `records` defines the returned objects, and `refusals` translates a contract's errors into messages for a person.
+`connection` checks the endpoint, `registry` reads members, readers, policies and rule sets, `governance` what
+the members decide, `keys` key ceremonies and requests for evaluations, and `log` batches and cases. `ledger`
+derives the entries of the ledger log, and `writing` sends transactions. `records` defines the returned
+objects, and `refusals` translates a contract's errors into messages for a person.
 """
 
 from __future__ import annotations

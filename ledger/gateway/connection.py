@@ -68,6 +68,8 @@ class Connection:
         self.url = self._transport.url
         self.deployment = deployment
         self._web3 = Web3(_Provider(self._transport))
+        # It asks for the chain id before each call of a view function; `_check_place` compares it once.
+        self._web3.middleware_onion.remove("validation")
         self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._contracts = {
             name: self._web3.eth.contract(

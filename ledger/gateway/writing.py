@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import Web3
@@ -16,14 +15,22 @@ from ledger.errors import ChainError, TransactionRejectedError
 from ledger.gateway.connection import Connection, quantity, word
 from ledger.gateway.records import SignedTransaction
 from ledger.gateway.refusals import refusal
+from ledger.gateway.transactions import sign_transaction
+from ledger.signing import AccountKey, address_of
 from ledger.transport import quoted
 
 __all__ = ["Writing"]
 
 T = TypeVar("T")
 
+#: Priority fee of a transaction that nothing competes with, in wei.
+_PRIORITY: Final = 1
+
 #: Maximum base fee in wei that is accepted from a node: ten thousand times that of busy networks.
 _MOST_BASE_FEE: Final = 10**15
+
+#: Maximum number of seconds that a node may ask to wait at a time.
+_MOST_PATIENCE: Final = 3_600
 
 
 class Writing(Connection):
@@ -36,52 +43,78 @@ class Writing(Connection):
             return quantity(self._web3.eth.get_transaction_count(Web3.to_checksum_address(account), block))
 
     def sign(
-        self, key: bytes, contract: str, function: str, *args: Any, nonce: int, gas: int = 0
+        self, key: AccountKey, contract: str, function: str, *args: Any, nonce: int, gas: int = 0
     ) -> SignedTransaction:
         """Build and sign a call without sending it.
 
         The gas limit is computed from the size, unless a higher one is given: since Prague, calldata costs at
-        least 40 gas for a non-zero byte and 10 for a zero byte (EIP-7623). Some nodes accept a lower limit but
-        never mine it.
+        least 40 gas for a non-zero byte and 10 for a zero byte (EIP-7623). Some nodes accept a lower limit
+        but never mine it.
         """
         source = self._contracts[contract]
         data = bytes.fromhex(source.encode_abi(function, args=list(args)).removeprefix("0x"))
         zeros = data.count(0)
-        with self._speaking():
-            base_fee = self._base_fee()
-        signed = Account.sign_transaction(
-            {
-                "to": source.address,
-                "data": data,
-                "value": 0,
-                "nonce": nonce,
-                "chainId": self.deployment.chain_id,
-                "gas": max(gas, 21_000 + 40 * (len(data) - zeros) + 10 * zeros + 400_000),
-                "maxFeePerGas": 10 * base_fee + 10,
-                "maxPriorityFeePerGas": 1,
-            },
-            key,
-        )
-        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+        call = {
+            "to": source.address,
+            "data": data,
+            "value": 0,
+            "chainId": self.deployment.chain_id,
+            "gas": max(gas, 21_000 + 40 * (len(data) - zeros) + 10 * zeros + 400_000),
+        }
+        return _signed(key, call, nonce, _fee_for(self.base_fee()), _PRIORITY)
 
-    def sign_again(self, key: bytes, raw: bytes, *, nonce: int) -> SignedTransaction:
+    def sign_again(self, key: AccountKey, raw: bytes, *, nonce: int) -> SignedTransaction:
         """Sign the call of a transaction again, with another nonce and the current fee.
 
         Use it for a transaction whose nonce is already used, so that it can never be mined.
         """
-        call = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        with self._speaking():
-            base_fee = self._base_fee()
-        fields = {name: call[name] for name in ("to", "data", "value", "chainId", "gas")}
-        fields |= {"nonce": nonce, "maxFeePerGas": 10 * base_fee + 10, "maxPriorityFeePerGas": 1}
-        signed = Account.sign_transaction(fields, key)
-        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash), nonce)
+        return _signed(key, _call_of(raw), nonce, _fee_for(self.base_fee()), _PRIORITY)
 
-    def _base_fee(self) -> int:
-        base_fee = quantity(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
-        if base_fee > _MOST_BASE_FEE:
-            raise ValueError(f"a base fee of {base_fee} wei, which would empty the account")
-        return base_fee
+    def sign_higher(self, key: AccountKey, raw: bytes) -> SignedTransaction:
+        """Sign a transaction again with the same nonce and a fee with which it replaces the one before.
+
+        Use it for a transaction that the node does not take, or does not mine, because of its fee. A node
+        with a pool replaces a transaction if both its fees are a tenth higher; these are a quarter higher.
+
+        Raises
+        ------
+        ChainError
+            When the fee would be too high to be true.
+        """
+        before = _fields(raw)
+        priority = max(_raised(before["maxPriorityFeePerGas"]), self._suggested_priority())
+        fee = max(_raised(before["maxFeePerGas"]), _fee_for(self.base_fee()) + priority)
+        with self._speaking():
+            if fee > _fee_for(_MOST_BASE_FEE):
+                raise ValueError(f"a fee of {fee} wei, which would empty the account")
+        return _signed(key, _call_of(raw), before["nonce"], fee, priority)
+
+    def base_fee(self) -> int:
+        """Return the base fee of the newest block, in wei; 0 on a network without one."""
+        with self._speaking():
+            base_fee = quantity(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+            if base_fee > _MOST_BASE_FEE:
+                raise ValueError(f"a base fee of {base_fee} wei, which would empty the account")
+            return base_fee
+
+    def covers_base_fee(self, raw: bytes, base_fee: int) -> bool:
+        """Return whether a signed transaction can be mined at a base fee."""
+        return int(_fields(raw)["maxFeePerGas"]) >= base_fee
+
+    def offers_enough(self, raw: bytes) -> bool:
+        """Return whether a signed transaction covers the base fee and the suggested priority fee."""
+        covered = self.covers_base_fee(raw, self.base_fee())
+        return covered and int(_fields(raw)["maxPriorityFeePerGas"]) >= self._suggested_priority()
+
+    def _suggested_priority(self) -> int:
+        """Return the priority fee that the node suggests; the usual one if it has none to suggest."""
+        answer = self._transport.ask("eth_maxPriorityFeePerGas", [])
+        with self._speaking():
+            text = answer.get("result", hex(_PRIORITY))
+            suggested = quantity(int(text, 16))
+            if suggested > _MOST_BASE_FEE:
+                raise ValueError(f"a priority fee of {suggested} wei, which would empty the account")
+            return max(suggested, _PRIORITY)
 
     def rehearse_signed(self, account: str, raw: bytes) -> None:
         """Ask the chain whether a signed transaction would succeed.
@@ -104,14 +137,40 @@ class Writing(Connection):
         except ContractLogicError as error:
             raise refusal(self._web3, error, "the next batch") from error
 
-    def send(self, transactions: Sequence[bytes]) -> list[str | None]:
+    def send(self, transactions: Sequence[bytes], *, wait: float = 120.0) -> list[str | None]:
         """Send raw transactions as one JSON array; return the refusal of each, or None if it was accepted.
 
+        A node that asks for patience (`retryAfterSeconds` in the error's data, as the embedded chain does for
+        an account that used up its share) gets the same transactions again when that time is over.
+
+        Parameters
+        ----------
+        transactions : sequence of bytes
+            In the order of their nonces.
+        wait : float
+            Seconds to be patient for; after that the refusal is returned.
+
+        Notes
+        -----
         web3 refuses to batch eth_sendRawTransaction, so the array goes through the transport directly.
         """
-        questions = [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in transactions]
-        answers = self._transport.ask_all(questions) if questions else []
-        return [None if "result" in a else quoted(a["error"]["message"]) for a in answers]
+        refusals: list[str | None] = [None] * len(transactions)
+        left = list(range(len(transactions)))
+        deadline = time.monotonic() + wait
+        while left:
+            questions = [("eth_sendRawTransaction", ["0x" + transactions[place].hex()]) for place in left]
+            answers = dict(zip(left, self._transport.ask_all(questions), strict=True))
+            for place, answer in answers.items():
+                refusals[place] = None if "result" in answer else quoted(answer["error"]["message"])
+            patience = {place: _patience(answer) for place, answer in answers.items()}
+            asked = [seconds for seconds in patience.values() if seconds is not None]
+            if not asked or time.monotonic() + max(asked) > deadline:
+                break
+            time.sleep(max(asked))
+            # those after the first one were perhaps refused only because it was missing
+            first = min(place for place, seconds in patience.items() if seconds is not None)
+            left = [place for place in left if place >= first and refusals[place] is not None]
+        return refusals
 
     def mined(self, transaction: bytes) -> tuple[int, bool] | None:
         """Return (block, succeeded) of a transaction, or None if it is not in a block yet."""
@@ -124,7 +183,7 @@ class Writing(Connection):
         except TransactionNotFound:
             return None
 
-    def transact(self, key: bytes, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
+    def transact(self, key: AccountKey, contract: str, function: str, *args: Any, wait: float = 60.0) -> int:
         """Sign, send and wait for one call; return its block.
 
         Raises
@@ -132,7 +191,7 @@ class Writing(Connection):
         TransactionRejectedError
             When the contract refuses, with its reason.
         """
-        account = Account.from_key(key).address
+        account = address_of(key)
         gas = self._estimate(account, contract, function, *args)
         signed = self.sign(key, contract, function, *args, nonce=self.next_nonce(account), gas=gas)
         (refused,) = self.send([signed.raw])
@@ -183,3 +242,33 @@ class Writing(Connection):
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
         return answer
+
+
+def _fee_for(base_fee: int) -> int:
+    """Return the most that a transaction offers at a base fee: the fee may rise tenfold until it is mined."""
+    return 10 * base_fee + 10
+
+
+def _fields(raw: bytes) -> dict[str, Any]:
+    return TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+
+
+def _call_of(raw: bytes) -> dict[str, Any]:
+    fields = _fields(raw)
+    return {name: fields[name] for name in ("to", "data", "value", "chainId", "gas")}
+
+
+def _signed(key: AccountKey, call: dict[str, Any], nonce: int, fee: int, priority: int) -> SignedTransaction:
+    fields = call | {"nonce": nonce, "maxFeePerGas": fee, "maxPriorityFeePerGas": priority}
+    return sign_transaction(fields, key)
+
+
+def _raised(fee: int) -> int:
+    return fee + fee // 4 + 1
+
+
+def _patience(answer: dict[str, Any]) -> int | None:
+    """Return the seconds after which the node wants to be asked again, if it says so."""
+    data = answer["error"].get("data") if "error" in answer else None
+    seconds = data.get("retryAfterSeconds") if isinstance(data, dict) else None
+    return seconds if type(seconds) is int and 0 < seconds < _MOST_PATIENCE else None

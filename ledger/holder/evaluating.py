@@ -1,7 +1,8 @@
 """A holder's evaluations: only elements that an active member has anchored on the chain, and only for it.
 
-A chunk may be asked for again, since the answer is the same and a crash may have lost it; how often is limited,
-so that one member cannot keep a holder busy. A repeated request spends nothing: what counts is on the chain.
+A chunk may be asked for again, since the answer is the same and a crash may have lost it; how often is
+limited, so that one member cannot keep a holder busy. A repeated request spends nothing: what counts
+is on the chain.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ledger.encoding import oprf, ristretto
-from ledger.encoding.evaluation import PROOF_BATCH
+from ledger.encoding import ristretto
+from ledger.encoding.answers import Answer, evaluate_in_batches
 from ledger.errors import KeyHolderError, QuotaExceededError, VerificationError
 from ledger.evaluation_request import Chunk, check_chunk
 from ledger.holder.keys import HolderKeys
@@ -46,12 +47,11 @@ class NotAnchoredError(KeyHolderError):
 
 @dataclass(frozen=True, slots=True)
 class ShareAnswer:
-    """Evaluated elements in order, and one proof for each `PROOF_BATCH` of them, with the share that made them."""
+    """An answer, with the generation and the index of the share that made it."""
 
     generation: int
     index: int
-    elements: list[bytes]
-    proofs: list[bytes]
+    answer: Answer
 
 
 class ShareHolder:
@@ -76,13 +76,18 @@ class ShareHolder:
         self._folder = folder
         self._clock = clock
         self._gateway = gateway
-        self.keys = HolderKeys.load(folder / "keys.json")
         self._shares: dict[tuple[int, int], HeldShare] = {}
         self._requests: dict[int, EvaluationRequest] = {}
         self._members: tuple[int, dict[str, int]] = (-1, {})
         self._generations: tuple[int, dict[int, int]] = (-1, {})
+        self._account = self.keys.address
         with closing(self._book()):
             pass  # report a problem with the folder now, not at the first request
+
+    @property
+    def keys(self) -> HolderKeys:
+        """The holder's keys; a key ceremony replaces the encryption key."""
+        return HolderKeys.load(self._folder / "keys.json")
 
     def shares(self) -> list[HeldShare]:
         """Return the shares that this holder has, in the order of epoch and generation."""
@@ -114,12 +119,8 @@ class ShareHolder:
             ristretto.check_element(element, f"blinded element {number}")
         share = self._share(request.epoch)
         self._count(chunk)
-        answer = ShareAnswer(share.generation, share.index, [], [])
-        for start in range(0, len(chunk.elements), PROOF_BATCH):
-            elements, proof = oprf.evaluate(share.secret, chunk.elements[start : start + PROOF_BATCH])
-            answer.elements.extend(elements)
-            answer.proofs.append(proof)
-        return answer
+        made = evaluate_in_batches(share.secret, chunk.elements)
+        return ShareAnswer(share.generation, share.index, made)
 
     def _allowed(self, account: str, number: int) -> EvaluationRequest:
         """Return a request, if it is this member's and may be answered."""
@@ -138,7 +139,7 @@ class ShareHolder:
                 next_step="Anchor the request first; `counterfoil member post` does so.",
             )
         self._requests[number] = request
-        if request.linked_epoch is not None and not gateway.is_link_approved(number, self.keys.address):
+        if request.linked_epoch is not None and not gateway.is_link_approved(number, self._account):
             raise NotAnchoredError(
                 f"this holder has not approved that request {number} links epochs "
                 f"{request.linked_epoch} and {request.epoch}",
@@ -186,7 +187,7 @@ class ShareHolder:
                 book.execute("ROLLBACK")
                 raise QuotaExceededError(
                     f"these elements of request {chunk.request} were evaluated {MOST_ANSWERS} times today",
-                    next_step="Use the stored answers: an element has one answer only. Or ask again tomorrow.",
+                    next_step="Use the stored answers: an element has one answer. Or ask tomorrow.",
                 )
             book.execute("COMMIT")
 

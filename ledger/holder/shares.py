@@ -1,36 +1,56 @@
-"""A holder's shares on disk: one file for each epoch and generation, written once, erased when it is replaced."""
+"""A holder's shares on disk: one file for each epoch and generation, erased when it is replaced."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
-from ledger import documents
-from ledger.documents import Count, Document, Hash
 from ledger.encoding import oprf
-from ledger.errors import KeyHolderError, VerificationError
-from ledger.storage import write_atomically
+from ledger.errors import ConfigurationError, KeyHolderError
+from ledger.holder.keys import read_holder_keys
+from ledger.keystore.keyfile import (
+    KeyFileDocument,
+    Kind,
+    document_of,
+    open_keys,
+    read_document,
+    write_document,
+)
+from ledger.keystore.passphrase import PASSPHRASE
 
-__all__ = ["HeldShare", "UnknownShareError", "erase", "erase_older", "held_shares", "load_share", "save_share"]
+__all__ = [
+    "HeldShare",
+    "UnknownShareError",
+    "ceremony_of",
+    "erase",
+    "erase_older",
+    "held_shares",
+    "load_share",
+    "save_share",
+]
 
 _FORMAT: Final = "counterfoil/key-share/1"
+_RESTORE: Final = "Restore the file from a backup."
+
+_Number = Annotated[str, Meta(pattern=r"\A(0|[1-9][0-9]{0,19})\Z")]
 _FILE: Final = re.compile(r"share-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})\.json", re.ASCII)
 
 
-class ShareFile(Document, tag_field="format", tag=_FORMAT):
-    """A share in JSON."""
+class ShareFile(KeyFileDocument, tag_field="format", tag=_FORMAT):
+    """A share in JSON: a key file with one key, whose public part is the share commitment."""
 
-    epoch: Count
-    generation: Count
-    ceremony: Count
-    index: Annotated[int, Meta(ge=1, le=255)]
-    share: Hash
-    public: Hash
+    NAMES: ClassVar[Mapping[str, Kind]] = {"share": "ristretto255"}
+
+    epoch: _Number
+    generation: _Number
+    ceremony: _Number
+    index: _Number
 
 
 class UnknownShareError(KeyHolderError):
@@ -63,16 +83,18 @@ class HeldShare:
 
 
 def save_share(folder: Path, share: HeldShare) -> None:
-    """Store a share durably, readable by its owner only; a ceremony that is repeated may replace it."""
-    document = ShareFile(
-        epoch=share.epoch,
-        generation=share.generation,
-        ceremony=share.ceremony,
-        index=share.index,
-        share=share.secret.hex(),
-        public=share.public.hex(),
+    """Store a share durably, encrypted if the holder's keys are; a repeated ceremony may replace it."""
+    encrypted = read_holder_keys(folder / "keys.json").encrypted
+    document = document_of(
+        ShareFile,
+        {"share": share.secret},
+        passphrase=PASSPHRASE.read() if encrypted else None,
+        epoch=str(share.epoch),
+        generation=str(share.generation),
+        ceremony=str(share.ceremony),
+        index=str(share.index),
     )
-    write_atomically(_path(folder, share.epoch, share.generation), documents.write(document), mode=0o600)
+    write_document(_path(folder, share.epoch, share.generation), document)
 
 
 def held_shares(folder: Path) -> list[tuple[int, int]]:
@@ -88,48 +110,57 @@ def load_share(folder: Path, epoch: int, generation: int) -> HeldShare:
     ------
     UnknownShareError
         When the holder has no share of this generation.
-    VerificationError
+    ConfigurationError
         When the file is damaged.
+    PassphraseError
+        When the passphrase is missing or wrong.
     """
-    path = _path(folder, epoch, generation)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UnknownShareError(
-            f"the key holder has no share of epoch {epoch}, generation {generation}",
-            next_step="Ask another holder; this one has not taken part in the ceremony.",
-        ) from error
-    document = documents.read(data, ShareFile, what="share", where=str(path))
-    share = HeldShare(
-        document.epoch, document.generation, document.ceremony, document.index, bytes.fromhex(document.share)
-    )
-    if (share.epoch, share.generation) != (epoch, generation) or share.public.hex() != document.public:
-        raise VerificationError(
-            "the share is damaged", where=str(path), next_step="Restore the file from a backup."
-        )
-    return share
+    path, document = _read(folder, epoch, generation)
+    secret = open_keys(document, where=path)["share"]
+    if not isinstance(secret, bytes):
+        raise TypeError("a share is never on a token")
+    return HeldShare(epoch, generation, int(document.ceremony), int(document.index), secret)
+
+
+def ceremony_of(folder: Path, epoch: int, generation: int) -> int:
+    """Return the number of the ceremony that made a share; the secret is not read."""
+    return int(_read(folder, epoch, generation)[1].ceremony)
 
 
 def erase_older(folder: Path, epoch: int, generation: int) -> list[int]:
-    """Delete the shares of earlier generations of an epoch; return the generations that were erased.
+    """Erase the shares of earlier generations of an epoch; return the generations that were erased.
 
     As long as t holders keep shares of one generation, these shares give the key.
     """
     gone = [known for number, known in held_shares(folder) if number == epoch and known < generation]
     for known in gone:
-        erase(folder, epoch, known)
+        erase(_path(folder, epoch, known))
     return gone
 
 
-def erase(folder: Path, epoch: int, generation: int) -> None:
-    """Overwrite and delete a share."""
-    path = _path(folder, epoch, generation)
+def erase(path: Path) -> None:
+    """Overwrite and delete the file of a secret."""
     size = path.stat().st_size
     with path.open("r+b") as file:  # a copy-on-write file system may keep the old blocks
         file.write(bytes(size))
         file.flush()
         os.fsync(file.fileno())
     path.unlink()
+
+
+def _read(folder: Path, epoch: int, generation: int) -> tuple[Path, ShareFile]:
+    path = _path(folder, epoch, generation)
+    if not path.exists():
+        raise UnknownShareError(
+            f"the key holder has no share of epoch {epoch}, generation {generation}",
+            next_step="Ask another holder; this one has not taken part in the ceremony.",
+        )
+    document = read_document(
+        path, ShareFile, missing="the share is gone", missing_step=_RESTORE, next_step=_RESTORE
+    )
+    if (int(document.epoch), int(document.generation)) != (epoch, generation):
+        raise ConfigurationError("this is the file of another share", where=str(path), next_step=_RESTORE)
+    return path, document
 
 
 def _path(folder: Path, epoch: int, generation: int) -> Path:

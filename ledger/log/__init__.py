@@ -5,6 +5,7 @@ desk says about each batch. Both are trees of RFC 6962 (`ledger.commitment.merkl
 
 - `notes`: signed notes and verifier keys
 - `checkpoint`: the state of a log, signed; `cosignature`: signatures of logs and witnesses
+- `signer`: the keys of logs and witnesses
 - `policy`: which logs and witnesses are trusted; `proof`: an entry is in a log
 - `tiles`: a log in files that only grow; `submission`: what a log sends to a witness
 - `anchors`: the heads of the verdict log that the chain records
@@ -24,16 +25,20 @@ from ledger.log.checkpoint import (
 from ledger.log.notes import CheckpointError, KeyType, Note, VerifierKey
 from ledger.log.policy import Policy, consortium_policy
 from ledger.log.proof import Proof
+from ledger.log.signer import CheckpointKey, CheckpointSigner, as_checkpoint_signer
 
 __all__ = [
     "Checkpoint",
     "CheckpointError",
+    "CheckpointKey",
+    "CheckpointSigner",
     "KeyType",
     "Note",
     "OpenedCheckpoint",
     "Policy",
     "Proof",
     "VerifierKey",
+    "as_checkpoint_signer",
     "consortium_policy",
     "generate_signing_key",
     "open_checkpoint",

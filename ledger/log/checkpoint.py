@@ -38,6 +38,7 @@ from ledger.log.notes import (
     decimal,
     encoded,
 )
+from ledger.log.signer import CheckpointKey, as_checkpoint_signer
 
 if TYPE_CHECKING:
     from ledger.log.policy import Policy
@@ -115,12 +116,12 @@ def generate_signing_key() -> tuple[bytes, bytes]:
     return private.private_bytes_raw(), private.public_key().public_bytes_raw()
 
 
-def public_key(private: bytes) -> bytes:
-    """Return the public key of an Ed25519 private key."""
-    return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+def public_key(private: CheckpointKey) -> bytes:
+    """Return the public key, 32 bytes, of an Ed25519 key."""
+    return as_checkpoint_signer(private).public
 
 
-def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private: bytes) -> str:
+def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private: CheckpointKey) -> str:
     """Sign a checkpoint as its log.
 
     Parameters
@@ -128,8 +129,8 @@ def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private: bytes) -> st
     checkpoint : Checkpoint
     key_name : str
         Name of the log's key; C2SP wants the origin.
-    private : bytes
-        Ed25519 private key of the log, 32 bytes.
+    private : CheckpointKey
+        Ed25519 key of the log.
 
     Returns
     -------
@@ -141,8 +142,8 @@ def sign_checkpoint(checkpoint: Checkpoint, key_name: str, private: bytes) -> st
     ConfigurationError
         When the name is not allowed in a note.
     """
-    key = Ed25519PrivateKey.from_private_bytes(private)
-    verifier = VerifierKey(key_name, KeyType.ED25519, key.public_key().public_bytes_raw())
+    key = as_checkpoint_signer(private)
+    verifier = VerifierKey(key_name, KeyType.ED25519, key.public)
     line = SignatureLine(key_name, verifier.key_id, key.sign(checkpoint.body.encode()))
     return Note(checkpoint.body, (line,)).text
 

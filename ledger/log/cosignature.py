@@ -15,10 +15,11 @@ import struct
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger.errors import ConfigurationError
 from ledger.log.notes import CheckpointError, KeyType, Note, SignatureLine, VerifierKey, base64_value, decimal
+from ledger.log.signer import CheckpointKey, as_checkpoint_signer
 
 try:
     from cryptography.hazmat.primitives.asymmetric import mldsa
@@ -44,7 +45,7 @@ def witness_key(name: str, public: bytes) -> VerifierKey:
     return VerifierKey(name, KeyType.COSIGNATURE, public)
 
 
-def cosign(note: Note, name: str, private: bytes, timestamp: int) -> SignatureLine:
+def cosign(note: Note, name: str, private: CheckpointKey, timestamp: int) -> SignatureLine:
     """Cosign a checkpoint with Ed25519.
 
     Parameters
@@ -53,8 +54,8 @@ def cosign(note: Note, name: str, private: bytes, timestamp: int) -> SignatureLi
         The checkpoint. The caller has checked it: a cosignature says so.
     name : str
         Name of the witness's key.
-    private : bytes
-        Ed25519 private key, 32 bytes.
+    private : CheckpointKey
+        Ed25519 key.
     timestamp : int
         The time now, in Unix seconds.
 
@@ -63,8 +64,8 @@ def cosign(note: Note, name: str, private: bytes, timestamp: int) -> SignatureLi
     ConfigurationError
         When the name is not allowed in a note.
     """
-    key = Ed25519PrivateKey.from_private_bytes(private)
-    verifier = witness_key(name, key.public_key().public_bytes_raw())
+    key = as_checkpoint_signer(private)
+    verifier = witness_key(name, key.public)
     signature = key.sign(_ed25519_message(note, timestamp))
     return SignatureLine(name, verifier.key_id, struct.pack(">Q", timestamp) + signature)
 

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from ledger import documents
 from ledger.documents import Document, Hash
 from ledger.envelope import generate_keypair
 from ledger.errors import ConfigurationError
-from ledger.signing import address_of, new_key
-from ledger.storage import write_atomically
+from ledger.keystore.keyfile import (
+    Key,
+    KeyFileDocument,
+    Kind,
+    document_of,
+    open_keys,
+    read_document,
+    write_document,
+)
+from ledger.log.signer import CheckpointKey, as_checkpoint_signer
+from ledger.signing import AccountKey, address_of, new_key
 from ledger.typed_data import ADMISSION, KEY_CHANGE, Domain, sign_typed
 
-__all__ = ["MemberKeys"]
+__all__ = ["MemberKeys", "MemberKeysDocument", "read_member_keys"]
 
-FORMAT: Final = "counterfoil/member-keys/2"
+FORMAT: Final = "counterfoil/member-keys/3"
+
+_BEFORE: Final = "counterfoil/member-keys/2"
 
 
-class KeysDocument(Document, tag_field="format", tag=FORMAT):
+class MemberKeysDocument(KeyFileDocument, tag_field="format", tag=FORMAT):
     """A member's key file in JSON."""
+
+    NAMES: ClassVar[Mapping[str, Kind]] = {
+        "account": "secp256k1",
+        "hpke": "x25519",
+        "witness": "ed25519",
+        "x25519": "x25519",
+    }
+
+    agent: str
+
+
+class _KeysBefore(Document, tag_field="format", tag=_BEFORE):
+    """A member's key file before it could be encrypted."""
 
     agent: str
     account: Hash
@@ -34,27 +58,27 @@ class KeysDocument(Document, tag_field="format", tag=FORMAT):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MemberKeys:
-    """A member's private keys, 32 bytes each.
+    """A member's private keys: 32 bytes each, or objects that sign with a key on a token.
 
     Parameters
     ----------
     agent : str
         The bank's agent identifier.
-    account : bytes
+    account : AccountKey
         secp256k1 key of the account that posts; it also signs disclosures. Do not use it for anything else.
     x25519 : bytes
         Private key for the key agreement of match tokens.
     hpke : bytes
         Private key that opens flags and requests sealed to this member.
-    witness : bytes
-        Ed25519 private key with which the member's witness cosigns checkpoints.
+    witness : CheckpointKey
+        Ed25519 key with which the member's witness cosigns checkpoints.
     """
 
     agent: str
-    account: bytes
+    account: AccountKey
     x25519: bytes
     hpke: bytes
-    witness: bytes
+    witness: CheckpointKey
 
     @classmethod
     def generate(cls, agent: str) -> Self:
@@ -86,7 +110,7 @@ class MemberKeys:
     @property
     def witness_public(self) -> bytes:
         """The public key that verifies the cosignatures of the member's witness."""
-        return Ed25519PrivateKey.from_private_bytes(self.witness).public_key().public_bytes_raw()
+        return as_checkpoint_signer(self.witness).public
 
     def sign_admission(self, domain: Domain) -> bytes:
         """Return the bank's signature over its account, its agent and its public keys.
@@ -99,7 +123,7 @@ class MemberKeys:
         values = {"account": bytes.fromhex(self.address[2:]), "agent": self.agent, **self._public_keys()}
         return sign_typed(domain, ADMISSION, values, self.account)
 
-    def sign_key_change(self, domain: Domain, account: bytes, key: bytes, *, nonce: int) -> bytes:
+    def sign_key_change(self, domain: Domain, account: bytes, key: AccountKey, *, nonce: int) -> bytes:
         """Return a signature over the change from another account to these keys.
 
         Parameters
@@ -108,8 +132,8 @@ class MemberKeys:
             Of the contract `Consortium`.
         account : bytes
             The account before the change, 20 bytes.
-        key : bytes
-            The private key that signs: that of the account before the change, or that of this account.
+        key : AccountKey
+            The key that signs: that of the account before the change, or that of this account.
         nonce : int
             How many times the bank has changed its keys; `Gateway.key_changes` reads it.
         """
@@ -123,8 +147,14 @@ class MemberKeys:
             "witnessKey": self.witness_public,
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, passphrase: str | None = None) -> None:
         """Write the keys, readable by their owner only.
+
+        Parameters
+        ----------
+        path : Path
+        passphrase : str, optional
+            Encrypts the secrets. Without it they are plain, which is for development.
 
         Raises
         ------
@@ -137,31 +167,57 @@ class MemberKeys:
                 where=str(path),
                 next_step="Use the existing keys; for another member, choose another name or --home.",
             )
-        document = KeysDocument(
-            agent=self.agent,
-            account=self.account.hex(),
-            x25519=self.x25519.hex(),
-            hpke=self.hpke.hex(),
-            witness=self.witness.hex(),
-        )
-        write_atomically(path, documents.write(document), mode=0o600)
+        write_document(path, self._document(passphrase))
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the keys.
+        """Read the keys; the passphrase is read if the file is encrypted.
 
         Raises
         ------
         ConfigurationError
             When the file is missing or damaged.
+        PassphraseError
+            When the passphrase is missing or wrong.
         """
-        document = documents.load(
-            path,
-            KeysDocument,
-            what="key file",
-            missing="this member has no keys here",
-            missing_step="Run `counterfoil member init` first, or check --home and the member's name.",
-            next_step="Restore it from a backup: the rows posted with these keys need them.",
-        )
-        secrets = (document.account, document.x25519, document.hpke, document.witness)
-        return cls(document.agent, *map(bytes.fromhex, secrets))
+        document = read_member_keys(path)
+        return cls.of(document.agent, open_keys(document, where=path))
+
+    @classmethod
+    def of(cls, agent: str, keys: Mapping[str, Any]) -> Self:
+        """Return the keys of an opened key file."""
+        return cls(agent, keys["account"], keys["x25519"], keys["hpke"], keys["witness"])
+
+    def _document(self, passphrase: str | None) -> MemberKeysDocument:
+        keys: dict[str, Key] = {
+            "account": self.account,
+            "hpke": self.hpke,
+            "witness": self.witness,
+            "x25519": self.x25519,
+        }
+        return document_of(MemberKeysDocument, keys, passphrase=passphrase, agent=self.agent)
+
+
+def read_member_keys(path: Path) -> MemberKeysDocument:
+    """Read a member's key file without its secrets, in this format or in the one before.
+
+    Raises
+    ------
+    ConfigurationError
+        When the file is missing or damaged.
+    """
+    return read_document(
+        path,
+        MemberKeysDocument,
+        _KeysBefore,
+        _converted,
+        missing="this member has no keys here",
+        missing_step="Run `counterfoil member init` first, or check --home and the member's name.",
+        next_step="Restore it from a backup: the rows posted with these keys need them.",
+    )
+
+
+def _converted(before: _KeysBefore) -> MemberKeysDocument:
+    names = ("account", "hpke", "witness", "x25519")
+    keys = {name: bytes.fromhex(getattr(before, name)) for name in names}
+    return document_of(MemberKeysDocument, keys, passphrase=None, agent=before.agent)

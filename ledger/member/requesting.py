@@ -1,7 +1,7 @@
 """Get pseudonyms: blind identifiers, anchor the request on the chain, have it evaluated, store the answers.
 
-Each step is durable before the next one. A request that was stored is anchored and evaluated once, also if the
-process is killed at any point and started again.
+Each step is durable before the next one. A request that was stored is anchored and evaluated once, also if
+the process is killed at any point and started again.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,16 @@ __all__ = ["Progress", "Sender", "require_active"]
 
 #: Number of raw transactions sent to the node in one request.
 SEND_WINDOW: Final = 16
+
+#: Number of times that the fee of a batch is raised in one run; each time by a quarter at least.
+_MOST_RAISES: Final = 12
+
+#: What nodes say of a transaction that offers too little: for the base fee, for their minimum, or to replace
+#: one that they have. The words are those of geth, Besu, Nethermind, Erigon, anvil and py-evm.
+_ABOUT_FEE: Final = re.compile(
+    r"underpriced|fee too low|fee ?cap|gas ?tip|max ?fee|base ?fee|priority fee|gas ?price|FeeTooLow",
+    re.IGNORECASE,
+)
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,14 +61,21 @@ class Sender:
             When a batch is not mined in time; run the same command again.
         """
         total = self._unconfirmed()
+        raised = 0
         while window := self._vault.batches.unconfirmed(limit=SEND_WINDOW):
             pending = [batch for batch in window if not self._is_mined(batch)]
             if pending and pending[0].nonce < self._gateway.next_nonce(self._account, pending=False):
                 self._renew(pending[0])
                 continue
-            if pending:
+            cheap = self._too_cheap(pending)
+            if pending and cheap is None:
                 self._rehearse(pending[0])
-                self._raise_refusal(pending, self._gateway.send([batch.raw for batch in pending]))
+                refusals = self._gateway.send([batch.raw for batch in pending], wait=wait)
+                cheap = self._raise_refusal(pending, refusals, may_raise_fee=raised < _MOST_RAISES)
+            if cheap is not None:
+                self._raise_fee(cheap)
+                raised += 1
+                continue
             in_block: dict[int, dict[bytes, PostedBatch]] = {}
             for batch in window:
                 block = self._await_block(batch, wait)
@@ -66,6 +84,7 @@ class Sender:
                 self._confirm(batch, in_block[block].get(batch.hash))
                 if progress:
                     progress("post", total - self._unconfirmed(), total)
+            raised = 0
         return total
 
     def _unconfirmed(self) -> int:
@@ -127,22 +146,51 @@ class Sender:
             if not self._is_mined(batch):
                 raise
 
-    def _raise_refusal(self, sent: Sequence[SealedBatch], refusals: Sequence[str | None]) -> None:
+    def _too_cheap(self, pending: Sequence[SealedBatch]) -> SealedBatch | None:
+        """Return the first batch that cannot be mined, because the base fee rose above what it offers."""
+        if not pending:
+            return None
+        base_fee = self._gateway.base_fee()
+        covered = self._gateway.covers_base_fee
+        return next((batch for batch in pending if not covered(batch.raw, base_fee)), None)
+
+    def _raise_fee(self, first: SealedBatch) -> None:
+        """Sign batches again with a higher fee and the same nonces, from one on; store them, then go on.
+
+        They are stored before they are sent. If the process ends in between, and the node mines the batch
+        as it was signed before, the batch is recognised by its hash (`_adopt`).
+        """
+
+        def sign(_place: int, batch: SealedBatch) -> SealedBatch:
+            signed = self._gateway.sign_higher(self._keys.account, batch.raw)
+            return replace(batch, raw=signed.raw, transaction=signed.hash)
+
+        self._vault.batches.sign_again(first.sequence, sign, limit=SEND_WINDOW)
+
+    def _raise_refusal(
+        self, sent: Sequence[SealedBatch], refusals: Sequence[str | None], *, may_raise_fee: bool
+    ) -> SealedBatch | None:
+        """Raise the error of the first refused batch; return the batch instead if a higher fee may help."""
         for batch, refusal in zip(sent, refusals, strict=True):
             if refusal is None or self._gateway.mined(batch.transaction) is not None:
                 continue
             if "already known" in refusal.lower():
                 continue
+            if may_raise_fee and _ABOUT_FEE.search(refusal):
+                return batch
             require_active(self._gateway.member(self._account))
             raise TransactionRejectedError(
                 f"the node refused the batch: {refusal}",
                 where=self._where(batch),
                 next_step="The batch stays sealed in the outbox; run the same command again.",
             )
+        return None
 
     def _await_block(self, batch: SealedBatch, wait: float) -> int:
         found = self._gateway.wait_for(lambda: self._gateway.mined(batch.transaction), wait)
         if found is None:
+            if not self._gateway.offers_enough(batch.raw):
+                self._raise_fee(batch)  # the next run sends it with this fee
             raise ChainError(
                 f"the batch was not mined within {wait:.0f} s",
                 where=self._where(batch),
@@ -201,7 +249,7 @@ def require_active(member: Member) -> Member:
         "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
         "replaced": (
             "this member posts from another account now",
-            "Use the keys of the new account; the vault stays the same.",
+            "Use the keys of the new account, or complete `counterfoil keys rotate`; the vault stays.",
         ),
     }[member.status]
     raise TransactionRejectedError(what[0], where=member.agent or member.account, next_step=what[1])

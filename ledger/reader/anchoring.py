@@ -22,7 +22,7 @@ from ledger.flag import Flag, FlagSource
 from ledger.flag_payload import OpenedByReader, open_for_reader, read_payload
 from ledger.reader.book import Book
 from ledger.reader.casefile import insert_flag, renew_verdicts
-from ledger.signing import address_of
+from ledger.signing import AccountKey, address_of
 from ledger.storage import transaction
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class OwnEntries:
     entries: Mapping[_Key, CaseEntry]
 
     @classmethod
-    def read(cls, gateway: Gateway, key: bytes) -> Self:
+    def read(cls, gateway: Gateway, key: AccountKey) -> Self:
         """Read them from the chain; whoever compares several things with them reads the chain only once."""
         author, height = address_of(key).lower(), gateway.height()
         found = {
@@ -82,7 +82,7 @@ class AnchorBook(Book):
         return self._restore(own.entries, author, list(private_keys), note)
 
     def anchor(
-        self, gateway: Gateway, key: bytes, note: _Note | None = None, *, own: OwnEntries | None = None
+        self, gateway: Gateway, key: AccountKey, note: _Note | None = None, *, own: OwnEntries | None = None
     ) -> int:
         """Write every flag that is not on the case log yet; return the number of written flags.
 
@@ -210,7 +210,7 @@ class AnchorBook(Book):
 
 
 def append_entries(
-    gateway: Gateway, key: bytes, entries: Iterable[Entry], note: _Note | None = None
+    gateway: Gateway, key: AccountKey, entries: Iterable[Entry], note: _Note | None = None
 ) -> Iterator[tuple[int, list[Entry]]]:
     """Append entries in groups that fit in one transaction; yield (block, entries) after each transaction.
 

@@ -22,6 +22,7 @@ from ledger.log.anchors import CASE, TOPIC, Anchor, AnchorError, anchor_content,
 from ledger.log.checkpoint import read_checkpoint
 from ledger.log.follow import ChainLogs
 from ledger.log.published import CHECKPOINT
+from ledger.log.signer import CheckpointKey
 from ledger.log.tiles import Tiles, append
 from ledger.reader.cosigning import Answer, Task, collect
 from ledger.reader.keys import DeskKeys
@@ -170,7 +171,7 @@ def _newest_anchor(gateway: Gateway, logs: ChainLogs) -> Anchor:
 class _Log:
     """One log of the desk: its folder, the checkpoint that is served, and the new one."""
 
-    def __init__(self, name: str, folder: Path, origin: str, private: bytes, policy: Policy) -> None:
+    def __init__(self, name: str, folder: Path, origin: str, private: CheckpointKey, policy: Policy) -> None:
         self.name, self.folder, self.policy = name, folder, policy
         self._origin, self._private = origin, private
         self._file = folder / CHECKPOINT

@@ -18,6 +18,7 @@ from ledger.errors import VerificationError
 from ledger.reader.anchoring import OwnEntries, append_entries
 from ledger.reader.book import Book
 from ledger.reader.recipients import Recipients
+from ledger.signing import AccountKey
 from ledger.storage import transaction
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class NoteBook(Book):
     def anchor(
         self,
         gateway: Gateway,
-        key: bytes,
+        key: AccountKey,
         note: Callable[[str], None] | None = None,
         *,
         own: OwnEntries | None = None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from ledger.envelope import usable
-from ledger.signing import address_of
+from ledger.signing import AccountKey, address_of
 
 if TYPE_CHECKING:
     from ledger.gateway import Gateway
@@ -34,7 +34,7 @@ class Recipients:
     readers: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, gateway: Gateway, key: bytes, note: Callable[[str], None] | None = None) -> Self:
+    def of(cls, gateway: Gateway, key: AccountKey, note: Callable[[str], None] | None = None) -> Self:
         """Read the recipients from the chain.
 
         Parameters

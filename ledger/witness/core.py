@@ -24,6 +24,7 @@ from ledger.errors import CounterfoilError
 from ledger.log.checkpoint import Checkpoint, public_key, read_checkpoint, signed_by_log
 from ledger.log.cosignature import cosign, witness_key
 from ledger.log.notes import CheckpointError, Note, VerifierKey
+from ledger.log.signer import CheckpointKey
 from ledger.log.submission import Submission
 from ledger.storage import private_file, private_folder, storing
 from ledger.witness.book import WitnessBook
@@ -67,8 +68,8 @@ class Witness:
         Its folder, which no other witness uses.
     name : str
         Name of its key.
-    private : bytes
-        Its Ed25519 private key, 32 bytes.
+    private : CheckpointKey
+        Its Ed25519 key.
     logs : sequence of VerifierKey
         Keys of the logs that it knows; each is named as its log's origin.
     rules : mapping of origin to Rule, optional
@@ -83,7 +84,7 @@ class Witness:
         self,
         folder: Path,
         name: str,
-        private: bytes,
+        private: CheckpointKey,
         logs: Sequence[VerifierKey],
         *,
         rules: Mapping[str, Rule] | None = None,

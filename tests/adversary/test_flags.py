@@ -25,8 +25,9 @@ from ledger.reader.listing import FlagFilter
 from ledger.reader.notes import NoteBook
 from ledger.reader.recipients import Recipients
 from ledger.signing import address_of
-from tests.support.consortium import ChainProcess, founded
+from tests.support.consortium import ChainProcess, SmallConsortium, founded
 from tests.support.flags import FlagDesk, flag
+from tests.support.renewed import renewed
 
 _NUMBERS: Final = count()
 
@@ -37,8 +38,15 @@ def some(number: int, *agents: int) -> list[Flag]:
 
 
 @pytest.fixture
-def desk(chain: ChainProcess, tmp_path: Path) -> FlagDesk:
-    return FlagDesk(founded(chain, tmp_path / "home"))
+def desk(fresh_consortium: SmallConsortium, tmp_path: Path) -> FlagDesk:
+    """A desk with an empty case log; its members and roles are shared, so a test does not change them."""
+    return FlagDesk(renewed(fresh_consortium, tmp_path / "home", "CaseLog"))
+
+
+@pytest.fixture
+def own_desk(chain: ChainProcess, tmp_path: Path) -> FlagDesk:
+    """A desk of a consortium that belongs to the test."""
+    return FlagDesk(founded(chain, tmp_path / "own"))
 
 
 def other_desk(desk: FlagDesk) -> bytes:
@@ -243,7 +251,8 @@ def test_an_entry_that_the_contract_refuses_holds_back_no_other(
     assert desk.inbox(1).arrived == 5
 
 
-def test_a_payload_copied_under_another_author_reaches_nobody(desk: FlagDesk) -> None:
+def test_a_payload_copied_under_another_author_reaches_nobody(own_desk: FlagDesk) -> None:
+    desk = own_desk
     desk.raise_flags(*some(3))
     (first, *_) = desk.entries(*FLAG_KINDS)
     key = other_desk(desk)
@@ -269,7 +278,8 @@ def test_the_desk_that_sends_a_flag_twice_is_seen(desk: FlagDesk) -> None:
     assert any("repeated" in found.what for found in desk.fsck(book=False).differences)
 
 
-def test_an_old_note_cannot_be_told_again(desk: FlagDesk) -> None:
+def test_an_old_note_cannot_be_told_again(own_desk: FlagDesk) -> None:
+    desk = own_desk
     desk.raise_flags(*some(1))
     (old,) = desk.entries(CaseKind.NOTE)
     desk.raise_flags(*some(1))
@@ -377,9 +387,9 @@ def test_an_auditor_with_and_without_a_key_checks_every_flag(desk: FlagDesk) -> 
 
 
 @pytest.fixture(scope="module")
-def raised(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> FlagDesk:
+def raised(fresh_consortium: SmallConsortium, tmp_path_factory: pytest.TempPathFactory) -> FlagDesk:
     """A desk that has raised two flags; take a copy of its file."""
-    made = FlagDesk(founded(chain, tmp_path_factory.mktemp("raised") / "home"))
+    made = FlagDesk(renewed(fresh_consortium, tmp_path_factory.mktemp("raised") / "home", "CaseLog"))
     made.raise_flags(*some(2))
     return made
 
@@ -439,8 +449,9 @@ def test_a_desk_that_never_counts_a_flag_for_a_member_is_seen_by_an_auditor(
 
 
 def test_a_member_that_the_note_leaves_out_sees_it_and_a_new_one_does_not_mind(
-    desk: FlagDesk, monkeypatch: pytest.MonkeyPatch
+    own_desk: FlagDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    desk = own_desk
     leaving_out(2, monkeypatch)
     desk.raise_flags(*some(1))
     (problem,) = desk.inbox(2).problems
@@ -464,7 +475,8 @@ def test_a_flag_that_concerns_no_member_looks_like_any_other(desk: FlagDesk) -> 
     assert (len(nobody.payload), len(told_again.payload)) == (len(concerned.payload), len(told.payload))
 
 
-def test_the_numbers_go_on_when_the_file_and_the_key_of_old_flags_are_lost(desk: FlagDesk) -> None:
+def test_the_numbers_go_on_when_the_file_and_the_key_of_old_flags_are_lost(own_desk: FlagDesk) -> None:
+    desk = own_desk
     home, gateway = desk.consortium.home, desk.consortium.gateway
     keys = desk.consortium.desk_keys
     desk.raise_flags(*some(3))

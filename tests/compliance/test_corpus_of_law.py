@@ -236,4 +236,5 @@ def test_time_grows_with_the_text_and_not_with_its_square(piece):
         return process_time() - started
 
     seconds(2_000)
-    assert seconds(60_000) < 12 * max(seconds(10_000), 0.25)
+    # a busy machine can make one measurement slow, but not a square fast
+    assert any(seconds(60_000) < 12 * max(seconds(10_000), 0.25) for _ in range(3))

@@ -86,6 +86,7 @@ def test_a_batch_is_chained_numbered_and_stands_in_the_event(staffed):
     assert functions.headOf(staffed.stranger).call() == [0, bytes(32)]
     assert functions.logSize().call() == 3
     assert functions.consortium().call() == staffed.consortium.address
+    assert functions.keys().call() == staffed.pseudonyms.address
 
 
 def test_the_chain_computes_the_header_it_was_given_by_nobody(staffed):
@@ -137,19 +138,34 @@ def test_one_member_cannot_continue_the_chain_of_another(staffed):
 
 def test_only_active_members_post(staffed):
     bank = staffed.banks[0]
-    for outsider in (staffed.operator, staffed.desk, staffed.officers[0], staffed.stranger):
+    for outsider in (staffed.founder, staffed.desk, staffed.officers[0], staffed.stranger):
         call = Batch().call(staffed, outsider)
         staffed.refuses(call, outsider, "ConsortiumNotMember", outsider)
-    staffed.do(staffed.consortium.functions.suspendMember(bank), staffed.operator)
+    staffed.do(staffed.consortium.functions.suspendMember(bank), bank)
     staffed.refuses(Batch().call(staffed), bank, "ConsortiumMemberSuspended", bank)
-    staffed.do(staffed.consortium.functions.revokeMember(bank), staffed.operator)
+    staffed.govern(staffed.consortium.functions.revokeMember(bank))
     staffed.refuses(Batch().call(staffed), bank, "ConsortiumMemberRevoked", bank)
 
 
+def test_nothing_is_posted_before_the_founding(world):
+    bank = world.banks[0]
+    world.admit(bank, "ALPHDEFF")
+    world.open_epoch(1)
+    world.publish(b'{"policy":1}')
+    world.refuses(Batch().call(world), bank, "GovernanceNotFounded")
+    world.found()
+    world.do(Batch().call(world), bank)
+
+
+def test_an_epoch_whose_key_is_made_is_not_open_yet(staffed):
+    staffed.make_key(2, staffed.holders[:1])
+    staffed.refuses(Batch(epoch=2).call(staffed), staffed.banks[0], "BatchLedgerUnknownEpoch", 2)
+
+
 def test_nothing_is_posted_while_paused(staffed):
-    staffed.do(staffed.consortium.functions.pause(), staffed.operator)
+    staffed.govern(staffed.consortium.functions.pause())
     staffed.refuses(Batch().call(staffed), staffed.banks[0], "BatchLedgerPaused")
-    staffed.do(staffed.consortium.functions.unpause(), staffed.operator)
+    staffed.govern(staffed.consortium.functions.unpause())
     staffed.do(Batch().call(staffed), staffed.banks[0])
 
 
@@ -163,7 +179,7 @@ def test_gas_per_row_of_a_full_batch(staffed, record_property):
     """800 rows of 144 bytes cost little more than the calldata floor of 40 gas per byte."""
     rows, width = 800, 144
     receipt = staffed.do(Batch(rows=rows, payload=os.urandom(rows * width)).call(staffed), staffed.banks[0])
-    gas = receipt["gasUsed"]
+    gas = receipt.gas_used
     record_property("gas_800_rows", gas)
     record_property("gas_per_row", gas / rows)
     floor = 40 * width
@@ -175,7 +191,7 @@ def test_gas_per_row_of_a_full_batch(staffed, record_property):
 
 def test_nobody_posts_what_another_account_signed(staffed):
     bank, other = staffed.banks[:2]
-    for signer in (other, staffed.operator, staffed.desk, staffed.stranger):
+    for signer in (other, staffed.founder, staffed.desk, staffed.stranger):
         call = Batch().call(staffed, bank, signer=signer)
         staffed.refuses(call, bank, "BatchLedgerNotSignedBy", bank)
     copied = Batch().call(staffed, bank)
@@ -235,7 +251,7 @@ def test_a_signature_for_another_consortium_or_chain_is_worth_nothing(staffed, p
 def test_a_bank_that_replaced_its_account_goes_on_where_it_was(staffed):
     bank, new = staffed.banks[0], staffed.stranger
     staffed.do(Batch().call(staffed), bank)
-    staffed.do(staffed.key_change(bank, new), staffed.operator)
+    staffed.govern(staffed.key_change(bank, new))
     second = Batch(sequence=1, previous=Batch().hash(staffed, bank))
     staffed.refuses(second.call(staffed, bank), bank, "ConsortiumAccountReplaced", bank)
     staffed.do(second.call(staffed, new), new)

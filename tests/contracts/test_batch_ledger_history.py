@@ -23,15 +23,16 @@ FAULTS = ["sequence", "previous", "epoch", "policy", "rows", "payload", "stolen"
 
 
 class History(RuleBasedStateMachine):
-    """A consortium of three banks beside a model of plain Python values."""
+    """A consortium of three banks, and one that only votes, beside a model of plain Python values."""
 
     world = None  # set by the test
+    policy = b""
 
     def __init__(self):
         super().__init__()
-        self.snapshot = self.world.tester.take_snapshot()
+        self.snapshot = self.world.snapshot()
         self.status = ["none"] * 3
-        self.accounts = list(self.world.banks)
+        self.accounts = list(self.world.banks[:3])
         self.left = []  # accounts that were replaced, with their bank
         self.fresh = [self.world.stranger, self.world.desk, self.world.auditor]
         self.paused = False
@@ -39,22 +40,23 @@ class History(RuleBasedStateMachine):
         self.log = []
 
     def teardown(self):
-        self.world.tester.revert_to_snapshot(self.snapshot)
+        self.world.revert(self.snapshot)
 
     @initialize()
     def start(self):
-        self.world.open_epoch(1)
-        self.policy = self.world.publish(b"{}")
-        self.admit()
         self.admit()
 
     # ------------------------------------------------------------ the consortium changes
+
+    def govern(self, call):
+        active = [a for a, status in zip(self.accounts, self.status, strict=True) if status == "active"]
+        self.world.govern(call, voters=[self.world.banks[6], *active])
 
     @precondition(lambda self: "none" in self.status)
     @rule()
     def admit(self):
         bank = self.status.index("none")
-        self.world.admit(self.accounts[bank], f"BANK{bank}")
+        self.govern(self.world.admission(self.accounts[bank], f"BANK{bank}"))
         self.status[bank] = "active"
 
     @rule(bank=BANK, change=st.sampled_from(["suspend", "reinstate", "revoke"]))
@@ -65,8 +67,7 @@ class History(RuleBasedStateMachine):
             "revoke": ({"active", "suspended"}, "revoked"),
         }[change]
         if self.status[bank] in before:
-            call = self.world.consortium.functions[f"{change}Member"](self.accounts[bank])
-            self.world.do(call, self.world.operator)
+            self.govern(self.world.consortium.functions[f"{change}Member"](self.accounts[bank]))
             self.status[bank] = after
 
     @precondition(lambda self: self.fresh)
@@ -75,7 +76,7 @@ class History(RuleBasedStateMachine):
         if self.status[bank] not in ("active", "suspended"):
             return
         old, new = self.accounts[bank], self.fresh.pop()
-        self.world.do(self.world.key_change(old, new), new)
+        self.govern(self.world.key_change(old, new))
         self.left.append((old, bank))
         self.accounts[bank] = new
 
@@ -91,7 +92,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def pause_or_resume(self):
         functions = self.world.consortium.functions
-        self.world.do(functions.unpause() if self.paused else functions.pause(), self.world.operator)
+        self.govern(functions.unpause() if self.paused else functions.pause())
         self.paused = not self.paused
 
     # ------------------------------------------------------------ banks post
@@ -206,12 +207,16 @@ class History(RuleBasedStateMachine):
 
 
 def test_no_gap_no_duplicate_and_history_never_changes(world):
+    world.admit(world.banks[6], "VOTER")
+    world.open_epoch(1)
+    History.policy = world.publish(b"{}")
+    world.found()
     History.world = world
     run_state_machine_as_test(
         History,
         settings=settings(
-            max_examples=EXAMPLES or 8,
-            stateful_step_count=40 if EXAMPLES else 20,
+            max_examples=EXAMPLES or 4,
+            stateful_step_count=40 if EXAMPLES else 18,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -7,6 +7,8 @@ import struct
 
 import pytest
 
+from tests.contracts.world import LIMITS
+
 FLAG, FINDING, DECISION, REQUEST, ANSWER, NOTE = range(1, 7)
 CASE = b"c" * 32
 
@@ -82,7 +84,7 @@ def test_each_kind_has_its_authors(staffed, kind, allowed):
         "officer": staffed.officers[0],
         "auditor": staffed.auditor,
         "bank": staffed.banks[0],
-        "operator": staffed.operator,
+        "founder": staffed.founder,
         "stranger": staffed.stranger,
     }
     for number, (name, author) in enumerate(authors.items()):
@@ -98,7 +100,7 @@ def test_each_kind_has_its_authors(staffed, kind, allowed):
 
 def test_a_suspended_member_cannot_answer(staffed):
     bank = staffed.banks[0]
-    staffed.do(staffed.consortium.functions.suspendMember(bank), staffed.operator)
+    staffed.do(staffed.consortium.functions.suspendMember(bank), bank)
     call = staffed.cases.functions.append([entry(ANSWER, b"late")])
     staffed.refuses(call, bank, "ConsortiumMemberSuspended", bank)
 
@@ -135,8 +137,99 @@ def test_unknown_kinds_are_refused(staffed, kind):
     staffed.refuses(call, staffed.desk, "CaseLogInvalidKind", kind)
 
 
-def test_nothing_is_appended_while_paused_or_empty(staffed):
+def test_nothing_is_appended_before_the_founding_in_a_pause_or_empty(world):
+    functions = world.cases.functions
+    world.admit_all(1)
+    world.govern(
+        world.granting("DESK_ROLE", world.desk), world.appointment(world.officers[0], world.banks[0])
+    )
+    for kind, author in ((FLAG, world.desk), (DECISION, world.officers[0]), (ANSWER, world.banks[0])):
+        world.refuses(functions.append([entry(kind, b"1")]), author, "CaseLogNotFounded")
+    world.found()
+    world.refuses(functions.append([]), world.desk, "CaseLogEmpty")
+    world.govern(world.consortium.functions.pause())
+    world.refuses(functions.append([entry(FLAG, b"1")]), world.desk, "CaseLogPaused")
+
+
+# so much in a day
+
+
+ENTRIES, BYTES = LIMITS[1:]
+
+
+def many(kind, count, payload=b"", start=0):
+    return [entry(kind, b"%d" % (start + i), payload) for i in range(count)]
+
+
+def test_a_member_appends_so_many_entries_in_a_day_with_its_officers(staffed):
+    """The bank, and both its officers, whatever they write: the log counts them as one."""
+    functions, bank = staffed.cases.functions, staffed.banks[0]
+    first, _, _, colleague = staffed.officers
+    staffed.next_day()
+    staffed.do(functions.append(many(ANSWER, ENTRIES - 2)), bank)
+    staffed.do(functions.append(many(DECISION, 1)), first)
+    left = functions.append(many(REQUEST, 2))
+    staffed.refuses(left, colleague, "CaseLogQuotaExceeded", 0, BYTES)
+    staffed.do(functions.append(many(REQUEST, 1)), colleague)
+    for author, kind in ((bank, ANSWER), (first, DECISION), (colleague, REQUEST)):
+        staffed.refuses(functions.append(many(kind, 1, start=900)), author, "CaseLogQuotaExceeded", 0, BYTES)
+    staffed.do(functions.append(many(ANSWER, 1)), staffed.banks[1])
+    staffed.do(functions.append(many(DECISION, 1)), staffed.officers[1])
+    staffed.next_day()
+    staffed.do(functions.append(many(ANSWER, 1, start=900)), bank)
+
+
+def test_a_member_appends_so_many_bytes_in_a_day(staffed):
+    functions, bank = staffed.cases.functions, staffed.banks[0]
+    staffed.next_day()
+    staffed.do(functions.append(many(ANSWER, 2, b"x" * (BYTES // 2 - 1))), bank)
+    over = functions.append([entry(ANSWER, b"over", b"xxx")])
+    staffed.refuses(over, bank, "CaseLogQuotaExceeded", ENTRIES - 2, 2)
+    staffed.do(functions.append([entry(ANSWER, b"over", b"xx")]), bank)
+    staffed.do(functions.append([entry(ANSWER, b"empty", b"")]), bank)
+    staffed.next_day()
+    staffed.do(functions.append([entry(ANSWER, b"next", b"x" * BYTES)]), bank)
+
+
+def test_an_account_that_a_member_left_behind_has_no_quota_of_its_own(staffed):
+    """A bank does not get a new quota by a new account: what counts is its code."""
+    functions, bank, new = staffed.cases.functions, staffed.banks[0], staffed.stranger
+    number = staffed.pass_proposal([staffed.key_change(bank, new)])
+    staffed.next_day()
+    staffed.do(functions.append(many(ANSWER, ENTRIES)), bank)
+    staffed.do(staffed.execution(number, [staffed.key_change(bank, new)]), staffed.desk)
+    over = functions.append(many(ANSWER, 1))
+    staffed.refuses(over, new, "CaseLogQuotaExceeded", 0, BYTES)
+    staffed.refuses(over, bank, "ConsortiumAccountReplaced", bank)
+
+
+def test_an_auditor_has_its_own_quota_and_the_desk_none(staffed):
     functions = staffed.cases.functions
-    staffed.refuses(functions.append([]), staffed.desk, "CaseLogEmpty")
-    staffed.do(staffed.consortium.functions.pause(), staffed.operator)
-    staffed.refuses(functions.append([entry(FLAG, b"1")]), staffed.desk, "CaseLogPaused")
+    staffed.next_day()
+    staffed.do(functions.append(many(REQUEST, ENTRIES)), staffed.auditor)
+    over = functions.append(many(REQUEST, 1, start=900))
+    staffed.refuses(over, staffed.auditor, "CaseLogQuotaExceeded", 0, BYTES)
+    staffed.do(functions.append(many(FLAG, ENTRIES + 1)), staffed.desk)
+    staffed.do(functions.append([entry(NOTE, b"long", b"x" * (BYTES + 1))]), staffed.desk)
+
+
+def test_the_members_change_what_one_of_them_may_append(staffed):
+    functions, bank = staffed.cases.functions, staffed.banks[0]
+    staffed.govern(staffed.consortium.functions.setLimits((LIMITS[0], 1, 5)))
+    staffed.next_day()
+    staffed.refuses(functions.append(many(ANSWER, 1, b"123456")), bank, "CaseLogQuotaExceeded", 1, 5)
+    staffed.do(functions.append(many(ANSWER, 1, b"12345")), bank)
+    staffed.refuses(functions.append(many(ANSWER, 1, start=1)), bank, "CaseLogQuotaExceeded", 0, 0)
+    assert staffed.events(staffed.consortium, "LimitsSet")[-1] == {
+        "evaluationsPerDay": LIMITS[0],
+        "caseEntriesPerDay": 1,
+        "caseBytesPerDay": 5,
+    }
+
+
+def test_no_payload_is_longer_than_the_log_takes(staffed):
+    functions = staffed.cases.functions
+    longest = functions.MAX_PAYLOAD().call()
+    call = functions.append([entry(FLAG, b"1", bytes(longest + 1))])
+    staffed.refuses(call, staffed.desk, "CaseLogPayloadTooLong", longest + 1)
+    staffed.do(functions.append([entry(FLAG, b"1", bytes(longest))]), staffed.desk)

@@ -18,6 +18,7 @@ from ledger.errors import InputError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.schema import MatchState
 from ledger.segment import Manifest, load
+from tests.cli.conftest import Outcome, call
 from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
 from tests.support.rows import book
 
@@ -147,32 +148,26 @@ def test_a_forged_bundle_fails_and_its_working_paper_names_the_exception(written
 def test_the_commands_of_desk_and_auditor(flagged: tuple[SmallConsortium, str], tmp_path: Path) -> None:
     made, flag_id = flagged
 
-    def run(home: Path, *words: object) -> subprocess.CompletedProcess[str]:
-        options = ["--home", home, "--chain", made.url, "--json"]
-        line = [sys.executable, "-m", "cli.main", *map(str, (*options, *words))]
-        return subprocess.run(line, capture_output=True, text=True, check=False)
+    def run(home: Path, *words: object) -> Outcome:
+        return call(home, "--chain", made.url, "--json", *words)
 
     out = tmp_path / "bundle.json"
-    done = run(made.home.root, "bundle", flag_id[:8], "-o", out)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
+    assert run(made.home.root, "bundle", flag_id[:8], "-o", out).expect().json == {
         "file": str(out), "flag_id": flag_id, "receipts": 4, "disclosures": 0, "decisions": 1,
     }  # fmt: skip
     shutil.copy(made.home.trust, tmp_path / "trust.json")
     pinned = ("--trust", tmp_path / "trust.json")
     for published in ((), ("--published", made.home.desk.public)):
-        done = run(tmp_path / "empty", "fsck", "--chain-only", *pinned, *published)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["differences"] == []
-        assert (json.loads(done.stdout)["ledger_size"] is None) == (not published)
-    assert json.loads(done.stdout)["flags"] == 2
-    assert run(made.home.root, "fsck").returncode == 0
-    done = run(made.home.root, "audit", "completeness")
-    found = json.loads(done.stdout)
+        checked = run(tmp_path / "empty", "fsck", "--chain-only", *pinned, *published).expect().json
+        assert checked["differences"] == []
+        assert (checked["ledger_size"] is None) == (not published)
+    assert checked["flags"] == 2
+    run(made.home.root, "fsck").expect()
+    found = run(made.home.root, "audit", "completeness").json
     assert {line["agent"] for line in found["members"]} == set(made.banks)
     assert all("missing" not in line for line in found["members"])
     assert found["claims"]
-    assert run(tmp_path / "empty", "fsck", "--chain-only", "--reader-keys", out, *pinned).returncode == 2
+    run(tmp_path / "empty", "fsck", "--chain-only", "--reader-keys", out, *pinned).expect(2)
 
 
 def test_the_api_verifies_the_same_bundle(written: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from counterfoil import Auditor, Operator
 from ledger.errors import ConfigurationError
-from tests.support.consortium import ChainProcess, founded, run_everything
+from tests.support.consortium import ChainProcess, SmallConsortium, founded, run_everything
 from tests.support.rows import book
 
 
@@ -29,10 +29,8 @@ def test_a_registered_auditor_reads_what_is_posted_afterwards(chain: ChainProces
     assert found.unknown == ()
 
 
-def test_an_auditor_without_a_registered_key_is_told(chain: ChainProcess, tmp_path: Path) -> None:
-    made = founded(chain, tmp_path / "home")
+def test_an_auditor_without_a_registered_key_is_told(consortium: SmallConsortium, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     Auditor.make_reader_keys(keys)
-    run_everything(made, book(datetime.now(UTC)))
     with pytest.raises(ConfigurationError, match="none of this reader's keys was ever registered"):
-        Auditor(made.home, chain=made.url, reader_keys=keys).completeness()
+        Auditor(consortium.home, chain=consortium.url, reader_keys=keys).completeness()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ledger import canonical
 from ledger.decision import MAX_REASON, Decision, officer_reader_key, open_decision, seal_decision
 from ledger.envelope import generate_keypair
-from ledger.errors import CounterfoilError, InputError, VerificationError
+from ledger.errors import ConfigurationError, CounterfoilError, InputError, VerificationError
+from ledger.signing import SoftwareAccount
 
 FLAG = bytes(range(32))
 KEY = b"\x07" * 32
@@ -92,3 +93,15 @@ def test_a_changed_document_or_payload_is_refused(data: st.DataObject) -> None:
         return
     # another reason of the same length gives a valid document that does not match the hash
     assert other.content_hash(AUTHOR) != decision.content_hash(AUTHOR)
+
+
+def test_an_officer_whose_account_is_on_a_token_opens_decisions_with_a_key_of_its_own() -> None:
+    """Nothing can be derived from a key that is never handed out."""
+    decision = Decision.make(FLAG, "suspicious", "reason", 1)
+    account = SoftwareAccount(KEY)
+    own, _ = generate_keypair()
+    payload = seal_decision(decision, AUTHOR, account, [], reader_key=own)
+    assert open_decision(payload, FLAG, AUTHOR, decision.content_hash(AUTHOR), [own]) == decision
+    with pytest.raises(ConfigurationError, match="on a token") as caught:
+        seal_decision(decision, AUTHOR, account, [])
+    assert caught.value.next_step

@@ -26,7 +26,8 @@ from ledger.reader.cases import CaseBook
 from ledger.reader.recipients import Recipients
 from ledger.segment import MANIFEST, Manifest, load, write_table
 from ledger.storage import StorageError, storing, write_atomically
-from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
+from tests.support.consortium import Poster, SmallConsortium
+from tests.support.renewed import renewed
 from tests.support.rows import row, write_csv
 
 BANK, OTHER = "ALFADEFF", "BRAVFRPP"
@@ -146,8 +147,9 @@ def test_what_is_no_matter_of_the_disk_passes_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bank(chain: ChainProcess, tmp_path: Path) -> Poster:
-    made = Poster(founded(chain, tmp_path / "home", banks=[BANK]), BANK)
+def bank(fresh_consortium: SmallConsortium, tmp_path: Path) -> Poster:
+    """A bank with rows to post, on an empty ledger."""
+    made = Poster(renewed(fresh_consortium, tmp_path / "home", "BatchLedger"), BANK)
     made.fill(400, start=datetime.now(UTC) - timedelta(days=2))
     return made
 

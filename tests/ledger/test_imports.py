@@ -16,8 +16,9 @@ HEAVY = {
 #: What an auditor runs, with the base install alone.
 VERIFIER = [
     "ledger.audit.trust", "ledger.audit.verify", "ledger.batch", "ledger.canonical", "ledger.deployment",
-    "ledger.encoding.bands", "ledger.encoding.codes", "ledger.encoding.consistency",
-    "ledger.encoding.evaluation", "ledger.encoding.policy", "ledger.encoding.token",
+    "ledger.encoding.bands", "ledger.encoding.ceremony", "ledger.encoding.codes",
+    "ledger.encoding.consistency", "ledger.encoding.evaluation", "ledger.encoding.policy",
+    "ledger.encoding.sharing", "ledger.encoding.token",
     "ledger.errors", "ledger.home", "ledger.installation", "ledger.log", "ledger.money", "ledger.receipt",
     "ledger.schema", "ledger.signing", "ledger.storage",
 ]  # fmt: skip
@@ -31,6 +32,7 @@ OTHERS = {
     "ledger.member.intake": set(),
     "ledger.member.outbox": {"numpy"},
     "ledger.encoding.keyholder": set(),
+    "ledger.encoding.threshold": set(),
     "ledger.encoding.keyholder_client": {"httpx"},
     "ledger.reader.keys": set(),
     "ledger.reader.cases": set(),

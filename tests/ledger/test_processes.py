@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ledger.processes import deferring
+from ledger.keystore.passphrase import PASSPHRASE
+from ledger.processes import Workers, deferring
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """
 import time
+from ledger.keystore.passphrase import PASSPHRASE
 from ledger.processes import Workers
 
 if __name__ == "__main__":
@@ -96,3 +98,12 @@ def test_a_signal_waits_until_it_is_heeded(number: signal.Signals) -> None:
     finally:
         signal.signal(number, before)
     assert reached == ["after the signal", "to the end", "in trouble"]
+
+
+def test_a_worker_has_the_passphrase_that_this_process_read(passphrase: str) -> None:
+    with Workers(1) as pool:
+        assert pool.submit(_passphrase).result() == passphrase
+
+
+def _passphrase() -> str:
+    return PASSPHRASE.read()

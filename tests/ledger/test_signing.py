@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from coincurve import PublicKey
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ledger.errors import VerificationError
-from ledger.signing import address_of, new_key, recover_address, sign_text, text_digest
+from ledger.signing import (
+    AccountSigner,
+    address_of,
+    as_signer,
+    canonical_signature,
+    new_key,
+    public_point_address,
+    recover_address,
+    sign_digest,
+    sign_text,
+    text_digest,
+)
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -91,3 +103,56 @@ def test_new_keys_differ_and_make_accounts() -> None:
     assert len(made) == 100
     assert {len(key) for key in made} == {32}
     assert {Account.from_key(key).address for key in made} == {address_of(key) for key in made}
+
+
+class Token:
+    """What a token does: it signs with any value of s, and tells no v."""
+
+    def __init__(self, key: bytes, *, high: bool) -> None:
+        self.address, self._key, self._high = address_of(key), key, high
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        pair = sign_digest(digest, self._key)[:64]
+        s = int.from_bytes(pair[32:], "big")
+        if self._high:
+            pair = pair[:32] + (ORDER - s).to_bytes(32, "big")
+        return canonical_signature(digest, pair, self.address)
+
+
+@given(keys, st.binary(min_size=32, max_size=32), st.booleans())
+def test_the_two_numbers_of_a_token_become_the_signature_of_the_account(
+    key: bytes, digest: bytes, high: bool
+) -> None:
+    token = Token(key, high=high)
+    assert isinstance(token, AccountSigner)
+    assert as_signer(token) is token
+    assert sign_digest(digest, token) == as_signer(key).sign_digest(digest)
+    assert address_of(token) == Account.from_key(key).address
+
+
+@given(keys, keys, st.binary(min_size=32, max_size=32))
+def test_a_signature_of_another_account_is_refused(key: bytes, other: bytes, digest: bytes) -> None:
+    assume(key != other)
+    with pytest.raises(VerificationError, match="not one of the account"):
+        canonical_signature(digest, sign_digest(digest, other)[:64], address_of(key))
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        (b"", "64 bytes, not 0"),
+        (bytes(65), "64 bytes, not 65"),
+        (bytes(64), "not one of the account"),
+        (b"\xff" * 64, "not one of the account"),
+        (b"\x01" * 32 + ORDER.to_bytes(32, "big"), "not one of the account"),
+    ],
+)
+def test_numbers_that_are_no_signature_are_refused(pair: bytes, told: str) -> None:
+    with pytest.raises(VerificationError, match=told):
+        canonical_signature(bytes(32), pair, address_of(b"\1" * 32))
+
+
+@given(keys, st.booleans())
+def test_the_address_of_a_point_is_that_of_its_key(key: bytes, compressed: bool) -> None:
+    point = PublicKey.from_secret(key).format(compressed=compressed)
+    assert public_point_address(point) == Account.from_key(key).address

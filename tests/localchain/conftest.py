@@ -19,6 +19,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
 from localchain import status
+from localchain.budget import BUDGET, Budget
 from localchain.chain import LocalChain
 from localchain.database import Database
 from localchain.genesis import open_genesis
@@ -88,11 +89,24 @@ class Node:
         return answer["result"]
 
 
-def start(home: Path, chain_id: int = CHAIN_ID) -> Node:
-    """Start a chain's process and wait until it answers."""
-    command = [sys.executable, "-m", "localchain.server", "--home", str(home), "--port", "0"]
+#: Serves a chain with other limits than the usual ones.
+SERVE = """
+import json, sys
+from pathlib import Path
+from localchain.budget import Budget
+from localchain.server import serve
+serve(Path(sys.argv[1]), port=0, chain_id=int(sys.argv[2]), budget=Budget(**json.loads(sys.argv[3])))
+"""
+
+
+def start(home: Path, chain_id: int = CHAIN_ID, **limits: float) -> Node:
+    """Start a chain's process and wait until it answers; `limits` are those of its budget."""
+    command = [sys.executable, "-c", SERVE, str(home), str(chain_id), json.dumps(limits)]
+    if not limits:
+        command = [sys.executable, "-m", "localchain.server", "--home", str(home), "--port", "0"]
+        command += ["--chain-id", str(chain_id)]
     errors = (home.parent / f"{home.name}.log").open("ab")
-    process = subprocess.Popen([*command, "--chain-id", str(chain_id)], stderr=errors)
+    process = subprocess.Popen(command, stderr=errors)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         described = status(home) if home.exists() else {}
@@ -105,9 +119,9 @@ def start(home: Path, chain_id: int = CHAIN_ID) -> Node:
 
 
 @contextmanager
-def running(home: Path, chain_id: int = CHAIN_ID) -> Iterator[Node]:
+def running(home: Path, chain_id: int = CHAIN_ID, **limits: float) -> Iterator[Node]:
     """A chain's process, ended at the end."""
-    node = start(home, chain_id)
+    node = start(home, chain_id, **limits)
     try:
         yield node
     finally:
@@ -134,7 +148,7 @@ def serving() -> Callable[..., AbstractContextManager[Node]]:
 
 
 @pytest.fixture(scope="session")
-def opened() -> Callable[[Path, Sender], LocalChain]:
+def opened() -> Callable[..., LocalChain]:
     """A chain's file, opened inside the test."""
     return open_chain
 
@@ -168,8 +182,9 @@ def chain(tmp_path: Path, faucet: Sender) -> Iterator[LocalChain]:
     opened.close()
 
 
-def open_chain(path: Path, faucet: Sender) -> LocalChain:
+def open_chain(path: Path, faucet: Sender, budget: Budget = BUDGET) -> LocalChain:
     """Open a chain's file, new or not."""
     database = Database(path)
     address = bytes.fromhex(faucet.account.address[2:])
-    return LocalChain(database, open_genesis(database, chain_id=faucet.chain_id, faucet=address))
+    genesis = open_genesis(database, chain_id=faucet.chain_id, faucet=address)
+    return LocalChain(database, genesis, budget)

@@ -36,7 +36,7 @@ def kept(tmp_path_factory, serving, new_sender, echo):
 
 def _sender_and_contract(node, home, new_sender, echo):
     sender = new_sender()
-    fund(node.url, home, [sender.account.address], 100)
+    fund(node.url, home, [sender.account.address], 100, deployer=True)
     raw = sender.sign(to=None, data=echo, gas=200_000)
     created = node.result("eth_sendRawTransaction", "0x" + raw.hex())
     return sender, node.result("eth_getTransactionReceipt", created)["contractAddress"]

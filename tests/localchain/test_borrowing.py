@@ -61,6 +61,6 @@ def test_logs_of_an_earlier_version_read_as_they_were(tmp_path):
     row = TransactionRow(2, 0, b"i" * 32, b"s" * 20, None, 1, 0, 0, 0, len(raw), raw)
     log = LogRow(LogRow.key(2, 0), 0, b"i" * 32, b"a" * 20, size=len(new), data=new)
     database.commit(block_rows(2, b"b" * 32, [row], [log]))
-    assert [log.data for log in Index(database).logs(LogFilter(0, 9), limit=10**6)] == [old, new]
+    assert [log.data for log in Index(database).logs(LogFilter(0, 9), size=10**6)] == [old, new]
     database.close()
     assert path.stat().st_size < 3 * 5000 + 70_000

@@ -94,7 +94,7 @@ def test_kill_nine_loses_nothing_acknowledged(tmp_path, serving, new_sender, ech
     with serving(home) as node:
         genesis = Web3(Web3.HTTPProvider(node.url)).eth.get_block(0)["hash"]
         senders = [new_sender() for _ in range(2)]
-        fund(node.url, home, [sender.account.address for sender in senders], 1000)
+        fund(node.url, home, [sender.account.address for sender in senders], 1000, deployer=True)
         node.result("eth_sendRawTransaction", "0x" + senders[0].sign(to=None, data=echo, gas=200_000).hex())
         contract = Web3(Web3.HTTPProvider(node.url)).eth.get_block("latest", True)["transactions"][0]
         receipt = node.result("eth_getTransactionReceipt", "0x" + contract["hash"].hex())

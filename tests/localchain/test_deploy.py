@@ -13,7 +13,7 @@ from localchain.faucet import fund
 
 def test_a_consortium_is_deployed_and_its_parts_know_each_other(node, new_sender):
     deployer, operator = new_sender().account, new_sender().account.address
-    fund(node.url, node.home, [deployer.address], 10)
+    fund(node.url, node.home, [deployer.address], 10, deployer=True)
     deployment = deploy(node.url, deployer_key=bytes(deployer.key), operator=operator)
 
     web3 = Web3(Web3.HTTPProvider(node.url))

@@ -54,9 +54,9 @@ def test_the_index_finds_what_a_scan_finds(tmp_path_factory, chain, wanted):
 
     index = Index(database)
     expected = [row for row in every if matches(row)]
-    assert index.logs(wanted, limit=10**6) == expected
+    assert index.logs(wanted, size=10**6) == expected
     assert [row.log_index for row in index.logs_of(0)] == list(range(len(chain[0]) if chain else 0))
     if len(expected) > 1:
         with pytest.raises(TooMuchDataError, match="Ask for fewer blocks"):
-            index.logs(wanted, limit=len(expected) - 1)
+            index.logs(wanted, size=len(expected) - 1)
     database.close()

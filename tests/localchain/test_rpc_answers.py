@@ -6,7 +6,7 @@ import pytest
 from eth_tester import EthereumTester, PyEVMBackend
 from web3 import EthereumTesterProvider, Web3
 
-from localchain.faucet import fund
+from localchain.home import FAUCET
 
 #: eth-tester's chain id is fixed, so the other chain takes it too.
 TESTER_CHAIN_ID = 131277322940537
@@ -17,13 +17,14 @@ def both(tmp_path_factory, serving, new_sender, echo, bounce):
     """Two chains that were sent the same eight transactions, and their hashes."""
     sender = new_sender(chain_id=TESTER_CHAIN_ID)
     home = tmp_path_factory.mktemp("chain") / "home"
+    home.mkdir(mode=0o700)
+    (home / FAUCET).write_text(bytes(sender.account.key).hex())  # only the faucet may send ether
     genesis = {
         bytes.fromhex(sender.account.address[2:]): {"balance": 10**24, "nonce": 0, "code": b"", "storage": {}}
     }
     tester = Web3(EthereumTesterProvider(EthereumTester(PyEVMBackend(genesis_state=genesis))))
     with serving(home, TESTER_CHAIN_ID) as node:
         ours = Web3(Web3.HTTPProvider(node.url))
-        fund(node.url, home, [sender.account.address], 10**6)
         raws = [
             sender.sign(value=7),
             sender.sign(to=None, data=echo, gas=200_000),

@@ -16,19 +16,16 @@ from pathlib import Path
 import pytest
 
 from counterfoil import processes
-from counterfoil.accounts import load_account
+from counterfoil.accounts import PartyAccount
 from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import decide
 from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
-from counterfoil.holders import InProcessHolder
-from counterfoil.keyholder import KeyHolder
+from counterfoil.holders import holders_in, pseudonymiser_for
 from counterfoil.witnesses import load_policy
 from ledger.audit.trust import Trust
 from ledger.disclosure import Disclosure
-from ledger.encoding.evaluation import EpochKey
 from ledger.encoding.policy import Policy
 from ledger.encoding.pseudonym import Pseudonymiser
-from ledger.encoding.threshold import ThresholdEvaluator
 from ledger.gateway import Epoch, Gateway, Limits, PostedBatch, Rules
 from ledger.home import Home
 from ledger.log.published import published_log
@@ -42,6 +39,7 @@ from ledger.member.vault import HeldRecord, IntakeCounts, Vault
 from ledger.reader.desk import SyncReport, sync
 from ledger.reader.keys import DeskKeys
 from ledger.receipt import Receipt
+from ledger.signing import AccountKey
 from tests.support.rows import BANKS, OUTSIDER, Book, book, row, write_csv
 
 __all__ = [
@@ -104,9 +102,9 @@ class SmallConsortium:
         return Trust.load(self.home.trust)
 
     @property
-    def officers(self) -> list[bytes]:
+    def officers(self) -> list[AccountKey]:
         """The private keys of the three officers."""
-        return [load_account(self.home.officer(number), who="an officer") for number in (1, 2, 3)]
+        return [PartyAccount.load(self.home.officer(number), who="an officer").key for number in (1, 2, 3)]
 
     @property
     def desk_keys(self) -> DeskKeys:
@@ -281,14 +279,7 @@ class Poster:
 
 def pseudonymiser_of(home: Home, gateway: Gateway, keys: MemberKeys, epoch: Epoch) -> Pseudonymiser:
     """Return a client of the key holders of a state folder, in this process, for one bank."""
-    key = EpochKey(epoch.number, epoch.generation, epoch.public_key, epoch.share_commitments)
-    holders = {}
-    for place in home.keyholders():
-        holder = InProcessHolder(KeyHolder(place, chain=gateway.url).holder(), keys.address)
-        index = holder.index(key.number, key.generation)
-        if index is not None:
-            holders[index] = holder
-    return Pseudonymiser(ThresholdEvaluator(key, holders))
+    return pseudonymiser_for(home, keys, epoch, holders_in(home, gateway.url))
 
 
 @contextmanager

@@ -10,14 +10,17 @@ import io
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import numpy as np
+from eth_keyfile import keyfile
 from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
 from anomaly.learning.model import Model, ModelDocument
@@ -36,7 +39,8 @@ from ledger.decision import Decision
 from ledger.delivery import NOTHING, Counted, Delivery
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
-from ledger.encoding import oprf
+from ledger.encoding import oprf, ristretto
+from ledger.encoding.ceremony import Ceremony, make_contribution
 from ledger.encoding.evaluation import EpochKey, Evaluation, Share
 from ledger.encoding.policy import Policy
 from ledger.envelope import public_key
@@ -44,6 +48,10 @@ from ledger.errors import ConfigurationError, CounterfoilError, VerificationErro
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
 from ledger.flag_payload import Addressee
 from ledger.home import Home
+from ledger.keystore import sealing
+from ledger.keystore.passphrase import PASSPHRASE
+from ledger.keystore.token import TokenAccount, TokenCheckpointKey
+from ledger.keystore.uri import TokenUri
 from ledger.log import (
     Checkpoint,
     KeyType,
@@ -390,6 +398,36 @@ def _holder(path: Path) -> Any:
     return LocalKeyHolder(path.parent, quota=1).public_key(1)
 
 
+MEMBER_KEYS = MemberKeys("ALFADEFF", secret(1), secret(2), secret(3), secret(4))
+
+TOKEN_KEYS = replace(
+    MEMBER_KEYS,
+    account=TokenAccount(TokenUri.parse("pkcs11:token=counterfoil;object=account"), MEMBER_KEYS.address),
+    witness=TokenCheckpointKey(
+        TokenUri.parse("pkcs11:serial=7;id=%01%ff?module-path=/usr/lib/pkcs11.so"), MEMBER_KEYS.witness_public
+    ),
+)
+
+
+def _encrypted_keys(folder: Path) -> bytes:
+    with (
+        patch.object(sealing, "WORK", 16),
+        patch.object(sealing.os, "urandom", lambda size: bytes([size]) * size),
+        patch.object(keyfile.Random, "get_random_bytes", lambda size: bytes([size + 1]) * size),
+        patch.object(keyfile, "uuid4", lambda: UUID(int=4)),
+    ):
+        MEMBER_KEYS.save(folder / "keys.json", passphrase="correct horse")
+    return (folder / "keys.json").read_bytes()
+
+
+def _decrypted(path: Path) -> MemberKeys:
+    PASSPHRASE.use("correct horse")
+    try:
+        return MemberKeys.load(path)
+    finally:
+        PASSPHRASE.forget()
+
+
 def _governance(folder: Path) -> bytes:
     Governance(secret(1), (secret(2), secret(3))).save(Home(folder))
     return Home(folder).governance.read_bytes()
@@ -499,6 +537,14 @@ def _read_genesis(data: bytes, folder: Path) -> Any:
         return genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20)
 
 
+def _contribution(_: Path) -> bytes:
+    """The contribution of the first of three holders, with random numbers that are not random."""
+    numbers = count(1)
+    keys = tuple(ristretto.multiply_base(secret(n)) for n in (1, 2, 3))
+    ceremony = Ceremony(20_261, b"\x44" * 20, epoch=1, generation=0, attempt=0, threshold=2, holders=keys)
+    return make_contribution(ceremony, 1, scalars=lambda: next(numbers).to_bytes(32, "little"))
+
+
 GOLDEN: dict[str, Golden] = {
     "flag": Golden(
         lambda _: canonical.dumps(DETECTED.to_json()),
@@ -559,7 +605,26 @@ GOLDEN: dict[str, Golden] = {
         nullable=("transfers",),
     ),
     "member keys": Golden(
-        saved(MemberKeys("ALFADEFF", secret(1), secret(2), secret(3), secret(4)).save),
+        saved(MEMBER_KEYS.save),
+        loaded(MemberKeys.load),
+        ConfigurationError,
+        nullable=tuple(f"keys.{name}.token" for name in ("account", "hpke", "witness", "x25519")),
+    ),
+    "encrypted member keys": Golden(
+        _encrypted_keys,
+        loaded(_decrypted),
+        ConfigurationError,
+        nullable=tuple(f"keys.{name}.token" for name in ("account", "hpke", "witness", "x25519")),
+    ),
+    "member keys on a token": Golden(
+        saved(TOKEN_KEYS.save), loaded(MemberKeys.load), ConfigurationError,
+        nullable=tuple(f"keys.{name}.token" for name in ("account", "hpke", "witness", "x25519")),
+    ),
+    "member keys 2": Golden(
+        lambda _: canonical.dumps({
+            "format": "counterfoil/member-keys/2", "agent": "ALFADEFF", "account": secret(1).hex(),
+            "x25519": secret(2).hex(), "hpke": secret(3).hex(), "witness": secret(4).hex(),
+        }),
         loaded(MemberKeys.load),
         ConfigurationError,
     ),
@@ -567,11 +632,32 @@ GOLDEN: dict[str, Golden] = {
         saved(DeskKeys(secret(1), secret(2), secret(5), {24_313: secret(3), 9: secret(4)}).save),
         loaded(DeskKeys.load),
         ConfigurationError,
+        nullable=tuple(
+            f"keys.{name}.token" for name in ("account", "ledger", "verdicts", "reader-9", "reader-24313")
+        ),
+    ),
+    "desk keys 2": Golden(
+        lambda _: canonical.dumps({
+            "format": "counterfoil/desk-keys/2", "account": secret(1).hex(), "ledger": secret(2).hex(),
+            "verdicts": secret(5).hex(), "readers": {"24313": secret(3).hex(), "9": secret(4).hex()},
+        }),
+        loaded(DeskKeys.load),
+        ConfigurationError,
         maps=("readers",),
     ),
+    "key ceremony's contribution": Golden(_contribution, None),
     "key holder's epoch": Golden(_epoch, loaded(_holder, "epoch-1.json")),
     "governance": Golden(
         _governance, loaded(lambda path: Governance.load(Home(path.parent)), "governance.json"),
+        ConfigurationError,
+        nullable=("keys.operator.token", "keys.officer-1.token", "keys.officer-2.token"),
+    ),
+    "governance 1": Golden(
+        lambda _: canonical.dumps({
+            "format": "counterfoil/governance/1", "operator": secret(1).hex(),
+            "officers": [secret(2).hex(), secret(3).hex()],
+        }),
+        loaded(lambda path: Governance.load(Home(path.parent)), "governance.json"),
         ConfigurationError,
     ),
     "tokens": Golden(

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["HostileNode", "hostile_node", "http"]
 
@@ -67,11 +67,14 @@ def _read(stream: Any) -> Any:
     return json.loads(stream.read(length)) if line else None
 
 
+N = TypeVar("N", bound=HostileNode)
+
+
 @contextmanager
-def hostile_node(upstream: str) -> Iterator[HostileNode]:
+def hostile_node(upstream: str, kind: type[N] = HostileNode) -> Iterator[N]:  # type: ignore[assignment]
     """Run one on loopback."""
     listener = socket.create_server(("127.0.0.1", 0))
-    node = HostileNode(upstream, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    node = kind(upstream, f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def accept() -> None:
         with suppress(OSError):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ledger.encoding import oprf, sharing
+from ledger.encoding.answers import Answer, evaluate_in_batches
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, Evaluation, Share
-from ledger.encoding.pseudonym import Answer, ProvenBatch, Pseudonymiser
+from ledger.encoding.pseudonym import ProvenBatch, Pseudonymiser
 from ledger.encoding.threshold import Holder, ThresholdEvaluator
 from ledger.evaluation_request import Chunk, chunks
 
 __all__ = [
     "SECRET",
     "MemoryHolder",
+    "ShareHolder",
     "ThresholdGroup",
     "evaluated",
     "proof_in",
@@ -63,6 +65,35 @@ class ThresholdGroup:
         parts = [(index, *oprf.evaluate(self.shares[index - 1], blinded)) for index in indices]
         shares = tuple(Share(index, tuple(elements), proof) for index, elements, proof in parts)
         return Evaluation(self.key.number, self.key.generation, tuple(blinded), shares)
+
+
+class ShareHolder:
+    """A holder of one share in memory; `wrong` changes its answers, `fails` is raised instead of them."""
+
+    def __init__(
+        self,
+        secret: bytes,
+        *,
+        wrong: Callable[[Answer], Answer] | None = None,
+        fails: Exception | None = None,
+        claimed: bytes | None = None,
+    ) -> None:
+        self.secret = secret
+        self.wrong = wrong
+        self.fails = fails
+        self.claimed = oprf.public_key(secret) if claimed is None else claimed
+        self.requests: list[tuple[int, int, int]] = []
+
+    def evaluate(self, epoch: int, generation: int, chunk: Chunk) -> Answer:
+        blinded = chunk.elements
+        self.requests.append((epoch, generation, len(blinded)))
+        if self.fails is not None:
+            raise self.fails
+        answer = evaluate_in_batches(self.secret, blinded)
+        return answer if self.wrong is None else self.wrong(answer)
+
+    def public_key(self, epoch: int, generation: int) -> bytes:
+        return self.claimed
 
 
 def proven(identifiers: Sequence[str], *, epoch: int = 1, secret: bytes = SECRET) -> list[ProvenBatch]:

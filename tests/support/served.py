@@ -10,16 +10,18 @@ from typing import Any
 
 import uvicorn
 
+from api.connections import LIMITS, Limits
+from api.serving import configuration
 from counterfoil.processes import listen
 
 __all__ = ["served"]
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve an application on loopback; yield its URL."""
+def served(app: Any, limits: Limits = LIMITS) -> Iterator[str]:
+    """Serve an application on loopback as every service is served; yield its URL."""
     listening = listen(0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(configuration(app, limits=limits))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

@@ -163,7 +163,7 @@ def test_the_base_install_verifies_and_is_small(
     proven = base.json("verify", handed_out / "disclosure.json", "--trust", trust, home=tmp_path)
     assert set(proven["fields"]) == {"amount", "currency"}
     proven = base.json("verify", handed_out / "checkpoint", "--trust", trust, home=tmp_path)
-    assert proven["origin"] == consortium.gateway.deployment.origin
+    assert proven["origin"] == consortium.gateway.deployment.ledger_origin
     other = tmp_path / "other.json"
     other.write_bytes((handed_out / "disclosure.json").read_bytes().replace(b"request 7", b"request 8"))
     told = base.run("verify", other, "--trust", trust, home=tmp_path, status=1).stderr
@@ -183,9 +183,10 @@ def test_a_member_makes_keys_posts_and_receives(
     chain = ("--chain", consortium.url)
     member.run("member", "receipt", "-m", bank, "0:0", "--out", tmp_path / "receipt.json", home=home)
     assert (tmp_path / "receipt.json").read_bytes() == consortium.receipt(bank).to_bytes()
-    fields = ("-f", "amount", "-f", "currency", "--purpose", "supervisory request 7")
+    fields = ("-f", "amount", "-f", "currency")
+    signed = ("--purpose", "supervisory request 7", "--recipient", "The supervisor")
     out = ("--out", tmp_path / "disclosure.json")
-    member.run(*chain, "member", "disclose", "-m", bank, "0:0", *fields, *out, home=home)
+    member.run(*chain, "member", "disclose", "-m", bank, "0:0", *fields, *signed, *out, home=home)
     assert (tmp_path / "disclosure.json").read_bytes() == consortium.disclosure(bank).to_bytes()
     assert member.json(*chain, "member", "flags", "-m", bank, home=home) == []
 

@@ -163,7 +163,9 @@ class Batches:
         )
         return [SealedBatch(*row) for row in cursor]
 
-    def sign_again(self, start: int, sign: Callable[[int, SealedBatch], SealedBatch]) -> None:
+    def sign_again(
+        self, start: int, sign: Callable[[int, SealedBatch], SealedBatch], *, limit: int = -1
+    ) -> None:
         """Replace the signed transactions of unconfirmed batches, all of them or none.
 
         Parameters
@@ -172,9 +174,11 @@ class Batches:
             The first sequence number.
         sign : callable
             From the batch's place in the order and the batch to the batch with its new transaction.
+        limit : int
+            Number of batches; -1 for all.
         """
         with transaction(self._connection, self._path) as connection:
-            for place, batch in enumerate(self.unconfirmed(start=start)):
+            for place, batch in enumerate(self.unconfirmed(start=start, limit=limit)):
                 signed = sign(place, batch)
                 connection.execute(
                     "UPDATE batch SET raw = ?, transaction_hash = ?, nonce = ? WHERE sequence = ?",

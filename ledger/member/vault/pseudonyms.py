@@ -1,8 +1,9 @@
 """The vault's pseudonyms, with what proves them to an auditor later.
 
-Every evaluation counts, so no pseudonym is requested twice. The table `evaluation` has the
-batches that the holders proved, each with its place in a request (`ledger.member.vault.requests`), `pseudonym` the blind and the position of each identifier's element. Elements
-and proofs are stored as raw bytes: about 110 bytes per identifier with one holder.
+Every evaluation counts, so no pseudonym is requested twice. The table `evaluation` has the batches that the
+holders proved, each with its place in a request (`ledger.member.vault.requests`); `pseudonym` has the blind
+and the position of each identifier's element. Elements and proofs are stored as raw bytes: about 110 bytes
+per identifier with one holder.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ class Vault:
         Parameters
         ----------
         answers : iterable of (int, int, iterable of ProvenBatch)
-            The request on the chain, the position of the first element in it, and the evaluations from there on.
+            The request on the chain, the position of the first element in it, and the evaluations.
         """
         with self.writing() as connection:
             for request, start, batches in answers:

@@ -51,7 +51,8 @@ class Requests:
                 "INSERT INTO request (epoch, count, root) VALUES (?, ?, ?)", (epoch, len(blinded), root)
             ).lastrowid
             connection.executemany(
-                "INSERT INTO requested (request, position, identifier, blind, element) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO requested (request, position, identifier, blind, element) "
+                "VALUES (?, ?, ?, ?, ?)",
                 (
                     (number, position, item.input.decode(), item.scalar, item.element)
                     for position, item in enumerate(blinded)

@@ -399,7 +399,7 @@ def test_a_document_of_another_form_is_refused(document: Any) -> None:
 
 @pytest.mark.parametrize(
     ("holders", "elements", "most"),
-    [(1, PROOF_BATCH, 1_000), (5, PROOF_BATCH, 3_000), (5, MOST_ELEMENTS, 16_384)],
+    [(1, PROOF_BATCH, 1_500), (5, PROOF_BATCH, 4_300), (5, MOST_ELEMENTS, 16_384)],
 )
 def test_an_opened_account_takes_at_most_16_kib_in_a_document(holders: int, elements: int, most: int) -> None:
     """With the largest numbers, and the field's own part of the proof."""

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.encoding import oprf
+from ledger.encoding.answers import Answer
 from ledger.encoding.evaluation import PROOF_BATCH, EpochKey, check_pseudonym
 from ledger.encoding.identifiers import normalise_identifier
 from ledger.encoding.oprf import ProofError
-from ledger.encoding.pseudonym import Answer, Pseudonymiser
+from ledger.encoding.pseudonym import Pseudonymiser
 from ledger.encoding.ristretto import ElementError
 from ledger.errors import InputError
 from ledger.evaluation_request import CHUNK, Chunk

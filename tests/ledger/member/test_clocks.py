@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.consortium import ChainProcess, Poster, founded
+from tests.support.consortium import Poster, SmallConsortium
+from tests.support.renewed import renewed
 from tests.support.rows import OUTSIDER, row, write_csv
 
 BANK = "ALFADEFF"
@@ -14,8 +15,9 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def bank(chain: ChainProcess, tmp_path: Path) -> Poster:
-    return Poster(founded(chain, tmp_path / "home", banks=[BANK]), BANK)
+def bank(fresh_consortium: SmallConsortium, tmp_path: Path) -> Poster:
+    """A bank on an empty ledger."""
+    return Poster(renewed(fresh_consortium, tmp_path / "home", "BatchLedger"), BANK)
 
 
 def rows(bank: Poster, moments: list[datetime], first: int = 0) -> Path:
