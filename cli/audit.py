@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.audit_views import show_chain_report, show_proof
+from cli.draw_views import show_draw, show_opened
 from cli.output import counted, emit, progress, say, settings, show_facts, show_table, tell
 from counterfoil import Auditor
+from counterfoil.member import agent_identifier
 from ledger.errors import InputError, VerificationError
-from ledger.storage import write_atomically
+from ledger.storage import PUBLISHED, write_atomically
 
 if TYPE_CHECKING:
     from ledger.audit.report import WorkingPaper
 
 __all__ = ["app", "bundle_command", "fsck_command", "verify_command"]
 
-app = typer.Typer(help="Count which payments are proven, claimed or unknown.", no_args_is_help=True)
+app = typer.Typer(
+    help="Count proven and claimed payments; draw what members had evaluated, and verify it.",
+    no_args_is_help=True,
+)
 
 ReaderKeys = Annotated[
     Path | None, typer.Option(help="File with your own reader keys. Default: what the desk has mirrored.")
@@ -211,3 +216,44 @@ def completeness_command(
             show_table("Unknown rows", ["member", "reason", "batches", "rows"], unknown)
 
     emit(options, asdict(found), render)
+
+
+@app.command("draw")
+def draw_command(
+    context: typer.Context,
+    agent: Annotated[str, typer.Argument(help="Agent identifier (BIC) of the member.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File for the draw.")],
+    count: Annotated[int, typer.Option(min=1, help="How many elements; at most 1,000.")] = 20,
+    until_block: Annotated[
+        int | None, typer.Option(help="Only what was anchored up to this block. Default: the newest block.")
+    ] = None,
+    trust: TrustFile = None,
+) -> None:
+    """Draw elements that a member had evaluated; the member must show the rows that they were needed for.
+
+    A guess of an account has no row. Keep the file: what the member opens is verified against it.
+    """
+    options = settings(context)
+    auditor = Auditor(options.home, trust=trust, chain=options.chain)
+    made = auditor.draw(agent_identifier(agent), count=count, until_block=until_block)
+    write_atomically(out, made.to_bytes(), mode=PUBLISHED)
+    show_draw(options, made, out)
+
+
+@app.command("opened")
+def opened_command(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="What the member opened.")],
+    draw: Annotated[Path, typer.Option(help="Your own draw.")],
+    recipient: Annotated[str | None, typer.Option(help="Refuse what was opened for anybody else.")] = None,
+    grace_days: Annotated[
+        int | None, typer.Option(min=0, help="Days that a row may take to the chain. Default: 7.")
+    ] = None,
+    trust: TrustFile = None,
+) -> None:
+    """Verify what a member opened of a draw; the exit code is 1 if an element is unexplained or wrong."""
+    options = settings(context)
+    auditor = Auditor(options.home, trust=trust, chain=options.chain)
+    found = auditor.check_opened(file, draw, recipient=recipient, grace_days=grace_days)
+    show_opened(options, found)
+    found.raise_if_unexplained()

@@ -215,6 +215,32 @@ def disclose(
     _hand_out(options, opened.to_bytes(), out)
 
 
+@app.command("open-draw")
+def open_draw(
+    context: typer.Context,
+    agent: Agent,
+    draw: Annotated[Path, typer.Argument(help="The auditor's draw.")],
+    recipient: Annotated[str, typer.Option(help="For whom the elements are opened; it is signed.")],
+    desk: DeskUrl = None,
+    out: Out = None,
+) -> None:
+    """Open the elements that an auditor drew: for each the posted row that its account was needed for.
+
+    Opening an element re-identifies its account, for the whole epoch, to whoever holds rows.
+    """
+    options = settings(context)
+    opened = _member(options, agent, desk=desk).open_draw(draw, recipient=recipient)
+    if out is None:
+        _hand_out(options, opened.to_bytes(), out)
+        return
+    write_atomically(out, opened.to_bytes())
+    value = {"written": str(out), "elements": len(opened.elements), "rows": len(opened.disclosures)} | {
+        reason.value: count for reason, count in opened.unexplained().items()
+    }
+    emit(options, value, lambda: show_facts("Opened", value.items()))
+    say(f"It names accounts: send it to {recipient} only.")
+
+
 @app.command()
 def flags(
     context: typer.Context,

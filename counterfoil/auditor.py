@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from ledger.audit.bundle import VerifiedBundle
     from ledger.audit.chain_check import ChainReport
     from ledger.audit.completeness import Apart, Completeness
+    from ledger.audit.draws import DrawReport
     from ledger.audit.fsck import FsckReport
     from ledger.audit.report import WorkingPaper
     from ledger.audit.trust import Trust
     from ledger.audit.verify import Verified
+    from ledger.draw import Draw
     from ledger.encoding.evaluation import EpochKey
     from ledger.gateway import Gateway
     from ledger.log import OpenedCheckpoint
@@ -301,6 +303,62 @@ class Auditor:
         accounts = {account.account: account.agent for account in gateway.accounts()}
         agents = {member.code: member.agent for member in gateway.members()}
         return completeness(transfers, agents, apart=apart, accounts=accounts)
+
+    def draw(self, agent: str, *, count: int = 20, until_block: int | None = None) -> Draw:
+        """Draw elements that a member anchored; the member shows what they are (`Member.open_draw`).
+
+        Parameters
+        ----------
+        agent : str
+            The member's agent identifier.
+        count : int
+            How many; all of them, if there are fewer.
+        until_block : int, optional
+            Only what was anchored up to this block; the newest block by default.
+
+        Raises
+        ------
+        InputError
+            When there is no such member or block, or the member anchored nothing.
+        """
+        from counterfoil.draws import draw
+
+        return draw(self._gateway(), self.trust(), agent, count=count, until_block=until_block)
+
+    def check_opened(
+        self,
+        opened: bytes | Path | str,
+        draw: Draw | bytes | Path | str,
+        *,
+        recipient: str | None = None,
+        grace_days: int | None = None,
+    ) -> DrawReport:
+        """Verify what a member opened of a draw, with the auditor's own node.
+
+        Parameters
+        ----------
+        opened, draw : bytes or path
+            What the member opened, and the auditor's own draw.
+        recipient : str, optional
+            Whoever the elements must have been opened for.
+        grace_days : int, optional
+            How many days a row may take from its request to the chain; 7 by default.
+
+        Returns
+        -------
+        DrawReport
+            Its `raise_if_unexplained` raises VerificationError.
+
+        Raises
+        ------
+        VerificationError
+            When any part is not valid; the error names the element, and never a person's data.
+        """
+        from counterfoil.draws import check, read_draw
+
+        made = read_draw(draw)
+        data = opened if isinstance(opened, bytes) else _read(Path(opened))
+        return check(data, made, self._gateway(), self.trust(), recipient=recipient, grace_days=grace_days)
 
     def _gateway(self) -> Gateway:
         """Connect to the chain; without a consortium in the state folder, the trust file names it."""

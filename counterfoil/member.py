@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from counterfoil.posting import PostReport
     from counterfoil.progress import Progress
     from ledger.disclosure import Disclosure
+    from ledger.draw import Draw
+    from ledger.log.published import PublishedLog
     from ledger.member.keys import MemberKeys
     from ledger.member.vault import HeldRecord, Vault
+    from ledger.opened_draw import OpenedDraw
     from ledger.receipt import Receipt
 
 __all__ = ["Member", "MemberFlag", "MemberInbox", "VaultStatus", "agent_identifier"]
@@ -347,6 +350,30 @@ class Member:
                 for record, receipt in zip(records, self._receipts(vault, records), strict=True)
             ]
 
+    def open_draw(self, draw: Draw | bytes | Path | str, *, recipient: str) -> OpenedDraw:
+        """Open the elements that an auditor drew: for each the posted row that it was needed for.
+
+        Parameters
+        ----------
+        draw : Draw, bytes or path
+            The auditor's draw; it is computed again from its seed first.
+        recipient : str
+            For whom; it is signed. Opening an element re-identifies its account, for the whole epoch, to
+            whoever holds rows.
+
+        Raises
+        ------
+        VerificationError
+            When the draw does not follow from its seed and the chain.
+        InputError
+            When it is a draw of another member, or no recipient is given.
+        """
+        from counterfoil.draws import open_for, read_draw
+
+        own, made = self.keys(), read_draw(draw)
+        with self._vault() as vault:
+            return open_for(vault, own, made, self._connection.gateway(), self._logs(), recipient=recipient)
+
     def received(self, prefix: str = "") -> list[MemberFlag]:
         """Return the flags addressed to this member, decrypted and verified, with its own transactions.
 
@@ -397,17 +424,21 @@ class Member:
             yield vault
 
     def _receipts(self, vault: Vault, records: Sequence[HeldRecord]) -> list[Receipt]:
+        from ledger.member.receipts import make_receipts
+
+        ledger, verdicts = self._logs()
+        return make_receipts(vault, records, ledger=ledger, verdicts=verdicts)
+
+    def _logs(self) -> tuple[PublishedLog, PublishedLog]:
+        """Return the ledger log and the verdict log, as the desk publishes them."""
         from ledger.audit.trust import Trust
         from ledger.log.published import published_log
-        from ledger.member.receipts import make_receipts
 
         trust = Trust.load(self.home.trust)
         source = self._desk or self.home.desk.public
-        return make_receipts(
-            vault,
-            records,
-            ledger=published_log(source, "ledger", trust.policy, trust.deployment.ledger_origin),
-            verdicts=published_log(source, "verdicts", trust.policy, trust.deployment.verdict_origin),
+        return (
+            published_log(source, "ledger", trust.policy, trust.deployment.ledger_origin),
+            published_log(source, "verdicts", trust.policy, trust.deployment.verdict_origin),
         )
 
 

@@ -10,6 +10,7 @@ Structures
 `ADMISSION` (contract `Consortium`) : a bank signs its account, its agent and its public keys.
 `KEY_CHANGE` (contract `Consortium`) : a bank replaces its account or its keys.
 `DISCLOSURE` (contract `BatchLedger`) : a bank signs what it discloses, to whom, and why.
+`OPENED_DRAW` (contract `EvaluationLog`) : a bank signs what it opens of the elements that an auditor drew.
 
 References
 ----------
@@ -32,6 +33,7 @@ __all__ = [
     "BATCH_HEADER",
     "DISCLOSURE",
     "KEY_CHANGE",
+    "OPENED_DRAW",
     "Domain",
     "TypedData",
     "recover_typed",
@@ -115,6 +117,11 @@ KEY_CHANGE: Final = TypedData(
 #: What a bank signs when it discloses a record; `document` is the SHA-256 of the unsigned disclosure.
 DISCLOSURE: Final = TypedData(
     "Disclosure", (("string", "purpose"), ("string", "recipient"), ("bytes32", "document"))
+)
+
+#: What a bank signs when it opens a draw; `document` is the SHA-256 of the unsigned file.
+OPENED_DRAW: Final = TypedData(
+    "OpenedDraw", (("bytes32", "draw"), ("string", "recipient"), ("bytes32", "document"))
 )
 
 

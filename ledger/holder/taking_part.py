@@ -131,7 +131,11 @@ class _Part:
                     self._note(f"Erased the share of epoch {key.number}, generation {gone}.")
         failed = {record.number for record in self._records if record.status in ("failed", "replaced")}
         for place in held_shares(self._folder):
-            if (number := ceremony_of(self._folder, *place)) in failed:
+            try:
+                number = ceremony_of(self._folder, *place)
+            except CounterfoilError:
+                continue  # damaged: whoever uses it is told so
+            if number in failed:
                 erase(self._folder / f"share-{place[0]}-{place[1]}.json")
                 self._note(f"Erased the share of ceremony {number}, which ended without a key.")
         for record in self._records:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from enum import Enum, auto
+from typing import Final, NamedTuple, Protocol
 
+from ledger.batch import BatchHeader
 from ledger.commitment import merkle
 from ledger.commitment.record import open_fields
 from ledger.disclosure import MAX_TEXT, DisclosedField, Disclosure, PseudonymOpening, TokenOpening
@@ -21,7 +23,7 @@ from ledger.schema import FIELDS, ROW_SIZE, Side, unpack_row
 from ledger.typed_data import Domain
 from ledger.verdicts import Reason, accepted_entry, rejected_entry
 
-__all__ = ["PublishedLog", "disclose", "make_receipts"]
+__all__ = ["PublishedLog", "Standing", "State", "disclose", "make_receipts", "standings"]
 
 _TRANSACTION_ID: Final = FIELDS.index("transaction_id")
 _PSEUDONYMS: Final = ("debtor_account", "creditor_account", "party_id", "on_behalf_of")
@@ -123,24 +125,19 @@ class _BatchProof:
         ]
         self._paths: list[list[bytes]] | None = None
         self.ledger_proof = self.verdict_proof = ""
-        index = None
+        found = None
         if batch.block is not None and batch.block_time is not None:
             entry = batch_entry(batch.header, batch.signature, batch.block, batch.block_time)
-            index = posted.find(entry)
-        if index is None:
+            found = _judged(batch.header, entry, posted, judged)
+        if isinstance(found, Reason):
+            raise InputError(
+                f"the desk kept this batch apart, so none of its rows counts: {found.text}",
+                where=f"batch {sequence}",
+                next_step="Ask the desk for the row and the column, and correct the software.",
+            )
+        if found is None:
             raise _not_covered(sequence)
-        self.ledger_index = index
-        verdict = judged.find(accepted_entry(index, batch.header.hash))
-        if verdict is None:
-            for reason in Reason:
-                if judged.find(rejected_entry(index, batch.header.hash, reason)) is not None:
-                    raise InputError(
-                        f"the desk kept this batch apart, so none of its rows counts: {reason.text}",
-                        where=f"batch {sequence}",
-                        next_step="Ask the desk for the row and the column, and correct the software.",
-                    )
-            raise _not_covered(sequence)
-        self.verdict_index = verdict
+        self.ledger_index, self.verdict_index = found
 
     def receipt(self, row_index: int) -> Receipt:
         """Return the receipt of one row."""
@@ -159,6 +156,53 @@ class _BatchProof:
             ledger_proof=self.ledger_proof,
             verdict_proof=self.verdict_proof,
         )
+
+
+def _judged(
+    header: BatchHeader, entry: bytes, posted: _Tree, judged: _Tree
+) -> tuple[int, int] | Reason | None:
+    """Return an accepted batch's indices in the two logs, why it was kept apart, or None: not there yet."""
+    index = posted.find(entry)
+    if index is None:
+        return None
+    verdict = judged.find(accepted_entry(index, header.hash))
+    if verdict is not None:
+        return index, verdict
+    rejected = (r for r in Reason if judged.find(rejected_entry(index, header.hash, r)) is not None)
+    return next(rejected, None)
+
+
+class State(Enum):
+    """Whether the two published logs prove a batch already, or prove that the desk kept it apart."""
+
+    PROVEN = auto()
+    WAITING = auto()
+    APART = auto()
+
+
+class Standing(NamedTuple):
+    """The epoch of a posted batch, its block, and its state."""
+
+    epoch: int
+    block: int
+    state: State
+
+
+def standings(vault: Vault, *, ledger: PublishedLog, verdicts: PublishedLog) -> dict[int, Standing]:
+    """Return how every batch of a vault stands that is confirmed on the chain, by its number.
+
+    Raises
+    ------
+    VerificationError
+        When a log does not match its checkpoint.
+    """
+    posted, judged = _Tree(ledger), _Tree(verdicts)
+    found = {}
+    for header, signature, block, block_time in vault.batches.headers():
+        at = _judged(header, batch_entry(header, signature, block, block_time), posted, judged)
+        state = State.APART if isinstance(at, Reason) else State.WAITING if at is None else State.PROVEN
+        found[header.sequence] = Standing(header.epoch, block, state)
+    return found
 
 
 def _not_covered(sequence: int) -> InputError:

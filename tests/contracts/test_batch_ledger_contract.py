@@ -95,7 +95,7 @@ def test_the_chain_computes_the_header_it_was_given_by_nobody(staffed):
     expected = header_bytes(staffed, bank, *stated)
     assert len(expected) == 162
     assert staffed.ledger.functions.headerBytes(bank, stated).call() == expected
-    assert Batch().call(staffed).call({"from": bank}) == Batch().hash(staffed, bank)
+    assert Batch().call(staffed).call(bank) == Batch().hash(staffed, bank)
 
 
 @pytest.mark.parametrize(

@@ -389,5 +389,5 @@ def test_everybody_may_look(matrix, contract):
         arguments = [given.get(item["type"], 1) for item in entry["inputs"]]
         call = matrix.world.contracts[contract].functions[name](*arguments)
         asking = ("consortium", "founder", "member", "suspended", "stranger")
-        answers = {repr(call.call({"from": matrix.accounts[role]})) for role in asking}
+        answers = {repr(call.call(matrix.accounts[role])) for role in asking}
         assert len(answers) == 1, name

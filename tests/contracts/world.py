@@ -11,10 +11,10 @@ from eth.vm.spoof import SpoofTransaction
 from eth_abi import decode, encode
 from eth_tester import EthereumTester
 from web3 import Web3
-from web3.contract import Contract
 
 from contracts.artifacts import CONTRACTS, TAKES, load
 from ledger.typed_data import ADMISSION, BATCH_HEADER, KEY_CHANGE, Domain, sign_typed
+from tests.contracts.deployed import Call, Deployed
 
 X25519_KEY = b"x" * 32
 HPKE_KEY = b"h" * 32
@@ -48,7 +48,7 @@ class World:
     rules_of_decision: tuple[int, int, int, int] = RULES
     limits: tuple[int, int, int] = LIMITS
     gas: int = 8_000_000
-    contracts: dict[str, Contract] = field(default_factory=dict)
+    contracts: dict[str, Deployed] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
     _topics: dict[str, bytes] = field(default_factory=dict)
     _read: dict[tuple[bytes, str, str], list[dict[str, Any]]] = field(default_factory=dict)
@@ -71,7 +71,8 @@ class World:
             factory = self.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
             sent = factory.constructor(*arguments).transact({"from": self.founder, "gas": self.gas})
             receipt = self.web3.eth.get_transaction_receipt(sent)
-            self.contracts[name] = self.web3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
+            known = self.web3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
+            self.contracts[name] = Deployed(known.address, artifact.abi, known.events, self._ask)
         self.consortium = self.contracts["Consortium"]
         self.pseudonyms = self.contracts["PseudonymKeys"]
         self.evaluations = self.contracts["EvaluationLog"]
@@ -81,7 +82,7 @@ class World:
 
     # ------------------------------------------------------------ transactions and time
 
-    def send(self, call: Any, sender: str) -> Receipt:
+    def send(self, call: Call, sender: str) -> Receipt:
         """Send a transaction that may fail.
 
         It goes to the chain behind the tester directly: web3 and the tester take longer than the transaction.
@@ -97,20 +98,30 @@ class World:
         error = self._decoded(bytes(computation.output)) if computation.is_error else None
         return Receipt(error, receipt.gas_used, logs)
 
-    def do(self, call: Any, sender: str) -> Receipt:
+    def do(self, call: Call, sender: str) -> Receipt:
         """Send a transaction that must succeed."""
         receipt = self.send(call, sender)
         assert receipt.error is None, receipt.error
         return receipt
 
-    def refuses(self, call: Any, sender: str, error: str, *args: Any) -> None:
+    def refuses(self, call: Call, sender: str, error: str, *args: Any) -> None:
         """Check that a transaction fails with exactly this error and leaves no event."""
         receipt = self.send(call, sender)
         assert receipt.error == (error, args)
         assert receipt.logs == []
 
-    def error(self, call: Any, sender: str) -> tuple[str, tuple[Any, ...]] | None:
+    def error(self, call: Call, sender: str) -> tuple[str, tuple[Any, ...]] | None:
         """Try a call without sending it; return the error that it fails with, if any."""
+        computation = self._tried(call, sender)
+        return self._decoded(bytes(computation.output)) if computation.is_error else None
+
+    def _ask(self, call: Call, sender: str | None) -> bytes:
+        computation = self._tried(call, sender or self.founder)
+        if computation.is_error:
+            raise AssertionError(self._decoded(bytes(computation.output)))
+        return bytes(computation.output)
+
+    def _tried(self, call: Call, sender: str) -> Any:
         backend = self.tester.backend
         fields = self._transaction(call, sender)
         unsigned = backend._get_normalized_and_unsigned_evm_transaction(fields)
@@ -118,13 +129,13 @@ class World:
         before = vm.state.snapshot()
         computation = vm.state.apply_transaction(SpoofTransaction(unsigned, from_=fields["from"]))
         vm.state.revert(before)
-        return self._decoded(bytes(computation.output)) if computation.is_error else None
+        return computation
 
-    def _transaction(self, call: Any, sender: str) -> dict[str, Any]:
+    def _transaction(self, call: Call, sender: str) -> dict[str, Any]:
         return {
             "from": bytes.fromhex(sender[2:]),
             "to": bytes.fromhex(call.address[2:]),
-            "data": bytes.fromhex(call._encode_transaction_data()[2:]),
+            "data": call.data,
             "gas": self.gas,
         }
 
@@ -156,7 +167,7 @@ class World:
         """Let the last block be the first of the next day (UTC)."""
         self.travel((self.now() // DAY + 1) * DAY)
 
-    def events(self, contract: Contract, name: str) -> list[dict[str, Any]]:
+    def events(self, contract: Deployed, name: str) -> list[dict[str, Any]]:
         """All events of one name, in chain order; a block of a known hash is not read again."""
         chain, found = self.tester.backend.chain, []
         for block in range(self.web3.eth.block_number + 1):
@@ -171,7 +182,7 @@ class World:
 
     def calls(self, *calls: Any) -> list[tuple[str, bytes]]:
         """Calls of functions in the form in which a proposal has them."""
-        return [(call.address, bytes.fromhex(call._encode_transaction_data()[2:])) for call in calls]
+        return [(call.address, call.data) for call in calls]
 
     @property
     def founded(self) -> bool:
@@ -262,7 +273,7 @@ class World:
             return self.keys[account]
         return bytes(self.tester.backend._key_lookup[bytes.fromhex(account[2:])].to_bytes())
 
-    def domain(self, contract: Contract) -> Domain:
+    def domain(self, contract: Deployed) -> Domain:
         """The domain of the signatures that are made for a contract."""
         return Domain(self.web3.eth.chain_id, bytes.fromhex(contract.address[2:]), GENESIS_HASH)
 

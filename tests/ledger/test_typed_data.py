@@ -18,6 +18,7 @@ from ledger.typed_data import (
     BATCH_HEADER,
     DISCLOSURE,
     KEY_CHANGE,
+    OPENED_DRAW,
     Domain,
     TypedData,
     recover_typed,
@@ -55,7 +56,7 @@ def _signable(domain: Domain, kind: TypedData, values: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "kind", [BATCH_HEADER, ADMISSION, KEY_CHANGE, DISCLOSURE], ids=lambda kind: kind.name
+    "kind", [BATCH_HEADER, ADMISSION, KEY_CHANGE, DISCLOSURE, OPENED_DRAW], ids=lambda kind: kind.name
 )
 @given(data=st.data())
 def test_foreign_software_makes_the_same_signature(kind: TypedData, data: st.DataObject) -> None:

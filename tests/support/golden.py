@@ -39,6 +39,7 @@ from ledger.decision import Decision
 from ledger.delivery import NOTHING, Counted, Delivery
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
+from ledger.draw import Draw, drawn
 from ledger.encoding import oprf, ristretto
 from ledger.encoding.ceremony import Ceremony, make_contribution
 from ledger.encoding.evaluation import EpochKey, Evaluation, Share
@@ -47,6 +48,7 @@ from ledger.envelope import public_key
 from ledger.errors import ConfigurationError, CounterfoilError, VerificationError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
 from ledger.flag_payload import Addressee
+from ledger.gateway.records import EvaluationRequest
 from ledger.home import Home
 from ledger.keystore import sealing
 from ledger.keystore.passphrase import PASSPHRASE
@@ -71,6 +73,7 @@ from ledger.log.cosignature import cosign, witness_key
 from ledger.log.policy import Log, Witness
 from ledger.log.submission import Submission
 from ledger.member.keys import MemberKeys
+from ledger.opened_draw import OpenedDraw, OpenedElement, Reason, UnexplainedElement
 from ledger.reader.keys import DeskKeys
 from ledger.reader.notes import NoteBook
 from ledger.receipt import Receipt
@@ -206,6 +209,19 @@ DISCLOSURE = Disclosure(
     "request 17 of the supervisor",
     "The supervisor",
 ).sign(DEPLOYMENT.domain("BatchLedger"), secret(5))
+_REQUESTS = [EvaluationRequest(n, 1, 1, 600, secret(n), None, 30 + n) for n in (3, 5)]
+DRAW = Draw(DEPLOYMENT.name, "ALFADEFF", 36, 40, 1_200, SEED, drawn(SEED, _REQUESTS, 3))
+OPENED_DRAW = OpenedDraw(
+    DRAW.digest,
+    "ALFADEFF",
+    "The supervisor",
+    (
+        OpenedElement(DRAW.places[0], b"\x08" * 32, (b"\xaa" * 32, b"\xbb" * 32), 0, "debtor_account"),
+        OpenedElement(DRAW.places[1], b"\x0e" * 32, (b"\xcc" * 32,), 0, "debtor_account", b"\x0f" * 32),
+        UnexplainedElement(DRAW.places[2], Reason.WAITING),
+    ),
+    (DISCLOSURE,),
+).sign(DEPLOYMENT.domain("EvaluationLog"), secret(5))
 DECISION = Decision(bytes(range(32)), "not_suspicious", "a payroll, seen before", 1_790_000_000, b"\x09" * 32)
 
 
@@ -579,6 +595,9 @@ GOLDEN: dict[str, Golden] = {
     "receipt": Golden(lambda _: RECEIPT.to_bytes(), lambda data, _: Receipt.from_bytes(data)),
     "disclosure": Golden(lambda _: DISCLOSURE.to_bytes(), lambda data, _: Disclosure.from_bytes(data),
         nullable=("fields[].value", "fields[].proof")),
+    "draw": Golden(lambda _: DRAW.to_bytes(), lambda data, _: Draw.from_bytes(data)),
+    "opened draw": Golden(lambda _: OPENED_DRAW.to_bytes(), lambda data, _: OpenedDraw.from_bytes(data),
+        nullable=("elements[].blind", "disclosures[].fields[].value", "disclosures[].fields[].proof")),
     "checkpoint": Golden(
         lambda _: COSIGNED.text.encode(),
         lambda data, _: open_checkpoint(data, LOG_POLICY, origin=ORIGIN),

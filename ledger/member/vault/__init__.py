@@ -7,6 +7,7 @@ file's transactions (WAL, synchronous=FULL). All SQL on its tables stands in thi
 - `records.py`: `Vault`, with the records;
 - `pseudonyms.py`: the cache of pseudonyms;
 - `requests.py`: the requests for evaluations that are not finished;
+- `elements.py`: what was blinded for the elements of a request, finished or not;
 - `batches.py`: the sealed batches of the outbox.
 """
 

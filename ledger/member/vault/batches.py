@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ledger.batch import BatchHeader
 from ledger.errors import ConfigurationError
 from ledger.storage import transaction
 
-__all__ = ["Batches", "KeptBatch", "SealedBatch"]
+__all__ = ["Batches", "KeptBatch", "PostedHeader", "SealedBatch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ class KeptBatch:
     rows: bytes
     block: int | None
     block_time: int | None
+
+
+class PostedHeader(NamedTuple):
+    """The header of a batch on the chain, its author's signature, its block, and the block's time."""
+
+    header: BatchHeader
+    signature: bytes
+    block: int
+    block_time: int
 
 
 _COLUMNS = "sequence, hash, raw, transaction_hash, nonce, block"
@@ -149,6 +159,14 @@ class Batches:
             "SELECT header, signature, rows, block, block_time FROM batch WHERE sequence = ?", (sequence,)
         ).fetchone()
         return KeptBatch(BatchHeader.from_bytes(header.encode()), *others)
+
+    def headers(self) -> Iterator[PostedHeader]:
+        """Yield the header of every batch that is confirmed on the chain, in order."""
+        cursor = self._connection.execute(
+            "SELECT header, signature, block, block_time FROM batch WHERE block IS NOT NULL ORDER BY sequence"
+        )
+        for header, *others in cursor:
+            yield PostedHeader(BatchHeader.from_bytes(header.encode()), *others)
 
     def count(self) -> tuple[int, int]:
         """Return the number of batches, and the number of those that are confirmed on the chain."""

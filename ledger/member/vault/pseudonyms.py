@@ -4,6 +4,9 @@ Every evaluation counts, so no pseudonym is requested twice. The table `evaluati
 holders proved, each with its place in a request (`ledger.member.vault.requests`); `pseudonym` has the blind
 and the position of each identifier's element. Elements and proofs are stored as raw bytes: about 110 bytes
 per identifier with one holder.
+
+Two processes may ask for an identifier at the same moment. The first answer is its pseudonym; `repeated`
+keeps the blind of the other element, because an auditor may draw it (`ledger.draw`).
 """
 
 from __future__ import annotations
@@ -87,7 +90,7 @@ def store(connection: sqlite3.Connection, request: int, start: int, batches: Ite
                 b"".join(map(_packed, evaluation.shares)),
             ),
         ).lastrowid
-        connection.executemany(
+        stored = connection.executemany(
             "INSERT INTO pseudonym (epoch, identifier, value, blind, evaluation, element) "
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (epoch, identifier) DO NOTHING",
             (
@@ -95,6 +98,16 @@ def store(connection: sqlite3.Connection, request: int, start: int, batches: Ite
                 for element, made in enumerate(pseudonyms)
             ),
         )
+        if stored.rowcount != len(pseudonyms):
+            connection.executemany(
+                "INSERT INTO repeated (evaluation, element, identifier, blind) SELECT ?1, ?2, ?4, ?5 "
+                "WHERE NOT EXISTS (SELECT 1 FROM pseudonym "
+                "WHERE epoch = ?3 AND identifier = ?4 AND evaluation = ?1)",
+                (
+                    (number, element, evaluation.epoch, made.identifier, made.blind)
+                    for element, made in enumerate(pseudonyms)
+                ),
+            )
         start += len(pseudonyms)
 
 

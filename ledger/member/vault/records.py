@@ -18,6 +18,7 @@ from ledger.encoding.pseudonym import ProvenBatch
 from ledger.member.intake import Chunk, Quarantined
 from ledger.member.transaction import Transaction
 from ledger.member.vault.batches import Batches
+from ledger.member.vault.elements import Elements
 from ledger.member.vault.pseudonyms import PseudonymProof, Pseudonyms, proof, store
 from ledger.member.vault.requests import Requests
 from ledger.member.vault.tables import opened
@@ -84,6 +85,11 @@ class Vault:
     def requests(self) -> Requests:
         """The requests for evaluations that are not finished."""
         return Requests(self.connection, self.path)
+
+    @property
+    def elements(self) -> Elements:
+        """The elements of requests, and the rows that need them."""
+        return Elements(self.connection)
 
     @property
     def batches(self) -> Batches:

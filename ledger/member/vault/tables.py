@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS pseudonym (
   blind BLOB NOT NULL, evaluation INTEGER NOT NULL, element INTEGER NOT NULL,
   PRIMARY KEY (epoch, identifier)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS repeated (
+  evaluation INTEGER NOT NULL, element INTEGER NOT NULL, identifier TEXT NOT NULL, blind BLOB NOT NULL,
+  PRIMARY KEY (evaluation, element)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batch (
   sequence INTEGER PRIMARY KEY, header TEXT NOT NULL, hash BLOB NOT NULL, signature BLOB NOT NULL,
   rows BLOB NOT NULL, raw BLOB NOT NULL, transaction_hash BLOB NOT NULL, nonce INTEGER NOT NULL,

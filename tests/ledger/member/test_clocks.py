@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from tests.support.consortium import Poster, SmallConsortium
 from tests.support.renewed import renewed
 from tests.support.rows import OUTSIDER, row, write_csv
