@@ -1,4 +1,4 @@
-"""Holders of the pseudonym key for tests: real folders and accounts, ceremonies on a real chain, in this process."""
+"""Holders of the pseudonym key for tests: real folders and accounts, and ceremonies on a real chain."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def start_ceremony(
 
 def run(number: int, holders: Sequence[Party]) -> Record:
     """Let holders take part until none of them has anything to do; return the ceremony."""
-    while any([party.step() for party in holders]):
+    while sum(party.step() for party in holders):
         pass
     return holders[0].consortium.gateway.ceremony(number)
 
