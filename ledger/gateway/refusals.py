@@ -100,6 +100,10 @@ _REFUSALS: Final = {
         "the account has no part in this round of the ceremony",
         "Run `counterfoil consortium status`, which names the holders of each ceremony.",
     ),
+    "PseudonymKeysInvalidHolder": (
+        "an account or an encryption key of a holder is missing, named twice, or was used in another ceremony",
+        "Take each holder's present encryption key: its own `counterfoil keyholder init` prints it.",
+    ),
     "PseudonymKeysNotRunning": (
         "the ceremony has ended",
         "Run `counterfoil consortium status`; a member may propose another ceremony.",

@@ -43,7 +43,8 @@ class HolderKeys:
         The key of the account that sends the holder's messages: 32 bytes, or a key on a token.
     encryption : bytes
         Scalar of ristretto255, 32 bytes: it opens the shares that are dealt to the holder in one ceremony.
-        After the ceremony it is replaced: who steals it later reads no share of a ceremony before or after.
+        When a ceremony begins, another one takes its place, and when it has ended, this one is erased: who
+        steals the keys later reads no share of a ceremony before.
     """
 
     account: AccountKey

@@ -27,6 +27,7 @@ from ledger.keystore.passphrase import PASSPHRASE
 __all__ = [
     "HeldShare",
     "UnknownShareError",
+    "ceremony_of",
     "erase",
     "erase_older",
     "held_shares",
@@ -114,6 +115,40 @@ def load_share(folder: Path, epoch: int, generation: int) -> HeldShare:
     PassphraseError
         When the passphrase is missing or wrong.
     """
+    path, document = _read(folder, epoch, generation)
+    secret = open_keys(document, where=path)["share"]
+    if not isinstance(secret, bytes):
+        raise TypeError("a share is never on a token")
+    return HeldShare(epoch, generation, int(document.ceremony), int(document.index), secret)
+
+
+def ceremony_of(folder: Path, epoch: int, generation: int) -> int:
+    """Return the number of the ceremony that made a share; the secret is not read."""
+    return int(_read(folder, epoch, generation)[1].ceremony)
+
+
+def erase_older(folder: Path, epoch: int, generation: int) -> list[int]:
+    """Erase the shares of earlier generations of an epoch; return the generations that were erased.
+
+    As long as t holders keep shares of one generation, these shares give the key.
+    """
+    gone = [known for number, known in held_shares(folder) if number == epoch and known < generation]
+    for known in gone:
+        erase(_path(folder, epoch, known))
+    return gone
+
+
+def erase(path: Path) -> None:
+    """Overwrite and delete the file of a secret."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:  # a copy-on-write file system may keep the old blocks
+        file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def _read(folder: Path, epoch: int, generation: int) -> tuple[Path, ShareFile]:
     path = _path(folder, epoch, generation)
     if not path.exists():
         raise UnknownShareError(
@@ -125,32 +160,7 @@ def load_share(folder: Path, epoch: int, generation: int) -> HeldShare:
     )
     if (int(document.epoch), int(document.generation)) != (epoch, generation):
         raise ConfigurationError("this is the file of another share", where=str(path), next_step=_RESTORE)
-    secret = open_keys(document, where=path)["share"]
-    if not isinstance(secret, bytes):
-        raise TypeError("a share is never on a token")
-    return HeldShare(epoch, generation, int(document.ceremony), int(document.index), secret)
-
-
-def erase_older(folder: Path, epoch: int, generation: int) -> list[int]:
-    """Delete the shares of earlier generations of an epoch; return the generations that were erased.
-
-    As long as t holders keep shares of one generation, these shares give the key.
-    """
-    gone = [known for number, known in held_shares(folder) if number == epoch and known < generation]
-    for known in gone:
-        erase(folder, epoch, known)
-    return gone
-
-
-def erase(folder: Path, epoch: int, generation: int) -> None:
-    """Overwrite and delete a share."""
-    path = _path(folder, epoch, generation)
-    size = path.stat().st_size
-    with path.open("r+b") as file:  # a copy-on-write file system may keep the old blocks
-        file.write(bytes(size))
-        file.flush()
-        os.fsync(file.fileno())
-    path.unlink()
+    return path, document
 
 
 def _path(folder: Path, epoch: int, generation: int) -> Path:

@@ -2,6 +2,9 @@
 
 Everything is stored before it is sent: after a crash at any point, the same call goes on. A contribution
 is made once for each ceremony; a second one would differ from what was committed to.
+
+An encryption key serves one ceremony. As soon as a ceremony names it, it is put aside for this ceremony and
+another one takes its place: so the members can replace a ceremony that is stuck with one of the same holders.
 """
 
 from __future__ import annotations
@@ -19,14 +22,17 @@ from ledger.encoding.ceremony import (
     receive,
     result,
 )
-from ledger.errors import (
-    ConfigurationError,
-    KeyHolderError,
-    TransactionRejectedError,
-    VerificationError,
-)
+from ledger.errors import CounterfoilError, TransactionRejectedError
 from ledger.holder.keys import HolderKeys
-from ledger.holder.shares import HeldShare, erase, erase_older, held_shares, load_share, save_share
+from ledger.holder.shares import (
+    HeldShare,
+    ceremony_of,
+    erase,
+    erase_older,
+    held_shares,
+    load_share,
+    save_share,
+)
 from ledger.storage import write_atomically
 from ledger.transcripts import described, old_key
 
@@ -40,7 +46,7 @@ __all__ = ["take_part"]
 def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | None = None) -> bool:
     """Do what this holder can do next in every running ceremony; erase what was replaced.
 
-    Shares of earlier generations are erased, and the encryption key of a ceremony that has ended is replaced.
+    Shares of earlier generations are erased, and the encryption key of a ceremony that has ended.
 
     Parameters
     ----------
@@ -60,17 +66,10 @@ def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | N
     CounterfoilError
         When a step is not possible, and no ceremony needed another one.
     """
-    records = gateway.ceremonies()
-    keys = HolderKeys.load(folder / "keys.json")
-    part = _Part(folder, keys, gateway, records, note or (lambda _: None))
-    done, problems = False, []
-    for record in records:
-        if record.status == "running":
-            try:
-                done |= part.step(record)
-            except (KeyHolderError, TransactionRejectedError, VerificationError) as error:
-                problems.append(error)  # the other ceremonies go on
-    part.erase(records)
+    part = _Part(folder, gateway, gateway.ceremonies(), note or (lambda _: None))
+    part.renew_key()
+    done, problems = part.steps()
+    part.erase()
     if problems and not done:
         raise problems[0]
     return done
@@ -78,19 +77,35 @@ def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | N
 
 class _Part:
     def __init__(
-        self,
-        folder: Path,
-        keys: HolderKeys,
-        gateway: Gateway,
-        records: list[Record],
-        note: Callable[[str], None],
+        self, folder: Path, gateway: Gateway, records: list[Record], note: Callable[[str], None]
     ) -> None:
         self._folder = folder
-        self._keys = keys
+        self._keys = HolderKeys.load(folder / "keys.json")
         self._gateway = gateway
+        self._records = records
+        self._running = [record for record in records if record.status == "running"]
         self._accounts = {record.number: record.accounts for record in records}
-        self._failed = {r.number for r in records if r.status in ("failed", "replaced")}
         self._note = note
+
+    def renew_key(self) -> None:
+        """Put the encryption key aside for the ceremony that names it, and make another one."""
+        keys, own = self._folder / "keys.json", self._keys.encryption_public
+        if any(own in record.encryption_keys for record in self._records):
+            for record in self._running:
+                if own in record.encryption_keys:
+                    write_atomically(self._aside(record.number), keys.read_bytes(), mode=0o600)
+            self._keys = self._keys.renewed(keys)
+            self._note("A ceremony uses the encryption key; there is a new one for the next ceremony.")
+
+    def steps(self) -> tuple[bool, list[CounterfoilError]]:
+        """Do the next step in every ceremony; return whether there was one, and what was not possible."""
+        done, problems = False, []
+        for record in self._running:
+            try:
+                done |= self.step(record)
+            except CounterfoilError as error:
+                problems.append(error)  # the other ceremonies go on
+        return done, problems
 
     def step(self, record: Record) -> bool:
         """Do the next step of this holder in one ceremony; return whether there was one."""
@@ -107,32 +122,32 @@ class _Part:
             return False
         return self._finish(ceremony, record, receiver)
 
-    def erase(self, records: list[Record]) -> None:
-        """Erase shares that are not in force any more or never were; replace a used encryption key."""
-        own, running = self._keys.encryption_public, False
-        for record in records:
-            running |= record.status == "running" and own in record.encryption_keys
-        if not running and any(own in record.encryption_keys for record in records):
-            self._keys.renewed(self._folder / "keys.json")
-            self._note("The encryption key was used in a ceremony that has ended; there is a new one.")
+    def erase(self) -> None:
+        """Erase shares that are not in force any more, those of ceremonies that failed, and used keys."""
         held = {epoch for epoch, _ in held_shares(self._folder)}
         for key in self._gateway.epoch_keys():
             if key.number in held:
                 for gone in erase_older(self._folder, key.number, key.generation):
                     self._note(f"Erased the share of epoch {key.number}, generation {gone}.")
-        for epoch, generation in held_shares(self._folder):
+        failed = {record.number for record in self._records if record.status in ("failed", "replaced")}
+        for place in held_shares(self._folder):
             try:
-                ceremony = load_share(self._folder, epoch, generation).ceremony
-            except (ConfigurationError, VerificationError):
+                number = ceremony_of(self._folder, *place)
+            except CounterfoilError:
                 continue  # damaged: whoever uses it is told so
-            if ceremony in self._failed:
-                erase(self._folder, epoch, generation)
-                self._note(f"Erased the share of ceremony {ceremony}, which ended without a key.")
+            if number in failed:
+                erase(self._folder / f"share-{place[0]}-{place[1]}.json")
+                self._note(f"Erased the share of ceremony {number}, which ended without a key.")
+        for record in self._records:
+            if record.status != "running" and self._aside(record.number).exists():
+                erase(self._aside(record.number))
 
     def _finish(self, ceremony: Ceremony, record: Record, receiver: int) -> bool:
         """Check all contributions; store the share and confirm the result, or complain."""
+        aside = self._aside(record.number)
+        keys = HolderKeys.load(aside) if aside.exists() else self._keys
         try:
-            secret = receive(ceremony, record.contributions, receiver, self._keys.encryption)
+            secret = receive(ceremony, record.contributions, receiver, keys.encryption)
         except CeremonyError as error:
             complaint = error.complaint if isinstance(error, BadShareError) else b""
             self._note(f"Ceremony {record.number} has failed: {error.what}.")
@@ -156,6 +171,10 @@ class _Part:
         if not old_key(record, self._gateway.epoch_keys()):
             return self._index(record.accounts)
         return self._index(self._accounts[self._gateway.key_ceremony(record.epoch)])
+
+    def _aside(self, ceremony: int) -> Path:
+        """Return the place of the holder's keys as they were when a ceremony began."""
+        return self._folder / f"keys-{ceremony}.json"
 
     def _index(self, accounts: tuple[str, ...]) -> int:
         own = self._keys.address

@@ -17,13 +17,13 @@ from counterfoil.keys import KeyFile, token_key
 from counterfoil.officer import append_decision
 from ledger.caselog import CaseKind
 from ledger.decision import open_decision
+from ledger.evaluation_request import chunks, request_root
 from ledger.keystore.passphrase import PIN, PassphraseError
 from ledger.keystore.token import _OPEN, TokenAccount, TokenCheckpointKey
 from ledger.keystore.uri import TokenUri
 from ledger.log import OpenedCheckpoint
 from ledger.log.published import published_log
 from ledger.member.keys import MemberKeys
-from ledger.member.outbox import Outbox
 from tests.support.consortium import EPOCH, ChainProcess, Poster, SmallConsortium, founded
 from tests.support.served import served
 from tests.support.softhsm import SECRET_PIN, Token, needs_softhsm
@@ -112,15 +112,17 @@ def test_the_witness_cosigns(made: SmallConsortium, tmp_path: Path) -> None:
 
 
 def test_requests_to_the_key_holder_are_signed(made: SmallConsortium) -> None:
-    bank = Poster(made, BANK)
-    bank.fill(3, start=START, first=900)
+    keys, gateway = made.keys[BANK], made.gateway
     with served(create_app(made.holder().holder(), ready=lambda: None)) as url:
-        pseudonymiser = pseudonymiser_for(made.home, made.keys[BANK], made.gateway.epochs()[0], [url])
-        with bank.vault() as vault:
-            assert Outbox(vault, made.keys[BANK], made.gateway).pseudonymise(pseudonymiser, EPOCH) > 0
+        pseudonymiser = pseudonymiser_for(made.home, keys, gateway.epochs()[0], [url])
+        blinded = pseudonymiser.blind(["iban:DE89370400440532013000"])
+        root = request_root([blinded[0].element])
+        gateway.transact(keys.account, "EvaluationLog", "request", EPOCH, 1, root)
+        number = gateway.evaluation_number(gateway.member(keys.address).code, root)
+        (part,) = chunks(number, [blinded[0].element])
+        ((_, (found,)),) = pseudonymiser.evaluate([(part, blinded)])
+        assert len(found.pseudonyms) == 1
         pseudonymiser.close()
-    bank.seal()
-    bank.post()
 
 
 def test_an_officer_decides_with_a_token_and_opens_older_decisions_still(

@@ -20,6 +20,7 @@ from counterfoil.accounts import PartyAccount
 from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import decide
 from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
+from counterfoil import KeyHolder
 from counterfoil.holders import holders_in, pseudonymiser_for
 from counterfoil.keyholder import KeyHolder
 from counterfoil.witnesses import load_policy

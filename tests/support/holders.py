@@ -1,4 +1,4 @@
-"""Holders of the pseudonym key for tests: real folders and accounts, ceremonies on a real chain, in this process."""
+"""Holders of the pseudonym key for tests: real folders and accounts, and ceremonies on a real chain."""
 
 from __future__ import annotations
 
@@ -29,8 +29,12 @@ class Party:
     """A key holder: its folder, its keys, and the chain of its consortium."""
 
     folder: Path
-    keys: HolderKeys
     consortium: SmallConsortium
+
+    @property
+    def keys(self) -> HolderKeys:
+        """Its keys; a ceremony replaces one of them."""
+        return HolderKeys.load(self.folder / "keys.json")
 
     @property
     def identity(self) -> HolderIdentity:
@@ -39,7 +43,7 @@ class Party:
 
     def step(self) -> bool:
         """Do what it can do next."""
-        return take_part(self.folder, self.keys, self.consortium.gateway)
+        return take_part(self.folder, self.consortium.gateway)
 
     def send(self, function: str, *arguments: object) -> None:
         """Send any message of a ceremony, also one that a holder would not send."""
@@ -63,7 +67,7 @@ def parties(consortium: SmallConsortium, folder: Path, count: int) -> list[Party
         place = folder / str(number)
         private_folder(place)
         HolderKeys.generate().save(place / "keys.json")
-        made.append(Party(place, HolderKeys.load(place / "keys.json"), consortium))
+        made.append(Party(place, consortium))
     fund_here(consortium.home, consortium.url, [party.keys.address for party in made])
     return made
 
@@ -84,7 +88,7 @@ def start_ceremony(
 
 def run(number: int, holders: Sequence[Party]) -> Record:
     """Let holders take part until none of them has anything to do; return the ceremony."""
-    while any([party.step() for party in holders]):
+    while sum(party.step() for party in holders):
         pass
     return holders[0].consortium.gateway.ceremony(number)
 

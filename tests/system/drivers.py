@@ -30,7 +30,6 @@ from ledger import storage
 from ledger.errors import CounterfoilError
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef
 from ledger.gateway import Gateway
-from ledger.holder.keys import HolderKeys
 from ledger.holder.taking_part import take_part
 from ledger.home import Home
 from ledger.member import requesting
@@ -118,11 +117,10 @@ def command(log: Path, *arguments: str) -> None:
 def take_part_once(root: Path, folder: Path, other: Path, number: int) -> None:
     """Let one key holder do its part of a whole ceremony, and another one too, who is not killed."""
     gateway = connect(Home(root))
-    both = [(place, HolderKeys.load(place / "keys.json")) for place in (folder, other)]
     while gateway.ceremony(number).status == "running":
-        take_part(*both[0], gateway)
+        take_part(folder, gateway)
         with _spared():
-            take_part(*both[1], gateway)
+            take_part(other, gateway)
 
 
 def sync(root: Path) -> None:

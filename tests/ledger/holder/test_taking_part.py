@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import combinations, count
 from pathlib import Path
 
@@ -255,6 +256,7 @@ def test_the_share_of_a_ceremony_that_failed_is_erased(
             party.step()
     three[0].step()  # it has its new share, and confirms
     assert held_shares(three[0].folder) == [(epoch, 0), (epoch, 1)]
+    three[2].step()
     three[2].send("complain", number, 1, b"")
     assert not three[0].step()
     assert held_shares(three[0].folder) == [(epoch, 0)]
@@ -272,6 +274,9 @@ def test_a_holder_that_cannot_deal_in_one_ceremony_takes_part_in_the_others(
     run(start_ceremony(consortium, lost, three, 2), three)
     (three[0].folder / f"share-{lost}-0.json").unlink()
     first = start_ceremony(consortium, lost, three, 2, dealers=[1, 2])
+    for party in three:
+        with suppress(KeyHolderError):
+            party.step()
     second = start_ceremony(consortium, fine, three, 2)
     for _ in range(3):
         assert three[0].step()  # in the second one
@@ -282,6 +287,28 @@ def test_a_holder_that_cannot_deal_in_one_ceremony_takes_part_in_the_others(
     gateway = consortium.gateway
     assert (gateway.ceremony(first).status, gateway.ceremony(second).status) == ("running", "completed")
     assert key_of(gateway, fine)
+
+
+def test_an_encryption_key_serves_one_ceremony_and_is_erased_after_it(
+    consortium: SmallConsortium, three: list[Party], epoch: int
+) -> None:
+    """Who steals a holder's keys later reads no share of a ceremony that has ended."""
+    before = [party.keys for party in three]
+    number = start_ceremony(consortium, epoch, three, 2)
+    with pytest.raises(TransactionRejectedError, match="InvalidHolder"):
+        start_ceremony(consortium, epoch, three, 2)  # the holders have not looked, and have no new keys yet
+    for party in three:
+        party.step()
+    aside = [party.folder / f"keys-{number}.json" for party in three]
+    assert [HolderKeys.load(path) for path in aside] == before
+    record = run(number, three)
+    run(number, three)
+    assert record.encryption_keys == tuple(keys.encryption_public for keys in before)
+    assert not any(path.exists() for path in aside)
+    for party, old in zip(three, before, strict=True):
+        assert party.keys.account == old.account
+        for path in party.folder.iterdir():
+            assert old.encryption.hex() not in path.read_text("latin-1")
 
 
 def test_strangers_have_no_part(consortium: SmallConsortium, three: list[Party], epoch: int) -> None:
@@ -344,9 +371,11 @@ def test_every_flipped_byte_of_a_share_is_caught(
     path = three[0].folder / f"share-{epoch}-0.json"
     good = path.read_bytes()
     share = three[0].share(epoch)
-    harmless = {good.index(b'"ceremony":') + 11 + at for at in range(len(str(share.ceremony)))}
-    harmless |= {good.index(b'"index":') + 8}
-    for position in sorted({*range(len(good))} - harmless):
+    unchecked = set()  # by the file itself: an index or a ceremony that is wrong is noticed by others
+    for text in (f'"ceremony":"{share.ceremony}"', f'"index":"{share.index}"'):
+        end = good.index(text.encode()) + len(text) - 1
+        unchecked |= {*range(end - len(str(share.ceremony)), end)}
+    for position in sorted({*range(len(good))} - unchecked):
         path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
         with pytest.raises(CounterfoilError):
             load_share(three[0].folder, epoch, 0)
