@@ -393,6 +393,15 @@ class RuleLife(OnChain):
 
     @precondition(lambda self: self.pending())
     @rule(data=st.data())
+    def let_a_colleague_approve(self, data):
+        self.resume()
+        person, number = data.draw(st.sampled_from(self.pending()))
+        for colleague in range(5):
+            if MEMBER[colleague] == MEMBER[person]:
+                self.approve(colleague, number)
+
+    @precondition(lambda self: self.pending())
+    @rule(data=st.data())
     def dismiss_who_approved(self, data):
         person, _number = data.draw(st.sampled_from(self.pending()))
         self.change_officer(person, appoint=False)

@@ -231,6 +231,22 @@ class Decisions(OnChain):
         self.wait(max(0, proposal.due - self.world.now()))
         self.try_to_execute(number)
 
+    @precondition(lambda self: self.active() > 2 and any(p.approvals for p in self.proposals))
+    @rule(data=st.data())
+    def stop_and_return(self, data):
+        """Who approved something stops itself, and the others let it back."""
+        banks = {bank for proposal in self.proposals for bank in proposal.approvals}
+        banks = sorted(bank for bank in banks if self.status[bank] == ACTIVE)
+        if banks:
+            bank = data.draw(st.sampled_from(banks))
+            self.stop_oneself(bank)
+            other = self.status.index(ACTIVE)
+            self.propose(other, "reinstate", bank)
+            for voter in range(5):
+                self.try_to_approve(len(self.proposals) - 1, voter)
+            self.wait(max(0, self.proposals[-1].due - self.world.now()))
+            self.try_to_execute(len(self.proposals) - 1)
+
     # ------------------------------------------------------------ what must always hold
 
     @invariant()

@@ -242,6 +242,15 @@ class Evaluations(OnChain):
         self.allowed[bank][2] += count
         self.turn_of_the_day()
 
+    @precondition(lambda self: any(self.granted) and not self.paused)
+    @rule(data=st.data(), beyond=st.booleans())
+    def use_a_grant(self, data, beyond):
+        """All of the day and of the grant, or one more."""
+        self.turn_of_the_day()
+        bank = data.draw(st.sampled_from([b for b in range(3) if self.granted[b]]))
+        count = max(0, self.limit - self.used[bank]) + self.granted[bank] + beyond
+        self.request(bank, count, 100 + len(self.requests))
+
     @rule(limit=st.integers(0, 15))
     def change_the_limit(self, limit):
         self.govern(self.world.consortium.functions.setLimits((limit, 1, 1)))

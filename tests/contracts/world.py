@@ -9,6 +9,7 @@ from typing import Any
 
 from eth.vm.spoof import SpoofTransaction
 from eth_abi import decode, encode
+from eth_bloom import BloomFilter
 from eth_tester import EthereumTester
 from web3 import Web3
 
@@ -171,12 +172,14 @@ class World:
     def events(self, contract: Deployed, name: str) -> list[dict[str, Any]]:
         """All events of one name, in chain order; a block of a known hash is not read again."""
         chain, found = self.tester.backend.chain, []
+        parts = (bytes.fromhex(contract.address[2:]), Web3.keccak(text=contract.events[name]().signature))
         for block in range(self.web3.eth.block_number + 1):
-            key = (chain.get_canonical_block_header_by_number(block).hash, contract.address, name)
-            if key not in self._read:
+            header = chain.get_canonical_block_header_by_number(block)
+            key = (header.hash, contract.address, name)
+            if key not in self._read and all(part in BloomFilter(header.bloom) for part in parts):
                 logs = contract.events[name]().get_logs(from_block=block, to_block=block)
                 self._read[key] = [dict(entry["args"]) for entry in logs]
-            found += self._read[key]
+            found += self._read.setdefault(key, [])
         return found
 
     # ------------------------------------------------------------ the consortium decides
