@@ -90,9 +90,14 @@ def reach_holders(
         for holder in holders or keyholder_urls(home)
     ]
 
+    place = key.number, key.generation
+
     def index_of(holder: HttpKeyHolder | InProcessHolder) -> int | None:
         try:
-            return holder.index(key.number, key.generation)
+            index = holder.index(*place)
+            if index is None or holder.public_key(*place) in key.holders[index - 1 : index]:
+                return index
+            raise KeyHolderError(f"a key holder says that it is holder {index}, and has another share")
         except CounterfoilError as error:
             if note is not None:
                 note(f"{error}")

@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from counterfoil import processes
+from counterfoil import KeyHolder, processes
 from counterfoil.accounts import PartyAccount
 from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import decide
 from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
-from counterfoil import KeyHolder
 from counterfoil.holders import holders_in, pseudonymiser_for
 from counterfoil.keyholder import KeyHolder
 from counterfoil.witnesses import load_policy
@@ -319,7 +318,6 @@ def founded(
     starts : datetime, optional
         Start of the first epoch; an early one lets a test open the second one in the past. By default now.
     holders, threshold : int
-        How many holders have a share of the first epoch's key, and how many must answer.
         How many holders share the pseudonym key, in state folders of their own, and how many must answer.
     rules, limits : optional
         How the members decide, and what one of them may do in a day.
@@ -328,7 +326,6 @@ def founded(
     root.mkdir(parents=True, exist_ok=True)
     if not home.chain.exists():
         home.chain.symlink_to(chain.folder)  # the faucet that funds its accounts
-    gateway = found(home, chain.url)
     gateway = found(home, chain.url, rules=rules, limits=limits)
     hold_ceremony(home, gateway, EPOCH, holders=holders, threshold=threshold)
     open_epoch(home, gateway, EPOCH, starts=starts)

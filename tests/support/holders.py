@@ -12,6 +12,7 @@ from counterfoil.ceremonies import HolderIdentity, ceremony_call
 from counterfoil.council import decide
 from counterfoil.founding import fund_here
 from ledger.encoding.ceremony import Ceremony, make_contribution
+from ledger.evaluation_request import request_root
 from ledger.gateway import Ceremony as Record
 from ledger.holder import taking_part
 from ledger.holder.evaluating import ShareHolder
@@ -19,9 +20,9 @@ from ledger.holder.keys import HolderKeys
 from ledger.holder.shares import HeldShare, held_shares, load_share
 from ledger.holder.taking_part import take_part
 from ledger.storage import private_folder
-from tests.support.consortium import SmallConsortium
+from tests.support.consortium import EPOCH, SmallConsortium
 
-__all__ = ["Party", "dealing", "parties", "run", "start_ceremony"]
+__all__ = ["Party", "check_evaluated_once", "dealing", "parties", "run", "start_ceremony"]
 
 
 @dataclass
@@ -104,3 +105,27 @@ def dealing(party: Party, change: Callable[[Ceremony, int, bytes], bytes]) -> Ca
             return party.step()
 
     return step
+
+
+def check_evaluated_once(consortium: SmallConsortium, bank: str, identifiers: int) -> None:
+    """Check that the chain has each element of a bank once, in one request, and its vault the evaluations."""
+    gateway = consortium.gateway
+    code = gateway.member(consortium.keys[bank].address).code
+    asked = [request for request in gateway.evaluation_requests() if request.member == code]
+    assert sum(request.count for request in asked) == identifiers
+    with consortium.vault(bank) as vault:
+        assert len(vault.pseudonyms(EPOCH)) == identifiers
+        assert vault.requests.open(EPOCH) == []
+        rows = vault.connection.execute(
+            "SELECT request, start, blinded FROM evaluation ORDER BY request, start"
+        ).fetchall()
+    elements: dict[int, list[bytes]] = {}
+    for request, start_at, blinded in rows:
+        known = elements.setdefault(request, [])
+        assert start_at == len(known), "a part is missing, or stands twice"
+        known += [blinded[place : place + 32] for place in range(0, len(blinded), 32)]
+    assert {request.number: request.root for request in asked} == {
+        number: request_root(known) for number, known in elements.items()
+    }
+    flat = [element for known in elements.values() for element in known]
+    assert len(set(flat)) == len(flat) == identifiers

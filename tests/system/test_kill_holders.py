@@ -24,13 +24,13 @@ from counterfoil.connection import connect
 from counterfoil.council import decide
 from counterfoil.endpoint import running
 from ledger.encoding import oprf, sharing
-from ledger.evaluation_request import request_root
 from ledger.gateway import Gateway
 from ledger.holder.shares import held_shares, load_share
 from ledger.home import Home
 from ledger.storage import open_database
 from ledger.transcripts import audit_ceremony
 from tests.support.consortium import EPOCH, ChainProcess, Poster, SmallConsortium, founded
+from tests.support.holders import check_evaluated_once
 from tests.support.rows import OUTSIDER, row, write_csv
 from tests.system.drivers import KILLS, command, post_asking, start
 from tests.system.test_kill import check_posted_once, finish
@@ -221,30 +221,6 @@ def kill(machine: Machine, chance: random.Random, posting: dict[str, Any]) -> in
 def pseudonyms(consortium: SmallConsortium, bank: str) -> dict[str, bytes]:
     with consortium.vault(bank) as vault:
         return dict(vault.pseudonyms(EPOCH))
-
-
-def check_evaluated_once(consortium: SmallConsortium, bank: str, identifiers: int) -> None:
-    """The chain has each element of the bank once, in one request, and the vault has its evaluation."""
-    gateway = consortium.gateway
-    code = 1 + PAIR.index(bank)
-    asked = [request for request in gateway.evaluation_requests() if request.member == code]
-    assert sum(request.count for request in asked) == identifiers
-    with consortium.vault(bank) as vault:
-        assert len(vault.pseudonyms(EPOCH)) == identifiers
-        assert vault.requests.open(EPOCH) == []
-        rows = vault.connection.execute(
-            "SELECT request, start, blinded FROM evaluation ORDER BY request, start"
-        ).fetchall()
-    elements: dict[int, list[bytes]] = {}
-    for request, start_at, blinded in rows:
-        known = elements.setdefault(request, [])
-        assert start_at == len(known), "a part is missing, or stands twice"
-        known += [blinded[place : place + 32] for place in range(0, len(blinded), 32)]
-    assert {request.number: request.root for request in asked} == {
-        number: request_root(known) for number, known in elements.items()
-    }
-    flat = [element for known in elements.values() for element in known]
-    assert len(set(flat)) == len(flat) == identifiers
 
 
 def check_pseudonyms(machine: Machine, known: dict[str, bytes]) -> None:
