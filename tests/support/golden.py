@@ -21,7 +21,6 @@ from uuid import UUID
 
 import numpy as np
 from eth_keyfile import keyfile
-from ledger.encoding.keyholder import LocalKeyHolder, create_epoch
 
 from anomaly.learning.model import Model, ModelDocument
 from anomaly.learning.shelf import ModelError, Shelf
@@ -31,6 +30,8 @@ from compliance.backtest import Backtest, Compared
 from compliance.model import parse_rule
 from compliance.ruleset import Edit, RuleSet, SourceText, Term
 from counterfoil import tokens
+from counterfoil.accounts import PartyAccount
+from counterfoil.admission import read_request, request_of, write_request
 from ledger import canonical, delivery, documents, flag_payload
 from ledger.audit.trust import Trust, TrustedMember
 from ledger.batch import BatchHeader
@@ -40,7 +41,7 @@ from ledger.delivery import NOTHING, Counted, Delivery
 from ledger.deployment import CONTRACTS, Deployment
 from ledger.disclosure import DisclosedField, Disclosure, PseudonymOpening, TokenOpening
 from ledger.draw import Draw, drawn
-from ledger.encoding import oprf, ristretto
+from ledger.encoding import ristretto
 from ledger.encoding.ceremony import Ceremony, make_contribution
 from ledger.encoding.evaluation import EpochKey, Evaluation, Share
 from ledger.encoding.policy import Policy
@@ -49,6 +50,8 @@ from ledger.errors import ConfigurationError, CounterfoilError, VerificationErro
 from ledger.flag import Entity, Flag, FlagSource, Position, RowRef, verify_view
 from ledger.flag_payload import Addressee
 from ledger.gateway.records import EvaluationRequest
+from ledger.holder.keys import HolderKeys
+from ledger.holder.shares import HeldShare, load_share, save_share
 from ledger.home import Home
 from ledger.keystore import sealing
 from ledger.keystore.passphrase import PASSPHRASE
@@ -234,7 +237,7 @@ def _trust() -> Trust:
     domain = DEPLOYMENT.domain("Consortium")
     admitted = sign_typed(domain, ADMISSION, {"account": old, "agent": "ALFADEFF", **signed}, secret(5))
     changed = [
-        sign_typed(domain, KEY_CHANGE, {"account": old, "newAccount": new, **signed}, secret(n))
+        sign_typed(domain, KEY_CHANGE, {"account": old, "newAccount": new, **signed, "nonce": 0}, secret(n))
         for n in (5, 6)
     ]
     members = (
@@ -404,14 +407,18 @@ def _read_evidence(data: bytes, folder: Path) -> Any:
         return book.cases()
 
 
-def _epoch(folder: Path) -> bytes:
-    with patch.object(oprf, "generate_key", lambda: secret(1)):
-        create_epoch(folder / "written", 1)
-    return (folder / "written" / "epoch-1.json").read_bytes()
+HOLDER_KEYS = HolderKeys(secret(1), secret(2))
 
 
-def _holder(path: Path) -> Any:
-    return LocalKeyHolder(path.parent, quota=1).public_key(1)
+def _share(folder: Path) -> bytes:
+    HOLDER_KEYS.save(folder / "keys.json")
+    save_share(folder, HeldShare(1, 3, 7, 2, secret(3)))
+    return (folder / "share-1-3.json").read_bytes()
+
+
+def _read_share(data: bytes, folder: Path) -> HeldShare:
+    (folder / "share-1-3.json").write_bytes(data)
+    return load_share(folder, 1, 3)
 
 
 MEMBER_KEYS = MemberKeys("ALFADEFF", secret(1), secret(2), secret(3), secret(4))
@@ -444,9 +451,8 @@ def _decrypted(path: Path) -> MemberKeys:
         PASSPHRASE.forget()
 
 
-def _governance(folder: Path) -> bytes:
-    Governance(secret(1), (secret(2), secret(3))).save(Home(folder))
-    return Home(folder).governance.read_bytes()
+def _account(path: Path) -> PartyAccount:
+    return PartyAccount.load(path, who="the founder")
 
 
 def _tokens(folder: Path) -> bytes:
@@ -542,13 +548,13 @@ def _genesis(folder: Path) -> bytes:
         genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20)
     with closing(sqlite3.connect(folder / "chain.sqlite3")) as database:
         kept = dict(database.execute("SELECT key, value FROM meta"))
-    assert kept["format"] == "counterfoil/localchain/1"
+    assert kept["format"] == "counterfoil/localchain/2"
     return str(kept["genesis"]).encode()
 
 
 def _read_genesis(data: bytes, folder: Path) -> Any:
     with closing(Database(folder / "chain.sqlite3")) as database:
-        meta = [("format", "counterfoil/localchain/1"), ("genesis", data.decode())]
+        meta = [("format", "counterfoil/localchain/2"), ("genesis", data.decode())]
         database.commit([("INSERT INTO meta VALUES (?, ?)", meta)])
         return genesis.open_genesis(database, chain_id=20_261, faucet=b"\x11" * 20)
 
@@ -665,18 +671,22 @@ GOLDEN: dict[str, Golden] = {
         maps=("readers",),
     ),
     "key ceremony's contribution": Golden(_contribution, None),
-    "key holder's epoch": Golden(_epoch, loaded(_holder, "epoch-1.json")),
-    "governance": Golden(
-        _governance, loaded(lambda path: Governance.load(Home(path.parent)), "governance.json"),
-        ConfigurationError,
-        nullable=("keys.operator.token", "keys.officer-1.token", "keys.officer-2.token"),
+    "holder keys": Golden(
+        saved(HOLDER_KEYS.save), loaded(HolderKeys.load), ConfigurationError,
+        nullable=("keys.account.token", "keys.encryption.token"),
     ),
-    "governance 1": Golden(
-        lambda _: canonical.dumps({
-            "format": "counterfoil/governance/1", "operator": secret(1).hex(),
-            "officers": [secret(2).hex(), secret(3).hex()],
-        }),
-        loaded(lambda path: Governance.load(Home(path.parent)), "governance.json"),
+    "key share": Golden(_share, _read_share, ConfigurationError, nullable=("keys.share.token",)),
+    "account": Golden(
+        saved(PartyAccount(secret(1)).save), loaded(_account), ConfigurationError,
+        nullable=("keys.account.token",),
+    ),
+    "account on a token": Golden(
+        saved(PartyAccount(TOKEN_KEYS.account, secret(2)).save), loaded(_account), ConfigurationError,
+        nullable=("keys.account.token", "keys.reader-1.token"),
+    ),
+    "admission request": Golden(
+        saved(lambda path: write_request(path, request_of(MEMBER_KEYS, DEPLOYMENT))),
+        loaded(read_request),
         ConfigurationError,
     ),
     "tokens": Golden(
