@@ -101,7 +101,7 @@ _REFUSALS: Final = {
         "Run `counterfoil consortium status`, which names the holders of each ceremony.",
     ),
     "PseudonymKeysInvalidHolder": (
-        "an account or an encryption key of a holder is missing, named twice, or was used in another ceremony",
+        "an account or an encryption key of a holder is missing, named twice, or was used before",
         "Take each holder's present encryption key: its own `counterfoil keyholder init` prints it.",
     ),
     "PseudonymKeysNotRunning": (

@@ -21,7 +21,6 @@ from counterfoil.ceremonies import hold_ceremony
 from counterfoil.council import decide
 from counterfoil.founding import admit, complete, found, open_epoch, publish_policy
 from counterfoil.holders import holders_in, pseudonymiser_for
-from counterfoil.keyholder import KeyHolder
 from counterfoil.witnesses import load_policy
 from ledger.audit.trust import Trust
 from ledger.disclosure import Disclosure

@@ -407,18 +407,15 @@ def _read_evidence(data: bytes, folder: Path) -> Any:
         return book.cases()
 
 
-HOLDER_KEYS = HolderKeys(secret(1), secret(2))
-
-
 def _share(folder: Path) -> bytes:
-    HOLDER_KEYS.save(folder / "keys.json")
-    save_share(folder, HeldShare(1, 3, 7, 2, secret(3)))
-    return (folder / "share-1-3.json").read_bytes()
+    HolderKeys(secret(1), secret(2)).save(folder / "keys.json")
+    save_share(folder, HeldShare(epoch=1, generation=2, ceremony=5, index=3, secret=secret(4)))
+    return (folder / "share-1-2.json").read_bytes()
 
 
 def _read_share(data: bytes, folder: Path) -> HeldShare:
-    (folder / "share-1-3.json").write_bytes(data)
-    return load_share(folder, 1, 3)
+    (folder / "share-1-2.json").write_bytes(data)
+    return load_share(folder, 1, 2)
 
 
 MEMBER_KEYS = MemberKeys("ALFADEFF", secret(1), secret(2), secret(3), secret(4))
@@ -449,10 +446,6 @@ def _decrypted(path: Path) -> MemberKeys:
         return MemberKeys.load(path)
     finally:
         PASSPHRASE.forget()
-
-
-def _account(path: Path) -> PartyAccount:
-    return PartyAccount.load(path, who="the founder")
 
 
 def _tokens(folder: Path) -> bytes:
@@ -671,20 +664,18 @@ GOLDEN: dict[str, Golden] = {
         maps=("readers",),
     ),
     "key ceremony's contribution": Golden(_contribution, None),
-    "holder keys": Golden(
-        saved(HOLDER_KEYS.save), loaded(HolderKeys.load), ConfigurationError,
+    "key holder's keys": Golden(
+        saved(HolderKeys(secret(1), secret(2)).save), loaded(HolderKeys.load), ConfigurationError,
         nullable=("keys.account.token", "keys.encryption.token"),
     ),
-    "key share": Golden(_share, _read_share, ConfigurationError, nullable=("keys.share.token",)),
+    "key holder's share": Golden(_share, _read_share, ConfigurationError, nullable=("keys.share.token",)),
     "account": Golden(
-        saved(PartyAccount(secret(1)).save), loaded(_account), ConfigurationError,
-        nullable=("keys.account.token",),
-    ),
-    "account on a token": Golden(
-        saved(PartyAccount(TOKEN_KEYS.account, secret(2)).save), loaded(_account), ConfigurationError,
+        saved(PartyAccount(secret(1), secret(2)).save),
+        loaded(lambda path: PartyAccount.load(path, who="Ada")),
+        ConfigurationError,
         nullable=("keys.account.token", "keys.reader-1.token"),
     ),
-    "admission request": Golden(
+    "request for admission": Golden(
         saved(lambda path: write_request(path, request_of(MEMBER_KEYS, DEPLOYMENT))),
         loaded(read_request),
         ConfigurationError,
