@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from ledger.encoding.keyholder import LocalKeyHolder
 
 from anomaly.learning.shelf import Shelf
 from ledger.flag import Entity, Flag, FlagSource, RowRef
@@ -33,7 +32,7 @@ from ledger.storage import (
 )
 from localchain import home as chain_home
 from localchain import status
-from tests.support.consortium import EPOCH, ChainProcess, SmallConsortium, founded
+from tests.support.consortium import ChainProcess, SmallConsortium, founded
 from tests.support.rows import book, write_csv
 
 #: What is meant to be copied to others; the folders above are the owner's all the same.
@@ -118,14 +117,20 @@ def test_nobody_else_may_read_what_a_consortium_keeps(tmp_path: Path, mask: int)
             cases.keep([raised(made, mirror)], Recipients.of(made.gateway, made.desk_keys.account))
             assert cases.anchor(made.gateway, made.desk_keys.account) == 1
             vault.start_run("a write-ahead log beside the file")
-            LocalKeyHolder(home.keyholder(), quota=1).used("nobody", EPOCH)
+            made.share_anew(holders=2, threshold=2)
             kept = {path.relative_to(home.root).as_posix() for path in home.root.rglob("*")}
             assert open_to_others(home.root) == {}
     member = f"members/{made.banks[0]}"
     assert kept > FOR_OTHERS | {f"{PUBLIC}/ledger/checkpoint", f"{PUBLIC}/verdicts/checkpoint"}
     assert kept > {
         *("chain/chain.sqlite3", "chain/chain.sqlite3-wal", "chain/lock", "chain/endpoint.json"),
-        *("chain/faucet.key", "deployment.json", "governance.json", "keyholders/1/usage.sqlite"),
+        *("chain/faucet.key", "deployment.json", "founder.json", "officers/1.json"),
+        *(
+            "keyholders/1/deployment.json",
+            "keyholders/1/holder/keys.json",
+            "keyholders/1/holder/answered.sqlite",
+        ),
+        *("keyholders/2/holder/share-1-1.json", "keyholders/1/holder/contribution-1.bin"),
         *(f"{member}/vault.sqlite", f"{member}/vault.sqlite-wal", f"{member}/quarantine/bad-2.csv"),
         *("desk/cases.sqlite", "desk/cases.sqlite-wal", "desk/mirror/state.sqlite", "desk/mirror/lock"),
         *("desk/mirror/manifest.json", "desk/models/register.json"),

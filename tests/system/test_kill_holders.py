@@ -61,7 +61,6 @@ class Machine:
         self.holders: dict[int, Any] = {}
         self.rows: dict[str, int] = dict.fromkeys(PAIR, 0)
         self.ceremonies: list[int] = []
-        self.dead: list[Any] = []
         chain = ChainProcess(url, self.home.chain, pid)
         self.consortium = founded(chain, root, banks=PAIR, holders=HOLDERS, threshold=THRESHOLD)
         self.keys = self.consortium.gateway.epoch_keys()
@@ -197,15 +196,17 @@ def kill(machine: Machine, chance: random.Random, posting: dict[str, Any]) -> in
     """Kill processes at random moments, and start again what serves; return how many were killed."""
     kills = 0
     for _ in range(chance.randint(1, 4)):
+        what = chance.choice(["bank", "bank", "chain", "holder", "holders"])
+        bank = chance.choice(PAIR)
+        if what == "bank" and posting[bank].exitcode is not None:
+            posting[bank] = machine.post(bank, FEW)
         time.sleep(chance.uniform(0.02, 0.8))
-        what = chance.choice(["bank", "chain", "holder", "holders"])
         if what == "bank":
-            process = posting[chance.choice(PAIR)]
-            process.kill()
-            killed = finish(process) == -signal.SIGKILL  # or it was done already, or killed
-            KILLS["bank that asks key holders, at random"] += killed and process not in machine.dead
-            kills += killed and process not in machine.dead
-            machine.dead.append(process)
+            already = posting[bank].exitcode is not None
+            posting[bank].kill()
+            killed = finish(posting[bank]) == -signal.SIGKILL and not already
+            KILLS["bank that asks key holders, at random"] += killed
+            kills += killed
         elif what == "chain":
             machine.kill_chain()
             machine.restart_chain()
