@@ -104,12 +104,14 @@ def create_app(
         failed = ProblemError("keyholder-failed", "the key holder failed; its log says why")
         return failed.response(request.scope)
 
+    @app.exception_handler(CounterfoilError)
+    def refused(request: Request, error: CounterfoilError) -> JSONResponse:
+        request.state.reason = str(error)
+        return _refusal(error).response(request.scope)
+
     @app.get("/healthz")
     def health() -> dict[str, Any]:
-        try:
-            ready()
-        except CounterfoilError as error:
-            raise _refusal(error) from error
+        ready()
         return {"status": "ok"}
 
     @app.get("/v3/holder")
@@ -140,10 +142,7 @@ def create_app(
             raise _not_understood(error.errors()[0]) from error
         elements, path = (tuple(map(bytes.fromhex, part)) for part in (asked.blinded, asked.path))
         chunk = Chunk(asked.request, asked.start, elements, path)
-        try:
-            answer = await run_in_threadpool(holder.evaluate, account, chunk)
-        except CounterfoilError as error:
-            raise _refusal(error) from error
+        answer = await run_in_threadpool(holder.evaluate, account, chunk)
         return EvaluateResponse(
             generation=answer.generation,
             index=answer.index,

@@ -201,10 +201,11 @@ class Evaluations(OnChain):
         self.limit = LIMIT
         self.today = (self.world.now() + 1) // DAY
         self.used = [0, 0, 0]  # of the day
-        self.granted = [0, 0, 0]  # left
+        self.granted = [7, 3, 0]  # left, see the test
         self.roots: list[set[int]] = [set(), set(), set()]
         self.requests: list[tuple[int, int, int]] = []
-        self.allowed = [[LIMIT, 0, 0] for _ in range(3)]  # highest limit of this day, earlier days, grants
+        # highest limit of this day, earlier days, grants
+        self.allowed = [[LIMIT, 0, granted] for granted in self.granted]
 
     def turn_of_the_day(self):
         """Notes that the next transaction is on another day than the last."""
@@ -216,7 +217,11 @@ class Evaluations(OnChain):
             allowed[0] = self.limit
         self.used, self.today = [0, 0, 0], today
 
-    @rule(bank=BANK, count=COUNT, root=st.integers(0, 30))
+    @rule(asked=st.lists(st.tuples(BANK, COUNT, st.integers(0, 30)), min_size=2, max_size=6))
+    def requests_of_a_while(self, asked):
+        for bank, count, root in asked:
+            self.request(bank, count, root)
+
     def request(self, bank, count, root):
         self.turn_of_the_day()
         free = max(0, self.limit - self.used[bank])
@@ -305,5 +310,7 @@ class Evaluations(OnChain):
 
 
 def test_evaluation_invariants(staffed):
-    staffed.govern(staffed.consortium.functions.setLimits((LIMIT, 1, 1)))
+    grant = staffed.evaluations.functions.grant
+    limits = staffed.consortium.functions.setLimits((LIMIT, 1, 1))
+    staffed.govern(limits, grant(1, 7), grant(2, 3))
     run(Evaluations, staffed, examples=4, steps=16)
