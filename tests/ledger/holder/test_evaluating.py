@@ -266,7 +266,7 @@ def test_a_damaged_share_is_the_holders_own_fault(chain: ChainProcess, tmp_path:
     (part,) = anchored(made, blinded(2))
     keyholder = made.holder(1)
     path = keyholder.folder / f"share-{EPOCH}-0.json"
-    path.write_bytes(path.read_bytes().replace(b'"epoch":1', b'"epoch":5'))
+    path.write_bytes(path.read_bytes().replace(b'"epoch":"1"', b'"epoch":"5"'))
     with pytest.raises(ConfigurationError, match="file of another share"):
         keyholder.holder().evaluate(account(made), part)
     path.unlink()
