@@ -24,7 +24,8 @@ from typing import Any
 
 import pytest
 
-from counterfoil import KeyHolder, processes
+from cli.keyholder import serving
+from counterfoil import processes
 from counterfoil.connection import connect
 from ledger.audit.cases import check_cases
 from ledger.audit.fsck import fsck
@@ -358,9 +359,8 @@ def test_the_commands_killed_and_run_again_lose_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "home", rows)
     chance = random.Random(SEED)
     try:
-        home = machine.consortium.home
-        serve = ["cli.main", "--home", str(home.root), "keyholder", "serve", "--quota", str(10**6)]
-        _, keyholder = KeyHolder(home).ensure_running(serve)
+        holder = machine.consortium.holder()
+        _, keyholder = holder.ensure_running(serving(holder.home, machine.consortium.url))
         bank = BANKS[0]
         posting = ("member", "post", "--member", bank, str(machine.files[bank]))
         try:

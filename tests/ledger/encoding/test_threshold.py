@@ -24,7 +24,7 @@ from ledger.errors import (
     VerificationError,
 )
 from tests.support.ceremonies import generate, reshare
-from tests.support.pseudonyms import ShareHolder, ThresholdGroup, values
+from tests.support.pseudonyms import ShareHolder, ThresholdGroup, evaluated, values
 from tests.support.vectors import suites
 
 SECRET = oprf.derive_key_pair(bytes(32), b"threshold tests")[0]
@@ -107,7 +107,7 @@ def test_what_the_group_gives_convinces_an_auditor() -> None:
     group = Group()
     group.holders[2].fails = DEAD
     keys = {(1, 0): group.group.key}
-    for evaluation, made in Pseudonymiser(group.evaluator()).pseudonyms(IDENTIFIERS):
+    for evaluation, made in evaluated(Pseudonymiser(group.evaluator()), IDENTIFIERS):
         assert [share.index for share in evaluation.shares] == [1, 3, 4]
         for element, (identifier, value, blind) in enumerate(made):
             check_pseudonym(identifier, value, evaluation, element, blind, keys)
@@ -141,7 +141,7 @@ def test_a_ceremony_makes_what_the_evaluator_needs_and_a_reshare_keeps_every_pse
     proven = {}
     for held in (first, second):
         holders = {index: ShareHolder(share) for index, share in held.shares.items()}
-        batches = Pseudonymiser(ThresholdEvaluator(held.key, holders)).pseudonyms(IDENTIFIERS)
+        batches = evaluated(Pseudonymiser(ThresholdEvaluator(held.key, holders)), IDENTIFIERS)
         proven[held.key.generation] = batches
     old, new = ([made.value for b in proven[number] for made in b.pseudonyms] for number in (0, 1))
     assert old == new
@@ -166,7 +166,7 @@ def test_a_ceremony_makes_what_the_evaluator_needs_and_a_reshare_keeps_every_pse
 @pytest.fixture
 def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that `IDENTIFIERS` take three requests."""
-    monkeypatch.setattr("ledger.encoding.pseudonym.BATCH", PROOF_BATCH)
+    monkeypatch.setattr("ledger.evaluation_request.CHUNK", PROOF_BATCH)
 
 
 @pytest.mark.usefixtures("small_requests")
