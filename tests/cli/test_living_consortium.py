@@ -214,9 +214,7 @@ def _limit(town: Town, evaluations: int) -> None:
     words = ("consortium", "limits", "--evaluations", evaluations, *others, "--as", ALFA, "--yes")
     proposed = call(town.home, "--json", *words).expect().json
     assert (proposed["done"], proposed["needed"]) == (False, 2)
-    approved = call(
-        town.home, "--json", "consortium", "approve", proposed["proposal"], "--as", BRAV, "--yes"
-    )
+    approved = call(town.home, "--json", "consortium", "approve", proposed["proposal"], "--as", BRAV, "--yes")
     assert approved.expect().json["status"] == "executed"
 
 
@@ -232,7 +230,7 @@ def test_a_quota_that_is_used_up_says_so(posted: Town, tmp_path: Path) -> None:
     _limit(posted, 1)
     try:
         said = call(posted.home, "member", "post", "-m", BRAV, file).expect(2)
-        assert "new accounts" in said.err
+        assert "evaluations of the pseudonym key are used up" in said.err
         assert "next:" in said.err
     finally:
         _limit(posted, before)
