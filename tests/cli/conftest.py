@@ -57,7 +57,7 @@ def arguments(home: Path, *words: object) -> list[str]:
     return [sys.executable, "-m", "cli.main", "--home", str(home), *map(str, words)]
 
 
-def process(home: Path, *words: object, timeout: float = 240) -> Outcome:
+def process(home: Path, *words: object, timeout: float = 600) -> Outcome:
     """Run a command in a process of its own."""
     done = subprocess.run(
         arguments(home, *words), env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=timeout
