@@ -118,7 +118,7 @@ def _require_enough(key: EpochKey, reached: int, problems: Sequence[CounterfoilE
     if len(problems) == 1 and len(key.holders) == 1:
         raise problems[0]
     raise KeyHolderError(
-        f"{reached} of {len(key.holders)} key holders answer for epoch {key.number}, and {needed} are needed: "
+        f"{reached} of {len(key.holders)} key holders answer for epoch {key.number}, and {needed} must: "
         + "; ".join(dict.fromkeys(problem.what for problem in problems)),
         where=", ".join(problem.where for problem in problems if problem.where) or None,
         next_step="Run the same command again when more of them answer, or correct their addresses.",

@@ -232,9 +232,10 @@ def test_a_change_of_another_banks_account(
 def test_a_change_that_was_signed_for_another_time(
     town: Consortium, domain: Domain, parties: Parties, tmp_path: Path
 ) -> None:
-    """The number of a change is signed: an old change is not passed off as a later one, nor one as an admission.
+    """The number of a change is signed: an old change is not passed off as a later one.
 
-    The contract takes each number once; a file with another number would have told of a change that never was.
+    The contract takes each number once; a file with another number would have told of a change that never
+    was. An admission has no number.
     """
     entry = change(domain, parties.old, parties.new, ALFA, 1, nonce=3)
     accepted(with_members(town.trust, entry), tmp_path)
