@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Acts", "limits_of", "rules_of"]
 
+#: Functions that give an account something to do on the chain.
+_NAMES_AN_ACCOUNT: Final = ("admitMember", "appointOfficer", "grantRole")
+
 _ROLES: Final = {"desk": "DESK_ROLE", "auditor": "AUDITOR_ROLE"}
 
 
@@ -78,16 +81,31 @@ class Acts:
         if self.is_founding():
             from counterfoil.founding import write_trust
 
+            self._fund(calls)
             founder = PartyAccount.load(self.council.home.founder, who="the founder").key
             self.gateway.transact(founder, "Consortium", "prepare", [call.pair for call in calls])
             write_trust(self.council.home, self.gateway)
             return Outcome(done=True)
         known = self.council.propose(title, calls)
+        self._fund(calls)
         if known.status == "passed" and known.executable_at <= datetime.now(UTC).timestamp():
             known = self.council.execute(known.number)
         return Outcome(
             known.status == "executed", known.number, len(known.approvals), known.needed, known.executable_at
         )
+
+    def _fund(self, calls: Sequence[Call]) -> None:
+        """Give the accounts that the calls name ether for fees, if the embedded chain is on this machine."""
+        from counterfoil.founding import fund_here
+
+        named: list[str] = []
+        for call in calls:
+            arguments = dict(call.arguments)
+            if call.function in _NAMES_AN_ACCOUNT:
+                named.append(arguments["account"])
+            elif call.function == "startCeremony":
+                named += [account for account, _ in arguments["holders"]]
+        fund_here(self.council.home, self.gateway.url, named)
 
     # -- members ----------------------------------------------------------------------------------------
 
