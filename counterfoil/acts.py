@@ -14,6 +14,7 @@ from counterfoil.ceremonies import HolderIdentity, ceremony_call
 from counterfoil.council import Council, Outcome, member_named
 from counterfoil.member import agent_identifier
 from ledger.errors import InputError
+from ledger.signing import checksummed
 
 if TYPE_CHECKING:
     from ledger.gateway import Call, Gateway, Limits, Rules
@@ -246,13 +247,16 @@ class Acts:
 
 
 def _address(text: str) -> str:
-    plain = text.removeprefix("0x")
-    if len(plain) != 40 or any(digit not in "0123456789abcdefABCDEF" for digit in plain):
+    try:
+        plain = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        plain = b""
+    if len(plain) != 20:
         raise InputError("an account is an address: 0x and 40 hex digits")
-    return "0x" + plain
+    return checksummed(plain)
 
 
 def _argument(text: str) -> Any:
     if text.startswith("0x"):
-        return text if len(text) == 42 else bytes.fromhex(text[2:])
+        return _address(text) if len(text) == 42 else bytes.fromhex(text[2:])
     return int(text) if text.isdecimal() else {"true": True, "false": False}.get(text, text)
