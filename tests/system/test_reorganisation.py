@@ -107,7 +107,7 @@ def _accounts(bank: str) -> dict[str, str]:
     return {
         "debtor_account": f"acct:{bank}:1",
         "creditor_account": f"acct:{OUTSIDER}:2",
-        "party_id": f"person:XX-TIN:{bank}3",
+        "party_id": f"person:xx-tin:{bank}3",
     }
 
 
