@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Acts", "limits_of", "rules_of"]
 
-#: Functions that give an account something to do on the chain.
-_NAMES_AN_ACCOUNT: Final = ("admitMember", "appointOfficer", "grantRole")
+#: Functions that give an account something to do on the chain, and the argument that names it.
+_ACCOUNT_OF: Final = {"admitMember": "account", "appointOfficer": "officer", "grantRole": "account"}
 
 _ROLES: Final = {"desk": "DESK_ROLE", "auditor": "AUDITOR_ROLE"}
 
@@ -102,10 +102,10 @@ class Acts:
         named: list[str] = []
         for call in calls:
             arguments = dict(call.arguments)
-            if call.function in _NAMES_AN_ACCOUNT:
-                named.append(arguments["account"])
+            if call.function in _ACCOUNT_OF:
+                named.append(arguments[_ACCOUNT_OF[call.function]])
             elif call.function == "startCeremony":
-                named += [account for account, _ in arguments["holders"]]
+                named += [holder["account"] for holder in arguments["holders"]]
         fund_here(self.council.home, self.gateway.url, named)
 
     # -- members ----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from web3 import Web3
 
 from tests.cli.conftest import ALFA, BRAV, Outcome, Serving, call, wait_until
 
@@ -114,6 +115,23 @@ def test_an_approval_is_taken_back_and_a_proposal_is_cancelled_by_its_author(par
     assert "next:" in other.err
     assert parties.json(ALFA, "consortium", "cancel", number)["status"] == "cancelled"
     assert parties.json(ALFA, "consortium", "proposals") == []
+
+
+def test_an_officer_is_appointed_on_the_machine_of_the_chain_and_can_pay_its_fees(parties: Parties) -> None:
+    """A bank whose state folder has the embedded chain proposes: the account gets ether for fees."""
+    account = "0x" + "ab" * 20
+    call_of_role = ("consortium", "role", "officer", account, "--member", ALFA)
+    assert "Nothing was sent" in parties.call(ALFA, *call_of_role, "--dry-run").expect().err
+    missing = parties.call(ALFA, *call_of_role[:4], "--yes").expect(2)
+    assert "--member" in missing.err
+    (parties.root / ALFA / "chain").symlink_to(parties.root / "founder" / "chain")
+    number = parties.json(ALFA, *call_of_role, "--yes")["proposal"]
+    parties.call(BRAV, "consortium", "approve", number, "--yes").expect()
+    _executed(parties, ALFA, number)
+    officers = parties.json(ALFA, "consortium", "status")["officers"]
+    assert [(o["account"].lower(), o["member"]) for o in officers] == [(account, ALFA)]
+    web3 = Web3(Web3.HTTPProvider(parties.url))
+    assert web3.eth.get_balance(Web3.to_checksum_address(account)) > 0
 
 
 def test_a_bank_that_comes_later_is_admitted_by_both(parties: Parties) -> None:
