@@ -25,10 +25,25 @@ from tests.system.drivers import KILLS, start, take_part_once
 #: Steps of a ceremony at which a holder is killed; each fifth one.
 STRIDE = 5
 
+#: Tests that share a consortium.
+TESTS_EACH = 5
+
 
 @pytest.fixture(scope="module")
-def consortium(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
-    return founded(chain, tmp_path_factory.mktemp("ceremonies"), banks=["ALFADEFF"])
+def founded_so_far() -> list[SmallConsortium]:
+    """For each test its consortium; a holder reads the whole history, so a few tests share one."""
+    return []
+
+
+@pytest.fixture
+def consortium(
+    chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory, founded_so_far: list[SmallConsortium]
+) -> SmallConsortium:
+    """A consortium without a history that is worth mentioning."""
+    fresh = len(founded_so_far) % TESTS_EACH == 0
+    place = tmp_path_factory.mktemp("ceremonies")
+    founded_so_far.append(founded(chain, place, banks=["ALFADEFF"]) if fresh else founded_so_far[-1])
+    return founded_so_far[-1]
 
 
 @pytest.fixture(scope="module")
