@@ -89,10 +89,13 @@ def confirm(context: typer.Context, member: As = None, yes: Yes = False) -> None
     options = settings(context)
     council = Council(options.home, _agent(member), chain=options.chain)
     known = council.founding()
-    show_table("What the founder did", ["contract", "function", "arguments"], map(call_row, known.steps))
+    if not options.json:
+        show_table("What the founder did", ["contract", "function", "arguments"], map(call_row, known.steps))
     say(f"Digest: {known.digest.hex()}. Compare it with the other members over another channel.")
     ask("Confirm this founding?", yes)
     after = council.confirm()
+    value = {"digest": after.digest.hex(), "confirmed": list(after.confirmed), "founded": after.founded}
+    emit(options, value, lambda: None)
     say("The consortium is founded." if after.founded else f"Confirmed by members {codes(after.confirmed)}.")
 
 
@@ -165,9 +168,11 @@ def approve(
     options = settings(context)
     council = Council(options.home, _agent(member), chain=options.chain)
     known = council.gateway().proposal(number)
-    show_table(known.title, ["contract", "function", "arguments"], map(call_row, known.calls))
+    if not options.json:
+        show_table(known.title, ["contract", "function", "arguments"], map(call_row, known.calls))
     if withdraw:
-        council.withdraw_approval(number)
+        after = council.withdraw_approval(number)
+        emit(options, proposal_json(after), lambda: None)
         say(f"The approval of proposal {number} is taken back.")
         return
     ask(f"Approve proposal {number}?", yes)

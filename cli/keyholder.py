@@ -10,6 +10,7 @@ import typer
 from cli.output import emit, say, settings, show_facts
 from counterfoil.keyholder import KeyHolder
 from counterfoil.processes import listen, stop
+from ledger.errors import ConfigurationError
 from ledger.home import Home
 
 __all__ = ["app", "serving"]
@@ -49,6 +50,7 @@ def serve(
         _serve_all(here, KeyHolder(options.home, chain=options.chain).gateway().url)
         return
     keyholder = KeyHolder(options.home, chain=options.chain)
+    keyholder.gateway()  # report an error of the consortium or its chain before keys are created
     keyholder.create()
     _serve_one(keyholder, port)
 
@@ -73,7 +75,6 @@ def _serve_one(keyholder: KeyHolder, port: int) -> None:
     from api.keyholder import create_app
     from api.serving import server
 
-    keyholder.gateway()  # report an error of the consortium or its chain before serving
     application = create_app(keyholder.holder(), ready=keyholder.check)
     listening = listen(port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -85,13 +86,21 @@ def _serve_one(keyholder: KeyHolder, port: int) -> None:
 def _serve_all(homes: list[Home], chain: str) -> None:
     started: list[int] = []
     try:
+        urls = []
         for home in homes:
             url, pid = KeyHolder(home, chain=chain).ensure_running(serving(home, chain))
-            started += [] if pid is None else [pid]
-            say(f"The key holder {home.root.name} answers at {url}.")
-        if started:
-            say("Stop with Ctrl-C.")
-            signal.pause()
+            urls.append(url)
+            if pid is not None:
+                started.append(pid)
+                say(f"The key holder {home.root.name} answers at {url}.")
+        if not started:
+            raise ConfigurationError(
+                f"every key holder of this machine is already running at {', '.join(urls)}",
+                where=str(homes[0].root.parent),
+                next_step="Stop the running key holders first.",
+            )
+        say("Stop with Ctrl-C.")
+        signal.pause()
     finally:
         for pid in reversed(started):
             stop(pid)

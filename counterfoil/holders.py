@@ -68,7 +68,7 @@ def reach_holders(
     key: EpochKey,
     holders: Sequence[str | KeyHolder] = (),
     *,
-    note: Callable[[str], None] | None = None,
+    note: Callable[[CounterfoilError], None] | None = None,
 ) -> dict[int, Holder]:
     """Return the holders that have a share of a key, by their index.
 
@@ -81,7 +81,7 @@ def reach_holders(
     holders : sequence of str or KeyHolder
         As for `counterfoil.Member`.
     note : callable, optional
-        Called with a sentence for each holder that does not answer.
+        Called with the error of each holder that does not answer.
     """
     reached: list[HttpKeyHolder | InProcessHolder] = [
         InProcessHolder(holder.holder(), keys.address)
@@ -100,12 +100,29 @@ def reach_holders(
             raise KeyHolderError(f"a key holder says that it is holder {index}, and has another share")
         except CounterfoilError as error:
             if note is not None:
-                note(f"{error}")
+                note(error)
             return None
 
     with ThreadPoolExecutor(len(reached)) as pool:
         indices = list(pool.map(index_of, reached))
     return {index: holder for index, holder in zip(indices, reached, strict=True) if index is not None}
+
+
+def _require_enough(key: EpochKey, reached: int, problems: Sequence[CounterfoilError]) -> None:
+    """Raise an error that says why holders do not answer, if too few of them do."""
+    from ledger.encoding.sharing import threshold_of
+
+    needed = threshold_of(key.public_key, key.holders)
+    if reached >= needed or not problems:
+        return
+    if len(problems) == 1 and len(key.holders) == 1:
+        raise problems[0]
+    raise KeyHolderError(
+        f"{reached} of {len(key.holders)} key holders answer for epoch {key.number}, and {needed} must: "
+        + "; ".join(dict.fromkeys(problem.what for problem in problems)),
+        where=", ".join(problem.where for problem in problems if problem.where) or None,
+        next_step="Run the same command again when more of them answer, or correct their addresses.",
+    )
 
 
 def holders_in(home: Home, chain: str) -> list[KeyHolder]:
@@ -123,13 +140,23 @@ def pseudonymiser_for(
 ) -> Pseudonymiser:
     """Return a client of the key holders, for one member and one epoch; parameters as for `reach_holders`.
 
-    `note` is also called for each holder that answers wrongly.
+    `note` is called with a sentence for each holder that does not answer, or answers wrongly.
+
+    Raises
+    ------
+    KeyHolderError
+        When too few holders answer.
     """
     from ledger.encoding.evaluation import EpochKey
     from ledger.encoding.pseudonym import Pseudonymiser
     from ledger.encoding.threshold import ThresholdEvaluator
 
     key = EpochKey(epoch.number, epoch.generation, epoch.public_key, epoch.share_commitments)
-    reached = reach_holders(home, keys, key, holders, note=note)
+    problems: list[CounterfoilError] = []
+    reached = reach_holders(home, keys, key, holders, note=problems.append)
     tell = None if note is None else (lambda problem: note(f"{problem}"))
+    if tell is not None:
+        for problem in problems:
+            tell(problem)
+    _require_enough(key, len(reached), problems)
     return Pseudonymiser(ThresholdEvaluator(key, reached, note=tell))

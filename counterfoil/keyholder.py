@@ -157,7 +157,9 @@ class KeyHolder:
             return url, None
         check_extra("operator")
         log = self.home.root / "keyholder.log"
-        return started(serve, log, lambda: running(self.folder), "the key holder")
+        if (self.folder / "keys.json").exists():
+            self._keys()  # a passphrase that is asked for is asked here: the new process has no terminal
+        return started(serve, log, lambda: running(self.folder), "the key holder", opens_keys=True)
 
     def _keys(self) -> HolderKeys:
         from ledger.holder.keys import HolderKeys

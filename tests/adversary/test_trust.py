@@ -70,13 +70,27 @@ def admission(domain: Domain, key: bytes, agent: str, code: int, *, by: bytes | 
 
 
 def change(
-    domain: Domain, old: bytes, new: bytes, agent: str, code: int, *, signers: Sequence[bytes] | None = None
+    domain: Domain,
+    old: bytes,
+    new: bytes,
+    agent: str,
+    code: int,
+    *,
+    signers: Sequence[bytes] | None = None,
+    nonce: int = 0,
 ) -> TrustedMember:
     """Make the entry of an account that replaces another, signed by both or by others."""
-    signed = {"account": account(old), "newAccount": account(new), **SIGNED}
+    signed = {"account": account(old), "newAccount": account(new), **SIGNED, "nonce": nonce}
     first, second = (sign_typed(domain, KEY_CHANGE, signed, key) for key in signers or (old, new))
     return TrustedMember(
-        code, agent, account(new), **KEYS, signature=first, previous=account(old), new_signature=second
+        code,
+        agent,
+        account(new),
+        **KEYS,
+        signature=first,
+        previous=account(old),
+        new_signature=second,
+        nonce=nonce,
     )
 
 
@@ -213,6 +227,21 @@ def test_a_change_of_another_banks_account(
     """A bank lists its own new account as one of another bank: it would have posted in that bank's name."""
     entry = change(domain, parties.old, parties.new, BRAVO, 2)
     refused(with_members(town.trust, entry), tmp_path, "no such bank")
+
+
+def test_a_change_that_was_signed_for_another_time(
+    town: Consortium, domain: Domain, parties: Parties, tmp_path: Path
+) -> None:
+    """The number of a change is signed: an old change is not passed off as a later one.
+
+    The contract takes each number once; a file with another number would have told of a change that never
+    was. An admission has no number.
+    """
+    entry = change(domain, parties.old, parties.new, ALFA, 1, nonce=3)
+    accepted(with_members(town.trust, entry), tmp_path)
+    refused(with_members(town.trust, replace(entry, nonce=4)), tmp_path, "own account")
+    first, *others = town.trust.members
+    refused(replace(town.trust, members=(replace(first, nonce=1), *others)), tmp_path, "has a nonce")
 
 
 def test_an_account_that_is_replaced_twice(

@@ -57,7 +57,7 @@ def arguments(home: Path, *words: object) -> list[str]:
     return [sys.executable, "-m", "cli.main", "--home", str(home), *map(str, words)]
 
 
-def process(home: Path, *words: object, timeout: float = 240) -> Outcome:
+def process(home: Path, *words: object, timeout: float = 600) -> Outcome:
     """Run a command in a process of its own."""
     done = subprocess.run(
         arguments(home, *words), env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=timeout
@@ -142,11 +142,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     home = tmp_path_factory.mktemp("town")
     url = call(home, "--json", "chain", "start", "--detach", "--port", 0).expect().json["url"]
     try:
-        call(home, "consortium", "init").expect()
+        files = payments(home)
+        call(home, "consortium", "found", *files).expect()
         with Serving(home, "keyholder", "serve") as _:
-            files = payments(home)
-            for bank in files:
-                call(home, "member", "init", bank).expect()
             yield Town(home, url, files)
     finally:
         call(home, "chain", "stop").expect()

@@ -51,7 +51,7 @@ def test_the_summary_adds_up(demonstration: Demonstration) -> None:
 
 def test_nothing_of_it_runs_any_more(demonstration: Demonstration) -> None:
     assert call(demonstration.home, "--json", "chain", "status").expect().json["running"] is False
-    assert not (demonstration.home / "keyholders" / "1" / "endpoint.json").exists()
+    assert not (demonstration.home / "keyholders" / "1" / "holder" / "endpoint.json").exists()
 
 
 @pytest.mark.parametrize("words", NEEDS_CHAIN, ids=" ".join)

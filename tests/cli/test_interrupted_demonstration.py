@@ -184,7 +184,7 @@ def test_stopped_on_a_terminal_it_says_how_to_go_on_and_leaves_nothing_running(
     assert "Stopped. Run the same command again to continue" in plain
     assert "Traceback" not in plain
     wait_until(lambda: not call(home, "--json", "chain", "status").json["running"], 60)
-    assert not (home / "keyholders" / "1" / "endpoint.json").exists()
+    assert not (home / "keyholders" / "1" / "holder" / "endpoint.json").exists()
 
 
 @pytest.mark.parametrize("starting", ["chain.log", "keyholder.log"])

@@ -44,7 +44,7 @@ def test_the_chain_says_where_it_answers(town: Town) -> None:
 
 def test_a_consortium_is_founded_once(posted: Town) -> None:
     before = call(posted.home, "--json", "consortium", "status").expect().json
-    call(posted.home, "consortium", "init").expect()
+    call(posted.home, "consortium", "found", ALFA, BRAV).expect()
     after = call(posted.home, "--json", "consortium", "status").expect().json
     assert after == before
     assert [member["agent"] for member in before["members"][:2]] == [ALFA, BRAV]
@@ -207,29 +207,35 @@ def test_a_bad_row_is_kept_apart_and_named(posted: Town, tmp_path: Path) -> None
     assert "3" in kept_apart
 
 
+def _limit(town: Town, evaluations: int) -> None:
+    """Let one bank propose, and the other approve, how many new accounts a member may ask for in a day."""
+    known = call(town.home, "--json", "consortium", "status").expect().json["limits"]
+    others = ("--case-entries", known["case_entries"], "--case-bytes", known["case_bytes"])
+    words = ("consortium", "limits", "--evaluations", evaluations, *others, "--as", ALFA, "--yes")
+    proposed = call(town.home, "--json", *words).expect().json
+    assert (proposed["done"], proposed["needed"]) == (False, 2)
+    approved = call(town.home, "--json", "consortium", "approve", proposed["proposal"], "--as", BRAV, "--yes")
+    assert approved.expect().json["status"] == "executed"
+
+
 def test_a_quota_that_is_used_up_says_so(posted: Town, tmp_path: Path) -> None:
     from datetime import UTC, datetime, timedelta
 
-    # the holder that serves the town is asked by its endpoint file; this one is asked by name
-    endpoint = posted.home / "keyholders" / "1" / "endpoint.json"
-    known = endpoint.read_bytes()
-    endpoint.unlink()
+    before = call(posted.home, "--json", "consortium", "status").expect().json["limits"]["evaluations"]
+    moment = datetime.now(UTC) - timedelta(days=8)
+    file = write_csv(
+        tmp_path / "new.csv",
+        [row(70, moment, BRAV, ALFA, bank=BRAV, debtor_account="acct:BRAVFRPP:77777")],
+    )
+    _limit(posted, 1)
     try:
-        with Serving(posted.home, "keyholder", "serve", "--quota", 1) as line:
-            url = re.search(r"http://[\d.:]+", line)
-            assert url is not None
-            moment = datetime.now(UTC) - timedelta(days=8)
-            file = write_csv(
-                tmp_path / "new.csv",
-                [row(70, moment, BRAV, ALFA, bank=BRAV, debtor_account="acct:BRAVFRPP:77777")],
-            )
-            words = ("member", "post", "-m", BRAV, file, "--keyholder", url[0].rstrip("."))
-            said = call(posted.home, *words).expect(2)
-            assert "quota" in said.err
-            assert "next:" in said.err
+        said = call(posted.home, "member", "post", "-m", BRAV, file).expect(2)
+        assert "evaluations of the pseudonym key are used up" in said.err
+        assert "next:" in said.err
     finally:
-        endpoint.write_bytes(known)
-    call(posted.home, "member", "post", "-m", BRAV).expect()  # nothing was lost
+        _limit(posted, before)
+    posting = call(posted.home, "--json", "member", "post", "-m", BRAV).expect().json  # nothing was lost
+    assert posting["sealed_rows"] == 1
 
 
 def _operate(town: Town, function: str, agent: str) -> None:

@@ -215,12 +215,12 @@ def test_a_key_holder_that_is_not_there(town: Town, tmp_path: Path) -> None:
     named = call(town.home, *words, "--keyholder", url).expect(2)
     assert url in named.err
     assert "next:" in named.err
-    endpoint = town.home / "keyholders" / "1" / "endpoint.json"
+    endpoint = town.home / "keyholders" / "1" / "holder" / "endpoint.json"
     known = endpoint.read_bytes()
     try:
         endpoint.unlink()
         local = call(town.home, *words).expect(2)
-        assert "the key holder is not running" in local.err
+        assert "no key holder is running" in local.err
         assert "keyholder serve" in local.err
     finally:
         endpoint.write_bytes(known)
