@@ -14,11 +14,15 @@ from counterfoil.ceremonies import HolderIdentity, ceremony_call
 from counterfoil.council import Council, Outcome, member_named
 from counterfoil.member import agent_identifier
 from ledger.errors import InputError
+from ledger.signing import checksummed
 
 if TYPE_CHECKING:
     from ledger.gateway import Call, Gateway, Limits, Rules
 
 __all__ = ["Acts", "limits_of", "rules_of"]
+
+#: Functions that give an account something to do on the chain.
+_NAMES_AN_ACCOUNT: Final = ("admitMember", "appointOfficer", "grantRole")
 
 _ROLES: Final = {"desk": "DESK_ROLE", "auditor": "AUDITOR_ROLE"}
 
@@ -78,16 +82,31 @@ class Acts:
         if self.is_founding():
             from counterfoil.founding import write_trust
 
+            self._fund(calls)
             founder = PartyAccount.load(self.council.home.founder, who="the founder").key
             self.gateway.transact(founder, "Consortium", "prepare", [call.pair for call in calls])
             write_trust(self.council.home, self.gateway)
             return Outcome(done=True)
         known = self.council.propose(title, calls)
+        self._fund(calls)
         if known.status == "passed" and known.executable_at <= datetime.now(UTC).timestamp():
             known = self.council.execute(known.number)
         return Outcome(
             known.status == "executed", known.number, len(known.approvals), known.needed, known.executable_at
         )
+
+    def _fund(self, calls: Sequence[Call]) -> None:
+        """Give the accounts that the calls name ether for fees, if the embedded chain is on this machine."""
+        from counterfoil.founding import fund_here
+
+        named: list[str] = []
+        for call in calls:
+            arguments = dict(call.arguments)
+            if call.function in _NAMES_AN_ACCOUNT:
+                named.append(arguments["account"])
+            elif call.function == "startCeremony":
+                named += [account for account, _ in arguments["holders"]]
+        fund_here(self.council.home, self.gateway.url, named)
 
     # -- members ----------------------------------------------------------------------------------------
 
@@ -228,13 +247,16 @@ class Acts:
 
 
 def _address(text: str) -> str:
-    plain = text.removeprefix("0x")
-    if len(plain) != 40 or any(digit not in "0123456789abcdefABCDEF" for digit in plain):
+    try:
+        plain = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        plain = b""
+    if len(plain) != 20:
         raise InputError("an account is an address: 0x and 40 hex digits")
-    return "0x" + plain
+    return checksummed(plain)
 
 
 def _argument(text: str) -> Any:
     if text.startswith("0x"):
-        return text if len(text) == 42 else bytes.fromhex(text[2:])
+        return _address(text) if len(text) == 42 else bytes.fromhex(text[2:])
     return int(text) if text.isdecimal() else {"true": True, "false": False}.get(text, text)

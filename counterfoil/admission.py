@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ledger import documents
 from ledger.documents import Address, Document, Hash, Hex
+from ledger.signing import checksummed
 from ledger.storage import PUBLISHED, write_atomically
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class AdmissionRequest(Document, tag_field="format", tag=_FORMAT):
         """The arguments of the contract's function `admitMember`."""
         keys = (bytes.fromhex(key) for key in (self.x25519_key, self.hpke_key, self.witness_key))
         x25519, hpke, witness = keys
-        account = "0x" + self.account.removeprefix("0x")
+        account = checksummed(bytes.fromhex(self.account.removeprefix("0x")))
         return account, self.agent, x25519, hpke, witness, bytes.fromhex(self.signature)
 
 

@@ -52,6 +52,9 @@ MOST_ELEMENTS: Final = 32
 #: Verified evaluations that are kept in memory: about 2 kB each with one holder, 4 kB with three.
 _KEPT: Final = 4096
 
+#: A greater number of an epoch or a generation is not repeated in an error: it could be an account number.
+_MOST_SHOWN: Final = 0xFFFF
+
 _Elements = Annotated[list[Hash], Meta(min_length=1, max_length=MOST_ELEMENTS)]
 _Proof = Annotated[str, Meta(pattern=r"\A[0-9a-f]{128}\Z")]
 _Index = Annotated[int, Meta(ge=1, le=255)]
@@ -202,8 +205,11 @@ def check_pseudonym(
     """
     key = keys.get((evaluation.epoch, evaluation.generation))
     if key is None:
+        named = f"epoch {evaluation.epoch}, generation {evaluation.generation}"
+        if max(evaluation.epoch, evaluation.generation) > _MOST_SHOWN:
+            named = "this epoch and generation"
         raise EvaluationError(
-            f"the pseudonym key of epoch {evaluation.epoch}, generation {evaluation.generation} is not known",
+            f"the pseudonym key of {named} is not known",
             next_step="Use a trust file of this consortium that has this generation of the key.",
         )
     if not 0 <= element < len(evaluation.blinded):

@@ -187,7 +187,7 @@ def test_stopped_on_a_terminal_it_says_how_to_go_on_and_leaves_nothing_running(
     assert not (home / "keyholders" / "1" / "holder" / "endpoint.json").exists()
 
 
-@pytest.mark.parametrize("starting", ["chain.log", "keyholder.log"])
+@pytest.mark.parametrize("starting", ["chain.log", "keyholders/1/keyholder.log"])
 def test_stopped_while_something_starts_it_leaves_nothing_behind(
     tmp_path: Path, options: _Words, starting: str
 ) -> None:

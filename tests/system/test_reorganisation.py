@@ -15,12 +15,13 @@ from ledger.audit.fsck import fsck
 from ledger.errors import ChainError
 from ledger.gateway import Gateway
 from ledger.home import DeskHome, Home
+from ledger.member.requesting import Requester
 from ledger.reader.desk import SyncReport, sync
 from ledger.reader.mirror import Mirror, ReorganisedError
 from ledger.segment import Manifest
 from localchain.rewind import rewind
-from tests.support.consortium import ChainProcess, Poster, SmallConsortium, founded
-from tests.support.rows import BANKS
+from tests.support.consortium import EPOCH, ChainProcess, Poster, SmallConsortium, founded
+from tests.support.rows import BANKS, OUTSIDER, row, write_csv
 
 DEPTH = 2
 ROWS = 3
@@ -40,12 +41,31 @@ class Branches:
         before = self.height
         poster = Poster(self.consortium, bank)
         start = datetime.now(UTC) - timedelta(days=2, minutes=-ROWS * self.posted)
-        poster.fill(ROWS, start=start, first=ROWS * self.posted)
+        numbers = range(ROWS * self.posted, ROWS * (self.posted + 1))
+        rows = [
+            row(n, start + timedelta(minutes=n), bank, OUTSIDER, bank=bank, **_accounts(bank))
+            for n in numbers
+        ]
+        self.consortium.take_in(bank, write_csv(self.consortium.home.root / f"{bank}-{numbers[0]}.csv", rows))
         self.posted += 1
         poster.seal()
         poster.post()
         assert self.height == before + 1
         return self.hashes()[-1]
+
+    def ask(self, bank: str) -> None:
+        """Let a bank ask for the pseudonyms of all its rows: the request has a block of its own."""
+        poster, wanted = Poster(self.consortium, bank), {*_accounts(bank).values()}
+        with poster.vault() as vault:
+
+            def missing() -> list[str]:
+                held = vault.connection.execute("SELECT identifier FROM pseudonym").fetchall()
+                return sorted(wanted - {identifier for (identifier,) in held})
+
+            member = poster.gateway.member(poster.keys.address)
+            requester = Requester(vault, poster.keys, poster.gateway, member)
+            asked = requester.pseudonymise(self.consortium.pseudonymiser(bank), EPOCH, missing)
+        assert asked == len(wanted)
 
     def post_again(self, bank: str, number: int) -> bytes:
         """Send a bank's signed transaction once more, as a pool does with what fell out of a block."""
@@ -82,6 +102,15 @@ class Branches:
         return self.consortium.gateway.height()
 
 
+def _accounts(bank: str) -> dict[str, str]:
+    """Return what identifies somebody in each of a bank's rows."""
+    return {
+        "debtor_account": f"acct:{bank}:1",
+        "creditor_account": f"acct:{OUTSIDER}:2",
+        "party_id": f"person:XX-TIN:{bank}3",
+    }
+
+
 @pytest.fixture
 def branches(tmp_path: Path) -> Iterator[Branches]:
     chain = Home(tmp_path / "chain")
@@ -89,6 +118,8 @@ def branches(tmp_path: Path) -> Iterator[Branches]:
     assert pid is not None
     made = Branches(founded(ChainProcess(url, chain.chain, pid), tmp_path / "consortium"), chain, pid)
     try:
+        for bank in BANKS:
+            made.ask(bank)
         yield made
     finally:
         processes.stop(made.pid)
