@@ -115,7 +115,13 @@ def hold_ceremony(
 
     work()  # an encryption key that was used in a ceremony is replaced
     identities = holders_here(home, holders)
-    start_ceremony(home, gateway, epoch, identities, threshold=threshold, dealers=dealers)
+    outcome = start_ceremony(home, gateway, epoch, identities, threshold=threshold, dealers=dealers)
+    if not outcome.done:
+        raise ConfigurationError(
+            f"{outcome.approvals} members approve the ceremony, and {outcome.needed} must",
+            where=str(home.root),
+            next_step="Let other members approve it: `counterfoil consortium approve`.",
+        )
     return wait_for_ceremony(gateway, gateway.ceremonies()[-1].number, work=work)
 
 

@@ -231,6 +231,8 @@ def decide(home: Home, gateway: Gateway, title: str, calls: Sequence[Call]) -> O
     done = known.status == "passed" and _wait(gateway, known.executable_at)
     if done:
         execute(gateway, first.account, known)
+        known = gateway.proposal(number)
+        done = known.status == "executed"  # if the quorum came when a member left, the delay begins only now
     return Outcome(done, number, len(known.approvals), known.needed, known.executable_at)
 
 

@@ -46,6 +46,7 @@ class KeyHolder:
         self.folder = self.home.holder
         self._chain = chain
         self._connection = Connection(self.home, chain)
+        self._idle_at = -1
 
     def create(self) -> HolderIdentity:
         """Create the holder's keys, unless they exist; return what the members must know to name it."""
@@ -87,10 +88,21 @@ class KeyHolder:
         return ShareHolder(self.folder, self.gateway)
 
     def take_part(self, note: Callable[[str], None] | None = None) -> bool:
-        """Do what this holder can do next in a key ceremony; return whether there was anything."""
+        """Do what this holder can do next in a key ceremony; return whether there was anything.
+
+        When nothing is left to do, the history is not read again until another ceremony starts.
+        """
         from ledger.holder.taking_part import take_part
 
-        return take_part(self.folder, self.gateway(), note=note)
+        gateway = self.gateway()
+        count = gateway.ceremony_count()
+        if count == self._idle_at:
+            return False
+        records = gateway.ceremonies()
+        done = take_part(self.folder, gateway, note=note, records=records)
+        if not done and not any(record.status == "running" for record in records):
+            self._idle_at = count
+        return done
 
     def approve_link(self, number: int) -> None:
         """Agree on the chain that a member links the accounts of one request across two epochs."""

@@ -35,9 +35,9 @@ atexit.register(cleanup.close)  # after the folder was made: what is registered 
 home = folder / "consortium"
 operator = Operator(home)
 cleanup.callback(lambda: operator.chain_status()["running"] and operator.stop_chain())
-operator.start_chain()
+chain, _ = operator.start_chain()
 # three key holders, each with a state folder of its own; two of them must answer
-keyholders = [KeyHolder(home / "keyholders" / number) for number in "123"]
+keyholders = [KeyHolder(home / "keyholders" / number, chain=chain) for number in "123"]
 alfa = Member.create("ALFADEFF", home, keyholders=keyholders)
 bravo = Member.create("BRAVFRPP", home, keyholders=keyholders)
 operator.found([alfa, bravo], holders=3, threshold=2)

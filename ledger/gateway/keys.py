@@ -44,7 +44,7 @@ class Keys(Connection):
             if number not in found:
                 raise self._incomplete(f"the start of ceremony {number}")
             found[number] = _after(found[number], name, args)
-        count = int(self._ask("PseudonymKeys", "ceremonyCount"))
+        count = self.ceremony_count()
         if sorted(found) != list(range(1, count + 1)):
             raise self._incomplete(f"{count - len(found)} of {count} ceremonies")
         return [self._with_status(known) for _, known in sorted(found.items())]
@@ -55,6 +55,10 @@ class Keys(Connection):
             return known
         status = _value(self._ask("PseudonymKeys", "ceremonyAt", known.number), "status", 3)
         return replace(known, status=_STATUS[status])
+
+    def ceremony_count(self) -> int:
+        """Return how many ceremonies there were; their numbers are 1 to this number."""
+        return int(self._ask("PseudonymKeys", "ceremonyCount"))
 
     def ceremony(self, number: int) -> Ceremony:
         """Return one ceremony.

@@ -134,8 +134,59 @@ _REFUSALS: Final = {
         "Check that the key file is complete and of this consortium.",
     ),
     "ConsortiumMemberRevoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
-    "BatchLedgerPaused": ("the consortium is paused", "Run the same command again once it is resumed."),
-    "EnforcedPause": ("the consortium is paused", "Run the same command again once it is resumed."),
+    **dict.fromkeys(
+        ("BatchLedgerPaused", "CaseLogPaused", "EnforcedPause", "EvaluationLogPaused", "RuleBookPaused"),
+        ("the consortium is paused", "Run the same command again once it is resumed."),
+    ),
+    "ExpectedPause": ("the consortium is not paused", "There is nothing to do."),
+    **dict.fromkeys(
+        ("CaseLogNotFounded", "RuleBookNotFounded"),
+        ("the consortium is not founded yet", "Each founding member runs `counterfoil consortium confirm`."),
+    ),
+    **dict.fromkeys(
+        ("EvaluationLogNotApproved", "PseudonymKeysNotApproved"),
+        (
+            "only the members together can do this",
+            "Propose it: `counterfoil consortium --help` lists the proposals.",
+        ),
+    ),
+    "ConsortiumLastMember": (
+        "it is the last active member: without it nobody could decide",
+        "Admit or reinstate another member first.",
+    ),
+    "ConsortiumMemberNotSuspended": ("this member is not suspended", "There is nothing to do."),
+    "ConsortiumPolicyAlreadyPublished": ("this policy was published before", "There is nothing to do."),
+    "ConsortiumReaderAlreadyAdded": ("this reader was added before", "Give the key of another reader."),
+    "ConsortiumUnknownReader": (
+        "there is no such reader",
+        "Run `counterfoil consortium status`, which lists the readers.",
+    ),
+    "CaseLogUnauthorized": (
+        "this account may not append to the case log",
+        "Only active members, their officers and the desk may: `counterfoil consortium status` lists them.",
+    ),
+    "EvaluationLogNotHolder": (
+        "this account is no holder of the key",
+        "Run this command where a key holder of this epoch is.",
+    ),
+    "EvaluationLogUnknownEpoch": (
+        "the pseudonym key's epoch is not open",
+        "A member proposes to open it: `counterfoil consortium epoch`.",
+    ),
+    "EvaluationLogUnknownLink": (
+        "there is no such request that links two epochs",
+        "Check the number of the request.",
+    ),
+    "EvaluationLogRepeated": ("it was done before", "There is nothing to do."),
+    "PseudonymKeysRepeated": ("the holder has sent this message before", "There is nothing to do."),
+    "PseudonymKeysEpochNotLater": (
+        "the epoch's number is not higher than that of the last one",
+        "Take the next number: `counterfoil consortium status` lists the epochs.",
+    ),
+    "PseudonymKeysEpochStartNotLater": (
+        "the epoch does not start after the last one",
+        "Give a later start: `counterfoil consortium status` lists the epochs.",
+    ),
     "BatchLedgerUnexpectedSequence": (
         "the chain expects another batch of this member",
         "Another copy of this vault may be posting; use only one vault per member.",
@@ -197,8 +248,11 @@ def refusal(web3: Web3, error: ContractLogicError, where: str) -> TransactionRej
         what, next_step = _REFUSALS[name]
         shown = f" ({', '.join(_shown(a) for a in args)})" if args else ""
         return TransactionRejectedError(what + shown, where=f"{where}: {name}", next_step=next_step)
+    if name:
+        given = "Check the values that were given; no honest command of this version is refused like this."
+        return TransactionRejectedError(f"the contract refused: {name}", where=where, next_step=given)
     return TransactionRejectedError(
-        f"the contract refused: {name or quoted(error.message)}", where=where, next_step=OTHER_NODE
+        f"the contract refused: {quoted(error.message)}", where=where, next_step=OTHER_NODE
     )
 
 

@@ -43,7 +43,13 @@ if TYPE_CHECKING:
 __all__ = ["take_part"]
 
 
-def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | None = None) -> bool:
+def take_part(
+    folder: Path,
+    gateway: Gateway,
+    *,
+    note: Callable[[str], None] | None = None,
+    records: list[Record] | None = None,
+) -> bool:
     """Do what this holder can do next in every running ceremony; erase what was replaced.
 
     Shares of earlier generations are erased, and the encryption key of a ceremony that has ended.
@@ -55,6 +61,8 @@ def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | N
     gateway : Gateway
     note : callable, optional
         Called with a sentence for each step.
+    records : list of Ceremony, optional
+        Every ceremony, as the gateway has just read it.
 
     Returns
     -------
@@ -66,7 +74,8 @@ def take_part(folder: Path, gateway: Gateway, *, note: Callable[[str], None] | N
     CounterfoilError
         When a step is not possible, and no ceremony needed another one.
     """
-    part = _Part(folder, gateway, gateway.ceremonies(), note or (lambda _: None))
+    known = gateway.ceremonies() if records is None else records
+    part = _Part(folder, gateway, known, note or (lambda _: None))
     part.renew_key()
     done, problems = part.steps()
     part.erase()

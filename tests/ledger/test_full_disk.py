@@ -160,7 +160,7 @@ def test_an_outbox_without_room_seals_whole_batches_and_goes_on(bank: Poster) ->
         from tests.support.consortium import EPOCH
 
         outbox = Outbox(vault, bank.keys, bank.gateway)
-        outbox.pseudonymise(bank.consortium.pseudonymiser(), EPOCH)
+        outbox.pseudonymise(bank.consortium.pseudonymiser(bank.agent), EPOCH)
         with pages(vault.connection, 15), pytest.raises(StorageError) as caught:
             outbox.seal(closed_before=datetime.now(UTC), rows_per_batch=40)
         check_told(caught.value, vault.path)

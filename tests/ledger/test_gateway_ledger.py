@@ -85,10 +85,16 @@ def ask(url: str, method: str, *params: Any) -> Any:
 def events(contract: str) -> dict[str, dict[str, Any]]:
     """The events of a contract by their first topic."""
     entries = (entry for entry in load(contract).abi if entry["type"] == "event")
-    return {
-        "0x" + Web3.keccak(text=f"{e['name']}({','.join(i['type'] for i in e['inputs'])})").hex(): e
-        for e in entries
-    }
+    return {"0x" + Web3.keccak(text=e["name"] + type_of(e["inputs"])).hex(): e for e in entries}
+
+
+def type_of(inputs: list[dict[str, Any]]) -> str:
+    """Return the type of a tuple, as the ABI specification names it."""
+    parts = [
+        type_of(i["components"]) + i["type"].removeprefix("tuple") if "components" in i else i["type"]
+        for i in inputs
+    ]
+    return f"({','.join(parts)})"
 
 
 def decoded(event: dict[str, Any], log: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def decoded(event: dict[str, Any], log: dict[str, Any]) -> dict[str, Any]:
     named, plain = ([i for i in event["inputs"] if i["indexed"] is which] for which in (True, False))
     topics = [bytes.fromhex(topic[2:]) for topic in log["topics"][1:]]
     found = {i["name"]: decode([i["type"]], topic)[0] for i, topic in zip(named, topics, strict=True)}
-    values = decode([i["type"] for i in plain], bytes.fromhex(log["data"][2:]))
+    values = decode([type_of([i])[1:-1] for i in plain], bytes.fromhex(log["data"][2:]))
     return found | {i["name"]: value for i, value in zip(plain, values, strict=True)}
 
 

@@ -10,14 +10,19 @@ from localchain.deploy import deploy
 from localchain.errors import LocalChainError
 from localchain.faucet import fund
 
+#: Quorum and quorum of a pause in percent, delay and lifetime of a proposal in seconds.
+RULES = (51, 34, 60, 86_400)
+
 
 def test_a_consortium_is_deployed_and_its_parts_know_each_other(node, new_sender):
-    deployer, operator = new_sender().account, new_sender().account.address
+    deployer, founder = new_sender().account, new_sender().account.address
     fund(node.url, node.home, [deployer.address], 10, deployer=True)
-    deployment = deploy(node.url, deployer_key=bytes(deployer.key), operator=operator)
+    deployment = deploy(
+        node.url, deployer_key=bytes(deployer.key), founder=founder, rules=RULES, limits=(50, 60, 70_000)
+    )
 
     web3 = Web3(Web3.HTTPProvider(node.url))
-    assert deployment["format"] == "counterfoil/deployment/1"
+    assert deployment["format"] == "counterfoil/deployment/2"
     assert deployment["chain_id"] == 20_777
     assert deployment["genesis_hash"] == "0x" + web3.eth.get_block(0)["hash"].hex()
     assert web3.eth.get_logs({"fromBlock": deployment["block"]})
@@ -28,19 +33,29 @@ def test_a_consortium_is_deployed_and_its_parts_know_each_other(node, new_sender
         name: web3.eth.contract(address, abi=load(name).abi)
         for name, address in deployment["contracts"].items()
     }
-    assert list(contracts) == ["Consortium", "BatchLedger", "RuleBook", "CaseLog"]
-    for name in ("BatchLedger", "RuleBook", "CaseLog"):
-        assert contracts[name].functions.consortium().call() == deployment["contracts"]["Consortium"]
-    has_role = contracts["Consortium"].functions.hasRole
-    for role in (bytes(32), contracts["Consortium"].functions.OPERATOR_ROLE().call()):
-        assert has_role(role, operator).call()
-        assert not has_role(role, deployer.address).call()
+    assert list(contracts) == [
+        "Consortium", "PseudonymKeys", "EvaluationLog", "BatchLedger", "RuleBook", "CaseLog",
+    ]  # fmt: skip
+    root = contracts.pop("Consortium")
+    for contract in contracts.values():
+        assert contract.functions.consortium().call() == root.address
+    assert root.functions.founder().call() == founder
+    assert not root.functions.founded().call()
+    assert tuple(root.functions.rules().call()) == RULES
+    assert not root.functions.hasRole(bytes(32), founder).call()
+    assert not root.functions.hasRole(bytes(32), deployer.address).call()
 
 
 def test_a_deployer_without_funds_is_told_so(node, new_sender):
     deployer = new_sender().account
     with pytest.raises(LocalChainError, match=r"insufficient funds.*account is funded"):
-        deploy(node.url, deployer_key=bytes(deployer.key), operator=deployer.address)
+        deploy(
+            node.url,
+            deployer_key=bytes(deployer.key),
+            founder=deployer.address,
+            rules=RULES,
+            limits=(1, 1, 1),
+        )
 
 
 def test_a_faucet_of_another_chain_cannot_pay(node, new_sender):

@@ -22,13 +22,28 @@ from tests.support.consortium import ChainProcess, SmallConsortium, founded
 from tests.support.holders import Party, dealing, parties, run, start_ceremony
 from tests.system.drivers import KILLS, start, take_part_once
 
-#: Steps of a ceremony at which a holder is killed; each fourth one.
-STRIDE = 4
+#: Steps of a ceremony at which a holder is killed; each fifth one.
+STRIDE = 5
+
+#: Tests that share a consortium.
+TESTS_EACH = 5
 
 
 @pytest.fixture(scope="module")
-def consortium(chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory) -> SmallConsortium:
-    return founded(chain, tmp_path_factory.mktemp("ceremonies"), banks=["ALFADEFF"])
+def founded_so_far() -> list[SmallConsortium]:
+    """For each test its consortium; a holder reads the whole history, so a few tests share one."""
+    return []
+
+
+@pytest.fixture
+def consortium(
+    chain: ChainProcess, tmp_path_factory: pytest.TempPathFactory, founded_so_far: list[SmallConsortium]
+) -> SmallConsortium:
+    """A consortium without a history that is worth mentioning."""
+    fresh = len(founded_so_far) % TESTS_EACH == 0
+    place = tmp_path_factory.mktemp("ceremonies")
+    founded_so_far.append(founded(chain, place, banks=["ALFADEFF"]) if fresh else founded_so_far[-1])
+    return founded_so_far[-1]
 
 
 @pytest.fixture(scope="module")
@@ -75,38 +90,6 @@ def test_any_two_of_three_holders_have_the_key_and_none_alone(
         assert not party.step(), "nothing is left to do"
         for path in party.folder.iterdir():
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
-
-
-def test_a_holder_killed_at_each_of_its_steps_goes_on_with_the_same_contribution(
-    consortium: SmallConsortium, numbers: Iterator[int], tmp_path: Path
-) -> None:
-    """A second contribution would differ from what was committed to, and end the ceremony."""
-    killed, other = parties(consortium, tmp_path / "holders", 2)
-    home = consortium.home.root
-    deaths = 0
-    while True:
-        epoch = next(numbers)
-        number = start_ceremony(consortium, epoch, [killed, other], 2)
-        process = start(take_part_once, home, killed.folder, other.folder, number, die_at=deaths)
-        process.join(120)
-        before = contribution(killed, number)
-        record = run(number, [killed, other])
-        assert record.status == "completed"
-        after = contribution(killed, number)
-        assert after == record.contributions[1]
-        assert before in (None, after)
-        assert killed.share(epoch).public == audit_ceremony(consortium.gateway, number).holders[0]
-        if process.exitcode == 0:
-            break
-        assert process.exitcode == -signal.SIGKILL
-        KILLS["key holder, at a step of a ceremony"] += 1
-        deaths += STRIDE
-    assert deaths >= 12
-
-
-def contribution(party: Party, number: int) -> bytes | None:
-    path = party.folder / f"contribution-{number}.bin"
-    return path.read_bytes() if path.exists() else None
 
 
 def test_a_key_is_shared_anew_and_old_shares_are_erased(
@@ -381,3 +364,38 @@ def test_every_flipped_byte_of_a_share_is_caught(
             load_share(three[0].folder, epoch, 0)
     path.write_bytes(good)
     assert three[0].share(epoch) == share
+
+
+# killed; at the end of this file, because it adds many ceremonies to the history
+
+
+def test_a_holder_killed_at_each_of_its_steps_goes_on_with_the_same_contribution(
+    consortium: SmallConsortium, numbers: Iterator[int], tmp_path: Path
+) -> None:
+    """A second contribution would differ from what was committed to, and end the ceremony."""
+    killed, other = parties(consortium, tmp_path / "holders", 2)
+    home = consortium.home.root
+    deaths = 0
+    while True:
+        epoch = next(numbers)
+        number = start_ceremony(consortium, epoch, [killed, other], 2)
+        process = start(take_part_once, home, killed.folder, other.folder, number, die_at=deaths)
+        process.join(120)
+        before = contribution(killed, number)
+        record = run(number, [killed, other])
+        assert record.status == "completed"
+        after = contribution(killed, number)
+        assert after == record.contributions[1]
+        assert before in (None, after)
+        assert killed.share(epoch).public == audit_ceremony(consortium.gateway, number).holders[0]
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        KILLS["key holder, at a step of a ceremony"] += 1
+        deaths += STRIDE
+    assert deaths >= 12
+
+
+def contribution(party: Party, number: int) -> bytes | None:
+    path = party.folder / f"contribution-{number}.bin"
+    return path.read_bytes() if path.exists() else None

@@ -64,7 +64,7 @@ def test_an_admission_is_signed_by_the_bank_over_all_its_public_keys() -> None:
 
 def test_a_change_is_signed_by_the_account_before_and_the_one_after() -> None:
     old, new = MemberKeys.generate("ALFADEFF"), MemberKeys.generate("ALFADEFF")
-    values = {"account": address(old), "newAccount": address(new), **public(new)}
+    values = {"account": address(old), "newAccount": address(new), **public(new), "nonce": 3}
     for signer in (old, new):
-        signature = new.sign_key_change(DOMAIN, address(old), signer.account)
+        signature = new.sign_key_change(DOMAIN, address(old), signer.account, nonce=3)
         assert recover_typed(DOMAIN, KEY_CHANGE, values, signature) == address(signer)
