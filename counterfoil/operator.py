@@ -31,14 +31,17 @@ __all__ = ["ConsortiumStatus", "Operator"]
 
 @dataclass(frozen=True, slots=True)
 class ConsortiumStatus:
-    """The members and readers of a consortium, and the policy and rule set in force, from the chain."""
+    """The members and readers of a consortium, and the policy and rule set in force, from the chain.
+
+    What is not there yet is None: a founder opens the first epoch and publishes the first policy.
+    """
 
     chain_id: int
     height: int
     batches: int
-    epoch: int
-    policy: str
-    time_unit: str
+    epoch: int | None
+    policy: str | None
+    time_unit: str | None
     rule_set: str | None
     rule_set_version: int | None
     readers: list[str]
@@ -211,20 +214,22 @@ class Operator:
         from ledger.encoding.policy import Policy
 
         gateway = self.gateway()
-        policy = Policy.from_document(gateway.active_policy())
+        documents = list(gateway.policies().values())
+        policy = Policy.from_document(documents[-1]) if documents else None
+        epochs = gateway.epochs()
         rules = gateway.active_rule_set()
         members = gateway.members()
         agents = {member.code: member.agent for member in members}
         active = sum(member.status == "active" for member in members)
         proposals, pauses = gateway.quorum()
-        ceremony = gateway.ceremony(gateway.key_ceremony(gateway.epoch().number))
+        ceremony = gateway.ceremony(gateway.key_ceremony(epochs[-1].number)) if epochs else None
         return ConsortiumStatus(
             chain_id=gateway.deployment.chain_id,
             height=gateway.height(),
             batches=gateway.log_size(),
-            epoch=gateway.epoch().number,
-            policy=policy.hash.hex(),
-            time_unit=policy.time_unit,
+            epoch=epochs[-1].number if epochs else None,
+            policy=None if policy is None else policy.hash.hex(),
+            time_unit=None if policy is None else policy.time_unit,
             rule_set=None if rules is None else rules.hash.hex(),
             rule_set_version=None if rules is None else rules.version,
             readers=[reader.label for reader in gateway.readers()],
@@ -239,12 +244,14 @@ class Operator:
                 {"account": account, "member": agents.get(code, "")}
                 for account, code in gateway.officers().items()
             ],
-            key_holders={
+            key_holders={}
+            if ceremony is None
+            else {
                 "threshold": ceremony.threshold,
                 "holders": list(ceremony.accounts),
                 "ceremony": ceremony.number,
             },
-            warnings=_warnings(active, gateway.rules().delay, ceremony.threshold),
+            warnings=_warnings(active, gateway.rules().delay, ceremony.threshold if ceremony else None),
         )
 
     # -- the embedded chain -----------------------------------------------------------------------------
@@ -325,7 +332,7 @@ class Operator:
             return restore(source, self.home.chain, force=force)
 
 
-def _warnings(active: int, delay: int, threshold: int) -> list[str]:
+def _warnings(active: int, delay: int, threshold: int | None) -> list[str]:
     """Return what a consortium of this shape does not promise."""
     told = []
     if active < 3:

@@ -173,7 +173,8 @@ class Registry(Connection):
         found = self.epochs()
         if not found:
             raise ChainError(
-                "no epoch of the pseudonym key is open yet", next_step="Ask the operator to open one."
+                "no epoch of the pseudonym key is open yet",
+                next_step="A member proposes one: `counterfoil consortium epoch`.",
             )
         return found[-1]
 
@@ -201,7 +202,8 @@ class Registry(Connection):
         documents = list(self.policies(at=at).values())
         if not documents:
             raise ChainError(
-                "no encoding policy is published yet", next_step="Ask the operator to publish one."
+                "no encoding policy is published yet",
+                next_step="A member proposes one: `counterfoil consortium policy`.",
             )
         return documents[-1]
 

@@ -193,14 +193,14 @@ class Outbox:
         if not readers:
             raise ConfigurationError(
                 "no reader is registered on the chain, so rows can be sealed to nobody",
-                next_step="Ask the operator to register the desk's key.",
+                next_step="A member proposes the desk's key: `counterfoil consortium reader`.",
             )
         for reader in readers:
             if key_id(reader.hpke_key) != reader.key_id:
                 raise ConfigurationError(
                     "a reader's key on the chain has another identifier than its own: nobody could open it",
                     where=f"{reader.label}, {reader.key_id.hex()[:16]}",
-                    next_step="Ask the operator to remove that reader and to register its key again.",
+                    next_step="A member proposes `counterfoil consortium reader --remove`, then the key again.",
                 )
         return [(reader.key_id, reader.hpke_key) for reader in readers]
 

@@ -241,10 +241,14 @@ def require_active(member: Member) -> Member:
     if member.status == "active":
         return member
     what = {
-        "none": ("this account is not a member of the consortium", "Ask the operator to admit it."),
+        "none": (
+            "this account is not a member of the consortium",
+            "Send the file of `counterfoil member init` to a member, which proposes the admission.",
+        ),
         "suspended": (
             "this member is suspended",
-            "Ask the operator to reinstate it, then run the same command again; no data is lost.",
+            "A member proposes `counterfoil consortium reinstate`; then run the same command again. "
+            "No data is lost.",
         ),
         "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
         "replaced": (

@@ -57,6 +57,9 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
     try:
         prepared = made.json("founder", "consortium", "found", "--delay", DELAY)
         assert prepared["founded"] is False
+        empty = made.json("founder", "consortium", "status")
+        assert (empty["founded"], empty["members"], empty["key_holders"]) == (False, [], {})
+        assert empty["epoch"] is empty["policy"] is empty["time_unit"] is None
         made.json("founder", "consortium", "admit", *map(made.request, (ALFA, BRAV)), "--yes")
         made.join("holder")
         holder = made.json("holder", "keyholder", "init")
