@@ -200,7 +200,7 @@ class Outbox:
                 raise ConfigurationError(
                     "a reader's key on the chain has another identifier than its own: nobody could open it",
                     where=f"{reader.label}, {reader.key_id.hex()[:16]}",
-                    next_step="A member proposes `counterfoil consortium reader --remove`, then the key again.",
+                    next_step="Propose `counterfoil consortium reader --remove`, then propose the key again.",
                 )
         return [(reader.key_id, reader.hpke_key) for reader in readers]
 
