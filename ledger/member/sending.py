@@ -247,8 +247,8 @@ def require_active(member: Member) -> Member:
         ),
         "suspended": (
             "this member is suspended",
-            "A member proposes `counterfoil consortium reinstate`; then run the same command again. "
-            "No data is lost.",
+            "A member proposes `counterfoil consortium reinstate`; then run the same command again; "
+            "no data is lost.",
         ),
         "revoked": ("this member was revoked", "It can no longer post; its vault is unchanged."),
         "replaced": (
