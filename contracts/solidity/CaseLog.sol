@@ -35,7 +35,7 @@ contract CaseLog {
     }
 
     /// @notice Longest payload of one entry.
-    uint256 public constant MAX_PAYLOAD = 98_304;
+    uint256 public constant MAX_PAYLOAD = 122_880;
 
     uint8 private constant FLAG = 1;
     uint8 private constant FINDING = 2;
