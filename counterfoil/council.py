@@ -204,6 +204,8 @@ def decide(home: Home, gateway: Gateway, title: str, calls: Sequence[Call]) -> O
     ConfigurationError
         When neither the founder's key nor an active member's is in the state folder.
     """
+    from ledger.member.keys import MemberKeys
+
     if not calls:
         return Outcome(done=True)
     if not gateway.is_founded():
@@ -212,9 +214,9 @@ def decide(home: Home, gateway: Gateway, title: str, calls: Sequence[Call]) -> O
             step = [call.pair for call in calls[start : start + _CALLS_TOGETHER]]
             gateway.transact(founder, "Consortium", "prepare", step)
         return Outcome(done=True)
-    standing = {member.account: member.status for member in gateway.members()}
-    voters = [keys for keys in _members_here(home) if standing.get(keys.address) == "active"]
-    if not voters:
+    active = {member.account.lower() for member in gateway.members() if member.status == "active"}
+    here = [path for path, account in _key_files(home) if account in active]
+    if not here:
         raise ConfigurationError(
             "no active member's keys are in this state folder",
             where=str(home.root),
@@ -222,15 +224,16 @@ def decide(home: Home, gateway: Gateway, title: str, calls: Sequence[Call]) -> O
         )
     if len(calls) == 1:
         gateway.rehearse_calls(calls)
-    first, *others = voters
-    number = _propose(gateway, first.account, title, calls)
+    first, *others = here
+    proposer = MemberKeys.load(first).account
+    number = _propose(gateway, proposer, title, calls)
     known = gateway.proposal(number)
-    for other in others[: known.needed - 1]:
-        gateway.transact(other.account, "Consortium", "approve", number, known.calls_hash)
+    for other in others[: known.needed - 1]:  # no more key files are opened than must approve
+        gateway.transact(MemberKeys.load(other).account, "Consortium", "approve", number, known.calls_hash)
     known = gateway.proposal(number)
     done = known.status == "passed" and _wait(gateway, known.executable_at)
     if done:
-        execute(gateway, first.account, known)
+        execute(gateway, proposer, known)
         known = gateway.proposal(number)
         done = known.status == "executed"  # if the quorum came when a member left, the delay begins only now
     return Outcome(done, number, len(known.approvals), known.needed, known.executable_at)
@@ -266,6 +269,17 @@ def _members_here(home: Home) -> list[MemberKeys]:
     from ledger.member.keys import MemberKeys
 
     return [MemberKeys.load(path) for path in sorted((home.root / "members").glob("*/keys.json"))]
+
+
+def _key_files(home: Home) -> list[tuple[Path, str]]:
+    """Return each member's key file and its account in lower case; those without a passphrase first."""
+    from ledger.member.keys import read_member_keys
+
+    found = []
+    for path in sorted((home.root / "members").glob("*/keys.json")):
+        document = read_member_keys(path)
+        found.append((document.encrypted, path, "0x" + document.keys["account"].public))
+    return [(path, account) for _, path, account in sorted(found)]
 
 
 def _propose(gateway: Gateway, key: AccountKey, title: str, calls: Sequence[Call]) -> int:

@@ -13,6 +13,7 @@ from web3.exceptions import TimeExhausted, Web3Exception
 
 from contracts.artifacts import CONTRACTS, TAKES, load
 from localchain.errors import LocalChainError
+from localchain.sending import send_raw
 
 __all__ = ["FORMAT", "deploy"]
 
@@ -87,7 +88,7 @@ def _deploy_one(
             }
         )
         signed = account.sign_transaction(unsigned)
-        sent = web3.eth.send_raw_transaction(signed.raw_transaction)
+        sent = send_raw(web3, bytes(signed.raw_transaction))
         receipt = web3.eth.wait_for_transaction_receipt(sent, timeout=_WAIT_SECONDS, poll_latency=0.05)
     except TimeExhausted as problem:
         raise LocalChainError(

@@ -15,6 +15,7 @@ from localchain.admission import calldata_floor
 from localchain.errors import LocalChainError
 from localchain.genesis import faucet_key
 from localchain.permission import DEPLOYER
+from localchain.sending import send_raw
 
 __all__ = ["fund"]
 
@@ -78,7 +79,7 @@ def _transfer(web3: Web3, account: LocalAccount, address: str, wei: int, data: b
             }
         )
         try:
-            sent = web3.eth.send_raw_transaction(signed.raw_transaction)
+            sent = send_raw(web3, bytes(signed.raw_transaction))
         except Web3RPCError as problem:
             if "nonce too" in str(problem):
                 continue

@@ -332,7 +332,7 @@ def _told(element: UnexplainedElement) -> JudgedElement:
 
 def _in_time(found: JudgedElement, seconds: int, grace_days: int) -> JudgedElement:
     """Refuse what waits, or was posted after the draw, when the days of grace were over at the draw."""
-    if seconds <= grace_days * _DAY:
+    if seconds < grace_days * _DAY:
         return found
     why = f"{found.why}; the draw was {seconds / _DAY:.1f} days after the request"
     return replace(found, outcome=Outcome.UNEXPLAINED, why=why)
