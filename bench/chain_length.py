@@ -52,7 +52,6 @@ class Poster:
     policy: bytes
     sequence: int = 0
     head: bytes = bytes(32)
-    nonce: int = 0
     seconds: dict[int, list[float]] = field(default_factory=lambda: {SMALL: [], FULL: []})
 
     def post(self, size: int) -> None:
@@ -74,7 +73,8 @@ class Poster:
         stated = (self.sequence, self.head, 1, self.policy, rows, root)
         signature = header.sign(deployment.genesis, self.keys.account)
         arguments = (stated, signature, os.urandom(size))
-        signed = self.gateway.sign(self.keys.account, "BatchLedger", "post", *arguments, nonce=self.nonce)
+        nonce = self.gateway.next_nonce(self.keys.address)
+        signed = self.gateway.sign(self.keys.account, "BatchLedger", "post", *arguments, nonce=nonce)
         started = time.perf_counter()
         (refusal,) = self.gateway.send([signed.raw])
         self.seconds[size].append(time.perf_counter() - started)
@@ -82,7 +82,6 @@ class Poster:
             raise RuntimeError(refusal)
         self.head = header.hash
         self.sequence += 1
-        self.nonce += 1
 
     def recent(self, size: int) -> list[float]:
         """Return the newest `WINDOW` times since the last call, and clear the record."""
